@@ -1,0 +1,407 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Options inject what a store takes from outside. Nil and the zero Options
+// mean the defaults.
+type Options struct {
+	// Clock gives the time that is recorded; the default is time.Now.
+	Clock func() time.Time
+	// NewID gives the ids of events that have none; the default is uuid.NewV7.
+	NewID func() (uuid.UUID, error)
+}
+
+// Store is an event log in memory. It is safe for concurrent use by multiple
+// goroutines. It implements [eventstore.Store].
+type Store struct {
+	clock func() time.Time
+	newID func() (uuid.UUID, error)
+	id    uuid.UUID
+
+	mu      sync.Mutex
+	closed  bool
+	changed chan struct{}                                 // closed and replaced by every append and by Close
+	log     []record                                      // log[i] has position i+1; an element never changes
+	streams map[eventstore.StreamID][]eventstore.Position // each stream's events, by version
+	keys    map[string]eventstore.Position                // the first event of the commit with that key
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// record is an event and its place in the commit that wrote it: the i-th of n.
+type record struct {
+	event eventstore.Event
+	i, n  int
+}
+
+// New returns an empty store.
+func New(opts *Options) *Store {
+	s := &Store{
+		clock:   time.Now,
+		newID:   uuid.NewV7,
+		id:      uuid.New(),
+		changed: make(chan struct{}),
+		streams: make(map[eventstore.StreamID][]eventstore.Position),
+		keys:    make(map[string]eventstore.Position),
+	}
+	if opts != nil && opts.Clock != nil {
+		s.clock = opts.Clock
+	}
+	if opts != nil && opts.NewID != nil {
+		s.newID = opts.NewID
+	}
+	return s
+}
+
+// Append implements [eventstore.Store].
+func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	if err := eventstore.Validate(c); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	receipt, repeated, err := s.judge(c)
+	if repeated || err != nil {
+		return receipt, err
+	}
+	return s.write(c)
+}
+
+// judge returns the receipt of the commit that c repeats, or the conflict that
+// c ends with, or neither.
+func (s *Store) judge(c eventstore.Commit) (eventstore.Receipt, bool, error) {
+	if c.Key != "" {
+		if first, ok := s.keys[c.Key]; ok {
+			return s.repeat(first), true, nil
+		}
+	}
+	conflicts := s.conflicts(c)
+	if len(conflicts) == 0 {
+		return eventstore.Receipt{}, false, nil
+	}
+	if c.Key == "" {
+		for _, conflict := range conflicts {
+			if first, ok := s.sameCommit(conflict.Position, c.Events); ok {
+				return s.repeat(first), true, nil
+			}
+		}
+	}
+	return eventstore.Receipt{}, false, conflicts[0]
+}
+
+// conflicts returns a conflict for every condition of c that does not hold.
+func (s *Store) conflicts(c eventstore.Commit) []*eventstore.ConflictError {
+	var conflicts []*eventstore.ConflictError
+	for _, x := range c.Expect {
+		positions := s.streams[x.Stream]
+		actual := eventstore.Version(len(positions))
+		if x.At.Holds(actual) {
+			continue
+		}
+		conflict := &eventstore.ConflictError{Stream: x.Stream, Expected: x.At, Actual: actual}
+		if v := x.At.FirstConflict(actual); v > 0 {
+			conflict.Position = positions[v-1]
+			conflict.Type = s.log[conflict.Position-1].event.Type
+		}
+		conflicts = append(conflicts, conflict)
+	}
+	for i, g := range c.Guards {
+		for p := g.After; p < eventstore.Position(len(s.log)); p++ {
+			if e := &s.log[p].event; g.Query.Matches(e.Stream, e.Type, e.Tags) {
+				conflicts = append(conflicts, &eventstore.ConflictError{
+					Guard: &g, GuardIndex: i, Position: e.Position, Type: e.Type,
+				})
+				break
+			}
+		}
+	}
+	return conflicts
+}
+
+// sameCommit reports whether the commit that wrote the event at p has the ids
+// of events, one by one, and returns the position of its first.
+func (s *Store) sameCommit(p eventstore.Position, events []eventstore.NewEvent) (eventstore.Position, bool) {
+	if p == 0 || s.log[p-1].n != len(events) {
+		return 0, false
+	}
+	first := p - eventstore.Position(s.log[p-1].i)
+	for i, e := range events {
+		if s.log[int(first)-1+i].event.ID != e.ID {
+			return 0, false
+		}
+	}
+	return first, true
+}
+
+func (s *Store) repeat(first eventstore.Position) eventstore.Receipt {
+	receipt := s.receipt(first)
+	receipt.Repeated = true
+	return receipt
+}
+
+// receipt returns the receipt of the commit whose first event is at first.
+func (s *Store) receipt(first eventstore.Position) eventstore.Receipt {
+	commit := s.log[first-1:][:s.log[first-1].n]
+	receipt := eventstore.Receipt{
+		First:    first,
+		Last:     commit[len(commit)-1].event.Position,
+		Recorded: commit[0].event.Recorded,
+	}
+	index := make(map[eventstore.StreamID]int) // of each stream in Heads
+	for _, r := range commit {
+		if r.event.Stream == "" {
+			continue
+		}
+		at, ok := index[r.event.Stream]
+		if !ok {
+			at = len(receipt.Heads)
+			index[r.event.Stream] = at
+			receipt.Heads = append(receipt.Heads, eventstore.StreamHead{Stream: r.event.Stream})
+		}
+		receipt.Heads[at].Version = r.event.Version
+	}
+	return receipt
+}
+
+func (s *Store) write(c eventstore.Commit) (eventstore.Receipt, error) {
+	ids := make([]uuid.UUID, len(c.Events))
+	for i, e := range c.Events {
+		ids[i] = e.ID
+		if e.ID == uuid.Nil {
+			id, err := s.newID()
+			if err != nil {
+				return eventstore.Receipt{}, err
+			}
+			ids[i] = id
+		}
+	}
+	recorded := s.clock().UTC().Round(0)
+	first := eventstore.Position(len(s.log)) + 1
+	if first > 1 {
+		if last := s.log[first-2].event.Recorded; recorded.Before(last) {
+			recorded = last
+		}
+	}
+	for i, e := range c.Events {
+		event := eventstore.Event{
+			Position: first + eventstore.Position(i),
+			Stream:   e.Stream, ID: ids[i], Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
+			Data: e.Data, Metadata: e.Metadata, Tags: unique(e.Tags),
+			Recorded: recorded, Time: e.Time.UTC().Round(0),
+		}
+		if e.Time.IsZero() {
+			event.Time = recorded
+		}
+		if e.Stream != "" {
+			s.streams[e.Stream] = append(s.streams[e.Stream], event.Position)
+			event.Version = eventstore.Version(len(s.streams[e.Stream]))
+		}
+		s.log = append(s.log, record{event: clone(event), i: i, n: len(c.Events)})
+	}
+	if c.Key != "" {
+		s.keys[c.Key] = first
+	}
+	s.wake()
+	return s.receipt(first), nil
+}
+
+// Lookup implements [eventstore.Store].
+func (s *Store) Lookup(ctx context.Context, key string) (eventstore.Receipt, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	if err := eventstore.ValidateKey(key); err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	first, ok := s.keys[key]
+	if !ok {
+		return eventstore.Receipt{}, false, nil
+	}
+	return s.receipt(first), true, nil
+}
+
+// Read implements [eventstore.Store].
+func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+	return func(yield func(eventstore.Event, error) bool) {
+		log, _, err := s.snapshot(ctx)
+		if err == nil {
+			err = eventstore.ValidateRead(q, opts)
+		}
+		if err != nil {
+			yield(eventstore.Event{}, err)
+			return
+		}
+		if opts.To > 0 && opts.To < eventstore.Position(len(log)) {
+			log = log[:opts.To]
+		}
+		if opts.From > 0 {
+			log = log[min(opts.From-1, eventstore.Position(len(log))):]
+		}
+		yielded := 0
+		for i := range log {
+			e := &log[i].event
+			if opts.Backward {
+				e = &log[len(log)-1-i].event
+			}
+			if !q.Matches(e.Stream, e.Type, e.Tags) || (!opts.AsOf.IsZero() && e.Recorded.After(opts.AsOf)) {
+				continue
+			}
+			if _, _, err := s.snapshot(ctx); err != nil {
+				yield(eventstore.Event{}, err)
+				return
+			}
+			if !yield(clone(*e), nil) {
+				return
+			}
+			if yielded++; yielded == opts.Limit {
+				return
+			}
+		}
+	}
+}
+
+const (
+	batchEvents    = 256     // at most so many events a batch
+	batchBytes     = 1 << 20 // at most so much payload a batch, one larger event apart
+	batchPositions = 4096    // at most so many positions a batch
+)
+
+// Follow implements [eventstore.Store].
+func (s *Store) Follow(ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
+	return func(yield func(eventstore.Batch, error) bool) {
+		through, atHead := after, false
+		for {
+			log, changed, err := s.snapshot(ctx)
+			if err == nil {
+				err = eventstore.ValidateRead(q, eventstore.ReadOptions{})
+			}
+			if err == nil && through > eventstore.Position(len(log)) {
+				err = fmt.Errorf("%w: follow after position %d, beyond the head %d", eventstore.ErrInvalid, after, len(log))
+			}
+			if err != nil {
+				yield(eventstore.Batch{}, err)
+				return
+			}
+			if atHead && through == eventstore.Position(len(log)) {
+				select {
+				case <-changed:
+				case <-ctx.Done():
+				}
+				continue
+			}
+			batch := nextBatch(log, q, through)
+			through, atHead = batch.Through, batch.Live
+			if !yield(batch, nil) {
+				return
+			}
+		}
+	}
+}
+
+// nextBatch returns the batch that follows position through.
+func nextBatch(log []record, q eventstore.Query, through eventstore.Position) eventstore.Batch {
+	batch := eventstore.Batch{Through: through}
+	size := 0
+	for _, r := range log[through:min(through+batchPositions, eventstore.Position(len(log)))] {
+		if q.Matches(r.event.Stream, r.event.Type, r.event.Tags) {
+			size += len(r.event.Data)
+			if len(batch.Events) > 0 && size > batchBytes {
+				break
+			}
+			batch.Events = append(batch.Events, clone(r.event))
+		}
+		batch.Through = r.event.Position
+		if len(batch.Events) == batchEvents {
+			break
+		}
+	}
+	batch.Live = batch.Through == eventstore.Position(len(log))
+	return batch
+}
+
+// Head implements [eventstore.Store].
+func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
+	log, _, err := s.snapshot(ctx)
+	return eventstore.Position(len(log)), err
+}
+
+// Info implements [eventstore.Store].
+func (s *Store) Info() eventstore.Info {
+	return eventstore.Info{StoreID: s.id, Epoch: 1, Gapless: true, Limits: eventstore.StandardLimits()}
+}
+
+// Close implements [eventstore.Store].
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		s.wake()
+	}
+	return nil
+}
+
+// usable returns the error that every call ends with on a closed store or an
+// ended context. The caller holds mu.
+func (s *Store) usable(ctx context.Context) error {
+	if s.closed {
+		return eventstore.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// snapshot returns the log as it is, and a channel that is closed when it is
+// that no longer.
+func (s *Store) snapshot(ctx context.Context) ([]record, <-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return nil, nil, err
+	}
+	return s.log, s.changed, nil
+}
+
+// wake tells all followers to look again. The caller holds mu.
+func (s *Store) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// clone returns a copy of e that shares no memory with it.
+func clone(e eventstore.Event) eventstore.Event {
+	e.Data = append([]byte{}, e.Data...)
+	e.Tags = slices.Clone(e.Tags)
+	e.Metadata = maps.Clone(e.Metadata)
+	if len(e.Metadata) == 0 {
+		e.Metadata = nil
+	}
+	return e
+}
+
+// unique returns the tags in order, each once; nil if there are none.
+func unique(tags []eventstore.Tag) []eventstore.Tag {
+	var kept []eventstore.Tag
+	for _, tag := range tags {
+		if !slices.Contains(kept, tag) {
+			kept = append(kept, tag)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,153 @@
+package eventstore
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Query says which events: those that match at least one of its items, or, for
+// [All], every event. Build one with [All], [Match], [Stream], [Category] or
+// [Union]. The zero Query means nothing and is refused wherever it is used. A
+// Query never changes; it is safe for concurrent use by multiple goroutines.
+type Query struct {
+	all   bool
+	items []Item
+}
+
+// Item is one alternative of a [Query]. Each field that is not empty must hold:
+// the event is in one of Streams, and in one of Categories, and has one of
+// Types, and carries every tag of Tags (it may carry more). An item with no
+// field set names nothing and is refused.
+type Item struct {
+	Streams    []StreamID
+	Categories []string
+	Types      []string
+	Tags       []Tag
+}
+
+// All is the query that every event matches.
+func All() Query { return Query{all: true} }
+
+// Match is the query for the events that match at least one of the items. It
+// copies them.
+func Match(items ...Item) Query {
+	copies := make([]Item, len(items))
+	for i, item := range items {
+		copies[i] = Item{
+			Streams:    slices.Clone(item.Streams),
+			Categories: slices.Clone(item.Categories),
+			Types:      slices.Clone(item.Types),
+			Tags:       slices.Clone(item.Tags),
+		}
+	}
+	return Query{items: copies}
+}
+
+// Stream is the query for the events of one stream.
+func Stream(id StreamID) Query {
+	return Query{items: []Item{{Streams: []StreamID{id}}}}
+}
+
+// Category is the query for the events of all streams of a category.
+func Category(name string) Query {
+	return Query{items: []Item{{Categories: []string{name}}}}
+}
+
+// Union is the query for the events that match at least one of the queries:
+// their items, one after the other, or All if one of them is.
+func Union(queries ...Query) Query {
+	var union Query
+	for _, q := range queries {
+		if q.all {
+			return All()
+		}
+		union.items = append(union.items, q.items...)
+	}
+	return union
+}
+
+// IsAll reports whether every event matches because the query is All.
+func (q Query) IsAll() bool { return q.all }
+
+// Items returns the query's items, none for All. The caller must not change them.
+func (q Query) Items() []Item { return q.items }
+
+// Matches reports whether an event of this stream ("" for none), type and tags
+// matches. It is the one definition of what a query means; every store agrees
+// with it.
+func (q Query) Matches(stream StreamID, eventType string, tags []Tag) bool {
+	if q.all {
+		return true
+	}
+	for i := range q.items {
+		if q.items[i].matches(stream, eventType, tags) {
+			return true
+		}
+	}
+	return false
+}
+
+func (it *Item) matches(stream StreamID, eventType string, tags []Tag) bool {
+	if it.namesNothing() {
+		return false
+	}
+	if len(it.Types) > 0 && !slices.Contains(it.Types, eventType) {
+		return false
+	}
+	if len(it.Streams) > 0 && !slices.Contains(it.Streams, stream) {
+		return false
+	}
+	if len(it.Categories) > 0 && (stream == "" || !slices.Contains(it.Categories, stream.Category())) {
+		return false
+	}
+	for _, tag := range it.Tags {
+		if !slices.Contains(tags, tag) {
+			return false
+		}
+	}
+	return true
+}
+
+func (it *Item) namesNothing() bool {
+	return len(it.Streams) == 0 && len(it.Categories) == 0 && len(it.Types) == 0 && len(it.Tags) == 0
+}
+
+// String says the query in words, as error messages do.
+func (q Query) String() string {
+	if q.all {
+		return "all events"
+	}
+	if len(q.items) == 0 {
+		return "nothing (the zero Query)"
+	}
+	parts := make([]string, len(q.items))
+	for i, item := range q.items {
+		parts[i] = item.String()
+	}
+	return strings.Join(parts, " or ")
+}
+
+// String says the item in words, as error messages do.
+func (it Item) String() string {
+	var parts []string
+	parts = appendNames(parts, "stream", it.Streams)
+	parts = appendNames(parts, "category", it.Categories)
+	parts = appendNames(parts, "type", it.Types)
+	parts = appendNames(parts, "tags", it.Tags)
+	if len(parts) == 0 {
+		return "nothing (an empty item)"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func appendNames[S ~string](parts []string, label string, names []S) []string {
+	if len(names) == 0 {
+		return parts
+	}
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = fmt.Sprintf("%q", string(name))
+	}
+	return append(parts, label+" "+strings.Join(quoted, "|"))
+}

@@ -1,0 +1,216 @@
+package eventstore
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Validate reports what makes a commit one that no store accepts: ErrInvalid
+// or ErrTooLarge, naming the part and the rule. It is the first thing that
+// every Append does.
+func Validate(c Commit) error { return StandardLimits().Validate(c) }
+
+// ValidateRead reports what makes a query and options ones that no store
+// reads: ErrInvalid or ErrTooLarge.
+func ValidateRead(q Query, opts ReadOptions) error { return StandardLimits().ValidateRead(q, opts) }
+
+// ValidateKey reports what makes a key one that no commit can have: ErrInvalid
+// or ErrTooLarge. The empty string is not a key.
+func ValidateKey(key string) error {
+	return StandardLimits().name("key", key)
+}
+
+// Validate is the package's Validate under these limits.
+func (l Limits) Validate(c Commit) error {
+	if len(c.Events) == 0 {
+		return invalidf("commit without events")
+	}
+	if c.Key != "" {
+		if err := l.name("key", c.Key); err != nil {
+			return err
+		}
+	}
+	if err := atMost("events in a commit", len(c.Events), l.EventsPerCommit); err != nil {
+		return err
+	}
+	if err := atMost("guards in a commit", len(c.Guards), l.GuardsPerCommit); err != nil {
+		return err
+	}
+	size := 0
+	for i := range c.Events {
+		n, err := l.event(&c.Events[i])
+		if err != nil {
+			return fmt.Errorf("event %d: %w", i, err)
+		}
+		size += n
+	}
+	if err := atMost("bytes of payload and metadata in a commit", size, l.CommitBytes); err != nil {
+		return err
+	}
+	if err := l.expectations(c); err != nil {
+		return err
+	}
+	for i, g := range c.Guards {
+		if err := l.query(g.Query); err != nil {
+			return fmt.Errorf("guard %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// ValidateRead is the package's ValidateRead under these limits.
+func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
+	if opts.Limit < 0 {
+		return invalidf("read limit %d is negative", opts.Limit)
+	}
+	return l.query(q)
+}
+
+// event checks one event and returns its bytes of payload and metadata.
+func (l Limits) event(e *NewEvent) (int, error) {
+	if e.Stream != "" {
+		if err := l.stream(e.Stream); err != nil {
+			return 0, err
+		}
+	}
+	if err := l.name("type", e.Type); err != nil {
+		return 0, err
+	}
+	if e.Codec != "" {
+		if err := l.name("codec", e.Codec); err != nil {
+			return 0, err
+		}
+	}
+	if err := l.tags(e.Tags); err != nil {
+		return 0, err
+	}
+	if err := atMost("bytes of payload", len(e.Data), l.PayloadBytes); err != nil {
+		return 0, err
+	}
+	metadata, err := e.Metadata.size()
+	if err != nil {
+		return 0, err
+	}
+	if err := atMost("bytes of metadata", metadata, l.MetadataBytes); err != nil {
+		return 0, err
+	}
+	if year := e.Time.UTC().Year(); year < 1 || year > 9999 {
+		return 0, invalidf("time in year %d, outside 1 to 9999", year)
+	}
+	return len(e.Data) + metadata, nil
+}
+
+// expectations checks that every written stream has exactly one expectation
+// and no stream has two.
+func (l Limits) expectations(c Commit) error {
+	expected := make(map[StreamID]struct{}, len(c.Expect))
+	for i, x := range c.Expect {
+		if err := l.stream(x.Stream); err != nil {
+			return fmt.Errorf("expectation %d: %w", i, err)
+		}
+		if x.At == 0 {
+			return invalidf("expectation %d: stream %q: the zero Expectation says nothing", i, x.Stream)
+		}
+		if _, twice := expected[x.Stream]; twice {
+			return invalidf("expectation %d: stream %q has one already", i, x.Stream)
+		}
+		expected[x.Stream] = struct{}{}
+	}
+	for i := range c.Events {
+		stream := c.Events[i].Stream
+		if stream == "" {
+			continue
+		}
+		if _, ok := expected[stream]; !ok {
+			return invalidf("event %d: stream %q is written without an expectation", i, stream)
+		}
+	}
+	return nil
+}
+
+func (l Limits) query(q Query) error {
+	if q.all {
+		return nil
+	}
+	if len(q.items) == 0 {
+		return invalidf("the zero Query names nothing; every event is All()")
+	}
+	if err := atMost("items in a query", len(q.items), l.ItemsPerQuery); err != nil {
+		return err
+	}
+	for i := range q.items {
+		if err := l.item(&q.items[i]); err != nil {
+			return fmt.Errorf("query item %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (l Limits) item(it *Item) error {
+	if it.namesNothing() {
+		return invalidf("names nothing; every event is All()")
+	}
+	for _, stream := range it.Streams {
+		if err := l.stream(stream); err != nil {
+			return err
+		}
+	}
+	for _, category := range it.Categories {
+		if err := l.name("category", category); err != nil {
+			return err
+		}
+		if strings.Contains(category, "-") {
+			return invalidf("category %q contains a dash", category)
+		}
+	}
+	for _, eventType := range it.Types {
+		if err := l.name("type", eventType); err != nil {
+			return err
+		}
+	}
+	return l.tags(it.Tags)
+}
+
+func (l Limits) stream(id StreamID) error {
+	if err := l.name("stream", string(id)); err != nil {
+		return err
+	}
+	if id[0] == '-' {
+		return invalidf("stream %q starts with a dash, so its category is empty", id)
+	}
+	return nil
+}
+
+func (l Limits) tags(tags []Tag) error {
+	if err := atMost("tags", len(tags), l.TagsPerEvent); err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if err := l.name("tag", string(tag)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l Limits) name(what, name string) error {
+	switch {
+	case name == "":
+		return invalidf("%s is empty", what)
+	case len(name) > l.NameBytes:
+		return &LimitError{What: "bytes of " + what, Size: len(name), Limit: l.NameBytes}
+	case strings.IndexByte(name, 0) >= 0:
+		return invalidf("%s %q contains NUL", what, name)
+	case !utf8.ValidString(name):
+		return invalidf("%s %q is not UTF-8", what, name)
+	}
+	return nil
+}
+
+func atMost(what string, size, limit int) error {
+	if size > limit {
+		return &LimitError{What: what, Size: size, Limit: limit}
+	}
+	return nil
+}
