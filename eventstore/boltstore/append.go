@@ -1,0 +1,183 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// Append implements [eventstore.Store]. A nil error means that the events are
+// on disk: written and synced. An error of the file system, such as a full
+// disk, fails this commit and those written together with it, and no others;
+// appending works again once its cause is gone.
+func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+	if err := s.usable(ctx); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	if err := eventstore.Validate(c); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	switch {
+	case s.opts.ReadOnly:
+		return eventstore.Receipt{}, eventstore.ErrReadOnly
+	case s.failed.Load():
+		return eventstore.Receipt{}, eventstore.ErrFailed
+	}
+	r := &request{ctx: ctx, commit: &c, base: s.tail.last(), done: make(chan struct{})}
+	past := &durable{store: s, head: r.base.through, expect: c.Expect}
+	if receipt, repeated, err := judge(&c, past); repeated || err != nil {
+		return receipt, err
+	}
+	r.versions = past.versions
+	if err := r.encode(s.opts.NewID, s.opts.Clock); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	return s.submit(r)
+}
+
+// request is a commit on its way to the writer. Until the writer takes it, it
+// is its caller's and may be withdrawn; then it is the writer's until done is
+// closed.
+type request struct {
+	ctx      context.Context
+	commit   *eventstore.Commit
+	base     *group               // the last group it was judged against by its caller
+	versions []eventstore.Version // as of base, of the stream of each expectation
+	recorded time.Time            // when the caller handed it over
+	entries  []entry
+	bytes    int // of its records
+
+	state atomic.Int32 // waiting, taken or withdrawn
+	done  chan struct{}
+
+	// The outcome, from the writer.
+	receipt eventstore.Receipt
+	err     error
+}
+
+const (
+	waiting int32 = iota
+	taken
+	withdrawn
+)
+
+// entry is an event on its way into the log, and in the tail. The writer fills
+// in version and seals the record; then nothing of it changes again.
+type entry struct {
+	stream  eventstore.StreamID
+	expect  int // index of the stream's expectation in the commit
+	version eventstore.Version
+	kind    string
+	tags    []eventstore.Tag
+	id      uuid.UUID
+	size    int // of the payload, in bytes
+	record  []byte
+}
+
+// encode makes the request's entries, all but what the writer has to add. What
+// the application has injected runs here, on its own goroutine.
+func (r *request) encode(newID func() (uuid.UUID, error), clock func() time.Time) error {
+	expectations := expectationIndex(r.commit.Expect)
+	r.recorded = clock()
+	if year := r.recorded.Year(); year < 1678 || year > 2261 {
+		return fmt.Errorf("append: %w: the clock says %v, outside the years 1678 to 2261", eventstore.ErrInvalid, r.recorded)
+	}
+	r.entries = make([]entry, len(r.commit.Events))
+	for i := range r.commit.Events {
+		r.bytes += record.MaxSize(&r.commit.Events[i], r.commit.Key)
+	}
+	buffer := make([]byte, 0, r.bytes)
+	for i := range r.commit.Events {
+		event := r.commit.Events[i]
+		if event.ID == uuid.Nil {
+			id, err := newID()
+			if err != nil {
+				return fmt.Errorf("append: id for event %d: %w", i, err)
+			}
+			event.ID = id
+		}
+		tags := unique(event.Tags)
+		start := len(buffer)
+		buffer = record.Append(buffer, &event, tags, record.Place{I: i, N: len(r.entries)}, r.commit.Key)
+		r.entries[i] = entry{
+			stream: event.Stream,
+			expect: expectations(event.Stream),
+			kind:   event.Type,
+			tags:   tags,
+			id:     event.ID,
+			size:   len(event.Data),
+			record: buffer[start:len(buffer):len(buffer)],
+		}
+	}
+	return nil
+}
+
+// expectationIndex returns a function from a stream to the index of its
+// expectation.
+func expectationIndex(expect []eventstore.Expect) func(eventstore.StreamID) int {
+	if len(expect) <= 8 {
+		return func(stream eventstore.StreamID) int {
+			for i := range expect {
+				if expect[i].Stream == stream {
+					return i
+				}
+			}
+			return -1
+		}
+	}
+	index := make(map[eventstore.StreamID]int, len(expect))
+	for i := range expect {
+		index[expect[i].Stream] = i
+	}
+	return func(stream eventstore.StreamID) int { return index[stream] }
+}
+
+// unique returns the tags in order, each once; nil if there are none.
+func unique(tags []eventstore.Tag) []eventstore.Tag {
+	if len(tags) == 0 {
+		return nil
+	}
+	kept := make([]eventstore.Tag, 0, len(tags))
+next:
+	for _, tag := range tags {
+		for _, k := range kept {
+			if k == tag {
+				continue next
+			}
+		}
+		kept = append(kept, tag)
+	}
+	return kept
+}
+
+// submit hands the request to the writer and waits for its outcome. Until the
+// writer takes it, the context and Close can still withdraw it.
+func (s *Store) submit(r *request) (eventstore.Receipt, error) {
+	select {
+	case s.queue <- r:
+	case <-r.ctx.Done():
+		return eventstore.Receipt{}, r.ctx.Err()
+	case <-s.closing:
+		return eventstore.Receipt{}, eventstore.ErrClosed
+	}
+	select {
+	case <-r.done:
+		return r.receipt, r.err
+	case <-r.ctx.Done():
+		if r.state.CompareAndSwap(waiting, withdrawn) {
+			return eventstore.Receipt{}, r.ctx.Err()
+		}
+	case <-s.stopped:
+		if r.state.CompareAndSwap(waiting, withdrawn) {
+			return eventstore.Receipt{}, eventstore.ErrClosed
+		}
+	}
+	<-r.done
+	return r.receipt, r.err
+}

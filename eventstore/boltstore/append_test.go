@@ -1,0 +1,356 @@
+package boltstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+)
+
+// gate holds the writer before its transactions end, so that a test can see to
+// it what waits meanwhile.
+type gate struct {
+	entered chan struct{} // one for each transaction that has come so far
+	open    chan error    // one for each that may go on: nil, or the error to fail with
+	commits atomic.Int32
+}
+
+func newGate(s *boltstore.Store) *gate {
+	g := &gate{entered: make(chan struct{}), open: make(chan error)}
+	s.SetCommit(func(tx *bolt.Tx) error {
+		g.commits.Add(1)
+		g.entered <- struct{}{}
+		if err := <-g.open; err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	})
+	return g
+}
+
+type outcome struct {
+	receipt eventstore.Receipt
+	err     error
+}
+
+// start appends on a goroutine of its own.
+func start(ctx context.Context, s eventstore.Store, c eventstore.Commit) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		receipt, err := s.Append(ctx, c)
+		done <- outcome{receipt, err}
+	}()
+	return done
+}
+
+func to(stream eventstore.StreamID, at eventstore.Expectation) eventstore.Commit {
+	return eventstore.Commit{
+		Events: []eventstore.NewEvent{{Stream: stream, Type: "t"}},
+		Expect: []eventstore.Expect{{Stream: stream, At: at}},
+	}
+}
+
+// waiting returns when n requests have come to the writer's queue.
+func waiting(t *testing.T, s *boltstore.Store, n int) {
+	require.Eventually(t, func() bool { return s.Waiting() == n }, 10*time.Second, time.Millisecond)
+}
+
+func TestAppend_WhatWaitsIsOneGroup(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	g := newGate(s)
+	first := start(t.Context(), s, to("first", eventstore.NoStream))
+	<-g.entered
+	var rest []<-chan outcome
+	for i := range 50 {
+		rest = append(rest, start(t.Context(), s, to(eventstore.StreamID(fmt.Sprint("s-", i)), eventstore.NoStream)))
+	}
+	waiting(t, s, 50)
+	g.open <- nil
+	require.NoError(t, (<-first).err)
+	<-g.entered
+	g.open <- nil
+	for _, done := range rest {
+		require.NoError(t, (<-done).err)
+	}
+	require.EqualValues(t, 2, g.commits.Load(), "50 appends that waited took more than one transaction")
+}
+
+// In a group, later commits see the earlier ones; a refused one fails alone.
+func TestAppend_CommitsOfAGroupAreJudgedInOrder(t *testing.T) {
+	path := logPath(t)
+	first, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, first, "base", 1)
+	require.NoError(t, first.Close())
+	s := open(t, path, nil)
+	g := newGate(s)
+	blocker := start(t.Context(), s, to("blocker", eventstore.NoStream))
+	<-g.entered
+
+	guarded := to("b", eventstore.NoStream)
+	guarded.Guards = []eventstore.Guard{{Query: eventstore.Stream("a"), After: 2}}
+	keyed := to("k", eventstore.Any)
+	keyed.Key = "key"
+	var done []<-chan outcome
+	for i, c := range []eventstore.Commit{
+		to("a", eventstore.NoStream), to("a", eventstore.NoStream), to("a", eventstore.Any), guarded, keyed, keyed,
+		to("base", eventstore.At(1)), to("base", eventstore.Exists),
+	} {
+		done = append(done, start(t.Context(), s, c))
+		waiting(t, s, i+1)
+	}
+	g.open <- nil
+	require.NoError(t, (<-blocker).err)
+	<-g.entered
+	g.open <- nil
+	var got []outcome
+	for _, d := range done {
+		got = append(got, <-d)
+	}
+	require.NoError(t, got[0].err)
+	require.EqualValues(t, 3, got[0].receipt.First)
+
+	var conflict *eventstore.ConflictError
+	require.ErrorAs(t, got[1].err, &conflict)
+	require.Equal(t, eventstore.ConflictError{Stream: "a", Expected: eventstore.NoStream, Actual: 1, Position: 3, Type: "t"}, *conflict)
+
+	require.NoError(t, got[2].err)
+	require.EqualValues(t, 4, got[2].receipt.First, "a refused commit took a position")
+
+	require.ErrorAs(t, got[3].err, &conflict)
+	require.NotNil(t, conflict.Guard)
+	require.EqualValues(t, 3, conflict.Position)
+
+	require.NoError(t, got[4].err)
+	require.NoError(t, got[5].err)
+	require.True(t, got[5].receipt.Repeated)
+	require.Equal(t, got[4].receipt.First, got[5].receipt.First)
+
+	require.NoError(t, got[6].err)
+	require.NoError(t, got[7].err)
+	require.EqualValues(t, 3, got[7].receipt.Heads[0].Version)
+	require.EqualValues(t, 2, g.commits.Load())
+}
+
+func TestAppend_TheContextCountsUntilTheWriterTakesTheCommit(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	g := newGate(s)
+	ctx, cancel := context.WithCancel(t.Context())
+	inHand := start(ctx, s, to("taken", eventstore.NoStream))
+	<-g.entered
+	queued := start(ctx, s, to("queued", eventstore.NoStream))
+	waiting(t, s, 1)
+	cancel()
+	require.ErrorIs(t, (<-queued).err, context.Canceled)
+	select {
+	case got := <-inHand:
+		t.Fatalf("an append in the writer's hands ended with its context: %v", got.err)
+	default:
+	}
+	g.open <- nil
+	require.NoError(t, (<-inHand).err, "the commit was taken, so its outcome is the writer's to tell")
+	require.Len(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}), 1)
+}
+
+// A failed transaction fails all of its commits, the refused ones too: what
+// refused them is gone.
+func TestAppend_AFailedGroupLeavesNothingAndTheStoreGoesOn(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	g := newGate(s)
+	blocker := start(t.Context(), s, to("blocker", eventstore.NoStream))
+	<-g.entered
+	one := start(t.Context(), s, to("a", eventstore.NoStream))
+	waiting(t, s, 1)
+	two := start(t.Context(), s, to("a", eventstore.NoStream))
+	waiting(t, s, 2)
+	g.open <- nil
+	require.NoError(t, (<-blocker).err)
+	<-g.entered
+	full := errors.New("no space left")
+	g.open <- full
+	for _, done := range []<-chan outcome{one, two} {
+		got := <-done
+		require.ErrorIs(t, got.err, full)
+		require.NotErrorIs(t, got.err, eventstore.ErrUnknownOutcome)
+		require.Zero(t, got.receipt)
+	}
+	head, err := s.Head(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, head)
+
+	again := start(t.Context(), s, to("a", eventstore.NoStream))
+	<-g.entered
+	g.open <- nil
+	got := <-again
+	require.NoError(t, got.err)
+	require.EqualValues(t, 2, got.receipt.First)
+}
+
+func TestAppend_AFullFileFailsTheAppendsItHits(t *testing.T) {
+	path := logPath(t)
+	s := open(t, path, nil)
+	appendEvents(t, s, "s", 10_000) // the file has grown, by a step that leaves room for more
+	stat, err := os.Stat(path)
+	require.NoError(t, err)
+	s.SetMaxSize(int(stat.Size()))
+	large := eventstore.NewEvent{Type: "t", Data: make([]byte, 16<<20)}
+	for range 2 {
+		_, err = eventstore.AppendTo(t.Context(), s, "s", eventstore.At(10_000), large)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, eventstore.ErrUnknownOutcome)
+	}
+	appendEvents(t, s, "s", 1)
+	s.SetMaxSize(0)
+	receipt, err := eventstore.AppendTo(t.Context(), s, "s", eventstore.At(10_001), large)
+	require.NoError(t, err)
+	require.EqualValues(t, 10_002, receipt.First)
+}
+
+// A commit that may have become durable although it failed is not guessed at.
+func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s", 1)
+	failing := atomic.Bool{}
+	failing.Store(true)
+	require.NoError(t, s.Close())
+	s, err = boltstore.Open(path, nil)
+	require.NoError(t, err)
+	s.SetCommit(func(tx *bolt.Tx) error {
+		if err := tx.Commit(); err != nil || !failing.Load() {
+			return err
+		}
+		return errors.New("input/output error")
+	})
+	commit := to("s", eventstore.At(1))
+	commit.Key = "once"
+	_, err = s.Append(t.Context(), commit)
+	require.ErrorIs(t, err, eventstore.ErrUnknownOutcome)
+	require.ErrorContains(t, err, "reopen")
+	failing.Store(false)
+	_, err = s.Append(t.Context(), commit)
+	require.ErrorIs(t, err, eventstore.ErrFailed)
+
+	head, err := s.Head(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, head, "a reader was shown what may not be durable")
+	require.Len(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}), 1)
+	require.Len(t, positions(t, s, eventstore.Stream("s"), eventstore.ReadOptions{}), 1)
+	_, found, err := s.Lookup(t.Context(), "once")
+	require.NoError(t, err)
+	require.False(t, found)
+	require.NoError(t, s.Close())
+
+	s = open(t, path, nil)
+	receipt, err := s.Append(t.Context(), commit)
+	require.NoError(t, err)
+	require.True(t, receipt.Repeated)
+	require.Len(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}), 2)
+}
+
+func TestAppend_APanicInTheTransactionStopsTheStore(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	s.SetCommit(func(*bolt.Tx) error { panic("assertion failed") })
+	_, err := s.Append(t.Context(), to("s", eventstore.NoStream))
+	require.ErrorIs(t, err, eventstore.ErrUnknownOutcome)
+	require.ErrorContains(t, err, "assertion failed")
+	_, err = s.Append(t.Context(), to("s", eventstore.NoStream))
+	require.ErrorIs(t, err, eventstore.ErrFailed)
+	require.Empty(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}))
+}
+
+func TestClose_FinishesWhatIsTakenAndEndsWhatWaits(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	g := newGate(s)
+	inHand := start(t.Context(), s, to("taken", eventstore.NoStream))
+	<-g.entered
+	var queued []<-chan outcome
+	for i := range 5 {
+		queued = append(queued, start(t.Context(), s, to(eventstore.StreamID(fmt.Sprint("q-", i)), eventstore.NoStream)))
+	}
+	waiting(t, s, 5)
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	require.Eventually(t, func() bool {
+		_, err := s.Head(t.Context())
+		return errors.Is(err, eventstore.ErrClosed)
+	}, 10*time.Second, time.Millisecond)
+	g.open <- nil
+	appended := 1
+	for len(queued) > 0 { // the writer may take those too before it sees that it is to end
+		select {
+		case <-g.entered:
+			g.open <- nil
+		case got := <-queued[0]:
+			queued = queued[1:]
+			if got.err == nil {
+				appended++
+			} else {
+				require.ErrorIs(t, got.err, eventstore.ErrClosed)
+			}
+		}
+	}
+	require.NoError(t, (<-inHand).err)
+	require.NoError(t, <-closed)
+	require.Len(t, positions(t, open(t, path, nil), eventstore.All(), eventstore.ReadOptions{}), appended)
+}
+
+func TestAppend_ClockOutOfRangeIsRefused(t *testing.T) {
+	s := open(t, logPath(t), &boltstore.Options{Clock: func() time.Time { return time.Time{} }})
+	_, err := s.Append(t.Context(), to("s", eventstore.NoStream))
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "clock")
+}
+
+// Groups larger than the tail keeps, and commits larger than a group, under
+// concurrent guarded writers: nobody is judged against less than everything.
+func TestAppend_NoUpdateIsLostBesideBulkCommits(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	var group sync.WaitGroup
+	group.Add(1)
+	go func() {
+		defer group.Done()
+		for range 4 {
+			appendEvents(t, s, "bulk", boltstore.TailEvents+1)
+		}
+	}()
+	const writers, rounds = 8, 20
+	for range writers {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			for done := 0; done < rounds; {
+				last := eventstore.Version(0)
+				for e, err := range s.Read(t.Context(), eventstore.Stream("counter"), eventstore.ReadOptions{Backward: true, Limit: 1}) {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					last = e.Version
+				}
+				_, err := s.Append(t.Context(), to("counter", eventstore.At(last)))
+				if err == nil {
+					done++
+				} else if !errors.Is(err, eventstore.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		}()
+	}
+	group.Wait()
+	require.Len(t, positions(t, s, eventstore.Stream("counter"), eventstore.ReadOptions{}), writers*rounds)
+}

@@ -1,0 +1,177 @@
+package boltstore_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// damaged makes a log of ten events of stream "s-1", position 5 apart, which
+// is of "s-2"; damages the file; and opens it.
+func damaged(t *testing.T, damage func(tx *bolt.Tx) error) *boltstore.Store {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s-1", 4)
+	appendEvents(t, s, "s-2", 1)
+	appendEvents(t, s, "s-1", 5)
+	require.NoError(t, s.Close())
+	edit(t, path, damage)
+	s, err = boltstore.Open(path, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// readUntilCorrupt returns the positions read before a CorruptError, and its position.
+func readUntilCorrupt(t *testing.T, s *boltstore.Store, q eventstore.Query, opts eventstore.ReadOptions) (read []eventstore.Position, at eventstore.Position) {
+	for e, err := range s.Read(t.Context(), q, opts) {
+		if err == nil {
+			read = append(read, e.Position)
+			continue
+		}
+		var corrupt *eventstore.CorruptError
+		require.ErrorAs(t, err, &corrupt)
+		require.ErrorIs(t, err, eventstore.ErrCorrupt)
+		at = corrupt.Position
+	}
+	return read, at
+}
+
+func TestRead_ADamagedRecordIsReportedAndTheRestIsReadable(t *testing.T) {
+	key := record.Key(7)
+	tests := map[string]func(tx *bolt.Tx) error{
+		"a changed byte": func(tx *bolt.Tx) error {
+			value := append([]byte{}, tx.Bucket([]byte("log")).Get(key[:])...)
+			value[len(value)-6]++
+			return tx.Bucket([]byte("log")).Put(key[:], value)
+		},
+		"another's record": func(tx *bolt.Tx) error {
+			other := record.Key(8)
+			return tx.Bucket([]byte("log")).Put(key[:], append([]byte{}, tx.Bucket([]byte("log")).Get(other[:])...))
+		},
+		"no record": func(tx *bolt.Tx) error { return tx.Bucket([]byte("log")).Delete(key[:]) },
+		"too short": func(tx *bolt.Tx) error { return tx.Bucket([]byte("log")).Put(key[:], []byte{1, 2, 3}) },
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := damaged(t, damage)
+			for _, q := range []eventstore.Query{eventstore.All(), eventstore.Category("s")} {
+				read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
+				require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, read)
+				require.EqualValues(t, 7, at)
+				read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
+				require.Equal(t, []eventstore.Position{10, 9, 8}, read)
+				require.EqualValues(t, 7, at)
+				read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{From: 8})
+				require.Equal(t, []eventstore.Position{8, 9, 10}, read)
+				require.Zero(t, at)
+			}
+			read, at := readUntilCorrupt(t, s, eventstore.Stream("s-2"), eventstore.ReadOptions{})
+			require.Equal(t, []eventstore.Position{5}, read)
+			require.Zero(t, at)
+
+			var followed []eventstore.Position
+			for batch, err := range s.Follow(t.Context(), eventstore.All(), 0) {
+				if err != nil {
+					require.ErrorIs(t, err, eventstore.ErrCorrupt)
+					break
+				}
+				for _, e := range batch.Events {
+					followed = append(followed, e.Position)
+				}
+				require.LessOrEqual(t, batch.Through, eventstore.Position(6), "a follower was led past a damaged record")
+			}
+			require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, followed)
+
+			appendEvents(t, s, "s-1", 1) // versions and appends do not depend on it
+		})
+	}
+}
+
+func TestRead_ADamagedIndexShows(t *testing.T) {
+	posting := func(kind byte, name string, p eventstore.Position) []byte {
+		key := record.Key(p)
+		return append(append(append([]byte{kind}, name...), 0), key[:]...)
+	}
+	t.Run("a posting of a stream is missing", func(t *testing.T) {
+		s := damaged(t, func(tx *bolt.Tx) error { return tx.Bucket([]byte("index")).Delete(posting('s', "s-1", 3)) })
+		read, at := readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{})
+		require.Equal(t, []eventstore.Position{1, 2}, read)
+		require.EqualValues(t, 4, at)
+		read, at = readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{Backward: true})
+		require.Equal(t, []eventstore.Position{10, 9, 8, 7, 6, 4}, read)
+		require.EqualValues(t, 2, at)
+	})
+	t.Run("a stream's first posting is missing", func(t *testing.T) {
+		s := damaged(t, func(tx *bolt.Tx) error { return tx.Bucket([]byte("index")).Delete(posting('s', "s-1", 1)) })
+		read, at := readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{})
+		require.Empty(t, read)
+		require.EqualValues(t, 2, at)
+	})
+	t.Run("a posting too many", func(t *testing.T) {
+		s := damaged(t, func(tx *bolt.Tx) error { return tx.Bucket([]byte("index")).Put(posting('g', "n:9", 3), nil) })
+		_, at := readUntilCorrupt(t, s, eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:9"}}), eventstore.ReadOptions{})
+		require.EqualValues(t, 3, at)
+	})
+	t.Run("a posting of no record", func(t *testing.T) {
+		s := damaged(t, func(tx *bolt.Tx) error {
+			log := tx.Bucket([]byte("log"))
+			key := record.Key(2)
+			return log.Delete(key[:])
+		})
+		_, at := readUntilCorrupt(t, s, eventstore.Match(eventstore.Item{Types: []string{"t"}}), eventstore.ReadOptions{})
+		require.EqualValues(t, 2, at)
+	})
+}
+
+// Pages of the file that are overwritten lead to errors, in Open or later, and
+// never to a panic.
+func TestStore_OverwrittenPagesAreErrors(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	for i := range 20 {
+		appendEvents(t, s, eventstore.StreamID(fmt.Sprint("s-", i)), 100)
+	}
+	require.NoError(t, s.Close())
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	page, found := os.Getpagesize(), 0
+	for offset := 0; offset < min(len(content), 100*page); offset += page {
+		garbage := append([]byte{}, content...)
+		for i := range page {
+			garbage[offset+i] = byte(i*7 + offset)
+		}
+		require.NoError(t, os.WriteFile(path, garbage, 0o600))
+		if err := readAll(t, path); err != nil {
+			found++
+		}
+	}
+	require.Positive(t, found)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	require.NoError(t, readAll(t, path))
+}
+
+func readAll(t *testing.T, path string) error {
+	s, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, q := range []eventstore.Query{eventstore.All(), eventstore.Stream("s-3"), eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:3"}})} {
+		for _, err := range s.Read(t.Context(), q, eventstore.ReadOptions{}) {
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

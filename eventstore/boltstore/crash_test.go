@@ -1,0 +1,107 @@
+package boltstore_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+)
+
+// crashFile, when set in the environment, makes the test binary a process that
+// appends to the file until it is killed, and says what was acknowledged.
+const crashFile = "YORE_TEST_CRASH_FILE"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(crashFile); path != "" {
+		appendUntilKilled(path)
+	}
+	os.Exit(m.Run())
+}
+
+const crashWriters = 8
+
+// appendUntilKilled appends, from several writers with a stream each, commits
+// of three events, and prints "writer version" for each once it is acknowledged.
+func appendUntilKilled(path string) {
+	s, err := boltstore.Open(path, nil)
+	if err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	var mu sync.Mutex
+	for w := range crashWriters {
+		go func() {
+			stream := eventstore.StreamID(fmt.Sprint("writer-", w))
+			for {
+				receipt, err := eventstore.AppendTo(context.Background(), s, stream, eventstore.Any, events(3)...)
+				mu.Lock()
+				if err != nil {
+					fmt.Println("error", err)
+				} else {
+					fmt.Println(w, receipt.Heads[0].Version)
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+// TestStore_KilledProcessesLoseNothingAcknowledged kills a process that appends,
+// again and again on one file, at random moments.
+func TestStore_KilledProcessesLoseNothingAcknowledged(t *testing.T) {
+	rounds := 10
+	if testing.Short() {
+		rounds = 3
+	}
+	path := logPath(t)
+	var acknowledged [crashWriters]eventstore.Version
+	for range rounds {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), crashFile+"="+path)
+		out, err := child.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, child.Start())
+		kill := time.AfterFunc(time.Duration(20+rand.IntN(150))*time.Millisecond, func() { _ = child.Process.Kill() })
+		readAcknowledged(t, out, &acknowledged)
+		kill.Stop()
+		require.Error(t, child.Wait(), "the process ended before it was killed")
+
+		s, err := boltstore.Open(path, nil)
+		require.NoError(t, err)
+		verify(t, s)
+		for w, version := range acknowledged {
+			stream := eventstore.StreamID(fmt.Sprint("writer-", w))
+			found := len(positions(t, s, eventstore.Stream(stream), eventstore.ReadOptions{}))
+			require.GreaterOrEqual(t, found, int(version), "acknowledged events of %s are gone", stream)
+			require.LessOrEqual(t, found, int(version)+3, "more than the commit in flight of %s appeared", stream)
+			require.Zero(t, found%3, "part of a commit of %s", stream)
+			acknowledged[w] = eventstore.Version(found)
+		}
+		require.NoError(t, s.Close())
+	}
+}
+
+func readAcknowledged(t *testing.T, out io.Reader, acknowledged *[crashWriters]eventstore.Version) {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var w int
+		var version eventstore.Version
+		if n, _ := fmt.Sscanf(lines.Text(), "%d %d", &w, &version); n == 2 {
+			acknowledged[w] = version
+		} else if len(lines.Text()) > 5 {
+			t.Errorf("the appending process: %s", lines.Text())
+		}
+	}
+}

@@ -1,0 +1,41 @@
+// Package boltstore is the event log in one bbolt file.
+//
+//	store, err := boltstore.Open("shop.yore", nil)
+//	if err != nil {
+//		return err
+//	}
+//	defer store.Close()
+//
+// A [Store] keeps the contract of [eventstore.Store], with gapless positions,
+// and a nil error of Append means that the events have been written and synced.
+// One process has the file open for writing at a time; a second opener gets
+// ErrLocked.
+//
+// # How it works
+//
+// The log is one bucket, position to record, written in order; a record is
+// drawn byte by byte in internal/record and ends in a CRC32C, so that damage is
+// found by whoever reads it. An inverted index (internal/index) finds the
+// records of a stream, category, type, tag or key. It is derived: Open rebuilds
+// it when it is missing.
+//
+// Appending is in two parts. The caller's goroutine validates the commit,
+// judges its conditions against the durable log, and encodes its records; then
+// one writer goroutine takes all commits that are waiting as one group, judges
+// them against what came since, from memory, and makes the group durable in one
+// transaction. So many callers share the two disk syncs that a transaction
+// costs; a lone caller waits for nobody.
+//
+// Readers see no event before it is durable. They read in pages, each a short
+// transaction that has ended before any of its events is handed out, so a slow
+// loop neither blocks the writer nor makes the file grow. Followers at the head
+// are served from memory and woken by the writer; nothing polls.
+//
+// # When things go wrong
+//
+// A full disk or a failed write fails the appends it hits, and only those. If it
+// cannot be known whether a transaction will survive, its appends return
+// ErrUnknownOutcome, and later ones ErrFailed, until the store has been closed
+// and opened again; reading goes on. Damaged records are reported as
+// [*eventstore.CorruptError] with their position.
+package boltstore

@@ -1,0 +1,141 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// batchPositions is how many positions a batch covers at most.
+const batchPositions = 4096
+
+// Follow implements [eventstore.Store].
+func (s *Store) Follow(ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
+	return func(yield func(eventstore.Batch, error) bool) {
+		if err := s.follow(ctx, q, after, yield); err != nil {
+			yield(eventstore.Batch{}, err)
+		}
+	}
+}
+
+// follow yields batches until the loop is left, or returns the error that it
+// ends with.
+func (s *Store) follow(ctx context.Context, q eventstore.Query, after eventstore.Position, yield func(eventstore.Batch, error) bool) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if err := eventstore.ValidateRead(q, eventstore.ReadOptions{}); err != nil {
+		return err
+	}
+	if head := s.tail.last().through; after > head {
+		return fmt.Errorf("%w: follow after position %d, beyond the head %d", eventstore.ErrInvalid, after, head)
+	}
+	for through, live := after, false; ; {
+		if live {
+			if err := s.await(ctx, through); err != nil {
+				return err
+			}
+		}
+		batch, err := s.nextBatch(q, through)
+		if err != nil {
+			return err
+		}
+		if err := s.usable(ctx); err != nil {
+			return err
+		}
+		through, live = batch.Through, batch.Live
+		if !yield(batch, nil) {
+			return nil
+		}
+	}
+}
+
+// await returns when there are events after position p.
+func (s *Store) await(ctx context.Context, p eventstore.Position) error {
+	last := s.tail.last()
+	if last.through > p {
+		return nil
+	}
+	select {
+	case <-last.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closing:
+		return eventstore.ErrClosed
+	}
+}
+
+// nextBatch returns the batch that follows position through, from memory if the
+// tail has it and else from the file.
+func (s *Store) nextBatch(q eventstore.Query, through eventstore.Position) (eventstore.Batch, error) {
+	head := s.tail.last().through
+	b := batchBuilder{query: q, to: min(head, through+batchPositions)}
+	b.batch.Through = through
+	var err error
+	if groups, ok := s.tail.after(through, batchPositions); ok {
+		err = b.fromTail(groups)
+	} else {
+		err = b.fromFile(s)
+	}
+	if err != nil && len(b.batch.Events) == 0 {
+		return eventstore.Batch{}, err // else it is met again after these events
+	}
+	b.batch.Live = b.batch.Through == head
+	return b.batch, nil
+}
+
+// batchBuilder fills a batch with what matches, up to position to.
+type batchBuilder struct {
+	query eventstore.Query
+	to    eventstore.Position
+	batch eventstore.Batch
+}
+
+func (b *batchBuilder) fromTail(groups []*group) error {
+	bytes := 0
+	for _, g := range groups {
+		for i := int(b.batch.Through + 1 - g.first); i < len(g.entries); i++ {
+			e := &g.entries[i]
+			if b.batch.Through == b.to {
+				return nil
+			}
+			if b.query.Matches(e.stream, e.kind, e.tags) {
+				if bytes += e.size; len(b.batch.Events) > 0 && bytes > pageBytes {
+					return nil
+				}
+				r, err := record.Decode(g.position(i), e.record)
+				if err != nil {
+					return err
+				}
+				b.batch.Events = append(b.batch.Events, r.Event)
+			}
+			b.batch.Through = g.position(i)
+			if len(b.batch.Events) == pageEvents {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (b *batchBuilder) fromFile(s *Store) error {
+	for scan := newScan(s, b.query, window{from: b.batch.Through + 1, to: b.to}); !scan.done; {
+		err := scan.page(pageEvents)
+		for i := range scan.found {
+			b.batch.Events = append(b.batch.Events, scan.found[i].Event)
+		}
+		b.batch.Through = scan.from - 1
+		if err != nil || len(b.batch.Events) > 0 {
+			if err == nil && scan.done {
+				b.batch.Through = b.to
+			}
+			return err
+		}
+	}
+	b.batch.Through = b.to
+	return nil
+}

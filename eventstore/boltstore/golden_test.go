@@ -1,0 +1,120 @@
+package boltstore_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+)
+
+var update = flag.Bool("update", false, "write the golden file of the current format anew")
+
+// goldenFile is a log of format 1, packed. A file that was written once must be
+// readable for ever, so each later format gets a golden file beside it.
+var goldenFile = filepath.Join("testdata", "format-1.yore.gz")
+
+// goldenCommits are what the golden file holds.
+func goldenCommits() []eventstore.Commit {
+	happened := time.Date(2011, 12, 9, 12, 50, 0, 7, time.UTC)
+	return []eventstore.Commit{
+		{
+			Key: "command-1",
+			Events: []eventstore.NewEvent{{
+				Stream: "cart-536365", Type: "cart.item-added", SchemaVersion: 1, Codec: "json",
+				Data:     []byte(`{"sku":"85123A","quantity":6}`),
+				Metadata: eventstore.Metadata{"actor": "17850", "command-id": "command-1"},
+				Tags:     []eventstore.Tag{"sku:85123A", "customer:17850"},
+				Time:     happened,
+			}},
+			Expect: []eventstore.Expect{{Stream: "cart-536365", At: eventstore.NoStream}},
+		},
+		{
+			Events: []eventstore.NewEvent{
+				{Stream: "cart-536365", Type: "cart.checked-out", SchemaVersion: 2, Codec: "json"},
+				{Stream: "örder", Type: "opened", Data: []byte{0, 1, 2, 0xff}},
+				{Type: "note", Tags: []eventstore.Tag{"free"}},
+				{Stream: "cart-536365", Type: "cart.closed"},
+			},
+			Expect: []eventstore.Expect{{Stream: "cart-536365", At: eventstore.At(1)}, {Stream: "örder", At: eventstore.Any}},
+		},
+	}
+}
+
+// goldenOptions make clock and ids the same each time.
+func goldenOptions() *boltstore.Options {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	var ids uint64
+	return &boltstore.Options{
+		Clock: func() time.Time { now = now.Add(time.Second); return now },
+		NewID: func() (id uuid.UUID, err error) {
+			ids++
+			binary.BigEndian.PutUint64(id[8:], ids)
+			return id, nil
+		},
+	}
+}
+
+func TestOpen_ReadsTheGoldenFile(t *testing.T) {
+	fresh := logPath(t)
+	s := open(t, fresh, goldenOptions())
+	for _, c := range goldenCommits() {
+		_, err := s.Append(t.Context(), c)
+		require.NoError(t, err)
+	}
+	if *update {
+		require.NoError(t, s.Close())
+		pack(t, fresh)
+		s = open(t, fresh, nil)
+	}
+
+	golden := open(t, unpack(t), nil)
+	require.Equal(t, all(t, s), all(t, golden), "the format has changed: give it a new number, a migration and a golden file of its own")
+	receipt, found, err := golden.Lookup(t.Context(), "command-1")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, []eventstore.StreamHead{{Stream: "cart-536365", Version: 1}}, receipt.Heads)
+}
+
+func all(t *testing.T, s eventstore.Store) []eventstore.Event {
+	var list []eventstore.Event
+	for e, err := range s.Read(t.Context(), eventstore.All(), eventstore.ReadOptions{}) {
+		require.NoError(t, err)
+		list = append(list, e)
+	}
+	return list
+}
+
+func pack(t *testing.T, path string) {
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err = w.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.NoError(t, os.WriteFile(goldenFile, packed.Bytes(), 0o600))
+}
+
+func unpack(t *testing.T) string {
+	packed, err := os.Open(goldenFile)
+	require.NoError(t, err)
+	defer packed.Close()
+	r, err := gzip.NewReader(packed)
+	require.NoError(t, err)
+	content, err := io.ReadAll(r)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "golden.yore")
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	return path
+}

@@ -1,0 +1,246 @@
+package boltstore
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+)
+
+// A commit is judged in two parts, so that the writer never waits for a page.
+//
+// The appending goroutine judges it against the durable log up to the head that
+// it sees ([durable]), on disk where need be. What it finds there is final:
+// versions only grow, keys stay, events that match a guard stay. If nothing is
+// found, the writer judges the same commit, by the same function, against the
+// groups of commits that came after that head, the one being formed included
+// ([recent]); these are in memory. The groups form a linked list, and a request
+// holds on to the group it was judged up to, so all later ones can be reached
+// from it however long it took.
+//
+// Both parts together are all events before the commit, and nothing else (I5).
+
+// past is what a commit is judged against.
+type past interface {
+	// byKey returns the receipt of the commit with that key, if there is one.
+	byKey(key string) (eventstore.Receipt, bool, error)
+	// version returns the version of the stream of the commit's i-th expectation.
+	version(i int) (eventstore.Version, error)
+	// event returns the event that has version v in that stream.
+	event(i int, v eventstore.Version) (sighting, error)
+	// firstMatch returns the first event after a position that matches, or the
+	// zero sighting.
+	firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error)
+	// commit returns the ids and the receipt of the commit that wrote the event.
+	commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error)
+}
+
+// sighting is an event in which a condition failed.
+type sighting struct {
+	position  eventstore.Position // 0: there is none
+	eventType string
+	id        uuid.UUID
+}
+
+// judge returns the receipt of the commit that c repeats, marked so, or the
+// conflict with which c ends, or neither if all of its conditions hold.
+func judge(c *eventstore.Commit, p past) (eventstore.Receipt, bool, error) {
+	if c.Key != "" {
+		receipt, found, err := p.byKey(c.Key)
+		if err != nil || found {
+			receipt.Repeated = found
+			return receipt, found, err
+		}
+	}
+	var first *eventstore.ConflictError
+	failed := func(conflict *eventstore.ConflictError, s sighting) (eventstore.Receipt, bool, error) {
+		conflict.Position, conflict.Type = s.position, s.eventType
+		if first == nil {
+			first = conflict
+		}
+		if c.Key != "" {
+			return eventstore.Receipt{}, false, nil
+		}
+		return repeats(c, p, s)
+	}
+	for i := range c.Expect {
+		conflict, s, err := checkExpectation(&c.Expect[i], i, p)
+		if err != nil {
+			return eventstore.Receipt{}, false, err
+		}
+		if conflict != nil {
+			if receipt, repeated, err := failed(conflict, s); err != nil || repeated {
+				return receipt, repeated, err
+			}
+		}
+	}
+	for i, g := range c.Guards {
+		s, err := p.firstMatch(g.Query, g.After)
+		if err != nil {
+			return eventstore.Receipt{}, false, err
+		}
+		if s.position > 0 {
+			conflict := &eventstore.ConflictError{Guard: &g, GuardIndex: i}
+			if receipt, repeated, err := failed(conflict, s); err != nil || repeated {
+				return receipt, repeated, err
+			}
+		}
+	}
+	if first != nil {
+		return eventstore.Receipt{}, false, first
+	}
+	return eventstore.Receipt{}, false, nil
+}
+
+// checkExpectation returns the conflict in which the expectation ends, and the
+// first event that breaks it, if it does not hold.
+func checkExpectation(x *eventstore.Expect, i int, p past) (*eventstore.ConflictError, sighting, error) {
+	actual, err := p.version(i)
+	if err != nil || x.At.Holds(actual) {
+		return nil, sighting{}, err
+	}
+	var s sighting
+	if v := x.At.FirstConflict(actual); v > 0 {
+		if s, err = p.event(i, v); err != nil {
+			return nil, sighting{}, err
+		}
+	}
+	return &eventstore.ConflictError{Stream: x.Stream, Expected: x.At, Actual: actual}, s, nil
+}
+
+// repeats returns the receipt of the commit that wrote the event in which a
+// condition of c failed, if that commit was c: the same ids in the same order.
+func repeats(c *eventstore.Commit, p past, s sighting) (eventstore.Receipt, bool, error) {
+	ofCommit := func(e eventstore.NewEvent) bool { return e.ID == s.id }
+	if s.position == 0 || !slices.ContainsFunc(c.Events, ofCommit) {
+		return eventstore.Receipt{}, false, nil
+	}
+	ids, receipt, err := p.commit(s)
+	same := slices.EqualFunc(ids, c.Events, func(id uuid.UUID, e eventstore.NewEvent) bool { return id == e.ID })
+	if err != nil || !same {
+		return eventstore.Receipt{}, false, err
+	}
+	receipt.Repeated = true
+	return receipt, true, nil
+}
+
+// durable is the past on disk, up to a head.
+type durable struct {
+	store    *Store
+	head     eventstore.Position
+	expect   []eventstore.Expect
+	versions []eventstore.Version // of each expectation's stream, as they are looked up
+}
+
+func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
+	var first eventstore.Position
+	err := d.store.viewIndex(d.head, func(_ *bolt.Tx, reader *index.Reader) error {
+		first = reader.Key(key)
+		return nil
+	})
+	if err != nil || first == 0 {
+		return eventstore.Receipt{}, false, err
+	}
+	_, receipt, err := d.commit(sighting{position: first})
+	return receipt, err == nil, err
+}
+
+func (d *durable) version(i int) (eventstore.Version, error) {
+	err := d.store.viewIndex(d.head, func(_ *bolt.Tx, reader *index.Reader) error {
+		_, v := reader.Head(d.expect[i].Stream)
+		d.versions = append(d.versions, v)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return d.versions[i], nil
+}
+
+func (d *durable) event(i int, v eventstore.Version) (s sighting, err error) {
+	err = d.store.viewIndex(d.head, func(tx *bolt.Tx, reader *index.Reader) error {
+		r, err := getRecord(tx.Bucket(logBucket), reader.At(d.expect[i].Stream, v))
+		s = sightingOf(&r.Event)
+		return err
+	})
+	return s, err
+}
+
+func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {
+	if after >= d.head {
+		return sighting{}, nil
+	}
+	for scan := newScan(d.store, q, window{from: after + 1, to: d.head}); !scan.done; {
+		if err := scan.page(1); err != nil {
+			return sighting{}, err
+		}
+		if len(scan.found) > 0 {
+			return sightingOf(&scan.found[0].Event), nil
+		}
+	}
+	return sighting{}, nil
+}
+
+func sightingOf(e *eventstore.Event) sighting {
+	return sighting{position: e.Position, eventType: e.Type, id: e.ID}
+}
+
+func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
+	var first, last eventstore.Position
+	err := d.store.view(func(tx *bolt.Tx) error {
+		r, err := getRecord(tx.Bucket(logBucket), s.position)
+		first = s.position - eventstore.Position(r.Place.I)
+		last = first + eventstore.Position(r.Place.N) - 1
+		return err
+	})
+	if err != nil {
+		return nil, eventstore.Receipt{}, err
+	}
+	var ids []uuid.UUID
+	b := receiptBuilder{}
+	for scan := newScan(d.store, eventstore.All(), window{from: first, to: last}); !scan.done; {
+		if err := scan.page(pageEvents); err != nil {
+			return nil, eventstore.Receipt{}, err
+		}
+		for i := range scan.found {
+			e := &scan.found[i].Event
+			ids = append(ids, e.ID)
+			b.add(e.Stream, e.Version)
+			b.receipt.Recorded = e.Recorded
+		}
+	}
+	b.receipt.First, b.receipt.Last = first, last
+	return ids, b.receipt, nil
+}
+
+// receiptBuilder collects a receipt's heads from its events in their order.
+type receiptBuilder struct {
+	receipt eventstore.Receipt
+	heads   map[eventstore.StreamID]int // index in receipt.Heads, made when there is more than one
+}
+
+func (b *receiptBuilder) add(stream eventstore.StreamID, v eventstore.Version) {
+	heads := b.receipt.Heads
+	if stream == "" {
+		return
+	}
+	if len(heads) > 0 && heads[len(heads)-1].Stream == stream {
+		heads[len(heads)-1].Version = v
+		return
+	}
+	if b.heads == nil {
+		b.heads = make(map[eventstore.StreamID]int)
+		for i, h := range heads {
+			b.heads[h.Stream] = i
+		}
+	}
+	if i, ok := b.heads[stream]; ok {
+		heads[i].Version = v
+		return
+	}
+	b.heads[stream] = len(heads)
+	b.receipt.Heads = append(heads, eventstore.StreamHead{Stream: stream, Version: v})
+}

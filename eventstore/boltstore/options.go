@@ -1,0 +1,54 @@
+package boltstore
+
+import (
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Options say how to open a store. Nil and zero values mean the defaults.
+type Options struct {
+	// ReadOnly opens an existing file for reading. Append returns ErrReadOnly.
+	// Any number of readers can have the file open at once, but none while a
+	// writer has it.
+	ReadOnly bool
+	// LockTimeout is how long Open waits for another opener to let go of the
+	// file before it returns ErrLocked; the default is 1 second.
+	LockTimeout time.Duration
+	// FileMode is that of a new file; the default is 0o600.
+	FileMode fs.FileMode
+	// Clock gives the time that is recorded; the default is time.Now. It is
+	// called on the goroutine that appends. A clock that goes backward does
+	// not make recorded times do so.
+	Clock func() time.Time
+	// NewID gives the ids of events that have none; the default is uuid.NewV7.
+	// It is called on the goroutine that appends.
+	NewID func() (uuid.UUID, error)
+	// Logger is told what Open had to repair; nil is silent.
+	Logger *slog.Logger
+}
+
+func (o *Options) withDefaults() Options {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	if opts.LockTimeout <= 0 {
+		opts.LockTimeout = time.Second
+	}
+	if opts.FileMode == 0 {
+		opts.FileMode = 0o600
+	}
+	if opts.Clock == nil {
+		opts.Clock = time.Now
+	}
+	if opts.NewID == nil {
+		opts.NewID = uuid.NewV7
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return opts
+}

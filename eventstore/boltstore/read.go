@@ -1,0 +1,301 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sort"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/record"
+)
+
+const (
+	pageEvents = 256     // at most so many events a page
+	pageBytes  = 1 << 20 // at most so much payload a page, one larger event apart
+	pageSteps  = 16_384  // about so many steps through the index a page
+)
+
+// Read implements [eventstore.Store].
+func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+	return func(yield func(eventstore.Event, error) bool) {
+		if err := s.read(ctx, q, opts, yield); err != nil {
+			yield(eventstore.Event{}, err)
+		}
+	}
+}
+
+// read yields what Read does and returns the error that it ends with, if any.
+func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions, yield func(eventstore.Event, error) bool) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if err := eventstore.ValidateRead(q, opts); err != nil {
+		return err
+	}
+	w, err := s.window(opts)
+	if err != nil {
+		return err
+	}
+	left := opts.Limit // counts down to 0, or away from it if there is no limit
+	for scan := newScan(s, q, w); !scan.done; {
+		limit := pageEvents
+		if opts.Limit > 0 {
+			limit = min(limit, left)
+		}
+		pageErr := scan.page(limit) // what was found before an error is yielded before it
+		for i := range scan.found {
+			if err := s.usable(ctx); err != nil {
+				return err
+			}
+			if !yield(scan.found[i].Event, nil) {
+				return nil
+			}
+			if left--; left == 0 {
+				return nil
+			}
+		}
+		if pageErr != nil {
+			return pageErr
+		}
+		if err := s.usable(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// window is a closed range of positions and a direction. It is empty if from is
+// greater than to.
+type window struct {
+	from, to eventstore.Position
+	backward bool
+}
+
+// window returns the positions to be read, none beyond the head as it is now.
+func (s *Store) window(opts eventstore.ReadOptions) (window, error) {
+	w := window{from: max(opts.From, 1), to: s.tail.last().through, backward: opts.Backward}
+	if opts.To > 0 {
+		w.to = min(w.to, opts.To)
+	}
+	if !opts.AsOf.IsZero() && w.from <= w.to {
+		asOf, err := s.asOf(opts.AsOf, w.to)
+		if err != nil {
+			return window{}, err
+		}
+		w.to = asOf
+	}
+	return w, nil
+}
+
+// asOf returns the last position up to head that was recorded at t or before,
+// or 0. Recorded times never decrease, so it is found by halving.
+func (s *Store) asOf(t time.Time, head eventstore.Position) (eventstore.Position, error) {
+	var later int
+	err := s.view(func(tx *bolt.Tx) (err error) {
+		log := tx.Bucket(logBucket)
+		later = sort.Search(int(head), func(i int) bool {
+			r, getErr := getRecord(log, eventstore.Position(i)+1)
+			if getErr != nil {
+				err = getErr
+			}
+			return r.Event.Recorded.After(t)
+		})
+		return err
+	})
+	return eventstore.Position(later), err
+}
+
+// getRecord returns the record at p, which must be there.
+func getRecord(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
+	key := record.Key(p)
+	value := log.Get(key[:])
+	if value == nil {
+		return record.Record{}, missing(p)
+	}
+	return record.Decode(p, value)
+}
+
+func missing(p eventstore.Position) error {
+	return &eventstore.CorruptError{Position: p, Reason: "the record is missing"}
+}
+
+// scan goes over the records that match a query, a page at a time. Each page is
+// one short transaction; between pages nothing is held. Since the log only
+// grows at its end, and the window's end is fixed, all pages together are one
+// snapshot.
+type scan struct {
+	store *Store
+	query eventstore.Query
+	window
+	streams streamCheck
+
+	found []record.Record // the page
+	bytes int             // of payload in the page
+	done  bool            // no page comes after this one
+}
+
+func newScan(s *Store, q eventstore.Query, w window) *scan {
+	sc := &scan{store: s, query: q, window: w, done: w.from > w.to}
+	sc.streams.begin(q, w)
+	return sc
+}
+
+// page replaces found with the next records, at most limit, and narrows the
+// window to what is left.
+func (sc *scan) page(limit int) error {
+	sc.found, sc.bytes = sc.found[:0], 0
+	if sc.query.IsAll() {
+		return sc.store.view(func(tx *bolt.Tx) error {
+			return sc.walkLog(tx.Bucket(logBucket), limit)
+		})
+	}
+	return sc.store.viewIndex(sc.to, func(tx *bolt.Tx, reader *index.Reader) error {
+		return sc.walkIndex(tx.Bucket(logBucket), reader.Walk(sc.query, sc.backward), limit)
+	})
+}
+
+// walkLog takes the records as they lie in the log.
+func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
+	cursor := log.Cursor()
+	step := cursor.Next
+	if sc.backward {
+		step = cursor.Prev
+	}
+	p := sc.next()
+	start := record.Key(p)
+	for key, value := cursor.Seek(start[:]); !sc.done; key, value = step() {
+		p = sc.next()
+		if at, ok := record.ParseKey(key); !ok || at != p {
+			return missing(p)
+		}
+		r, err := record.Decode(p, value)
+		if err != nil {
+			return err
+		}
+		if full := sc.take(r, limit); full {
+			return nil
+		}
+	}
+	return nil
+}
+
+// walkIndex takes the records that the index names.
+func (sc *scan) walkIndex(log *bolt.Bucket, walk *index.Walk, limit int) error {
+	for !sc.done {
+		p, matched := walk.Seek(sc.next())
+		if p < sc.from || p > sc.to { // also 0, nothing found
+			sc.done = true
+			return nil
+		}
+		if !matched {
+			sc.skipTo(p)
+		} else {
+			r, err := getRecord(log, p)
+			if err == nil {
+				err = sc.check(&r.Event)
+			}
+			if err != nil {
+				return err
+			}
+			if full := sc.take(r, limit); full {
+				return nil
+			}
+		}
+		if walk.Steps() > pageSteps {
+			return nil
+		}
+	}
+	return nil
+}
+
+// next returns the position at which to go on.
+func (sc *scan) next() eventstore.Position {
+	if sc.backward {
+		return sc.to
+	}
+	return sc.from
+}
+
+// skipTo narrows the window so that it starts at p.
+func (sc *scan) skipTo(p eventstore.Position) {
+	if sc.backward {
+		sc.to = p
+	} else {
+		sc.from = p
+	}
+}
+
+// take adds a record to the page and narrows the window to what comes after
+// it, unless the page has no room for it. It reports whether the page is full.
+func (sc *scan) take(r record.Record, limit int) (full bool) {
+	sc.skipTo(r.Event.Position)
+	if len(sc.found) > 0 && sc.bytes+len(r.Event.Data) > pageBytes {
+		return true
+	}
+	sc.streams.took(&r.Event)
+	sc.found = append(sc.found, r)
+	sc.bytes += len(r.Event.Data)
+	switch {
+	case sc.from == sc.to:
+		sc.done = true
+	case sc.backward:
+		sc.to--
+	default:
+		sc.from++
+	}
+	return len(sc.found) >= limit
+}
+
+// check reports an event that the index should not have named, or that shows
+// that the index has not named another.
+func (sc *scan) check(e *eventstore.Event) error {
+	if !sc.query.Matches(e.Stream, e.Type, e.Tags) {
+		return &eventstore.CorruptError{Position: e.Position, Reason: "the index names an event that does not match"}
+	}
+	return sc.streams.check(e)
+}
+
+// streamCheck holds the events of a scan over whole streams to having versions
+// without gaps.
+type streamCheck struct {
+	versions  map[eventstore.StreamID]eventstore.Version // of each stream's latest event in the scan
+	fromStart bool
+	backward  bool
+}
+
+func (c *streamCheck) begin(q eventstore.Query, w window) {
+	items := q.Items()
+	if len(items) != 1 || len(items[0].Streams) == 0 ||
+		len(items[0].Types)+len(items[0].Tags)+len(items[0].Categories) > 0 {
+		return
+	}
+	c.versions = make(map[eventstore.StreamID]eventstore.Version, len(items[0].Streams))
+	c.fromStart, c.backward = w.from == 1 && !w.backward, w.backward
+}
+
+func (c *streamCheck) check(e *eventstore.Event) error {
+	latest, seen := c.versions[e.Stream]
+	if c.versions == nil || !seen && !c.fromStart {
+		return nil
+	}
+	want := latest + 1
+	if c.backward {
+		want = latest - 1
+	}
+	if e.Version != want {
+		return &eventstore.CorruptError{Position: e.Position,
+			Reason: fmt.Sprintf("the index names version %d of stream %q where version %d comes next", e.Version, e.Stream, want)}
+	}
+	return nil
+}
+
+func (c *streamCheck) took(e *eventstore.Event) {
+	if c.versions != nil {
+		c.versions[e.Stream] = e.Version
+	}
+}

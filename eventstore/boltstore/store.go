@@ -1,0 +1,109 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+)
+
+// Store is an event log in one bbolt file. It is safe for concurrent use by
+// multiple goroutines. It implements [eventstore.Store].
+type Store struct {
+	db   *bolt.DB
+	opts Options
+	info eventstore.Info
+	tail *tail
+
+	commitTx func(*bolt.Tx) error // bbolt's Commit; tests make it fail
+
+	queue   chan *request // to the writer
+	failed  atomic.Bool   // an outcome was unknown: no more appends
+	closing chan struct{} // closed when Close is called
+	stopped chan struct{} // closed when the writer has ended
+
+	closeOnce sync.Once
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// Head implements [eventstore.Store].
+func (s *Store) Head(ctx context.Context) (eventstore.Position, error) {
+	if err := s.usable(ctx); err != nil {
+		return 0, err
+	}
+	return s.tail.last().through, nil
+}
+
+// Info implements [eventstore.Store].
+func (s *Store) Info() eventstore.Info { return s.info }
+
+// Lookup implements [eventstore.Store].
+func (s *Store) Lookup(ctx context.Context, key string) (eventstore.Receipt, bool, error) {
+	if err := s.usable(ctx); err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	if err := eventstore.ValidateKey(key); err != nil {
+		return eventstore.Receipt{}, false, err
+	}
+	return (&durable{store: s, head: s.tail.last().through}).byKey(key)
+}
+
+// Close implements [eventstore.Store]. Appends that the writer has taken are
+// finished first. It waits for pages being read, but not for loops that range
+// over events.
+func (s *Store) Close() (err error) {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		<-s.stopped
+		err = s.db.Close()
+	})
+	return err
+}
+
+// usable returns the error that every call ends with on a closed store or an
+// ended context.
+func (s *Store) usable(ctx context.Context) error {
+	select {
+	case <-s.closing:
+		return eventstore.ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+// view runs fn in a read transaction. No code but ours runs in it, and it is
+// short. bbolt trusts the pages it reads and may run out of them or panic on
+// damaged ones; here that becomes an error.
+func (s *Store) view(fn func(*bolt.Tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: reading a page: %v", eventstore.ErrCorrupt, r)
+		}
+	}()
+	err = s.db.View(fn)
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return eventstore.ErrClosed
+	}
+	return err
+}
+
+// viewIndex is view with a reader of the index up to head.
+func (s *Store) viewIndex(head eventstore.Position, fn func(*bolt.Tx, *index.Reader) error) error {
+	return s.view(func(tx *bolt.Tx) error {
+		reader, err := index.NewReader(tx, head)
+		if err != nil {
+			return fmt.Errorf("%w: the file has no index", eventstore.ErrCorrupt)
+		}
+		return fn(tx, reader)
+	})
+}

@@ -1,0 +1,182 @@
+package boltstore_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/eventstore/storetest"
+)
+
+// paths remembers which file each store of the conformance suite has.
+type paths struct{ files sync.Map }
+
+func (p *paths) open(tb testing.TB, path string, opts *boltstore.Options) eventstore.Store {
+	s, err := boltstore.Open(path, opts)
+	require.NoError(tb, err)
+	p.files.Store(eventstore.Store(s), path)
+	return s
+}
+
+func (p *paths) of(s eventstore.Store) string {
+	path, _ := p.files.Load(s)
+	return path.(string)
+}
+
+func config() storetest.Config {
+	var p paths
+	return storetest.Config{
+		Open: func(tb testing.TB) eventstore.Store {
+			return p.open(tb, filepath.Join(tb.TempDir(), "log.yore"), nil)
+		},
+		Reopen: func(tb testing.TB, closed eventstore.Store) eventstore.Store {
+			return p.open(tb, p.of(closed), nil)
+		},
+		OpenSecond: func(tb testing.TB, open eventstore.Store) (eventstore.Store, error) {
+			return asStore(boltstore.Open(p.of(open), &boltstore.Options{LockTimeout: 1}))
+		},
+		OpenReadOnly: func(tb testing.TB, closed eventstore.Store) eventstore.Store {
+			return p.open(tb, p.of(closed), &boltstore.Options{ReadOnly: true})
+		},
+		OpenNewer: func(tb testing.TB) (eventstore.Store, error) {
+			path := filepath.Join(tb.TempDir(), "newer.yore")
+			create(tb, path)
+			edit(tb, path, func(tx *bolt.Tx) error {
+				return tx.Bucket([]byte("yore")).Put([]byte("format"), []byte{0, 0, 0, 2})
+			})
+			return asStore(boltstore.Open(path, nil))
+		},
+		Verify: func(tb testing.TB, open eventstore.Store) { verify(tb, open) },
+	}
+}
+
+// asStore keeps a nil *Store from becoming a Store that is not nil.
+func asStore(s *boltstore.Store, err error) (eventstore.Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func TestStore(t *testing.T) { storetest.Run(t, config()) }
+
+// open opens a log, and at the end of the test verifies and closes it.
+func open(tb testing.TB, path string, opts *boltstore.Options) *boltstore.Store {
+	tb.Helper()
+	s, err := boltstore.Open(path, opts)
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		if _, err := s.Head(tb.Context()); err == nil {
+			verify(tb, s)
+		}
+		require.NoError(tb, s.Close())
+	})
+	return s
+}
+
+// create makes an empty log.
+func create(tb testing.TB, path string) {
+	tb.Helper()
+	s, err := boltstore.Open(path, nil)
+	require.NoError(tb, err)
+	require.NoError(tb, s.Close())
+}
+
+// edit changes a file behind the store's back.
+func edit(tb testing.TB, path string, fn func(*bolt.Tx) error) {
+	tb.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	require.NoError(tb, err)
+	require.NoError(tb, db.Update(fn))
+	require.NoError(tb, db.Close())
+}
+
+// verify copies the log into an oracle, event by event, and compares what both
+// answer: what the index finds must be what is in the log, and all of it.
+func verify(tb testing.TB, s eventstore.Store) {
+	tb.Helper()
+	ctx := tb.Context()
+	if ctx.Err() != nil {
+		return
+	}
+	head, err := s.Head(ctx)
+	require.NoError(tb, err)
+	streams := map[eventstore.StreamID][]eventstore.Position{}
+	terms := map[string]eventstore.Query{}
+	want := map[string][]eventstore.Position{}
+	next := eventstore.Position(1)
+	for e, err := range s.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+		require.NoError(tb, err)
+		require.Equal(tb, next, e.Position)
+		next++
+		add := func(name string, q eventstore.Query) {
+			terms[name] = q
+			want[name] = append(want[name], e.Position)
+		}
+		if e.Stream != "" {
+			streams[e.Stream] = append(streams[e.Stream], e.Position)
+			require.EqualValues(tb, len(streams[e.Stream]), e.Version, "version at position %d", e.Position)
+			add("stream "+string(e.Stream), eventstore.Stream(e.Stream))
+			add("category "+e.Stream.Category(), eventstore.Category(e.Stream.Category()))
+		}
+		add("type "+e.Type, eventstore.Match(eventstore.Item{Types: []string{e.Type}}))
+		for _, tag := range e.Tags {
+			add("tag "+string(tag), eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{tag}}))
+		}
+	}
+	require.Equal(tb, head+1, next)
+	checked := 0
+	for name, q := range terms {
+		if checked++; checked > 200 {
+			break // enough of them, in random order
+		}
+		require.Equal(tb, want[name], positions(tb, s, q, eventstore.ReadOptions{}), name)
+	}
+}
+
+func positions(tb testing.TB, s eventstore.Store, q eventstore.Query, opts eventstore.ReadOptions) []eventstore.Position {
+	tb.Helper()
+	var found []eventstore.Position
+	for e, err := range s.Read(tb.Context(), q, opts) {
+		require.NoError(tb, err)
+		found = append(found, e.Position)
+	}
+	return found
+}
+
+// appendEvents appends n events to a stream, in one commit.
+func appendEvents(tb testing.TB, s eventstore.Store, stream eventstore.StreamID, n int) eventstore.Receipt {
+	tb.Helper()
+	receipt, err := eventstore.AppendTo(tb.Context(), s, stream, eventstore.Any, events(n)...)
+	require.NoError(tb, err)
+	return receipt
+}
+
+func events(n int) []eventstore.NewEvent {
+	list := make([]eventstore.NewEvent, n)
+	for i := range list {
+		list[i] = eventstore.NewEvent{Type: "t", Data: fmt.Appendf(nil, "%d", i), Tags: []eventstore.Tag{"all", eventstore.Tag(fmt.Sprintf("n:%d", i%7))}}
+	}
+	return list
+}
+
+func logPath(tb testing.TB) string { return filepath.Join(tb.TempDir(), "log.yore") }
+
+func files(tb testing.TB, dir string) []string {
+	entries, err := os.ReadDir(dir)
+	require.NoError(tb, err)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,245 @@
+package boltstore
+
+import (
+	"slices"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// group is what one transaction of the writer appended: commits in their
+// order. Once published it never changes.
+type group struct {
+	first    eventstore.Position // of its first event
+	through  eventstore.Position // of its last event; first-1 while it has none
+	recorded time.Time           // of its last commit
+	entries  []entry
+	commits  []span
+	heads    map[eventstore.StreamID]eventstore.Version // of the streams written
+	keys     map[string]int                             // index in commits
+	bytes    int                                        // of the records
+
+	next  atomic.Pointer[group] // set when the next group is published
+	ready chan struct{}         // closed when next is set
+}
+
+// span is the place of a commit in its group's entries.
+type span struct {
+	start, n int
+	recorded time.Time
+}
+
+// newGroup returns an empty group that follows a position.
+func newGroup(after eventstore.Position, recorded time.Time) *group {
+	return &group{first: after + 1, through: after, recorded: recorded, ready: make(chan struct{})}
+}
+
+// add appends a request that has been judged to the group, and returns its
+// receipt. versions are those of its expectations' streams before it; they are
+// brought up to date.
+func (g *group) add(r *request, versions []eventstore.Version) eventstore.Receipt {
+	g.recorded = later(g.recorded, r.recorded)
+	commit := span{start: len(g.entries), n: len(r.entries), recorded: g.recorded}
+	if r.commit.Key != "" {
+		if g.keys == nil {
+			g.keys = make(map[string]int)
+		}
+		g.keys[r.commit.Key] = len(g.commits)
+	}
+	if g.heads == nil {
+		g.heads = make(map[eventstore.StreamID]eventstore.Version)
+	}
+	for i := range r.entries {
+		e := &r.entries[i]
+		g.through++
+		if e.stream != "" {
+			versions[e.expect]++
+			e.version = versions[e.expect]
+			g.heads[e.stream] = e.version
+		}
+		record.Seal(e.record, g.through, e.version, g.recorded)
+	}
+	g.entries = append(g.entries, r.entries...)
+	g.commits = append(g.commits, commit)
+	g.bytes += r.bytes
+	return g.receipt(len(g.commits) - 1)
+}
+
+// later returns the later of two times, as a record can hold it.
+func later(a, b time.Time) time.Time {
+	if b = time.Unix(0, b.UnixNano()).UTC(); b.After(a) {
+		return b
+	}
+	return a
+}
+
+// receipt returns the receipt of the group's i-th commit.
+func (g *group) receipt(i int) eventstore.Receipt {
+	commit := g.commits[i]
+	var b receiptBuilder
+	for _, e := range g.entries[commit.start:][:commit.n] {
+		b.add(e.stream, e.version)
+	}
+	b.receipt.First = g.position(commit.start)
+	b.receipt.Last = b.receipt.First + eventstore.Position(commit.n) - 1
+	b.receipt.Recorded = commit.recorded
+	return b.receipt
+}
+
+// position returns the position of the group's i-th entry.
+func (g *group) position(i int) eventstore.Position { return g.first + eventstore.Position(i) }
+
+// commitOf returns the index of the commit that wrote the entry.
+func (g *group) commitOf(entry int) int {
+	after := sort.Search(len(g.commits), func(i int) bool { return g.commits[i].start > entry })
+	return after - 1
+}
+
+// sighting returns the group's i-th entry as one.
+func (g *group) sighting(i int) sighting {
+	return sighting{position: g.position(i), eventType: g.entries[i].kind, id: g.entries[i].id}
+}
+
+// recent is the past that came after the group which a request's caller judged
+// it against: all groups since, the one being formed last.
+type recent struct {
+	request *request
+	groups  []*group
+}
+
+// since returns the groups after base that have been published, and then the
+// one being formed.
+func since(base, forming *group) []*group {
+	var groups []*group
+	for g := base.next.Load(); g != nil; g = g.next.Load() {
+		groups = append(groups, g)
+	}
+	return append(groups, forming)
+}
+
+func (p *recent) byKey(key string) (eventstore.Receipt, bool, error) {
+	for _, g := range p.groups {
+		if i, ok := g.keys[key]; ok {
+			return g.receipt(i), true, nil
+		}
+	}
+	return eventstore.Receipt{}, false, nil
+}
+
+func (p *recent) version(i int) (eventstore.Version, error) {
+	v := p.request.versions[i]
+	for _, g := range p.groups {
+		if head, ok := g.heads[p.request.commit.Expect[i].Stream]; ok {
+			v = head
+		}
+	}
+	return v, nil
+}
+
+func (p *recent) event(i int, v eventstore.Version) (sighting, error) {
+	stream := p.request.commit.Expect[i].Stream
+	for _, g := range p.groups {
+		for j := range g.entries {
+			if e := &g.entries[j]; e.version == v && e.stream == stream {
+				return g.sighting(j), nil
+			}
+		}
+	}
+	return sighting{}, nil
+}
+
+func (p *recent) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {
+	for _, g := range p.groups {
+		if g.through <= after {
+			continue
+		}
+		for i := range g.entries {
+			e := &g.entries[i]
+			if g.position(i) > after && q.Matches(e.stream, e.kind, e.tags) {
+				return g.sighting(i), nil
+			}
+		}
+	}
+	return sighting{}, nil
+}
+
+func (p *recent) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
+	at := slices.IndexFunc(p.groups, func(g *group) bool { return s.position <= g.through })
+	g := p.groups[at]
+	i := g.commitOf(int(s.position - g.first))
+	commit := g.commits[i]
+	ids := make([]uuid.UUID, commit.n)
+	for j := range ids {
+		ids[j] = g.entries[commit.start+j].id
+	}
+	return ids, g.receipt(i), nil
+}
+
+// How much the tail keeps for followers. Groups are dropped whole, the oldest
+// first.
+const (
+	tailEvents = 8192
+	tailBytes  = 8 << 20
+)
+
+// tail is the end of the log in memory: the last group, whose end is the head,
+// and a bounded number of groups before it, from which followers at the head
+// read without touching the disk.
+//
+// A published group is linked from the one before it, and waking is a
+// broadcast: whoever waits at the head waits for its group's ready channel.
+// Who holds a group can reach all later ones, so followers must not hold one
+// while their user's code runs; they come back with a position.
+type tail struct {
+	mu     sync.RWMutex
+	groups []*group // consecutive; the last one's end is the head
+	events int      // in groups
+	bytes  int
+}
+
+func newTail(head eventstore.Position, recorded time.Time) *tail {
+	return &tail{groups: []*group{newGroup(head, recorded)}}
+}
+
+// last returns the group at the end of the log.
+func (t *tail) last() *group {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.groups[len(t.groups)-1]
+}
+
+// publish makes a durable group visible, and wakes the followers.
+func (t *tail) publish(g *group) {
+	previous := t.last()
+	previous.next.Store(g)
+	t.mu.Lock()
+	t.groups = append(t.groups, g)
+	t.events += len(g.entries)
+	t.bytes += g.bytes
+	for len(t.groups) > 1 && (t.events > tailEvents || t.bytes > tailBytes) {
+		t.events -= len(t.groups[0].entries)
+		t.bytes -= t.groups[0].bytes
+		t.groups[0] = nil
+		t.groups = t.groups[1:]
+	}
+	t.mu.Unlock()
+	close(previous.ready)
+}
+
+// after returns groups that hold the events after a position, at most n of
+// them, and whether the tail reaches back that far.
+func (t *tail) after(p eventstore.Position, n int) ([]*group, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if p+1 < t.groups[0].first {
+		return nil, false
+	}
+	i := sort.Search(len(t.groups), func(i int) bool { return t.groups[i].through > p })
+	return slices.Clone(t.groups[i:min(i+n, len(t.groups))]), true
+}

@@ -1,0 +1,119 @@
+package imports_test
+
+import (
+	"errors"
+	"go/build"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/yore-es/yore"
+
+// allowed says which packages outside the standard library a package may
+// import: those of this module by their path in it.
+var allowed = map[string][]string{
+	"eventstore":           {"github.com/google/uuid"},
+	"eventstore/memstore":  {"eventstore", "github.com/google/uuid"},
+	"eventstore/boltstore": {"eventstore", "internal/index", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
+	"codec":                {},
+	"aggregate":            {"eventstore", "codec"},
+	"aggregate/aggtest":    {"aggregate", "codec", "eventstore"},
+	"projection":           {"eventstore", "codec"},
+	"command":              {"aggregate", "eventstore"},
+	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "aggregate", "projection", "command"},
+	"examples/cart/cart":   {"eventstore", "codec", "aggregate", "projection", "command"},
+	"internal/imports":     {},
+	"internal/index":       {"eventstore", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"internal/record":      {"eventstore"},
+}
+
+// allowedInTests are the modules that tests may import besides; tests may
+// import any package of this one.
+var allowedInTests = []string{"github.com/stretchr/testify", "github.com/google/uuid", "go.etcd.io/bbolt"}
+
+func TestPackages_ImportOnlyWhatTheyMay(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := map[string]bool{}
+	err := filepath.WalkDir(root, func(dir string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		if skipped(root, dir, entry.Name()) {
+			return filepath.SkipDir
+		}
+		pkg, err := build.ImportDir(dir, 0)
+		var none *build.NoGoError
+		if errors.As(err, &none) {
+			return nil
+		}
+		require.NoError(t, err)
+		name, err := filepath.Rel(root, dir)
+		require.NoError(t, err)
+		name = filepath.ToSlash(name)
+		seen[name] = true
+		checkPackage(t, name, pkg)
+		return nil
+	})
+	require.NoError(t, err)
+	for name := range allowed {
+		require.True(t, seen[name], "package %s is in the list but not in the module", name)
+	}
+}
+
+// skipped reports whether the directory holds no packages of this module.
+func skipped(root, dir, name string) bool {
+	if dir == root {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil || name == "testdata" || strings.HasPrefix(name, ".")
+}
+
+func checkPackage(t *testing.T, name string, pkg *build.Package) {
+	list, listed := allowed[name]
+	if !listed {
+		t.Errorf("package %s is not in the list: say there what it may import", name)
+	}
+	for _, imported := range pkg.Imports {
+		if !standard(imported) && !slices.Contains(list, strings.TrimPrefix(imported, module+"/")) {
+			t.Errorf("package %s must not import %s", name, imported)
+		}
+	}
+	for _, imported := range slices.Concat(pkg.TestImports, pkg.XTestImports) {
+		if !standard(imported) && !inModule(imported, module) && !slices.ContainsFunc(allowedInTests, func(m string) bool { return inModule(imported, m) }) {
+			t.Errorf("the tests of package %s must not import %s", name, imported)
+		}
+	}
+}
+
+// standard reports whether a package is of the standard library: the first part
+// of any other's path has a dot.
+func standard(imported string) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	return !strings.Contains(first, ".")
+}
+
+func inModule(imported, module string) bool {
+	return imported == module || strings.HasPrefix(imported, module+"/")
+}
+
+func TestModule_RequiresThreeModules(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	require.NoError(t, err)
+	var direct []string
+	for line := range strings.Lines(string(content)) {
+		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(fields) == 2 && strings.HasPrefix(fields[1], "v") && strings.Contains(path.Dir(fields[0]), ".") {
+			direct = append(direct, fields[0])
+		}
+	}
+	require.ElementsMatch(t, []string{"github.com/google/uuid", "github.com/stretchr/testify", "go.etcd.io/bbolt"}, direct)
+}

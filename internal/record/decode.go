@@ -1,0 +1,181 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Record is a decoded record.
+type Record struct {
+	Event eventstore.Event
+	Place Place
+	// Key is the commit's key, in its first event; "" if it has none.
+	Key string
+}
+
+// Decode decodes the record at position p. The result shares no memory with
+// rec. Bytes that are not a record of that position are a
+// [*eventstore.CorruptError].
+func Decode(p eventstore.Position, rec []byte) (Record, error) {
+	r, reason := decode(p, rec)
+	if reason != "" {
+		return Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
+	}
+	return r, nil
+}
+
+// Recorded returns when the record was recorded, without looking at the rest,
+// and whether it is long enough to say.
+func Recorded(rec []byte) (time.Time, bool) {
+	if len(rec) < offFields {
+		return time.Time{}, false
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC(), true
+}
+
+// decode returns the record, or the reason why it is none.
+func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
+	if reason := check(p, rec); reason != "" {
+		return r, reason
+	}
+	data := len(rec) - crcSize - int(binary.BigEndian.Uint32(rec[offDataSize:]))
+	if data < offFields {
+		return r, "payload is longer than its record"
+	}
+	e := &r.Event
+	e.Position = p
+	e.Version = eventstore.Version(binary.BigEndian.Uint64(rec[offVersion:]))
+	e.Recorded, _ = Recorded(rec)
+	copy(e.ID[:], rec[offID:])
+	e.Data = append([]byte{}, rec[data:len(rec)-crcSize]...)
+
+	f := fields{rest: string(rec[offFields:data])}
+	r.Place = Place{I: int(f.number(math.MaxInt32)), N: int(f.number(math.MaxInt32))}
+	e.SchemaVersion = uint32(f.number(math.MaxUint32))
+	e.Time = e.Recorded
+	if rec[offFlags]&flagTime != 0 {
+		e.Time = f.time()
+	}
+	e.Stream = eventstore.StreamID(f.name())
+	e.Type = f.name()
+	e.Codec = f.name()
+	if rec[offFlags]&flagKey != 0 {
+		r.Key = f.name()
+	}
+	e.Tags = f.tags()
+	e.Metadata = f.metadata()
+	switch {
+	case f.broken:
+		return Record{}, "fields end before they should"
+	case f.rest != "":
+		return Record{}, fmt.Sprintf("%d bytes between fields and payload", len(f.rest))
+	case r.Place.I >= r.Place.N:
+		return Record{}, fmt.Sprintf("event %d of a commit of %d", r.Place.I, r.Place.N)
+	}
+	return r, ""
+}
+
+// check returns what is wrong with the record as a whole, or "".
+func check(p eventstore.Position, rec []byte) string {
+	if len(rec) < offFields+crcSize {
+		return fmt.Sprintf("record of %d bytes is too short", len(rec))
+	}
+	end := len(rec) - crcSize
+	if want, got := binary.BigEndian.Uint32(rec[end:]), checksum(p, rec[:end]); want != got {
+		return fmt.Sprintf("checksum is %08x, the record says %08x", got, want)
+	}
+	if rec[0] != format {
+		return fmt.Sprintf("record format %d is unknown", rec[0])
+	}
+	if rec[offFlags]&^(flagTime|flagKey) != 0 {
+		return fmt.Sprintf("record flags %#x are unknown", rec[offFlags])
+	}
+	return ""
+}
+
+// fields takes a record's fields from the front of rest. The names it returns
+// are parts of that one string. After the first field that does not fit it is
+// broken and returns zero values.
+type fields struct {
+	rest   string
+	broken bool
+}
+
+func (f *fields) take(n int) string {
+	if f.broken || n > len(f.rest) {
+		f.broken = true
+		return ""
+	}
+	taken := f.rest[:n]
+	f.rest = f.rest[n:]
+	return taken
+}
+
+func (f *fields) number(limit uint64) uint64 {
+	var x uint64
+	for shift := 0; shift < 64; shift += 7 {
+		b := f.take(1)
+		if f.broken {
+			return 0
+		}
+		x |= uint64(b[0]&0x7f) << shift
+		if b[0] < 0x80 {
+			if x > limit {
+				break
+			}
+			return x
+		}
+	}
+	f.broken = true
+	return 0
+}
+
+func (f *fields) name() string {
+	size := f.take(1)
+	if f.broken {
+		return ""
+	}
+	return f.take(int(size[0]))
+}
+
+func (f *fields) text() string { return f.take(f.count()) }
+
+// count is a number of things that take at least a byte each.
+func (f *fields) count() int { return int(f.number(uint64(len(f.rest)))) }
+
+func (f *fields) time() time.Time {
+	b := []byte(f.take(12))
+	if f.broken {
+		return time.Time{}
+	}
+	return time.Unix(int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint32(b[8:]))).UTC()
+}
+
+func (f *fields) tags() []eventstore.Tag {
+	n := f.count()
+	if n == 0 {
+		return nil
+	}
+	tags := make([]eventstore.Tag, n)
+	for i := range tags {
+		tags[i] = eventstore.Tag(f.name())
+	}
+	return tags
+}
+
+func (f *fields) metadata() eventstore.Metadata {
+	n := f.count()
+	if n == 0 {
+		return nil
+	}
+	metadata := make(eventstore.Metadata, n)
+	for range n {
+		key := f.text()
+		metadata[key] = f.text()
+	}
+	return metadata
+}
