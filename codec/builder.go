@@ -1,0 +1,131 @@
+package codec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxName is the most bytes that a stored name may have: a store's limit.
+const maxName = 255
+
+// Builder collects registrations. Get one with [NewBuilder], fill it with
+// [Register]. It is not safe for concurrent use.
+type Builder struct {
+	entries []*entry
+}
+
+// Registration binds a stored name and version to a Go type.
+type Registration struct {
+	// Name is the stored name, such as "cart.item-added".
+	Name string
+	// Version is the version of the payload's shape, from 1.
+	Version uint32
+	// Type is the Go type that values of this name and version have.
+	Type reflect.Type
+}
+
+// String says the registration in words, as error messages do.
+func (r Registration) String() string {
+	return fmt.Sprintf("%v as %q version %d", r.Type, r.Name, r.Version)
+}
+
+// entry is a registration and the functions made for its Go type.
+type entry struct {
+	Registration
+	encode func(value any) ([]byte, []string, error)
+	decode func(data []byte) (any, error)
+}
+
+// NewBuilder returns an empty builder.
+func NewBuilder() *Builder { return &Builder{} }
+
+// Register says that values of the Go type E are stored under name and version,
+// with the tags that the function derives from each; nil derives none. The
+// function must be safe for concurrent use and depend on its argument only.
+//
+// Names are 1 to 255 bytes of UTF-8 without NUL, versions start at 1. A name may
+// have many versions, each with a Go type of its own; a Go type is registered
+// once, by value and not as a pointer. Whatever breaks these rules is reported
+// by [Builder.Build].
+func Register[E any](b *Builder, name string, version uint32, tags func(E) []string) {
+	b.entries = append(b.entries, &entry{
+		Registration: Registration{Name: name, Version: version, Type: reflect.TypeFor[E]()},
+		encode: func(value any) ([]byte, []string, error) {
+			event := value.(E)
+			// By pointer, so that a MarshalJSON with a pointer receiver is used.
+			data, err := json.Marshal(&event)
+			if err != nil || tags == nil {
+				return data, nil, err
+			}
+			return data, tags(event), nil
+		},
+		decode: func(data []byte) (any, error) {
+			var event E
+			err := json.Unmarshal(data, &event)
+			return event, err
+		},
+	})
+}
+
+// Build returns a registry of all registrations, or all their faults joined in
+// one error, one line each, which names the registration and the rule.
+func (b *Builder) Build() (*Registry, error) {
+	r := &Registry{
+		byType: make(map[reflect.Type]*entry, len(b.entries)),
+		byName: make(map[string]map[uint32]*entry, len(b.entries)),
+	}
+	var faults []error
+	for _, e := range b.entries {
+		for _, fault := range r.add(e) {
+			faults = append(faults, fmt.Errorf("register %v: %s", e.Registration, fault))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return r, nil
+}
+
+// add puts the entry into r, unless its type or its name are taken, and returns
+// the rules that it breaks.
+func (r *Registry) add(e *entry) []string {
+	faults := append(nameFaults(e.Name, e.Version), e.typeFaults()...)
+	if other, taken := r.byName[e.Name][e.Version]; taken {
+		faults = append(faults, fmt.Sprintf("this name and version are registered already, for %v", other.Type))
+	}
+	if other, taken := r.byType[e.Type]; taken {
+		faults = append(faults, fmt.Sprintf("this Go type is registered already, as %q version %d", other.Name, other.Version))
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	if r.byName[e.Name] == nil {
+		r.byName[e.Name] = make(map[uint32]*entry)
+	}
+	r.byName[e.Name][e.Version] = e
+	r.byType[e.Type] = e
+	r.entries = append(r.entries, e)
+	return nil
+}
+
+func nameFaults(name string, version uint32) []string {
+	var faults []string
+	switch {
+	case name == "":
+		faults = append(faults, "the name is empty")
+	case len(name) > maxName:
+		faults = append(faults, fmt.Sprintf("the name has %d bytes, at most %d", len(name), maxName))
+	case strings.IndexByte(name, 0) >= 0:
+		faults = append(faults, "the name contains NUL")
+	case !utf8.ValidString(name):
+		faults = append(faults, "the name is not UTF-8")
+	}
+	if version == 0 {
+		faults = append(faults, "versions start at 1")
+	}
+	return faults
+}

@@ -1,0 +1,170 @@
+package codec_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/codec"
+)
+
+// build registers one type and returns Build's error.
+func build[E any](name string, version uint32) error {
+	b := codec.NewBuilder()
+	codec.Register[E](b, name, version, nil)
+	_, err := b.Build()
+	return err
+}
+
+func TestBuilder_Build_Names(t *testing.T) {
+	for name, rule := range map[string]string{
+		"":                       "the name is empty",
+		strings.Repeat("x", 256): "the name has 256 bytes, at most 255",
+		"a\x00b":                 "contains NUL",
+		"a\xffb":                 "not UTF-8",
+	} {
+		require.ErrorContains(t, build[ItemAdded](name, 1), rule)
+	}
+	require.ErrorContains(t, build[ItemAdded]("x", 0), "versions start at 1")
+	require.NoError(t, build[ItemAdded](strings.Repeat("x", 255), 1))
+	require.NoError(t, build[ItemAdded]("warenkorb.stück-hinzugefügt", 7))
+}
+
+type (
+	hidden    struct{ sku string } //nolint:unused // the field is what Build must refuse
+	embedded  struct{ SKU string }
+	promoting struct{ embedded }
+	pointing  struct{ *embedded }
+	tagged    struct {
+		cache int `json:"-"` //nolint:unused // tagged, so it may be unexported
+		SKU   string
+	}
+	deep struct {
+		Lines []map[string]*struct{ Notify chan int }
+	}
+	tree struct {
+		Name string
+		Kids []tree
+	}
+	callback  struct{ F func() }
+	ratio     struct{ C complex128 }
+	described struct{ Of fmt.Stringer }
+	keyed     struct{ M map[float64]string }
+	dynamic   struct{ V any }
+	foreign   struct {
+		When  time.Time
+		ID    uuid.UUID
+		Sum   *big.Int
+		Raw   json.RawMessage
+		Days  map[time.Weekday]int
+		Names map[uuid.UUID]string
+	}
+)
+
+func TestBuilder_Build_Types(t *testing.T) {
+	require.ErrorContains(t, build[fmt.Stringer]("x", 1), "an interface cannot be registered")
+	require.ErrorContains(t, build[any]("x", 1), "an interface cannot be registered")
+	require.ErrorContains(t, build[*ItemAdded]("x", 1), "register codec_test.ItemAdded")
+	require.ErrorContains(t, build[chan int]("x", 1), "JSON has no chan int")
+	require.ErrorContains(t, build[callback]("x", 1), "JSON has no func() (codec_test.callback.F)")
+	require.ErrorContains(t, build[ratio]("x", 1), "JSON has no complex128")
+	require.ErrorContains(t, build[deep]("x", 1), "JSON has no chan int (codec_test.deep.Lines.Notify)")
+	require.ErrorContains(t, build[described]("x", 1), "JSON cannot tell which fmt.Stringer")
+	require.ErrorContains(t, build[keyed]("x", 1), "JSON has no maps with float64 keys")
+	require.ErrorContains(t, build[hidden]("x", 1), "an unexported field is not stored")
+	require.ErrorContains(t, build[pointing]("x", 1), "embedded pointer to an unexported type")
+
+	require.NoError(t, build[promoting]("x", 1))
+	require.NoError(t, build[tagged]("x", 1))
+	require.NoError(t, build[tree]("x", 1))
+	require.NoError(t, build[dynamic]("x", 1))
+	require.NoError(t, build[foreign]("x", 1))
+	require.NoError(t, build[string]("x", 1))
+	require.NoError(t, build[map[string]int]("x", 1))
+}
+
+// oneWay is written as a string and cannot be read as one.
+type oneWay int
+
+func (o oneWay) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint("nr. ", int(o))) }
+
+// drifting comes back as another value than it was.
+type drifting struct{ N int }
+
+func (d *drifting) UnmarshalJSON([]byte) error { d.N = 7; return nil }
+
+// strict has no zero value that it would encode or decode.
+type strict string
+
+func (s strict) MarshalText() ([]byte, error) {
+	if s == "" {
+		return nil, errors.New("no currency")
+	}
+	return []byte(s), nil
+}
+
+func (s *strict) UnmarshalText(text []byte) error {
+	*s = strict(text)
+	return nil
+}
+
+// explosive panics when its zero value is encoded.
+type explosive struct{ Lines []int }
+
+func (e explosive) MarshalJSON() ([]byte, error) { return json.Marshal(e.Lines[0]) }
+
+func TestBuilder_Build_RoundTripsTheZeroValue(t *testing.T) {
+	require.ErrorContains(t, build[struct{ O oneWay }]("x", 1), "JSON cannot decode the")
+	require.ErrorContains(t, build[drifting]("x", 1), `{"N":0} comes back as {"N":7}`)
+	require.ErrorContains(t, build[explosive]("x", 1), "its zero value: panic: runtime error: index out of range")
+	require.NoError(t, build[struct{ C strict }]("x", 1), "a type may refuse its zero value")
+}
+
+func TestBuilder_Build_AllFaultsAtOnce(t *testing.T) {
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "a", 1, nil)
+	codec.Register[ItemAdded](b, "b", 1, nil)
+	codec.Register[CartCheckedOut](b, "a", 1, nil)
+	codec.Register[tree](b, "", 0, nil)
+	registry, err := b.Build()
+	require.Nil(t, registry)
+	require.Equal(t, []string{
+		`register codec_test.ItemAdded as "b" version 1: this Go type is registered already, as "a" version 1`,
+		`register codec_test.CartCheckedOut as "a" version 1: this name and version are registered already, for codec_test.ItemAdded`,
+		`register codec_test.tree as "" version 0: the name is empty`,
+		`register codec_test.tree as "" version 0: versions start at 1`,
+	}, strings.Split(err.Error(), "\n"))
+}
+
+func TestBuilder_Build_ManyVersionsOfAName(t *testing.T) {
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "a", 1, nil)
+	codec.Register[CartCheckedOut](b, "a", 2, nil)
+	registry, err := b.Build()
+	require.NoError(t, err)
+	event, err := registry.Decode("a", 2, codec.JSON, []byte(`{}`))
+	require.NoError(t, err)
+	require.Equal(t, CartCheckedOut{}, event)
+}
+
+func TestBuilder_Build_IsNotChangedByLaterRegistrations(t *testing.T) {
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "a", 1, nil)
+	first, err := b.Build()
+	require.NoError(t, err)
+	codec.Register[CartCheckedOut](b, "b", 1, nil)
+	second, err := b.Build()
+	require.NoError(t, err)
+
+	_, err = first.Encode(CartCheckedOut{})
+	require.Error(t, err)
+	_, err = second.Encode(CartCheckedOut{})
+	require.NoError(t, err)
+}

@@ -1,0 +1,104 @@
+package codec
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// JSON is the name of the codec that payloads are encoded with.
+const JSON = "json"
+
+// Registry knows an application's event types. It never changes; it is safe for
+// concurrent use by multiple goroutines. Build one with a [Builder].
+type Registry struct {
+	entries []*entry // in the order of registration
+	byType  map[reflect.Type]*entry
+	byName  map[string]map[uint32]*entry
+}
+
+// Encoded is an event value in the form in which a store takes it. It is the
+// caller's own.
+type Encoded struct {
+	// Type and SchemaVersion are the registered name and version.
+	Type          string
+	SchemaVersion uint32
+	// Codec says how Data is encoded: JSON.
+	Codec string
+	// Data is the payload.
+	Data []byte
+	// Tags are what the registered function derived from the value, as it
+	// returned them; the store judges them.
+	Tags []string
+}
+
+// Encode encodes a value of a registered Go type. Another type, a pointer to a
+// registered one and nil are an [*UnregisteredTypeError]; a value that JSON
+// cannot hold (a NaN, say) is an error that names the registration and wraps
+// the cause.
+func (r *Registry) Encode(value any) (encoded Encoded, err error) {
+	t := reflect.TypeOf(value)
+	e, ok := r.byType[t]
+	if !ok {
+		return Encoded{}, r.unregistered(t)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			encoded, err = Encoded{}, fmt.Errorf("encode %v: %w", e.Registration, panicked(p))
+		}
+	}()
+	data, tags, err := e.encode(value)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("encode %v: %w", e.Registration, err)
+	}
+	return Encoded{Type: e.Name, SchemaVersion: e.Version, Codec: JSON, Data: data, Tags: tags}, nil
+}
+
+// Decode decodes what was stored under this name and version. The value has the
+// registered Go type, not a pointer to it. An unknown name or version is an
+// [*UnknownTypeError]; another codec than [JSON], and data that is not one JSON
+// value of the type's shape, are errors that name the registration and wrap the
+// cause. Decode keeps no reference to data.
+func (r *Registry) Decode(name string, version uint32, codec string, data []byte) (value any, err error) {
+	e, ok := r.byName[name][version]
+	if !ok {
+		return nil, &UnknownTypeError{
+			Name: name, Version: version,
+			Known: slices.Sorted(maps.Keys(r.byName[name])),
+		}
+	}
+	if codec != JSON {
+		return nil, fmt.Errorf("decode %v: the codec is %q, only %q is known", e.Registration, codec, JSON)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			value, err = nil, fmt.Errorf("decode %v: %w", e.Registration, panicked(p))
+		}
+	}()
+	if value, err = e.decode(data); err != nil {
+		return nil, fmt.Errorf("decode %v: %w", e.Registration, err)
+	}
+	return value, nil
+}
+
+// All yields the registrations in the order in which they were made. The
+// sequence can be ranged over more than once.
+func (r *Registry) All() iter.Seq[Registration] {
+	return func(yield func(Registration) bool) {
+		for _, e := range r.entries {
+			if !yield(e.Registration) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Registry) unregistered(t reflect.Type) error {
+	err := &UnregisteredTypeError{Type: t}
+	if t != nil && t.Kind() == reflect.Pointer {
+		_, err.Pointer = r.byType[t.Elem()]
+	}
+	return err
+}
