@@ -1,0 +1,214 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Result is what became of a command. It is the caller's own; State and Events
+// may share memory with each other.
+type Result[S, E any] struct {
+	// State is the aggregate's after the command; after a refusal, or when
+	// there was nothing to do, the one that was judged by.
+	State S
+	// Version is the stream's, for State.
+	Version eventstore.Version
+	// Events are those of the command, none if it was refused or had nothing to do.
+	Events []E
+	// Receipt is the commit's; the zero Receipt when nothing was appended. Its
+	// Repeated says that the command had been carried out before.
+	Receipt eventstore.Receipt
+}
+
+// Execute carries out a command on the aggregate with this id: it loads, asks
+// Decide, and appends the events, all or none, if the stream is still at the
+// version that was decided on; otherwise it begins again with what is new, as
+// often as Options say.
+//
+// If ctx carries a command id, the command is carried out once however often it
+// is sent, and answered each time as it was the first time; see the package
+// comment.
+//
+// An error of Decide is returned as it is, with State and Version in the Result.
+// Every other error comes with the zero Result and wraps its cause: among them
+// those of [eventstore.Store], matching [eventstore.ErrConflict] once the
+// attempts are used up, and [eventstore.ErrInvalid] for an empty id and for a
+// command id that was used on another stream. On any error but
+// [eventstore.ErrUnknownOutcome] nothing was appended; after that one, send the
+// command again with the same command id.
+func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C) (Result[S, E], error) {
+	stream, err := r.stream(id)
+	if err != nil {
+		return Result[S, E]{}, fmt.Errorf("execute %T: %w", cmd, err)
+	}
+	result, rejection, err := r.execute(ctx, stream, cmd)
+	if err != nil {
+		return Result[S, E]{}, fmt.Errorf("execute %T on stream %q: %w", cmd, stream, err)
+	}
+	return result, rejection
+}
+
+// execute is Execute; rejection is Decide's error, err any other.
+func (r *Repository[S, C, E]) execute(
+	ctx context.Context, stream eventstore.StreamID, cmd C,
+) (result Result[S, E], rejection, err error) {
+	commandID := eventstore.MetadataFrom(ctx).CommandID()
+	result, done, err := r.carriedOut(ctx, stream, commandID)
+	if done || err != nil {
+		return result, nil, err
+	}
+	at := r.start()
+	for attempt := 1; ; attempt++ {
+		at, err = r.fold(ctx, stream, at, eventstore.ReadOptions{From: at.position + 1}, nil)
+		if err != nil {
+			return Result[S, E]{}, nil, err
+		}
+		events, rejection := r.decider.Decide(at.state, cmd)
+		if rejection != nil || len(events) == 0 {
+			result, done, err := r.carriedOut(ctx, stream, commandID)
+			if done || err != nil {
+				return result, nil, err
+			}
+			return Result[S, E]{State: at.state, Version: at.version}, rejection, nil
+		}
+		receipt, err := r.append(ctx, stream, at.version, commandID, events)
+		switch {
+		case err == nil && receipt.Repeated:
+			result, err = r.repeated(ctx, stream, commandID, receipt)
+			return result, nil, err
+		case err == nil:
+			return r.appended(stream, at, events, receipt), nil, nil
+		case !errors.Is(err, eventstore.ErrConflict):
+			return Result[S, E]{}, nil, err
+		case attempt >= r.maxAttempts:
+			return Result[S, E]{}, nil, fmt.Errorf("gave up after %d attempts: %w", attempt, err)
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return Result[S, E]{}, nil, fmt.Errorf("waiting to retry after %d attempts: %w", attempt, err)
+		}
+	}
+}
+
+// append sends the events as one commit.
+func (r *Repository[S, C, E]) append(
+	ctx context.Context, stream eventstore.StreamID, at eventstore.Version, commandID string, events []E,
+) (eventstore.Receipt, error) {
+	metadata := eventstore.MetadataFrom(ctx)
+	commit := eventstore.Commit{
+		Key:    commandID,
+		Events: make([]eventstore.NewEvent, len(events)),
+		Expect: []eventstore.Expect{{Stream: stream, At: eventstore.At(at)}},
+	}
+	for i, event := range events {
+		encoded, err := r.registry.Encode(event)
+		if err != nil {
+			return eventstore.Receipt{}, err
+		}
+		var tags []eventstore.Tag
+		for _, tag := range encoded.Tags {
+			tags = append(tags, eventstore.Tag(tag))
+		}
+		commit.Events[i] = eventstore.NewEvent{
+			Stream: stream, Type: encoded.Type, SchemaVersion: encoded.SchemaVersion, Codec: encoded.Codec,
+			Data: encoded.Data, Metadata: metadata, Tags: tags,
+		}
+	}
+	return r.store.Append(ctx, commit)
+}
+
+// appended returns the result of a commit that was written just now. Only here
+// do decided events reach the state: those of a failed attempt never do.
+func (r *Repository[S, C, E]) appended(
+	stream eventstore.StreamID, at image[S], events []E, receipt eventstore.Receipt,
+) Result[S, E] {
+	for _, event := range events {
+		at.state = r.decider.Evolve(at.state, event)
+	}
+	version, _ := receipt.Head(stream)
+	return Result[S, E]{State: at.state, Version: version, Events: events, Receipt: receipt}
+}
+
+// carriedOut returns the result of the command with this id, and whether it has
+// been carried out; none has the id "".
+func (r *Repository[S, C, E]) carriedOut(
+	ctx context.Context, stream eventstore.StreamID, commandID string,
+) (Result[S, E], bool, error) {
+	if commandID == "" {
+		return Result[S, E]{}, false, nil
+	}
+	receipt, found, err := r.store.Lookup(ctx, commandID)
+	if err != nil {
+		return Result[S, E]{}, false, fmt.Errorf("look up command id %q: %w", commandID, err)
+	}
+	if !found {
+		return Result[S, E]{}, false, nil
+	}
+	result, err := r.repeated(ctx, stream, commandID, receipt)
+	return result, true, err
+}
+
+// repeated returns the result that the command had when it was carried out.
+func (r *Repository[S, C, E]) repeated(
+	ctx context.Context, stream eventstore.StreamID, commandID string, receipt eventstore.Receipt,
+) (Result[S, E], error) {
+	head, ok := receipt.Head(stream)
+	if !ok {
+		return Result[S, E]{}, fmt.Errorf("%w: command id %q was used for another command, which wrote to %s and not to stream %q",
+			eventstore.ErrInvalid, commandID, written(receipt), stream)
+	}
+	receipt.Repeated = true
+	var events []E
+	at, err := r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: receipt.Last},
+		func(position eventstore.Position, event E) {
+			if position >= receipt.First {
+				events = append(events, event)
+			}
+		})
+	if err != nil {
+		return Result[S, E]{}, err
+	}
+	if at.version != head {
+		return Result[S, E]{}, &eventstore.CorruptError{
+			Position: receipt.Last,
+			Reason:   fmt.Sprintf("stream %q ends at version %d there, its commit at version %d", stream, at.version, head),
+		}
+	}
+	return Result[S, E]{State: at.state, Version: head, Events: events, Receipt: receipt}, nil
+}
+
+// written says which streams a commit wrote to.
+func written(receipt eventstore.Receipt) string {
+	if len(receipt.Heads) == 0 {
+		return "no stream"
+	}
+	names := "stream "
+	for i, head := range receipt.Heads {
+		if i > 0 {
+			names += ", "
+		}
+		names += fmt.Sprintf("%q", head.Stream)
+	}
+	return names
+}
+
+// pause waits before the retry that follows the given attempt: not at all after
+// the first, then at random up to a bound that doubles.
+func pause(ctx context.Context, attempt int) error {
+	if attempt == 1 {
+		return ctx.Err()
+	}
+	const longest = 7 // doublings: 128 ms
+	timer := time.NewTimer(rand.N(time.Millisecond << min(attempt-2, longest)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

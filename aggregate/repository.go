@@ -1,0 +1,116 @@
+package aggregate
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Options tune a repository. Nil and the zero Options mean the defaults.
+type Options struct {
+	// MaxAttempts bounds how often Execute decides and appends one command
+	// while others append to the same stream; the default is 10, 1 never
+	// retries. The first retry is immediate; the second waits up to 1 ms at
+	// random, each later one up to twice as long as the one before, at most
+	// 128 ms.
+	MaxAttempts int
+}
+
+const defaultMaxAttempts = 10
+
+// Repository loads and changes the aggregates of one category. It is safe for
+// concurrent use by multiple goroutines if the decider's functions are, as pure
+// functions are. It starts no goroutines and needs no closing.
+type Repository[S, C, E any] struct {
+	store       eventstore.Store
+	registry    *codec.Registry
+	decider     Decider[S, C, E]
+	maxAttempts int
+}
+
+// NewRepository returns a repository over the store; closing the store remains
+// the caller's part. All faults are returned at once, in an error that matches
+// [eventstore.ErrInvalid]: a nil store, registry or function, a category that
+// cannot be, options out of range, and a registry without any event of type E.
+func NewRepository[S, C, E any](
+	store eventstore.Store, registry *codec.Registry, decider Decider[S, C, E], opts *Options,
+) (*Repository[S, C, E], error) {
+	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: defaultMaxAttempts}
+	if opts != nil && opts.MaxAttempts != 0 {
+		r.maxAttempts = opts.MaxAttempts
+	}
+	if r.decider.Initial == nil {
+		r.decider.Initial = func() (zero S) { return zero }
+	}
+	if err := r.faults(); err != nil {
+		return nil, fmt.Errorf("new repository of category %q: %w: %w", decider.Category, eventstore.ErrInvalid, err)
+	}
+	return r, nil
+}
+
+// Stream returns the name of the stream that holds the aggregate's events: the
+// category, a dash, the id. It checks nothing; the empty id names no aggregate.
+func (r *Repository[S, C, E]) Stream(id string) eventstore.StreamID {
+	return eventstore.StreamID(r.decider.Category + "-" + id)
+}
+
+// stream is Stream for an id that must name an aggregate.
+func (r *Repository[S, C, E]) stream(id string) (eventstore.StreamID, error) {
+	if id == "" {
+		return "", fmt.Errorf("%w: the id of the aggregate is empty (category %q)", eventstore.ErrInvalid, r.decider.Category)
+	}
+	return r.Stream(id), nil
+}
+
+// faults returns what is wrong with what the repository was made of.
+func (r *Repository[S, C, E]) faults() error {
+	var faults []error
+	fault := func(wrong bool, message string) {
+		if wrong {
+			faults = append(faults, errors.New(message))
+		}
+	}
+	fault(r.store == nil, "the store is nil")
+	fault(r.registry == nil, "the registry is nil")
+	fault(r.decider.Decide == nil, "Decide is nil")
+	fault(r.decider.Evolve == nil, "Evolve is nil")
+	fault(r.maxAttempts < 0, "MaxAttempts is negative")
+
+	category, limit := r.decider.Category, eventstore.StandardLimits().NameBytes-len("-x")
+	fault(category == "", "Category is empty")
+	fault(strings.Contains(category, "-"), "Category contains a dash")
+	fault(strings.Contains(category, "\x00"), "Category contains NUL")
+	fault(!utf8.ValidString(category), "Category is not UTF-8")
+	fault(len(category) > limit, fmt.Sprintf("Category has %d bytes, at most %d", len(category), limit))
+
+	if r.registry != nil {
+		if err := hasEvents[E](r.registry); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// hasEvents reports as an error that no value that the registry decodes is an E.
+func hasEvents[E any](registry *codec.Registry) error {
+	want := reflect.TypeFor[E]()
+	hint := ""
+	for registered := range registry.All() {
+		t := registered.Type
+		if t == want || want.Kind() == reflect.Interface && t.Implements(want) {
+			return nil
+		}
+		if want.Kind() == reflect.Interface && reflect.PointerTo(t).Implements(want) {
+			hint = fmt.Sprintf(" (%v does as a pointer only: give its methods value receivers)", t)
+		}
+	}
+	if want.Kind() == reflect.Interface {
+		return fmt.Errorf("no registered type implements %v%s", want, hint)
+	}
+	return fmt.Errorf("the event type %v is not registered", want)
+}
