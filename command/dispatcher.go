@@ -1,0 +1,192 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/yore-es/yore/aggregate"
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Handler carries out a command of any type. It is what a [Middleware] wraps;
+// applications write typed functions and give them to [Handle].
+type Handler func(ctx context.Context, cmd any) (Reply, error)
+
+// Reply is what a handler answers.
+type Reply struct {
+	// Result is the value for the caller of Dispatch. It may come with an
+	// error: a route returns the state that refused the command.
+	Result any
+	// Receipt is the commit's; zero when nothing was appended.
+	Receipt eventstore.Receipt
+}
+
+// Middleware returns a handler that does something around next: before it,
+// after it, instead of it. It is called once, by NewDispatcher; the handler that
+// it returns is called for every command and must be safe for concurrent use.
+type Middleware func(next Handler) Handler
+
+// Dispatcher sends commands to their handlers. It is safe for concurrent use by
+// multiple goroutines, registrations included. Make one with [NewDispatcher].
+type Dispatcher struct {
+	handle Handler // the middleware around carryOut
+
+	mu       sync.RWMutex // not held while a handler runs
+	exact    map[reflect.Type]target
+	families []target
+}
+
+// target is one who carries out commands.
+type target struct {
+	command reflect.Type // a concrete type, or a family's interface
+	result  reflect.Type
+	handle  Handler
+}
+
+// NewDispatcher returns a dispatcher without handlers. The first middleware is
+// the outermost; none may be nil.
+func NewDispatcher(middleware ...Middleware) *Dispatcher {
+	d := &Dispatcher{exact: make(map[reflect.Type]target)}
+	d.handle = d.carryOut
+	for _, m := range slices.Backward(middleware) {
+		d.handle = m(d.handle)
+	}
+	return d
+}
+
+// Handle makes the function the handler of commands of exactly the Go type C; R
+// is the type of its result. The function may append to several streams: in one
+// commit, so that the receipt says it all. An interface for C, a nil function
+// and a C that has a handler are errors that match [eventstore.ErrInvalid].
+func Handle[C, R any](d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error)) error {
+	c := reflect.TypeFor[C]()
+	switch {
+	case handle == nil:
+		return fmt.Errorf("handle %v: %w: the function is nil", c, eventstore.ErrInvalid)
+	case c.Kind() == reflect.Interface:
+		return fmt.Errorf("handle %v: %w: an interface is not the type of any command; use Route for a family", c, eventstore.ErrInvalid)
+	}
+	return d.add(target{command: c, result: reflect.TypeFor[R](), handle: func(ctx context.Context, cmd any) (Reply, error) {
+		result, receipt, err := handle(ctx, cmd.(C))
+		return Reply{Result: result, Receipt: receipt}, err
+	}})
+}
+
+// Route sends a family of commands to a repository: all that implement the
+// interface C, or, if C is not an interface, those of exactly that type. The
+// function, usually a method expression, says which aggregate a command is for.
+// The result is the state, as [aggregate.Repository.Execute] returns it, also
+// with a refusal.
+//
+// A nil repository or function, a C that is routed already, and an interface
+// that implies another routed one, so that every command of it would belong to
+// both, are errors that match [eventstore.ErrInvalid].
+func Route[S, C, E any](d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string) error {
+	c := reflect.TypeFor[C]()
+	if repository == nil || id == nil {
+		return fmt.Errorf("route %v: %w: the repository or the function that names the aggregate is nil", c, eventstore.ErrInvalid)
+	}
+	return d.add(target{command: c, result: reflect.TypeFor[S](), handle: func(ctx context.Context, cmd any) (Reply, error) {
+		command := cmd.(C)
+		result, err := repository.Execute(ctx, id(command), command)
+		return Reply{Result: result.State, Receipt: result.Receipt}, err
+	}})
+}
+
+func (d *Dispatcher) add(t target) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.command.Kind() != reflect.Interface {
+		if _, taken := d.exact[t.command]; taken {
+			return fmt.Errorf("handle %v: %w: it has a handler already", t.command, eventstore.ErrInvalid)
+		}
+		d.exact[t.command] = t
+		return nil
+	}
+	for _, other := range d.families {
+		if t.command == other.command {
+			return fmt.Errorf("route %v: %w: it is routed already", t.command, eventstore.ErrInvalid)
+		}
+		if t.command.Implements(other.command) || other.command.Implements(t.command) {
+			return fmt.Errorf("route %v: %w: its commands and those of %v, which is routed already, would belong to both",
+				t.command, eventstore.ErrInvalid, other.command)
+		}
+	}
+	d.families = append(d.families, t)
+	return nil
+}
+
+// Dispatch sends the command through the middleware to its handler and returns
+// the handler's result, the receipt of what it appended, and its error as it is.
+// R is the handler's result type or an interface that it implements; any will
+// always do. A command without a handler is an [*UnknownCommandError]. A command
+// of two families and another R are errors that match [eventstore.ErrInvalid];
+// then nothing has run.
+func Dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, eventstore.Receipt, error) {
+	var none R
+	want := reflect.TypeFor[R]()
+	t, err := d.target(cmd)
+	if err != nil {
+		return none, eventstore.Receipt{}, err
+	}
+	if t.result != want && (want.Kind() != reflect.Interface || !t.result.Implements(want)) {
+		return none, eventstore.Receipt{}, fmt.Errorf("dispatch %T: %w: its result is %v, not %v",
+			cmd, eventstore.ErrInvalid, t.result, want)
+	}
+	reply, err := d.handle(ctx, cmd)
+	result, ok := reply.Result.(R)
+	if !ok && err == nil && (reply.Result != nil || want.Kind() != reflect.Interface) {
+		err = fmt.Errorf("dispatch %T: a middleware answered with %T, not %v", cmd, reply.Result, want)
+	}
+	return result, reply.Receipt, err
+}
+
+// carryOut is the innermost handler. The command may be another than the one
+// that was dispatched: a middleware can replace it.
+func (d *Dispatcher) carryOut(ctx context.Context, cmd any) (Reply, error) {
+	t, err := d.target(cmd)
+	if err != nil {
+		return Reply{}, err
+	}
+	return t.handle(ctx, cmd)
+}
+
+// target returns who carries out the command.
+func (d *Dispatcher) target(cmd any) (target, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	c := reflect.TypeOf(cmd)
+	if c == nil {
+		return target{}, &UnknownCommandError{}
+	}
+	if t, ok := d.exact[c]; ok {
+		return t, nil
+	}
+	var found []target
+	for _, family := range d.families {
+		if c.Implements(family.command) {
+			found = append(found, family)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return target{}, d.unknown(c)
+	case 1:
+		return found[0], nil
+	default:
+		return target{}, fmt.Errorf("dispatch %v: %w: it belongs to two families, %v and %v",
+			c, eventstore.ErrInvalid, found[0].command, found[1].command)
+	}
+}
+
+// unknown returns the error for a type that has no handler. The caller holds mu.
+func (d *Dispatcher) unknown(c reflect.Type) error {
+	err := &UnknownCommandError{Type: c}
+	if c.Kind() == reflect.Pointer {
+		_, err.Pointer = d.exact[c.Elem()]
+	}
+	return err
+}
