@@ -1,0 +1,127 @@
+package cart
+
+import (
+	"fmt"
+
+	"github.com/yore-es/yore/aggregate"
+)
+
+// Decider is the cart for a repository: cart 7 is the stream "cart-7".
+var Decider = aggregate.Decider[State, Command, Event]{
+	Category: "cart",
+	Decide:   Decide,
+	Evolve:   Evolve,
+}
+
+// Decide answers a command with the events that it leads to, or with a
+// [*Refusal]. Commands that change nothing lead to no event.
+func Decide(s State, cmd Command) ([]Event, error) {
+	if s.CheckedOut {
+		return refuse(cmd, ErrCheckedOut)
+	}
+	switch c := cmd.(type) {
+	case AddItem:
+		return addItem(s, c)
+	case SetQuantity:
+		return setQuantity(s, c)
+	case RemoveItem:
+		return removeItem(s, c)
+	case Checkout:
+		return checkout(s, c)
+	default:
+		return nil, fmt.Errorf("no rules for command %T", cmd)
+	}
+}
+
+func refuse(cmd Command, rule error) ([]Event, error) {
+	return nil, &Refusal{Command: cmd, Rule: rule}
+}
+
+func addItem(s State, c AddItem) ([]Event, error) {
+	switch {
+	case c.Quantity <= 0:
+		return refuse(c, ErrQuantity)
+	case c.UnitPrice <= 0:
+		return refuse(c, ErrPrice)
+	case !s.hasRoomFor(c.Quantity, c.UnitPrice):
+		return refuse(c, ErrTooMuch)
+	}
+	return []Event{ItemAdded{
+		SKU: c.SKU, Description: c.Description, Quantity: c.Quantity, UnitPrice: c.UnitPrice,
+	}}, nil
+}
+
+func setQuantity(s State, c SetQuantity) ([]Event, error) {
+	lines := s.linesOf(c.SKU)
+	if c.Quantity <= 0 {
+		return refuse(c, ErrQuantity)
+	}
+	if len(lines) == 0 {
+		return refuse(c, ErrNotInCart)
+	}
+	surplus := -c.Quantity // how many pieces there are too many
+	for _, line := range lines {
+		surplus += line.Quantity
+	}
+	if surplus < 0 {
+		last := lines[0]
+		if !s.hasRoomFor(-surplus, last.UnitPrice) {
+			return refuse(c, ErrTooMuch)
+		}
+		return []Event{ItemQuantityChanged{
+			SKU: c.SKU, UnitPrice: last.UnitPrice, Quantity: last.Quantity - surplus,
+		}}, nil
+	}
+	return takeOut(lines, surplus), nil
+}
+
+// takeOut returns the events that take pieces away from the lines, from the
+// first ones first.
+func takeOut(lines []Line, pieces int64) []Event {
+	var events []Event
+	for _, line := range lines {
+		if pieces == 0 {
+			break
+		}
+		taken := min(pieces, line.Quantity)
+		pieces -= taken
+		if taken == line.Quantity {
+			events = append(events, ItemRemoved{SKU: line.SKU, UnitPrice: line.UnitPrice})
+		} else {
+			events = append(events, ItemQuantityChanged{
+				SKU: line.SKU, UnitPrice: line.UnitPrice, Quantity: line.Quantity - taken,
+			})
+		}
+	}
+	return events
+}
+
+func removeItem(s State, c RemoveItem) ([]Event, error) {
+	var events []Event
+	for _, line := range s.linesOf(c.SKU) {
+		events = append(events, ItemRemoved{SKU: line.SKU, UnitPrice: line.UnitPrice})
+	}
+	if len(events) == 0 {
+		return refuse(c, ErrNotInCart)
+	}
+	return events, nil
+}
+
+func checkout(s State, c Checkout) ([]Event, error) {
+	if len(s.Lines) == 0 {
+		return refuse(c, ErrEmpty)
+	}
+	return []Event{CartCheckedOut{Pieces: s.Pieces(), Total: s.Total()}}, nil
+}
+
+// hasRoomFor reports whether the cart's pieces and total still fit their types
+// with so many pieces more. If those of the cart do, so do those of each line.
+func (s State) hasRoomFor(pieces int64, price Money) bool {
+	amount, ok := price.Times(pieces)
+	if !ok {
+		return false
+	}
+	_, totalFits := Sum(s.Total(), amount)
+	_, piecesFit := Sum(s.Pieces(), pieces)
+	return totalFits && piecesFit
+}

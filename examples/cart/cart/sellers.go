@@ -1,0 +1,89 @@
+package cart
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// Seller is an item and what was sold of it.
+type Seller struct {
+	SKU         string
+	Description string
+	Pieces      int64
+	Revenue     Money
+}
+
+// Sales are what was sold of each item. What is in a cart counts as sold when
+// the cart is checked out, not before.
+type Sales struct {
+	open map[eventstore.StreamID]State // the carts that are not checked out
+	sold map[string]Seller             // by SKU
+	err  error
+}
+
+// errSales is what the sums end with when they no longer fit.
+var errSales = errors.New("more was sold than can be counted")
+
+// BestSellers returns the fold of the log into [Sales]. It keeps carts with the
+// very Evolve that the rules rely on, so the two cannot disagree about what a
+// cart held.
+func BestSellers() *projection.Fold[*Sales] {
+	return projection.NewFold(
+		func() *Sales {
+			return &Sales{open: make(map[eventstore.StreamID]State), sold: make(map[string]Seller)}
+		},
+		projection.When(func(s *Sales, e projection.Event[ItemAdded]) *Sales { return s.change(e.Stream, e.Data) }),
+		projection.When(func(s *Sales, e projection.Event[ItemQuantityChanged]) *Sales { return s.change(e.Stream, e.Data) }),
+		projection.When(func(s *Sales, e projection.Event[ItemRemoved]) *Sales { return s.change(e.Stream, e.Data) }),
+		projection.When(func(s *Sales, e projection.Event[CartCheckedOut]) *Sales { return s.sell(e.Stream) }),
+	)
+}
+
+func (s *Sales) change(cart eventstore.StreamID, event Event) *Sales {
+	s.open[cart] = Evolve(s.open[cart], event)
+	return s
+}
+
+func (s *Sales) sell(cart eventstore.StreamID) *Sales {
+	for _, line := range s.open[cart].Lines {
+		seller := s.sold[line.SKU]
+		pieces, piecesFit := Sum(seller.Pieces, line.Quantity)
+		revenue, revenueFits := Sum(seller.Revenue, line.Amount())
+		if !piecesFit || !revenueFits {
+			s.err = errSales
+			return s
+		}
+		seller.SKU, seller.Pieces, seller.Revenue = line.SKU, pieces, revenue
+		seller.Description = cmp.Or(seller.Description, line.Description)
+		s.sold[line.SKU] = seller
+	}
+	delete(s.open, cart)
+	return s
+}
+
+// ByPieces returns the n items of which most pieces were sold, most first; of
+// equals, the lower SKU. Sums that do not fit are an error.
+func (s *Sales) ByPieces(n int) ([]Seller, error) {
+	return s.top(n, func(a, b Seller) int { return cmp.Compare(b.Pieces, a.Pieces) })
+}
+
+// ByRevenue returns the n items that brought in most, most first; of equals, the
+// lower SKU. Sums that do not fit are an error.
+func (s *Sales) ByRevenue(n int) ([]Seller, error) {
+	return s.top(n, func(a, b Seller) int { return cmp.Compare(b.Revenue, a.Revenue) })
+}
+
+func (s *Sales) top(n int, order func(a, b Seller) int) ([]Seller, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	sellers := slices.SortedFunc(maps.Values(s.sold), func(a, b Seller) int {
+		return cmp.Or(order(a, b), cmp.Compare(a.SKU, b.SKU))
+	})
+	return sellers[:min(n, len(sellers))], nil
+}

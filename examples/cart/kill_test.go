@@ -1,0 +1,101 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestImport_Killed kills the program, not politely, again and again in the
+// middle of an import; then it lets it finish.
+func TestImport_Killed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and imports many orders")
+	}
+	binary := buildProgram(t)
+	path := write(t, manyOrders(3000))
+	whole, c := newCLI(t), newCLI(t)
+	_, want, _ := whole.run("import", path)
+
+	var lengths []int // of the log, after each kill
+	for range 5 {
+		if !importAndKill(t, binary, c.db, path) {
+			break // a fast machine: the import was over
+		}
+		lengths = append(lengths, len(c.log()))
+	}
+	total := len(readLog(t, whole.db))
+	t.Logf("events after each kill: %v, of %d", lengths, total)
+	require.NotEmpty(t, lengths)
+	require.IsNonDecreasing(t, lengths, "what had been written is gone")
+	require.Less(t, lengths[0], total)
+	require.NotZero(t, lengths[len(lengths)-1])
+
+	output, err := exec.Command(binary, "-db", c.db, "import", path).Output()
+	require.NoError(t, err)
+	require.Equal(t, strings.Split(want, "\n")[0], strings.Split(string(output), "\n")[0])
+	require.NotContains(t, string(output), "repeated 0\n")
+	require.Equal(t, streams(t, whole.db), streams(t, c.db))
+}
+
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "cart.exe")
+	output, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
+	require.NoError(t, err, string(output))
+	return binary
+}
+
+// importAndKill starts an import and kills it a little after it began to write.
+// It reports whether the import was not over by then.
+func importAndKill(t *testing.T, binary, db, path string) bool {
+	t.Helper()
+	run, before := exec.Command(binary, "-db", db, "import", path), lastWrite(db)
+	require.NoError(t, run.Start())
+	for begin := time.Now(); time.Since(begin) < 10*time.Second && lastWrite(db).Equal(before); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(40 * time.Millisecond)
+	_ = run.Process.Kill() // an error if it is over; Wait tells
+	return run.Wait() != nil
+}
+
+// lastWrite returns when the file was written last; the zero Time if there is none.
+func lastWrite(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// TestImport_Interrupted: an interrupt stops an import in good order.
+func TestImport_Interrupted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and imports many orders")
+	}
+	binary := buildProgram(t)
+	c := newCLI(t)
+	run := exec.Command(binary, "-db", c.db, "import", write(t, manyOrders(3000)))
+	var stdout, stderr bytes.Buffer
+	run.Stdout, run.Stderr = &stdout, &stderr
+	require.NoError(t, run.Start())
+	for begin := time.Now(); time.Since(begin) < 10*time.Second && lastWrite(c.db).IsZero(); {
+		time.Sleep(time.Millisecond)
+	}
+	if err := run.Process.Signal(os.Interrupt); err != nil {
+		require.NoError(t, run.Process.Kill())
+		t.Skipf("this system cannot interrupt a process: %v", err)
+	}
+	var exit *exec.ExitError
+	require.ErrorAs(t, run.Wait(), &exit)
+	require.Equal(t, 1, exit.ExitCode(), stderr.String())
+	require.Empty(t, stdout.String())
+	require.Contains(t, stderr.String(), "cart: import stopped: ")
+}

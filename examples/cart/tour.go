@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/examples/cart/cart"
+)
+
+// tour shows, on a log of its own, what Yore does, one thing after the other.
+type tour struct {
+	*shop
+	out *printer
+}
+
+// The items of the tour.
+var (
+	heart   = cart.AddItem{SKU: "85123A", Description: "White hanging heart", UnitPrice: 2550}
+	lantern = cart.AddItem{SKU: "71053", Description: "White metal lantern", UnitPrice: 3390}
+	stand   = cart.AddItem{SKU: "22423", Description: "Regency cakestand", UnitPrice: 12750}
+)
+
+// pieces returns the command that adds so many of an item to a cart.
+func pieces(n int64, item cart.AddItem, id string) cart.AddItem {
+	item.Cart, item.Quantity = id, n
+	return item
+}
+
+// runTour gives the tour, on a log in a temporary file.
+func runTour(ctx context.Context, out *printer) (err error) {
+	dir, err := os.MkdirTemp("", "yore-cart-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "cart.yore")
+	return withShop(path, func(s *shop) error {
+		t := &tour{shop: s, out: out}
+		t.say(`
+			A SHOPPING CART, EVENT SOURCED WITH YORE
+
+			This tour keeps carts in a log, in the file
+			%s
+			and throws it away at the end. What follows really happens; each line that
+			begins with > is a command.`, path)
+		return t.sections(ctx)
+	})
+}
+
+// sections runs all parts of the tour, each under its title.
+func (t *tour) sections(ctx context.Context) error {
+	for i, section := range []struct {
+		title string
+		run   func(context.Context) error
+	}{
+		{"Commands become events", t.events},
+		{"The rules refuse", t.refusals},
+		{"The cart as it was", t.past},
+		{"Two shoppers, one cart", t.race},
+		{"Sent twice, done once", t.repeat},
+		{"The log, followed live", t.follow},
+		{"Best sellers, folded from the log", t.sellers},
+		{"Where to go next", t.farewell},
+	} {
+		t.out.gap()
+		t.out.printf("\n%[1]d. %[2]s\n%[3]s\n", i+1, section.title, strings.Repeat("-", len(section.title)+3))
+		if err := section.run(ctx); err != nil {
+			return fmt.Errorf("tour, section %d: %w", i+1, err)
+		}
+	}
+	return t.out.err
+}
+
+func (t *tour) events(ctx context.Context) error {
+	t.say(`
+		A command says what a shopper wants. The cart's decider, a pure function, answers
+		with events: facts, which are appended to the log and never change. The cart is
+		what its events add up to. It is stored nowhere.`)
+	for _, cmd := range []cart.Command{
+		pieces(2, heart, "ann"),
+		pieces(1, stand, "ann"),
+		cart.SetQuantity{Cart: "ann", SKU: heart.SKU, Quantity: 6},
+		pieces(3, lantern, "ann"),
+		cart.RemoveItem{Cart: "ann", SKU: stand.SKU},
+	} {
+		if _, err := t.do(ctx, cmd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tour) refusals(ctx context.Context) error {
+	before, err := t.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	t.say(`
+		The same function refuses what the rules do not allow, and says why.`)
+	for _, cmd := range []cart.Command{
+		cart.SetQuantity{Cart: "ann", SKU: heart.SKU, Quantity: 0},
+		cart.RemoveItem{Cart: "ann", SKU: stand.SKU},
+		cart.Checkout{Cart: "bob"},
+	} {
+		if err := t.refused(ctx, cmd); err != nil {
+			return err
+		}
+	}
+	after, err := t.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	t.say(`
+		Nothing was written: the last event had position %d before and has position %d now.`, before, after)
+	return nil
+}
+
+func (t *tour) past(ctx context.Context) error {
+	_, version, err := t.carts.Load(ctx, "ann")
+	if err != nil {
+		return err
+	}
+	t.say(`
+		Since nothing is overwritten, the past is still there. Ann's cart is at version %d,
+		for it has %d events. Three events ago it was at version %d:`, version, version, version-3)
+	then, err := t.carts.LoadAt(ctx, "ann", version-3)
+	if err != nil {
+		return err
+	}
+	printCart(t.out, "ann", then)
+
+	first, err := t.records(ctx, "ann", eventstore.ReadOptions{Limit: 1})
+	if err != nil {
+		return err
+	}
+	t.say(`
+		Every event also knows when it was recorded. As of %s the cart was`, stamp(first[0].Recorded))
+	then, _, err = t.carts.LoadAsOf(ctx, "ann", first[0].Recorded)
+	if err != nil {
+		return err
+	}
+	printCart(t.out, "ann", then)
+	return nil
+}
+
+func (t *tour) repeat(ctx context.Context) error {
+	t.say(`
+		Ann checks out, her connection breaks, and she cannot know whether it worked. So
+		her phone sends the same command again, with the same command id.`)
+	ctx = eventstore.WithCommandID(ctx, "ann's order")
+	for range 2 {
+		receipt, err := t.do(ctx, cart.Checkout{Cart: "ann"})
+		if err != nil {
+			return err
+		}
+		if receipt.Repeated {
+			t.out.printf("    already done: this is the answer of the first time\n")
+		}
+	}
+	t.say(`
+		It was carried out once, and answered twice. The same wish under another command
+		id is another command, and comes too late:`)
+	return t.refused(eventstore.WithCommandID(ctx, "ann's second order"), cart.Checkout{Cart: "ann"})
+}
+
+func (t *tour) sellers(ctx context.Context) error {
+	t.say(`
+		A fold answers a question nobody thought of when the events were written: a few
+		typed handlers, and a value that they carry through the log, across all carts. What
+		is in a cart counts once the cart is checked out.`)
+	sales, through, err := cart.BestSellers().Run(ctx, t.store, t.registry, nil)
+	if err != nil {
+		return err
+	}
+	byPieces, err := sales.ByPieces(10)
+	if err != nil {
+		return err
+	}
+	printSellers(t.out, "by pieces", byPieces)
+	t.say(`
+		This is true for position %d of the log, and can be asked for any earlier one.`, through)
+	return nil
+}
+
+func (t *tour) farewell(context.Context) error {
+	t.say(`
+		Keep a log of your own, in a file called shop.yore:
+
+		  go run ./examples/cart -db shop.yore add ann 85123A 2 2.55 "White hanging heart"
+		  go run ./examples/cart -db shop.yore set ann 85123A 5
+		  go run ./examples/cart -db shop.yore show -at 1 ann
+		  go run ./examples/cart -db shop.yore history ann
+		  go run ./examples/cart -db shop.yore top
+		  go run ./examples/cart -h
+
+		What a cart is, and its rules, are in examples/cart/cart: begin with doc.go there.`)
+	return nil
+}
+
+// do sends a command and shows the events that it made and the cart after it.
+func (t *tour) do(ctx context.Context, cmd cart.Command) (eventstore.Receipt, error) {
+	t.out.printf("> %v\n", cmd)
+	state, receipt, err := t.dispatch(ctx, cmd)
+	if err != nil {
+		return receipt, err
+	}
+	return receipt, t.show(ctx, cmd.CartID(), state, receipt)
+}
+
+// show shows the events of a commit and the cart after it.
+func (t *tour) show(ctx context.Context, id string, state cart.State, receipt eventstore.Receipt) error {
+	records, err := t.written(ctx, id, receipt)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		t.out.printf("    event  %s\n", r.line())
+	}
+	t.out.printf("    cart   %s\n", summary(state))
+	return nil
+}
+
+// summary shows a cart on one line.
+func summary(state cart.State) string {
+	lines := make([]string, len(state.Lines))
+	for i, l := range state.Lines {
+		lines[i] = fmt.Sprintf("%d x %s", l.Quantity, l.SKU)
+	}
+	text := fmt.Sprintf("%s = %v", strings.Join(lines, ", "), state.Total())
+	if state.CheckedOut {
+		text += ", checked out"
+	}
+	return text
+}
+
+// refused sends a command that the rules must refuse and shows why they do.
+func (t *tour) refused(ctx context.Context, cmd cart.Command) error {
+	t.out.printf("> %v\n", cmd)
+	_, _, err := t.dispatch(ctx, cmd)
+	var refusal *cart.Refusal
+	if !errors.As(err, &refusal) {
+		return fmt.Errorf("%v: not refused: %w", cmd, err)
+	}
+	t.out.printf("    refused: %v\n", refusal.Rule)
+	return nil
+}
+
+// say prints a paragraph of its own, without the indentation that it has in the
+// source.
+func (t *tour) say(format string, args ...any) {
+	t.out.gap()
+	text := strings.TrimPrefix(fmt.Sprintf(format, args...), "\n")
+	for line := range strings.Lines(text) {
+		t.out.printf("%s", strings.TrimLeft(line, "\t"))
+	}
+	t.out.gap()
+}
