@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"command":              {"aggregate", "eventstore"},
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "aggregate", "projection", "command"},
 	"examples/cart/cart":   {"eventstore", "codec", "aggregate", "projection", "command"},
+	"examples/quickstart":  {"eventstore/boltstore", "codec", "aggregate"},
 	"internal/imports":     {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"internal/record":      {"eventstore"},
