@@ -18,7 +18,7 @@
 //	state, version, err := counters.Load(ctx, "7")
 //
 // [Repository.LoadAt] and [Repository.LoadAsOf] give the state as it was at a
-// version or at a time. Package aggtest tests deciders without a store.
+// version or at a time, [Repository.History] the events themselves. Package aggtest tests deciders without a store.
 //
 // # What Execute promises
 //
@@ -37,7 +37,8 @@
 // an error.
 //
 // The metadata in the context (correlation id, causation id, actor …) is put on
-// every event.
+// every event, and so is the time at which it happened, if the context says one
+// (see [eventstore.WithTime]).
 //
 // # Memory and panics
 //

@@ -110,3 +110,25 @@ func ExampleRepository_LoadAt() {
 	// load stream "counter-7" at version 9: invalid: the stream is at version 4
 	// 6 4 <nil>
 }
+
+func ExampleRepository_History() {
+	store := memstore.New(nil)
+	defer store.Close()
+	counters := newCounters(store)
+
+	ctx := eventstore.WithActor(context.Background(), "ann")
+	for _, by := range []int{1, 2} {
+		if _, err := counters.Execute(ctx, "7", Increment{By: by}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for event, err := range counters.History(ctx, "7") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(event.Version, event.Type, event.Data.By, event.Metadata.Actor())
+	}
+	// Output:
+	// 1 counter.incremented 1 ann
+	// 2 counter.incremented 2 ann
+}

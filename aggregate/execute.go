@@ -115,7 +115,7 @@ func (r *Repository[S, C, E]) append(
 		}
 		commit.Events[i] = eventstore.NewEvent{
 			Stream: stream, Type: encoded.Type, SchemaVersion: encoded.SchemaVersion, Codec: encoded.Codec,
-			Data: encoded.Data, Metadata: metadata, Tags: tags,
+			Data: encoded.Data, Metadata: metadata, Tags: tags, Time: eventstore.TimeFrom(ctx),
 		}
 	}
 	return r.store.Append(ctx, commit)
@@ -164,9 +164,9 @@ func (r *Repository[S, C, E]) repeated(
 	receipt.Repeated = true
 	var events []E
 	at, err := r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: receipt.Last},
-		func(position eventstore.Position, event E) {
-			if position >= receipt.First {
-				events = append(events, event)
+		func(event Event[E]) {
+			if event.Position >= receipt.First {
+				events = append(events, event.Data)
 			}
 		})
 	if err != nil {

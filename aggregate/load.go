@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"reflect"
 	"time"
@@ -52,6 +53,40 @@ func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, t time.Ti
 	return r.load(ctx, id, eventstore.ReadOptions{AsOf: t})
 }
 
+// Event is an event of an aggregate as it is stored and as the application
+// knows it. It is the reader's own copy.
+type Event[E any] struct {
+	// Event is what was stored: position, version, times, metadata, tags, id.
+	// Its Data are the bytes, hidden by the Data below.
+	eventstore.Event
+	// Data is the decoded event.
+	Data E
+}
+
+// History yields the aggregate's events by version, as a snapshot that is fixed
+// when ranging starts; none for an aggregate that has no events. The sequence
+// can be ranged over more than once. An error (an empty id, those of
+// [eventstore.Store].Read, an event that cannot be decoded or is not an E) is
+// the last element and comes with the zero Event.
+func (r *Repository[S, C, E]) History(ctx context.Context, id string) iter.Seq2[Event[E], error] {
+	return func(yield func(Event[E], error) bool) {
+		stream, err := r.stream(id)
+		if err != nil {
+			yield(Event[E]{}, fmt.Errorf("history: %w", err))
+			return
+		}
+		for event, err := range r.events(ctx, stream, 0, eventstore.ReadOptions{}) {
+			if err != nil {
+				yield(Event[E]{}, fmt.Errorf("history of stream %q: %w", stream, err))
+				return
+			}
+			if !yield(event, nil) {
+				return
+			}
+		}
+	}
+}
+
 func (r *Repository[S, C, E]) load(ctx context.Context, id string, opts eventstore.ReadOptions) (S, eventstore.Version, error) {
 	var none S
 	stream, err := r.stream(id)
@@ -79,30 +114,50 @@ func (r *Repository[S, C, E]) start() image[S] { return image[S]{state: r.decide
 // and shows each to the visitor if there is one. It uses up at.
 func (r *Repository[S, C, E]) fold(
 	ctx context.Context, stream eventstore.StreamID, at image[S], opts eventstore.ReadOptions,
-	visit func(eventstore.Position, E),
+	visit func(Event[E]),
 ) (image[S], error) {
-	for stored, err := range r.store.Read(ctx, eventstore.Stream(stream), opts) {
+	for event, err := range r.events(ctx, stream, at.version, opts) {
 		if err != nil {
 			return image[S]{}, err
 		}
-		if stored.Stream != stream || stored.Version != at.version+1 {
-			return image[S]{}, &eventstore.CorruptError{
-				Position: stored.Position,
-				Reason: fmt.Sprintf("version %d of stream %q where version %d of stream %q comes next",
-					stored.Version, stored.Stream, at.version+1, stream),
-			}
-		}
-		event, err := r.decode(stored)
-		if err != nil {
-			return image[S]{}, fmt.Errorf("position %d: %w", stored.Position, err)
-		}
-		at.state = r.decider.Evolve(at.state, event)
-		at.version, at.position = stored.Version, stored.Position
+		at.state = r.decider.Evolve(at.state, event.Data)
+		at.version, at.position = event.Version, event.Position
 		if visit != nil {
-			visit(stored.Position, event)
+			visit(event)
 		}
 	}
 	return at, nil
+}
+
+// events yields the stream's events that opts let it see, decoded. The first
+// must be the one after version, and each later one the next.
+func (r *Repository[S, C, E]) events(
+	ctx context.Context, stream eventstore.StreamID, version eventstore.Version, opts eventstore.ReadOptions,
+) iter.Seq2[Event[E], error] {
+	return func(yield func(Event[E], error) bool) {
+		for stored, err := range r.store.Read(ctx, eventstore.Stream(stream), opts) {
+			if version++; err == nil && (stored.Stream != stream || stored.Version != version) {
+				err = &eventstore.CorruptError{
+					Position: stored.Position,
+					Reason: fmt.Sprintf("version %d of stream %q where version %d of stream %q comes next",
+						stored.Version, stored.Stream, version, stream),
+				}
+			}
+			event := Event[E]{Event: stored}
+			if err == nil {
+				if event.Data, err = r.decode(stored); err != nil {
+					err = fmt.Errorf("position %d: %w", stored.Position, err)
+				}
+			}
+			if err != nil {
+				yield(Event[E]{}, err)
+				return
+			}
+			if !yield(event, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (r *Repository[S, C, E]) decode(stored eventstore.Event) (E, error) {

@@ -146,3 +146,40 @@ func TestRepository_Load_ContextAndClose(t *testing.T) {
 	_, _, err = r.Load(t.Context(), "1")
 	require.ErrorIs(t, err, eventstore.ErrClosed)
 }
+
+func TestRepository_History(t *testing.T) {
+	store := newStore(t)
+	r := newRepository(t, store, nil)
+	happened := time.Date(2011, 12, 9, 12, 50, 0, 0, time.UTC)
+	ctx := eventstore.WithActor(eventstore.WithTime(t.Context(), happened), "ann")
+	execute(t, r, ctx, "1", count{Name: "a", N: 1, Times: 2})
+	execute(t, r, t.Context(), "2", count{Name: "b", N: 1})
+	execute(t, r, t.Context(), "1", closeTally{})
+
+	history := r.History(t.Context(), "1")
+	for range 2 {
+		var data []event
+		for e, err := range history {
+			require.NoError(t, err)
+			data = append(data, e.Data)
+			require.EqualValues(t, len(data), e.Version)
+			require.Equal(t, e.Version < 3, e.Time.Equal(happened), "the time that the context carried")
+			require.Equal(t, e.Version < 3, e.Metadata.Actor() == "ann")
+		}
+		require.Equal(t, []event{counted{Name: "a", N: 1}, counted{Name: "a", N: 1}, closed{}}, data)
+	}
+	for range r.History(t.Context(), "unknown") {
+		t.Fatal("an event of an aggregate that has none")
+	}
+	for _, err := range r.History(t.Context(), "") {
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+	}
+	appendRaw(t, store, "tally-1", eventstore.NewEvent{Type: "unheard of"})
+	var last error
+	for e, err := range r.History(t.Context(), "1") {
+		if last = err; err != nil {
+			require.Zero(t, e)
+		}
+	}
+	require.ErrorContains(t, last, `history of stream "tally-1": position 5`)
+}

@@ -17,8 +17,9 @@ type Handler func(ctx context.Context, cmd any) (Reply, error)
 
 // Reply is what a handler answers.
 type Reply struct {
-	// Result is the value for the caller of Dispatch. It may come with an
-	// error: a route returns the state that refused the command.
+	// Result is the value for the caller of Dispatch: what a handler returned,
+	// or a route's [aggregate.Result]. It may come with an error: a route
+	// returns the state that refused the command.
 	Result any
 	// Receipt is the commit's; zero when nothing was appended.
 	Receipt eventstore.Receipt
@@ -44,6 +45,19 @@ type target struct {
 	command reflect.Type // a concrete type, or a family's interface
 	result  reflect.Type
 	handle  Handler
+
+	// A route answers with more than its result, and that can be had too.
+	whole reflect.Type  // of the whole answer; nil if the result is all
+	part  func(any) any // returns the result that is in a whole answer
+}
+
+// answers reports whether the target's answer can be had as a want, and whether
+// that is the whole answer.
+func (t target) answers(want reflect.Type) (ok, whole bool) {
+	if want == t.whole {
+		return true, true
+	}
+	return t.result == want || want.Kind() == reflect.Interface && t.result.Implements(want), false
 }
 
 // NewDispatcher returns a dispatcher without handlers. The first middleware is
@@ -79,7 +93,7 @@ func Handle[C, R any](d *Dispatcher, handle func(ctx context.Context, cmd C) (R,
 // interface C, or, if C is not an interface, those of exactly that type. The
 // function, usually a method expression, says which aggregate a command is for.
 // The result is the state, as [aggregate.Repository.Execute] returns it, also
-// with a refusal.
+// with a refusal; or, for who asks for it, the whole [aggregate.Result].
 //
 // A nil repository or function, a C that is routed already, and an interface
 // that implies another routed one, so that every command of it would belong to
@@ -89,11 +103,22 @@ func Route[S, C, E any](d *Dispatcher, repository *aggregate.Repository[S, C, E]
 	if repository == nil || id == nil {
 		return fmt.Errorf("route %v: %w: the repository or the function that names the aggregate is nil", c, eventstore.ErrInvalid)
 	}
-	return d.add(target{command: c, result: reflect.TypeFor[S](), handle: func(ctx context.Context, cmd any) (Reply, error) {
-		command := cmd.(C)
-		result, err := repository.Execute(ctx, id(command), command)
-		return Reply{Result: result.State, Receipt: result.Receipt}, err
-	}})
+	return d.add(target{
+		command: c,
+		result:  reflect.TypeFor[S](),
+		handle: func(ctx context.Context, cmd any) (Reply, error) {
+			command := cmd.(C)
+			result, err := repository.Execute(ctx, id(command), command)
+			return Reply{Result: result, Receipt: result.Receipt}, err
+		},
+		whole: reflect.TypeFor[aggregate.Result[S, E]](),
+		part: func(answer any) any {
+			if result, ok := answer.(aggregate.Result[S, E]); ok {
+				return result.State
+			}
+			return answer // a middleware's own
+		},
+	})
 }
 
 func (d *Dispatcher) add(t target) error {
@@ -122,7 +147,8 @@ func (d *Dispatcher) add(t target) error {
 // Dispatch sends the command through the middleware to its handler and returns
 // the handler's result, the receipt of what it appended, and its error as it is.
 // R is the handler's result type or an interface that it implements; any will
-// always do. A command without a handler is an [*UnknownCommandError]. A command
+// always do. For a route the result is the state, and R may also be the whole
+// [aggregate.Result], with the version and the events. A command without a handler is an [*UnknownCommandError]. A command
 // of two families and another R are errors that match [eventstore.ErrInvalid];
 // then nothing has run.
 func Dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, eventstore.Receipt, error) {
@@ -132,11 +158,15 @@ func Dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, eventstore
 	if err != nil {
 		return none, eventstore.Receipt{}, err
 	}
-	if t.result != want && (want.Kind() != reflect.Interface || !t.result.Implements(want)) {
+	ok, whole := t.answers(want)
+	if !ok {
 		return none, eventstore.Receipt{}, fmt.Errorf("dispatch %T: %w: its result is %v, not %v",
 			cmd, eventstore.ErrInvalid, t.result, want)
 	}
 	reply, err := d.handle(ctx, cmd)
+	if t.part != nil && !whole {
+		reply.Result = t.part(reply.Result)
+	}
 	result, ok := reply.Result.(R)
 	if !ok && err == nil && (reply.Result != nil || want.Kind() != reflect.Interface) {
 		err = fmt.Errorf("dispatch %T: a middleware answered with %T, not %v", cmd, reply.Result, want)

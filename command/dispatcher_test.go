@@ -244,3 +244,24 @@ func TestDispatcher_HandlerMayDispatchAndRegister(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, pong(5), result)
 }
+
+func TestDispatch_ARouteGivesTheStateOrTheWholeResult(t *testing.T) {
+	store := memstore.New(nil)
+	d := command.NewDispatcher()
+	require.NoError(t, command.Route(d, newCounters(store), Command.CounterID))
+	state, _, err := command.Dispatch[int](t.Context(), d, Increment{Counter: "7", By: 2})
+	require.NoError(t, err)
+	require.Equal(t, 2, state)
+
+	result, receipt, err := command.Dispatch[aggregate.Result[int, Incremented]](t.Context(), d, Increment{Counter: "7", By: 3})
+	require.NoError(t, err)
+	require.Equal(t, aggregate.Result[int, Incremented]{
+		State: 5, Version: 2, Events: []Incremented{{By: 3}}, Receipt: receipt,
+	}, result)
+
+	_, _, err = command.Dispatch[aggregate.Result[int, string]](t.Context(), d, Increment{Counter: "7", By: 3})
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	anything, _, err := command.Dispatch[any](t.Context(), d, Increment{Counter: "7", By: 3})
+	require.NoError(t, err)
+	require.Equal(t, 8, anything)
+}

@@ -56,8 +56,9 @@
 //
 // Who, why and as part of what: correlation id, causation id, command id, actor
 // and trace parent travel in the context (see [WithCorrelationID] and its
-// siblings) and are put into each event's [Metadata] by the layers above. A
-// Store itself does not look at the context's metadata.
+// siblings) and are put into each event's [Metadata] by the layers above. So
+// does the time at which something happened, where that is not now ([WithTime]).
+// A Store itself does not look at what the context carries.
 //
 // # Errors
 //

@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"maps"
+	"time"
 	"unicode/utf8"
 )
 
@@ -98,4 +99,19 @@ func WithActor(ctx context.Context, actor string) context.Context {
 // WithTraceparent returns a context that carries the trace parent.
 func WithTraceparent(ctx context.Context, traceparent string) context.Context {
 	return WithMetadata(ctx, Metadata{Traceparent: traceparent})
+}
+
+type timeKey struct{}
+
+// WithTime returns a context that carries when what is recorded under it
+// happened: the layers above make it the Time of the events. Without one, or
+// with the zero Time, that is when they are recorded.
+func WithTime(ctx context.Context, t time.Time) context.Context {
+	return context.WithValue(ctx, timeKey{}, t)
+}
+
+// TimeFrom returns the time that ctx carries; the zero Time if none.
+func TimeFrom(ctx context.Context) time.Time {
+	t, _ := ctx.Value(timeKey{}).(time.Time)
+	return t
 }

@@ -159,7 +159,7 @@ func TestAppend_TheContextCountsUntilTheWriterTakesTheCommit(t *testing.T) {
 	}
 	g.open <- nil
 	require.NoError(t, (<-inHand).err, "the commit was taken, so its outcome is the writer's to tell")
-	require.Len(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}), 1)
+	require.Len(t, positions(t, s, eventstore.All()), 1)
 }
 
 // A failed transaction fails all of its commits, the refused ones too: what
@@ -245,8 +245,8 @@ func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
 	head, err := s.Head(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 1, head, "a reader was shown what may not be durable")
-	require.Len(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}), 1)
-	require.Len(t, positions(t, s, eventstore.Stream("s"), eventstore.ReadOptions{}), 1)
+	require.Len(t, positions(t, s, eventstore.All()), 1)
+	require.Len(t, positions(t, s, eventstore.Stream("s")), 1)
 	_, found, err := s.Lookup(t.Context(), "once")
 	require.NoError(t, err)
 	require.False(t, found)
@@ -256,7 +256,7 @@ func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
 	receipt, err := s.Append(t.Context(), commit)
 	require.NoError(t, err)
 	require.True(t, receipt.Repeated)
-	require.Len(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}), 2)
+	require.Len(t, positions(t, s, eventstore.All()), 2)
 }
 
 func TestAppend_APanicInTheTransactionStopsTheStore(t *testing.T) {
@@ -267,7 +267,7 @@ func TestAppend_APanicInTheTransactionStopsTheStore(t *testing.T) {
 	require.ErrorContains(t, err, "assertion failed")
 	_, err = s.Append(t.Context(), to("s", eventstore.NoStream))
 	require.ErrorIs(t, err, eventstore.ErrFailed)
-	require.Empty(t, positions(t, s, eventstore.All(), eventstore.ReadOptions{}))
+	require.Empty(t, positions(t, s, eventstore.All()))
 }
 
 func TestClose_FinishesWhatIsTakenAndEndsWhatWaits(t *testing.T) {
@@ -305,7 +305,7 @@ func TestClose_FinishesWhatIsTakenAndEndsWhatWaits(t *testing.T) {
 	}
 	require.NoError(t, (<-inHand).err)
 	require.NoError(t, <-closed)
-	require.Len(t, positions(t, open(t, path, nil), eventstore.All(), eventstore.ReadOptions{}), appended)
+	require.Len(t, positions(t, open(t, path, nil), eventstore.All()), appended)
 }
 
 func TestAppend_ClockOutOfRangeIsRefused(t *testing.T) {
@@ -352,5 +352,5 @@ func TestAppend_NoUpdateIsLostBesideBulkCommits(t *testing.T) {
 		}()
 	}
 	group.Wait()
-	require.Len(t, positions(t, s, eventstore.Stream("counter"), eventstore.ReadOptions{}), writers*rounds)
+	require.Len(t, positions(t, s, eventstore.Stream("counter")), writers*rounds)
 }

@@ -86,7 +86,9 @@ func BenchmarkRead(b *testing.B) {
 		query func(i int) eventstore.Query
 	}{
 		{"all", func(int) eventstore.Query { return eventstore.All() }},
-		{"stream", func(i int) eventstore.Query { return eventstore.Stream(eventstore.StreamID(fmt.Sprint("cart-", i*7919%1000))) }},
+		{"stream", func(i int) eventstore.Query {
+			return eventstore.Stream(eventstore.StreamID(fmt.Sprint("cart-", i*7919%1000)))
+		}},
 	}
 	for _, tt := range tests {
 		b.Run(tt.name, func(b *testing.B) {

@@ -83,7 +83,7 @@ func TestStore_KilledProcessesLoseNothingAcknowledged(t *testing.T) {
 		verify(t, s)
 		for w, version := range acknowledged {
 			stream := eventstore.StreamID(fmt.Sprint("writer-", w))
-			found := len(positions(t, s, eventstore.Stream(stream), eventstore.ReadOptions{}))
+			found := len(positions(t, s, eventstore.Stream(stream)))
 			require.GreaterOrEqual(t, found, int(version), "acknowledged events of %s are gone", stream)
 			require.LessOrEqual(t, found, int(version)+3, "more than the commit in flight of %s appeared", stream)
 			require.Zero(t, found%3, "part of a commit of %s", stream)

@@ -89,6 +89,10 @@ func create(path string, opts Options) (err error) {
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
+		var pathError *fs.PathError // it names a file that nobody knows of
+		if errors.As(err, &pathError) {
+			err = pathError.Err
+		}
 		return err
 	}
 	defer func() {

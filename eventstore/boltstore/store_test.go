@@ -138,14 +138,14 @@ func verify(tb testing.TB, s eventstore.Store) {
 		if checked++; checked > 200 {
 			break // enough of them, in random order
 		}
-		require.Equal(tb, want[name], positions(tb, s, q, eventstore.ReadOptions{}), name)
+		require.Equal(tb, want[name], positions(tb, s, q), name)
 	}
 }
 
-func positions(tb testing.TB, s eventstore.Store, q eventstore.Query, opts eventstore.ReadOptions) []eventstore.Position {
+func positions(tb testing.TB, s eventstore.Store, q eventstore.Query) []eventstore.Position {
 	tb.Helper()
 	var found []eventstore.Position
-	for e, err := range s.Read(tb.Context(), q, opts) {
+	for e, err := range s.Read(tb.Context(), q, eventstore.ReadOptions{}) {
 		require.NoError(tb, err)
 		found = append(found, e.Position)
 	}

@@ -120,7 +120,7 @@ func change(ctx context.Context, e *environment, cmd cart.Command) error {
 			e.out.printf("nothing to do\n")
 		}
 		for _, r := range records {
-			e.out.printf("%s\n", r.line())
+			e.out.printf("%s\n", lineOf(r))
 		}
 		printCart(e.out, cmd.CartID(), state)
 		return nil

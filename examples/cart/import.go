@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"sync"
-	"time"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/examples/cart/cart"
@@ -157,17 +156,15 @@ func (im *importer) checkout(ctx context.Context, id string) error {
 	return nil
 }
 
-// context returns a context that carries what the line says beside the item,
-// and the id of its command.
+// context returns a context that carries what the line says beside the item: who
+// and when; and the id of its command.
 func (l orderLine) context(ctx context.Context) context.Context {
-	metadata := eventstore.Metadata{
-		eventstore.CommandID: fmt.Sprintf("%s/%d", l.item.Cart, l.line),
-		"invoice-date":       l.date.Format(time.DateTime),
-	}
+	ctx = eventstore.WithTime(ctx, l.date)
+	ctx = eventstore.WithCommandID(ctx, fmt.Sprintf("%s/%d", l.item.Cart, l.line))
 	if l.customer != "" {
-		metadata[eventstore.Actor] = "customer " + l.customer
+		ctx = eventstore.WithActor(ctx, "customer "+l.customer)
 	}
-	return eventstore.WithMetadata(ctx, metadata)
+	return ctx
 }
 
 // line adds one line and reports whether the rules accepted it.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,7 +88,7 @@ rejected 1: the unit price must be above zero
 	require.Contains(t, c.ok("show", "1"), `Tray, "big" and wide`)
 
 	event := readLog(t, c.db)[0]
-	require.Equal(t, "2010-12-01 08:26:00", event.Metadata["invoice-date"])
+	require.Equal(t, time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), event.Time)
 	for _, event := range readLog(t, c.db) {
 		if event.Metadata.CommandID() == "1/2" {
 			require.Equal(t, "customer 17850", event.Metadata.Actor())

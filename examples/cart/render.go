@@ -10,9 +10,17 @@ import (
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// line shows an event on one line: stream and version, name, what happened.
-func (r record) line() string {
-	return fmt.Sprintf("%s/%d  %s  %s", r.Stream, r.Version, r.Type, describe(r.fact))
+// lineOf shows an event on one line: stream and version, name, what happened.
+func lineOf(r record) string {
+	return fmt.Sprintf("%s/%d  %s  %s", r.Stream, r.Version, r.Type, describe(r.Data))
+}
+
+// happened says when an event happened, if that is not when it was recorded.
+func happened(r record) string {
+	if r.Time.Equal(r.Recorded) {
+		return ""
+	}
+	return "  (of " + r.Time.UTC().Format(time.DateTime) + ")"
 }
 
 // describe says what happened.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
@@ -79,19 +80,12 @@ func (s *shop) dispatch(ctx context.Context, cmd cart.Command) (cart.State, even
 }
 
 // record is an event of a cart, as stored and as the application knows it.
-type record struct {
-	eventstore.Event
-	fact cart.Event
-}
+type record = aggregate.Event[cart.Event]
 
-// records returns the events of a cart within the window that opts give.
-func (s *shop) records(ctx context.Context, id string, opts eventstore.ReadOptions) ([]record, error) {
+// history returns the events of a cart.
+func (s *shop) history(ctx context.Context, id string) ([]record, error) {
 	var records []record
-	for stored, err := range s.store.Read(ctx, eventstore.Stream(s.carts.Stream(id)), opts) {
-		if err != nil {
-			return nil, err
-		}
-		r, err := s.record(stored)
+	for r, err := range s.carts.History(ctx, id) {
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +94,15 @@ func (s *shop) records(ctx context.Context, id string, opts eventstore.ReadOptio
 	return records, nil
 }
 
+// written returns the events that a commit wrote to a cart.
+func (s *shop) written(ctx context.Context, id string, receipt eventstore.Receipt) ([]record, error) {
+	records, err := s.history(ctx, id)
+	return slices.DeleteFunc(records, func(r record) bool {
+		return r.Position < receipt.First || r.Position > receipt.Last
+	}), err
+}
+
+// record returns an event of the log as one of a cart.
 func (s *shop) record(stored eventstore.Event) (record, error) {
 	value, err := s.registry.Decode(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
 	if err != nil {
@@ -109,13 +112,5 @@ func (s *shop) record(stored eventstore.Event) (record, error) {
 	if !ok {
 		return record{}, fmt.Errorf("position %d: %q is not an event of a cart", stored.Position, stored.Type)
 	}
-	return record{Event: stored, fact: fact}, nil
-}
-
-// written returns the events that a commit wrote to a cart.
-func (s *shop) written(ctx context.Context, id string, receipt eventstore.Receipt) ([]record, error) {
-	if receipt.Last == 0 {
-		return nil, nil // nothing: as options of a Read, 0 would mean everything
-	}
-	return s.records(ctx, id, eventstore.ReadOptions{From: receipt.First, To: receipt.Last})
+	return record{Event: stored, Data: fact}, nil
 }

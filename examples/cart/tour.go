@@ -134,7 +134,7 @@ func (t *tour) past(ctx context.Context) error {
 	}
 	printCart(t.out, "ann", then)
 
-	first, err := t.records(ctx, "ann", eventstore.ReadOptions{Limit: 1})
+	first, err := t.history(ctx, "ann")
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (t *tour) show(ctx context.Context, id string, state cart.State, receipt ev
 		return err
 	}
 	for _, r := range records {
-		t.out.printf("    event  %s\n", r.line())
+		t.out.printf("    event  %s\n", lineOf(r))
 	}
 	t.out.printf("    cart   %s\n", summary(state))
 	return nil

@@ -149,7 +149,7 @@ func (t *tour) showFollowed(stored eventstore.Event) error {
 	if err != nil {
 		return err
 	}
-	t.out.printf("    follower: position %d  %s\n", r.Position, r.line())
+	t.out.printf("    follower: position %d  %s\n", r.Position, lineOf(r))
 	return nil
 }
 

@@ -33,8 +33,9 @@ and stands for everything recorded at that time or before.`,
 var historySubcommand = subcommand{
 	name: "history", synopsis: "CART", min: 1, max: 1,
 	summary: "list the events of a cart",
-	about:   `Each line is an event: its version, when it was recorded, its name, what happened.`,
-	setup:   func(*flag.FlagSet) action { return history },
+	about: `Each line is an event: its version, when it was recorded, its name, what happened;
+and when, where that is not when it was recorded.`,
+	setup: func(*flag.FlagSet) action { return history },
 }
 
 var topSubcommand = subcommand{
@@ -125,7 +126,7 @@ func parseTime(text string) (time.Time, error) {
 func history(ctx context.Context, e *environment, args []string) error {
 	id := args[0]
 	return withShopToRead(e.db, func(s *shop) error {
-		records, err := s.records(ctx, id, eventstore.ReadOptions{})
+		records, err := s.history(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -133,7 +134,7 @@ func history(ctx context.Context, e *environment, args []string) error {
 			return unknownCart(id)
 		}
 		for _, r := range records {
-			e.out.printf("%4d  %s  %-26s  %s\n", r.Version, stamp(r.Recorded), r.Type, describe(r.fact))
+			e.out.printf("%4d  %s  %-26s  %s%s\n", r.Version, stamp(r.Recorded), r.Type, describe(r.Data), happened(r))
 		}
 		return nil
 	})

@@ -1,0 +1,179 @@
+package eventstore_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// small are limits at which tests need not be large.
+var small = eventstore.Limits{
+	NameBytes: 8, TagsPerEvent: 2, ItemsPerQuery: 2, PayloadBytes: 10, MetadataBytes: 6,
+	EventsPerCommit: 3, CommitBytes: 20, GuardsPerCommit: 2,
+}
+
+// valid is a commit that change makes another.
+func valid(change func(c *eventstore.Commit)) eventstore.Commit {
+	c := eventstore.Commit{
+		Events: []eventstore.NewEvent{{Stream: "a", Type: "x"}},
+		Expect: []eventstore.Expect{{Stream: "a", At: eventstore.Any}},
+	}
+	change(&c)
+	return c
+}
+
+func TestLimits_Validate(t *testing.T) {
+	type commit = eventstore.Commit
+	item := func(i eventstore.Item) func(*commit) {
+		return func(c *commit) { c.Guards = []eventstore.Guard{{Query: eventstore.Match(i)}} }
+	}
+	first := func(change func(e *eventstore.NewEvent)) func(*commit) {
+		return func(c *commit) { change(&c.Events[0]) }
+	}
+	events := func(n, size int) func(*commit) {
+		return func(c *commit) {
+			c.Events = nil
+			for range n {
+				c.Events = append(c.Events, eventstore.NewEvent{Type: "x", Data: make([]byte, size)})
+			}
+		}
+	}
+	ok, invalid, large := error(nil), eventstore.ErrInvalid, eventstore.ErrTooLarge
+	tests := []struct {
+		name   string
+		change func(*commit)
+		want   error
+	}{
+		{"as it is", func(*commit) {}, ok},
+		{"no events", func(c *commit) { c.Events = nil }, invalid},
+		{"in no stream", func(c *commit) { c.Events[0].Stream, c.Expect = "", nil }, ok},
+		{"most events", events(3, 0), ok},
+		{"too many events", events(4, 0), large},
+		{"most bytes", events(2, 10), ok},
+		{"too many bytes", events(3, 7), large},
+		{"metadata counts in the bytes", func(c *commit) {
+			events(2, 10)(c)
+			c.Events[0].Metadata = eventstore.Metadata{"k": ""}
+		}, large},
+		{"key", func(c *commit) { c.Key = "12345678" }, ok},
+		{"long key", func(c *commit) { c.Key = "123456789" }, large},
+		{"key with NUL", func(c *commit) { c.Key = "\x00" }, invalid},
+		{"no type", first(func(e *eventstore.NewEvent) { e.Type = "" }), invalid},
+		{"long type", first(func(e *eventstore.NewEvent) { e.Type = "123456789" }), large},
+		{"long in bytes, not in letters", first(func(e *eventstore.NewEvent) { e.Type = "ééééé" }), large},
+		{"type that is not UTF-8", first(func(e *eventstore.NewEvent) { e.Type = "\xff" }), invalid},
+		{"codec", first(func(e *eventstore.NewEvent) { e.Codec = "12345678" }), ok},
+		{"long codec", first(func(e *eventstore.NewEvent) { e.Codec = "123456789" }), large},
+		{"codec with NUL", first(func(e *eventstore.NewEvent) { e.Codec = "a\x00" }), invalid},
+		{"stream with a leading dash", first(func(e *eventstore.NewEvent) { e.Stream = "-a" }), invalid},
+		{"most tags", first(func(e *eventstore.NewEvent) { e.Tags = []eventstore.Tag{"a", "b"} }), ok},
+		{"too many tags", first(func(e *eventstore.NewEvent) { e.Tags = []eventstore.Tag{"a", "b", "c"} }), large},
+		{"empty tag", first(func(e *eventstore.NewEvent) { e.Tags = []eventstore.Tag{""} }), invalid},
+		{"largest payload", first(func(e *eventstore.NewEvent) { e.Data = make([]byte, 10) }), ok},
+		{"too large a payload", first(func(e *eventstore.NewEvent) { e.Data = make([]byte, 11) }), large},
+		{"largest metadata", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"k": "12", "l": "12"} }), ok},
+		{"too large metadata", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"k": "12", "l": "123"} }), large},
+		{"empty metadata key", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"": "v"} }), invalid},
+		{"metadata that is not UTF-8", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"k": "\xff"} }), invalid},
+		{"metadata key that is not UTF-8", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"\xff": "v"} }), invalid},
+		{"last year", first(func(e *eventstore.NewEvent) { e.Time = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) }), ok},
+		{"year 10000", first(func(e *eventstore.NewEvent) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }), invalid},
+		{"year 0", first(func(e *eventstore.NewEvent) { e.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) }), invalid},
+		{"year 10000 in UTC only", first(func(e *eventstore.NewEvent) {
+			e.Time = time.Date(9999, 12, 31, 23, 30, 0, 0, time.FixedZone("west", -3600))
+		}), invalid},
+		{"no expectation", func(c *commit) { c.Expect = nil }, invalid},
+		{"the zero expectation", func(c *commit) { c.Expect[0].At = 0 }, invalid},
+		{"two expectations", func(c *commit) { c.Expect = append(c.Expect, c.Expect[0]) }, invalid},
+		{"an expectation on another stream", func(c *commit) {
+			c.Expect = append(c.Expect, eventstore.Expect{Stream: "b", At: eventstore.Exists})
+		}, ok},
+		{"an expectation on no stream", func(c *commit) { c.Expect = append(c.Expect, eventstore.Expect{At: eventstore.Any}) }, invalid},
+		{"most guards", func(c *commit) { c.Guards = []eventstore.Guard{{Query: eventstore.All()}, {Query: eventstore.All()}} }, ok},
+		{"too many guards", func(c *commit) { c.Guards = make([]eventstore.Guard, 3) }, large},
+		{"the zero query", func(c *commit) { c.Guards = make([]eventstore.Guard, 1) }, invalid},
+		{"an empty item", item(eventstore.Item{}), invalid},
+		{"category with a dash", item(eventstore.Item{Categories: []string{"a-b"}}), invalid},
+		{"empty category", item(eventstore.Item{Categories: []string{""}}), invalid},
+		{"category", item(eventstore.Item{Categories: []string{"a"}}), ok},
+		{"empty stream in an item", item(eventstore.Item{Streams: []eventstore.StreamID{""}}), invalid},
+		{"empty type in an item", item(eventstore.Item{Types: []string{""}}), invalid},
+		{"too many tags in an item", item(eventstore.Item{Tags: []eventstore.Tag{"a", "b", "c"}}), large},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			require.ErrorIs(t, small.Validate(valid(test.change)), test.want)
+		})
+	}
+}
+
+func TestValidate_StandardLimits(t *testing.T) {
+	limits := eventstore.StandardLimits()
+	require.Equal(t, eventstore.Limits{
+		NameBytes: 255, TagsPerEvent: 128, ItemsPerQuery: 128, PayloadBytes: 16777216, MetadataBytes: 65536,
+		EventsPerCommit: 65536, CommitBytes: 67108864, GuardsPerCommit: 1024,
+	}, limits)
+	for n, want := range map[int]error{limits.NameBytes: nil, limits.NameBytes + 1: eventstore.ErrTooLarge} {
+		name := strings.Repeat("n", n)
+		require.ErrorIs(t, eventstore.Validate(valid(func(c *eventstore.Commit) { c.Events[0].Type = name })), want)
+		require.ErrorIs(t, eventstore.ValidateKey(name), want)
+		require.ErrorIs(t, eventstore.ValidateRead(eventstore.Category(name), eventstore.ReadOptions{}), want)
+	}
+	for n, want := range map[int]error{limits.EventsPerCommit: nil, limits.EventsPerCommit + 1: eventstore.ErrTooLarge} {
+		events := make([]eventstore.NewEvent, n)
+		for i := range events {
+			events[i].Type = "x"
+		}
+		require.ErrorIs(t, eventstore.Validate(eventstore.Commit{Events: events}), want)
+	}
+}
+
+func TestValidate_NamesThePart(t *testing.T) {
+	err := eventstore.Validate(valid(func(c *eventstore.Commit) { c.Events = append(c.Events, eventstore.NewEvent{Type: "a\x00b"}) }))
+	require.EqualError(t, err, `event 1: invalid: type "a\x00b" contains NUL`)
+
+	err = small.Validate(valid(func(c *eventstore.Commit) { c.Events[0].Data = make([]byte, 11) }))
+	var limit *eventstore.LimitError
+	require.True(t, errors.As(err, &limit))
+	require.Equal(t, eventstore.LimitError{What: "bytes of payload", Size: 11, Limit: 10}, *limit)
+	require.EqualError(t, err, "event 0: too large: 11 bytes of payload, at most 10")
+}
+
+func TestValidateRead(t *testing.T) {
+	var items []eventstore.Item
+	for i := range 129 {
+		items = append(items, eventstore.Item{Types: []string{fmt.Sprint(i)}})
+	}
+	for _, test := range []struct {
+		name  string
+		query eventstore.Query
+		limit int
+		want  error
+	}{
+		{"all", eventstore.All(), 0, nil},
+		{"with a limit", eventstore.All(), 1, nil},
+		{"with a negative limit", eventstore.All(), -1, eventstore.ErrInvalid},
+		{"the zero query", eventstore.Query{}, 0, eventstore.ErrInvalid},
+		{"no items", eventstore.Match(), 0, eventstore.ErrInvalid},
+		{"most items", eventstore.Match(items[:128]...), 0, nil},
+		{"too many items", eventstore.Match(items...), 0, eventstore.ErrTooLarge},
+		{"a stream with a leading dash", eventstore.Stream("-a"), 0, eventstore.ErrInvalid},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			require.ErrorIs(t, eventstore.ValidateRead(test.query, eventstore.ReadOptions{Limit: test.limit}), test.want)
+		})
+	}
+}
+
+func TestValidateKey(t *testing.T) {
+	require.NoError(t, eventstore.ValidateKey("k"))
+	require.ErrorIs(t, eventstore.ValidateKey(""), eventstore.ErrInvalid)
+	require.ErrorIs(t, eventstore.ValidateKey("a\x00"), eventstore.ErrInvalid)
+	require.ErrorIs(t, eventstore.ValidateKey("\xff"), eventstore.ErrInvalid)
+}
