@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -174,6 +175,10 @@ func openBolt(path string, opts Options) (db *bolt.DB, err error) {
 		}
 	}()
 	db, err = bolt.Open(path, opts.FileMode, options)
+	if errors.Is(err, syscall.ENOMEM) && options.InitialMmapSize > 0 { // addresses are limited
+		options.InitialMmapSize = 0
+		db, err = bolt.Open(path, opts.FileMode, options)
+	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
@@ -216,10 +221,11 @@ func openExisting(name string, flag int, mode fs.FileMode) (*os.File, error) {
 // maps the file again when it outgrows its map, and that stops all readers and
 // the writer; addresses that are not used cost nothing.
 func reservedAddresses() int {
-	if runtime.GOOS == "windows" || strconv.IntSize < 64 {
+	reserved := int64(16 << 30)
+	if runtime.GOOS == "windows" || reserved > math.MaxInt {
 		return 0 // there the file itself would become as large, or addresses are few
 	}
-	return 16 << 30
+	return int(reserved)
 }
 
 // load reads what the store must know before it can be used, and brings the
