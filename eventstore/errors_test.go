@@ -26,7 +26,7 @@ func TestErrors_MatchOneSentinel(t *testing.T) {
 	} {
 		wrapped := fmt.Errorf("append to stream %q: %w", "cart-7", test.err)
 		for _, sentinel := range sentinels {
-			require.Equal(t, sentinel == test.sentinel, errors.Is(wrapped, sentinel), "%v is %v", wrapped, sentinel)
+			require.Equal(t, errors.Is(test.sentinel, sentinel), errors.Is(wrapped, sentinel), "%v is %v", wrapped, sentinel)
 		}
 	}
 }

@@ -115,10 +115,14 @@ func TestLimits_Validate(t *testing.T) {
 
 func TestValidate_StandardLimits(t *testing.T) {
 	limits := eventstore.StandardLimits()
-	require.Equal(t, eventstore.Limits{
-		NameBytes: 255, TagsPerEvent: 128, ItemsPerQuery: 128, PayloadBytes: 16777216, MetadataBytes: 65536,
-		EventsPerCommit: 65536, CommitBytes: 67108864, GuardsPerCommit: 1024,
-	}, limits)
+	require.Equal(t, 255, limits.NameBytes)
+	require.Equal(t, 128, limits.TagsPerEvent)
+	require.Equal(t, 128, limits.ItemsPerQuery)
+	require.Equal(t, 16<<20, limits.PayloadBytes)
+	require.Equal(t, 64<<10, limits.MetadataBytes)
+	require.Equal(t, 65_536, limits.EventsPerCommit)
+	require.Equal(t, 64<<20, limits.CommitBytes)
+	require.Equal(t, 1_024, limits.GuardsPerCommit)
 	for n, want := range map[int]error{limits.NameBytes: nil, limits.NameBytes + 1: eventstore.ErrTooLarge} {
 		name := strings.Repeat("n", n)
 		require.ErrorIs(t, eventstore.Validate(valid(func(c *eventstore.Commit) { c.Events[0].Type = name })), want)

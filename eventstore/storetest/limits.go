@@ -1,0 +1,201 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+func limitRules() []rule {
+	return []rule{
+		{"the limits are the standard ones or less", limitsKnown},
+		{"a payload at the limit is kept, one byte more is too large", payloadLimit},
+		{"metadata at the limit is kept, one byte more is too large", metadataLimit},
+		{"tags of an event at the limit are kept, one more is too large", tagLimit},
+		{"tags of a query's item at the limit match, one more is too large", itemTagLimit},
+		{"items of a query at the limit match, one more is too large", itemLimit},
+		{"guards of a commit at the limit are judged, one more is too large", guardLimit},
+		{"events of a commit at the limit are kept, one more is too large", eventLimit},
+		{"bytes of a commit at the limit are kept, one more is too large", commitLimit},
+	}
+}
+
+// tooLarge appends a commit that must be over a limit.
+func (h *harness) tooLarge(c eventstore.Commit) {
+	h.Helper()
+	h.isLimit(h.failure(c, eventstore.ErrTooLarge))
+}
+
+// unreadable reads and follows what must be over a limit.
+func (h *harness) unreadable(q eventstore.Query) {
+	h.Helper()
+	_, err := h.tryRead(h.ctx, q, everything)
+	h.matches("Read", err, eventstore.ErrTooLarge)
+	h.isLimit(err)
+	h.matches("Follow", h.follow(q, 0).ended(), eventstore.ErrTooLarge)
+}
+
+func (h *harness) isLimit(err error) {
+	h.Helper()
+	var limit *eventstore.LimitError
+	if !errors.As(err, &limit) {
+		h.Fatalf("too large: expected a *LimitError, found %T: %v", err, err)
+	}
+	if limit.Size <= limit.Limit || limit.What == "" {
+		h.Fatalf("*LimitError: expected what is exceeded and by how much, found %+v", *limit)
+	}
+}
+
+func limitsKnown(h *harness) {
+	own, standard := h.store.Info().Limits, eventstore.StandardLimits()
+	for _, limit := range []struct {
+		name          string
+		own, standard int
+	}{
+		{"NameBytes", own.NameBytes, standard.NameBytes},
+		{"TagsPerEvent", own.TagsPerEvent, standard.TagsPerEvent},
+		{"ItemsPerQuery", own.ItemsPerQuery, standard.ItemsPerQuery},
+		{"PayloadBytes", own.PayloadBytes, standard.PayloadBytes},
+		{"MetadataBytes", own.MetadataBytes, standard.MetadataBytes},
+		{"EventsPerCommit", own.EventsPerCommit, standard.EventsPerCommit},
+		{"CommitBytes", own.CommitBytes, standard.CommitBytes},
+		{"GuardsPerCommit", own.GuardsPerCommit, standard.GuardsPerCommit},
+	} {
+		if limit.own < 1 || limit.own > limit.standard {
+			h.Errorf("%s: expected 1 to %d, found %d", limit.name, limit.standard, limit.own)
+		}
+	}
+}
+
+// pattern is n bytes that show when a piece of them is lost or moved.
+func pattern(n int) []byte {
+	data := make([]byte, n)
+	for i := range data {
+		data[i] = byte(i * 7 / 3)
+	}
+	return data
+}
+
+func payloadLimit(h *harness) {
+	limit := h.store.Info().Limits.PayloadBytes
+	e := event("a", "x")
+	e.Data = pattern(limit)
+	log := h.seed(e, event("a", "after"))
+	if string(log[0].Data) != string(e.Data) {
+		h.Fatalf("a payload of %d bytes came back changed, with %d bytes", limit, len(log[0].Data))
+	}
+	followed := h.follow(eventstore.All(), 0).reach(h.head())
+	if len(followed) != 2 || len(followed[0].Data) != limit {
+		h.Fatalf("following a payload of %d bytes: expected it and the event after it, found %d events", limit, len(followed))
+	}
+	e.Data = append(e.Data, 0)
+	h.tooLarge(unconditional(e))
+}
+
+func metadataLimit(h *harness) {
+	limit := h.store.Info().Limits.MetadataBytes
+	e := event("a", "x")
+	e.Metadata = eventstore.Metadata{"key": strings.Repeat("v", limit-9), "long": "vv"}
+	log := h.seed(e)
+	if len(log[0].Metadata) != 2 || log[0].Metadata["key"] != e.Metadata["key"] {
+		h.Fatalf("metadata of %d bytes came back changed, with %d keys", limit, len(log[0].Metadata))
+	}
+	e.Metadata["long"] += "v"
+	h.tooLarge(unconditional(e))
+}
+
+// manyTags are n tags of the longest kind.
+func (h *harness) manyTags(n int) []eventstore.Tag {
+	var tags []eventstore.Tag
+	for i := range n {
+		tags = append(tags, eventstore.Tag(fmt.Sprintf("%0*d", h.store.Info().Limits.NameBytes, i)))
+	}
+	return tags
+}
+
+func tagLimit(h *harness) {
+	limit := h.store.Info().Limits.TagsPerEvent
+	tags := h.manyTags(limit + 1)
+	log := h.seed(event("a", "x", tags[:limit]...), event("a", "x"))
+	h.equal("tags", tags[:limit], log[0].Tags)
+	h.sameEvents("by the last tag", log[:1], h.read(byTag(tags[limit-1]), everything))
+	h.tooLarge(unconditional(event("a", "x", tags...)))
+}
+
+func itemTagLimit(h *harness) {
+	limit := h.store.Info().Limits.TagsPerEvent
+	tags := h.manyTags(limit + 1)
+	log := h.seed(event("a", "x", tags[:limit]...), event("a", "x", tags[1:limit]...))
+	h.sameEvents("by all tags", log[:1], h.read(byTag(tags[:limit]...), everything))
+	h.unreadable(byTag(tags...))
+	h.tooLarge(guarded(eventstore.Guard{Query: byTag(tags...)}))
+}
+
+func itemLimit(h *harness) {
+	limit := h.store.Info().Limits.ItemsPerQuery
+	var events []eventstore.NewEvent
+	var items []eventstore.Item
+	for i := range limit + 1 {
+		name := fmt.Sprint(i)
+		events = append(events, event("", name))
+		items = append(items, eventstore.Item{Types: []string{name}})
+	}
+	log := h.seed(events...)
+	h.sameEvents("by as many items as may be", log[:limit], h.read(eventstore.Match(items[:limit]...), everything))
+	h.unreadable(eventstore.Match(items...))
+	h.tooLarge(guarded(eventstore.Guard{Query: eventstore.Match(items...)}))
+}
+
+func guardLimit(h *harness) {
+	limit := h.store.Info().Limits.GuardsPerCommit
+	h.write(event("", "x", "present"))
+	guards := make([]eventstore.Guard, limit)
+	for i := range guards {
+		guards[i].Query = byTag(eventstore.Tag(fmt.Sprint("absent ", i)))
+	}
+	h.append(guarded(guards...))
+	guards[limit-1].Query = byTag("present")
+	h.equal("index of the guard that fails", limit-1, h.conflicts(guarded(guards...)).GuardIndex)
+	h.tooLarge(guarded(append(guards, guards[0])...))
+}
+
+func eventLimit(h *harness) {
+	limit := h.store.Info().Limits.EventsPerCommit
+	events := make([]eventstore.NewEvent, limit+1)
+	for i := range events {
+		events[i] = event("a", "x")
+	}
+	receipt := h.append(unconditional(events[:limit]...))
+	h.equal("heads", []eventstore.StreamHead{{Stream: "a", Version: eventstore.Version(limit)}}, receipt.Heads)
+	if found := len(h.read(eventstore.Stream("a"), everything)); found != limit {
+		h.Fatalf("events of the stream: expected %d, found %d", limit, found)
+	}
+	h.tooLarge(unconditional(events...))
+}
+
+func commitLimit(h *harness) {
+	limits := h.store.Info().Limits
+	full := pattern(limits.PayloadBytes)
+	var events []eventstore.NewEvent
+	for rest := limits.CommitBytes; rest > 0 && len(events) < limits.EventsPerCommit; rest -= limits.PayloadBytes {
+		e := event("a", "x")
+		e.Data = full[:min(rest, len(full))]
+		events = append(events, e)
+	}
+	if len(events) == limits.EventsPerCommit {
+		h.Skip("the store's other limits keep a commit below Info().Limits.CommitBytes")
+	}
+	h.append(unconditional(events...))
+	stored := h.all()
+	h.equal("number of events", len(events), len(stored))
+	for i, e := range stored {
+		if string(e.Data) != string(events[i].Data) {
+			h.Fatalf("payload %d of a commit of %d bytes came back changed, with %d bytes", i+1, limits.CommitBytes, len(e.Data))
+		}
+	}
+	last := &events[len(events)-1]
+	last.Metadata = eventstore.Metadata{"k": ""}
+	h.tooLarge(unconditional(events...))
+}

@@ -1,0 +1,105 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+func nameMutants() []mutant {
+	rename := func(change func(string) string) func(eventstore.Store, context.Context, eventstore.Commit) (eventstore.Receipt, error) {
+		return func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			c.Key = change(c.Key)
+			c.Events, c.Expect = slices.Clone(c.Events), slices.Clone(c.Expect)
+			for i, e := range c.Events {
+				c.Events[i].Stream = eventstore.StreamID(change(string(e.Stream)))
+			}
+			for i, x := range c.Expect {
+				c.Expect[i].Stream = eventstore.StreamID(change(string(x.Stream)))
+			}
+			return s.Append(ctx, c)
+		}
+	}
+	return []mutant{
+		{"names", "no name is refused", lenient},
+		{"names", "a name at the limit is refused", strict},
+		appending("names", "a leading dash is dropped", rename(func(name string) string { return strings.TrimPrefix(name, "-") })),
+		appending("names", "NUL is replaced", rename(func(name string) string { return strings.ReplaceAll(name, "\x00", "?") })),
+		appending("names", "what is not UTF-8 is replaced", rename(func(name string) string { return strings.ToValidUTF8(name, "?") })),
+		appending("names", "long names are cut", rename(func(name string) string { return name[:min(len(name), 255)] })),
+		misreading("names", "names ignore case", func(q eventstore.Query, e eventstore.Event) bool {
+			for _, item := range q.Items() {
+				for _, stream := range item.Streams {
+					if strings.EqualFold(string(stream), string(e.Stream)) {
+						return true
+					}
+				}
+			}
+			return q.Matches(e.Stream, e.Type, e.Tags)
+		}),
+		misreading("names", "combining characters are composed", func(q eventstore.Query, e eventstore.Event) bool {
+			e.Stream = eventstore.StreamID(strings.ReplaceAll(string(e.Stream), "e\u0301", "\u00e9"))
+			e.Type = strings.ReplaceAll(e.Type, "e\u0301", "\u00e9")
+			return q.Matches(e.Stream, e.Type, e.Tags)
+		}),
+		misreading("names", "tags are run together", func(q eventstore.Query, e eventstore.Event) bool {
+			for _, item := range q.Items() {
+				for _, tag := range item.Tags {
+					var joined string
+					for _, t := range e.Tags {
+						joined += string(t)
+					}
+					if !strings.Contains(joined, string(tag)) {
+						return false
+					}
+				}
+			}
+			return q.IsAll() || len(q.Items()[0].Tags) > 0 || q.Matches(e.Stream, e.Type, e.Tags)
+		}),
+		misreading("names", "a tag replaces another of the same kind", func(q eventstore.Query, e eventstore.Event) bool {
+			kinds := make(map[string]eventstore.Tag)
+			for _, tag := range e.Tags {
+				kind, _, _ := strings.Cut(string(tag), ":")
+				kinds[kind] = tag
+			}
+			e.Tags = slices.DeleteFunc(slices.Clone(e.Tags), func(tag eventstore.Tag) bool {
+				kind, _, _ := strings.Cut(string(tag), ":")
+				return kinds[kind] != tag
+			})
+			return q.Matches(e.Stream, e.Type, e.Tags)
+		}),
+	}
+}
+
+// lenient takes every name, and loses those it cannot keep.
+func lenient(f *faults) {
+	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+		receipt, err := s.Append(ctx, c)
+		if errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrTooLarge) {
+			err = nil
+		}
+		return receipt, err
+	}
+	f.read = func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		if eventstore.ValidateRead(q, opts) != nil {
+			return func(func(eventstore.Event, error) bool) {}
+		}
+		return s.Read(ctx, q, opts)
+	}
+}
+
+// strict refuses every name of 255 bytes.
+func strict(f *faults) {
+	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+		limits := eventstore.StandardLimits()
+		limits.NameBytes--
+		if err := limits.Validate(c); err != nil {
+			return eventstore.Receipt{}, err
+		}
+		return s.Append(ctx, c)
+	}
+}

@@ -1,0 +1,87 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Config says how to get the store that is held to the contract. Only Open is
+// required: the rules that need one of the other functions are skipped where it
+// is nil, and say so.
+//
+// The functions may end the test with tb.Fatal. What they open, the suite closes.
+type Config struct {
+	// Open opens a new, empty store.
+	Open func(tb testing.TB) eventstore.Store
+
+	// Reopen opens the log of a store again, which the suite has closed. Nil
+	// means that a log ends with its store.
+	Reopen func(tb testing.TB, closed eventstore.Store) eventstore.Store
+
+	// OpenSecond tries to open the log of a store that is open. Nil means that
+	// a log may have more than one opener.
+	OpenSecond func(tb testing.TB, open eventstore.Store) (eventstore.Store, error)
+
+	// OpenReadOnly opens the log of a store, which the suite has closed, for
+	// reading only. Nil means that there is no such mode.
+	OpenReadOnly func(tb testing.TB, closed eventstore.Store) eventstore.Store
+
+	// OpenNewer tries to open a log of a format newer than the store knows. Nil
+	// means that the store has no format of its own.
+	OpenNewer func(tb testing.TB) (eventstore.Store, error)
+
+	// Verify checks the log of an open store by the store's own means. The
+	// suite calls it before it closes a store. Nil means that there is nothing
+	// to check.
+	Verify func(tb testing.TB, open eventstore.Store)
+}
+
+// patience is how long one call of a store may last. No correct store comes
+// near it; a rule fails, and does not hang, when a store does not answer.
+const patience = 20 * time.Second
+
+// rule is one thing that the contract promises.
+type rule struct {
+	name string
+	hold func(h *harness)
+}
+
+// family is the rules about one part of the contract.
+type family struct {
+	name  string
+	rules []rule
+}
+
+func families() []family {
+	return []family{
+		{"positions", positionRules()},
+		{"versions", versionRules()},
+		{"commit", commitRules()},
+		{"events", eventRules()},
+		{"limits", limitRules()},
+		{"keys", keyRules()},
+		{"repeats", repeatRules()},
+		{"queries", queryRules()},
+		{"names", nameRules()},
+		{"read", readRules()},
+		{"snapshot", snapshotRules()},
+		{"guards", guardRules()},
+		{"follow", followRules()},
+		{"batches", batchRules()},
+		{"life", lifeRules()},
+	}
+}
+
+// Run holds the store to the contract of package eventstore: one subtest per
+// rule, each with a store of its own, grouped by the part of the contract.
+func Run(t *testing.T, cfg Config) {
+	for _, f := range families() {
+		t.Run(f.name, func(t *testing.T) {
+			for _, r := range f.rules {
+				t.Run(r.name, func(t *testing.T) { check(t, cfg, r, patience) })
+			}
+		})
+	}
+}
