@@ -5,6 +5,24 @@
 // A [Decider] is three functions and a category. Commands and events are the
 // application's own types, usually one sealed interface for each:
 //
+//	type Event interface{ isEvent() }
+//
+//	type Incremented struct{ By int }
+//	type Stopped struct{}
+//
+//	func (Incremented) isEvent() {}
+//	func (Stopped) isEvent()     {}
+//
+//	func evolve(s State, event Event) State {
+//		switch e := event.(type) {
+//		case Incremented:
+//			s.N += e.By
+//		case Stopped:
+//			s.Stopped = true
+//		}
+//		return s
+//	}
+//
 //	var Decider = aggregate.Decider[State, Command, Event]{
 //		Category: "counter",
 //		Decide:   decide, // func(State, Command) ([]Event, error)
@@ -33,8 +51,9 @@
 // the id is the commit's key. Sent again, it is answered with the first receipt,
 // marked Repeated, and with the state and events as of then, even where it would
 // be refused by now. Refusals, and commands that led to no event, are not
-// remembered. One id is for one command on one stream; used for another, it is
-// an error.
+// remembered. Each command needs an id of its own: what is compared is the id and
+// not the command. Used again on another stream it is an error; on the same
+// stream it is taken for the first command sent again.
 //
 // The metadata in the context (correlation id, causation id, actor …) is put on
 // every event, and so is the time at which it happened, if the context says one

@@ -40,7 +40,7 @@ func (e *UnregisteredTypeError) Error() string {
 	case e.Pointer:
 		return fmt.Sprintf("Go type %v is not registered, but %v is: pass the value, not a pointer", e.Type, e.Type.Elem())
 	default:
-		return fmt.Sprintf("Go type %v is not registered", e.Type)
+		return fmt.Sprintf("Go type %v is not registered (codec.Register)", e.Type)
 	}
 }
 

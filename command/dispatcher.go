@@ -65,7 +65,10 @@ func (t target) answers(want reflect.Type) (ok, whole bool) {
 func NewDispatcher(middleware ...Middleware) *Dispatcher {
 	d := &Dispatcher{exact: make(map[reflect.Type]target)}
 	d.handle = d.carryOut
-	for _, m := range slices.Backward(middleware) {
+	for i, m := range slices.Backward(middleware) {
+		if m == nil {
+			panic(fmt.Sprintf("command: NewDispatcher: middleware %d is nil", i))
+		}
 		d.handle = m(d.handle)
 	}
 	return d

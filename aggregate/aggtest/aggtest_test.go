@@ -273,7 +273,7 @@ func TestScenario_LossyEvents(t *testing.T) {
 
 func TestScenario_UnregisteredEvents(t *testing.T) {
 	report := failure(t, func(s *scenario) { s.Given(unregistered{}) })
-	require.Equal(t, "fatal: given event 0: Go type aggtest_test.unregistered is not registered\n", report)
+	require.Equal(t, "fatal: given event 0: Go type aggtest_test.unregistered is not registered (codec.Register)\n", report)
 	report = failure(t, func(s *scenario) { s.When(stray{}) })
 	require.Contains(t, report, "fatal: decided event 0: ")
 }

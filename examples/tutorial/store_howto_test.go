@@ -1,0 +1,63 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/eventstore/storetest"
+)
+
+// The tests of docs/how-to/hold-your-own-store-to-the-contract.md. A journal
+// stands for the reader's own store.
+
+type journal struct {
+	eventstore.Store
+	path string
+}
+
+func openJournal(path string) (*journal, error) {
+	store, err := boltstore.Open(path, &boltstore.Options{LockTimeout: 1})
+	if err != nil {
+		return nil, err
+	}
+	return &journal{Store: store, path: path}, nil
+}
+
+func journals() storetest.Config {
+	return storetest.Config{
+		Open: func(tb testing.TB) eventstore.Store {
+			j, err := openJournal(filepath.Join(tb.TempDir(), "journal"))
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return j
+		},
+		Reopen: func(tb testing.TB, closed eventstore.Store) eventstore.Store {
+			j, err := openJournal(closed.(*journal).path)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return j
+		},
+		OpenSecond: func(_ testing.TB, open eventstore.Store) (eventstore.Store, error) {
+			j, err := openJournal(open.(*journal).path)
+			if err != nil {
+				return nil, err // and not j: a nil *journal in a Store is no nil Store
+			}
+			return j, nil
+		},
+	}
+}
+
+func TestJournal(t *testing.T) {
+	storetest.Run(t, journals())
+}
+
+func TestJournal_Model(t *testing.T) {
+	storetest.RunModel(t, journals(), storetest.Config{
+		Open: func(testing.TB) eventstore.Store { return memstore.New(nil) },
+	})
+}
