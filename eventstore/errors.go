@@ -26,6 +26,8 @@ var (
 	ErrFormat = errors.New("unknown format")
 	// ErrUnknownOutcome: the commit may have become durable or not; see [Store].
 	ErrUnknownOutcome = errors.New("outcome unknown")
+	// ErrFaulted: a view stopped at a fault and must be rebuilt. It comes as a *FaultedError.
+	ErrFaulted = errors.New("view has a fault")
 	// ErrFailed: an earlier commit ended with ErrUnknownOutcome; the store
 	// takes no more appends until it is closed and opened again.
 	ErrFailed = errors.New("store has failed; close and reopen it")

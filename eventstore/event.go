@@ -32,6 +32,13 @@ func (s StreamID) Category() string {
 	return category
 }
 
+// ID returns the part of the name after the first dash: "7" for "cart-7". A name
+// without a dash has none.
+func (s StreamID) ID() string {
+	_, id, _ := strings.Cut(string(s), "-")
+	return id
+}
+
 // Event is a fact in the log. A store hands each reader its own copy: Data,
 // Metadata and Tags may be kept and changed.
 type Event struct {

@@ -1,9 +1,9 @@
 package eventstore
 
-// Limits bound what a commit and a query may hold. Sizes are in bytes. A value
+// Limits bound what a commit, a query and a view may hold. Sizes are in bytes. A value
 // at the limit is accepted, one more is ErrTooLarge.
 type Limits struct {
-	// NameBytes bounds each stream, category, type, tag, codec and key.
+	// NameBytes bounds each stream, category, type, tag, codec, key, view and table.
 	NameBytes int
 	// TagsPerEvent bounds an event's tags, and those of a query's item.
 	TagsPerEvent int
@@ -15,10 +15,19 @@ type Limits struct {
 	MetadataBytes int
 	// EventsPerCommit bounds a commit's events.
 	EventsPerCommit int
-	// CommitBytes bounds the payload and metadata of all events of a commit.
+	// CommitBytes bounds the payload and metadata of all events of a commit,
+	// and the keys and values of all rows of one.
 	CommitBytes int
 	// GuardsPerCommit bounds a commit's guards.
 	GuardsPerCommit int
+	// RowKeyBytes bounds the key of a row.
+	RowKeyBytes int
+	// RowValueBytes bounds the value of a row.
+	RowValueBytes int
+	// RowsPerCommit bounds the rows of a RowCommit.
+	RowsPerCommit int
+	// CheckpointBytes bounds a checkpoint's Data.
+	CheckpointBytes int
 }
 
 // StandardLimits returns the limits that every store keeps unless its Info says less.
@@ -32,5 +41,9 @@ func StandardLimits() Limits {
 		EventsPerCommit: 65_536,
 		CommitBytes:     64 << 20,
 		GuardsPerCommit: 1_024,
+		RowKeyBytes:     4_096,
+		RowValueBytes:   16 << 20,
+		RowsPerCommit:   65_536,
+		CheckpointBytes: 64 << 10,
 	}
 }

@@ -43,7 +43,8 @@ type Store interface {
 	// snapshot, fixed when ranging starts. No transaction or lock is held
 	// while the loop's body runs. An error (of the context, ErrInvalid,
 	// ErrClosed, ErrCorrupt) is the last element and comes with the zero
-	// Event; without one, the loop ends after the last match.
+	// Event; without one, the loop ends after the last match. Range with both
+	// variables: with one, the error is lost.
 	Read(ctx context.Context, q Query, opts ReadOptions) iter.Seq2[Event, error]
 
 	// Follow yields the events after a position that match q, in position
@@ -78,8 +79,10 @@ type Store interface {
 type ReadOptions struct {
 	// From is the lowest position read, inclusive; 0 is the first.
 	From Position
-	// To is the highest position read, inclusive; 0 is the head. From and To
-	// mean the same when reading backward. To before From yields nothing.
+	// To is the highest position read, inclusive; 0 is the head when ranging
+	// starts. From and To mean the same when reading backward. To before From
+	// yields nothing. Beware of a bound that was computed: To the Head of an
+	// empty log is 0 and no bound, so there is nothing to read then.
 	To Position
 	// Backward yields the events of the window from the highest position down.
 	Backward bool

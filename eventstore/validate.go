@@ -110,10 +110,10 @@ func (l Limits) expectations(c Commit) error {
 			return fmt.Errorf("expectation %d: %w", i, err)
 		}
 		if x.At == 0 {
-			return invalidf("expectation %d: stream %q: the zero Expectation says nothing", i, x.Stream)
+			return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q: the zero Expectation says nothing", x.Stream))
 		}
 		if _, twice := expected[x.Stream]; twice {
-			return invalidf("expectation %d: stream %q has one already", i, x.Stream)
+			return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q has one already", x.Stream))
 		}
 		expected[x.Stream] = struct{}{}
 	}
@@ -123,7 +123,7 @@ func (l Limits) expectations(c Commit) error {
 			continue
 		}
 		if _, ok := expected[stream]; !ok {
-			return invalidf("event %d: stream %q is written without an expectation", i, stream)
+			return fmt.Errorf("event %d: %w", i, invalidf("stream %q is written without an expectation", stream))
 		}
 	}
 	return nil
@@ -134,7 +134,7 @@ func (l Limits) query(q Query) error {
 		return nil
 	}
 	if len(q.items) == 0 {
-		return invalidf("the zero Query names nothing; every event is All()")
+		return invalidf("the zero Query names nothing; every event is eventstore.All()")
 	}
 	if err := atMost("items in a query", len(q.items), l.ItemsPerQuery); err != nil {
 		return err
@@ -149,7 +149,7 @@ func (l Limits) query(q Query) error {
 
 func (l Limits) item(it *Item) error {
 	if it.namesNothing() {
-		return invalidf("names nothing; every event is All()")
+		return invalidf("names nothing; every event is eventstore.All()")
 	}
 	for _, stream := range it.Streams {
 		if err := l.stream(stream); err != nil {

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,43 +28,69 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	case s.failed.Load():
 		return eventstore.Receipt{}, eventstore.ErrFailed
 	}
-	r := &request{ctx: ctx, commit: &c, base: s.tail.last(), done: make(chan struct{})}
+	r := &request{ticket: newTicket(ctx), commit: &c, base: s.tail.last()}
 	past := &durable{store: s, head: r.base.through, expect: c.Expect}
 	if receipt, repeated, err := judge(&c, past); repeated || err != nil {
 		return receipt, err
 	}
 	r.versions = past.versions
+	if receipt, repeated, err := r.advance(); repeated || err != nil {
+		return receipt, err
+	}
 	if err := r.encode(s.opts.NewID, s.opts.Clock); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	return s.submit(r)
+	if err := s.submit(r); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	return r.receipt, nil
 }
 
-// request is a commit on its way to the writer. Until the writer takes it, it
-// is its caller's and may be withdrawn; then it is the writer's until done is
-// closed.
+// request is a commit of events on its way to the writer.
 type request struct {
-	ctx      context.Context
+	ticket
 	commit   *eventstore.Commit
 	base     *group               // the last group it was judged against by its caller
 	versions []eventstore.Version // as of base, of the stream of each expectation
 	recorded time.Time            // when the caller handed it over
 	entries  []entry
-	bytes    int // of its records
 
-	state atomic.Int32 // waiting, taken or withdrawn
-	done  chan struct{}
-
-	// The outcome, from the writer.
-	receipt eventstore.Receipt
-	err     error
+	receipt eventstore.Receipt // the outcome, if there is no error
 }
 
-const (
-	waiting int32 = iota
-	taken
-	withdrawn
-)
+// advance judges the commit against what has been published since base, as long
+// as that is much: what took long to judge on disk is left in small part to the
+// writer. What it finds is final, as what is found on disk.
+func (r *request) advance() (eventstore.Receipt, bool, error) {
+	const few, rounds = 256, 4
+	for range rounds {
+		last := r.base
+		var groups []*group
+		for g := last.next.Load(); g != nil; g = g.next.Load() {
+			groups, last = append(groups, g), g
+		}
+		if last.through-r.base.through <= few {
+			break
+		}
+		past := &recent{request: r, groups: groups}
+		if receipt, repeated, err := judge(r.commit, past); repeated || err != nil {
+			return receipt, repeated, err
+		}
+		r.versions, r.base = past.versions(), last
+	}
+	return eventstore.Receipt{}, false, nil
+}
+
+// enter implements job: it judges the commit against what came after base, and
+// adds its events to the group.
+func (r *request) enter(_ *Store, g *group) {
+	past := &recent{request: r, groups: since(r.base, g)}
+	var repeated bool
+	if r.receipt, repeated, r.err = judge(r.commit, past); repeated || r.err != nil {
+		return
+	}
+	r.receipt = g.add(r, past.versions())
+}
 
 // entry is an event on its way into the log, and in the tail. The writer fills
 // in version and seals the record; then nothing of it changes again.
@@ -89,6 +114,7 @@ func (r *request) encode(newID func() (uuid.UUID, error), clock func() time.Time
 		return fmt.Errorf("append: %w: the clock says %v, outside the years 1678 to 2261", eventstore.ErrInvalid, r.recorded)
 	}
 	r.entries = make([]entry, len(r.commit.Events))
+	r.weight = len(r.entries)
 	for i := range r.commit.Events {
 		r.bytes += record.MaxSize(&r.commit.Events[i], r.commit.Key)
 	}
@@ -154,30 +180,4 @@ next:
 		kept = append(kept, tag)
 	}
 	return kept
-}
-
-// submit hands the request to the writer and waits for its outcome. Until the
-// writer takes it, the context and Close can still withdraw it.
-func (s *Store) submit(r *request) (eventstore.Receipt, error) {
-	select {
-	case s.queue <- r:
-	case <-r.ctx.Done():
-		return eventstore.Receipt{}, r.ctx.Err()
-	case <-s.closing:
-		return eventstore.Receipt{}, eventstore.ErrClosed
-	}
-	select {
-	case <-r.done:
-		return r.receipt, r.err
-	case <-r.ctx.Done():
-		if r.state.CompareAndSwap(waiting, withdrawn) {
-			return eventstore.Receipt{}, r.ctx.Err()
-		}
-	case <-s.stopped:
-		if r.state.CompareAndSwap(waiting, withdrawn) {
-			return eventstore.Receipt{}, eventstore.ErrClosed
-		}
-	}
-	<-r.done
-	return r.receipt, r.err
 }

@@ -11,6 +11,8 @@
 // One process has the file open for writing at a time; a second opener gets
 // ErrLocked.
 //
+// The file grows in steps of 16 MiB, which are holes until they are used.
+//
 // # How it works
 //
 // The log is one bucket, position to record, written in order; a record is

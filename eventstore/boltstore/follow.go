@@ -55,17 +55,18 @@ func (s *Store) follow(ctx context.Context, q eventstore.Query, after eventstore
 
 // await returns when there are events after position p.
 func (s *Store) await(ctx context.Context, p eventstore.Position) error {
-	last := s.tail.last()
-	if last.through > p {
-		return nil
-	}
-	select {
-	case <-last.ready:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.closing:
-		return eventstore.ErrClosed
+	for {
+		last := s.tail.last()
+		if last.through > p {
+			return nil
+		}
+		select {
+		case <-last.ready: // perhaps by a group of rows only
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closing:
+			return eventstore.ErrClosed
+		}
 	}
 }
 

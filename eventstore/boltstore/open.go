@@ -39,12 +39,14 @@ var (
 // Open opens the log in the file at path, and creates it if there is none and
 // Options do not say ReadOnly. The caller must Close it.
 //
-// Errors a caller can match: ErrLocked (another opener has the file and kept it
+// Errors a caller can match: ErrInvalid (an empty path), ErrLocked (another opener has the file and kept it
 // for LockTimeout), ErrFormat (the file is not a Yore log, or of a newer
 // format), ErrCorrupt (it was one), and those of the file system.
 func Open(path string, o *Options) (*Store, error) {
-	opts := o.withDefaults()
-	s, err := open(path, opts)
+	if path == "" {
+		return nil, fmt.Errorf("open: %w: the path is empty", eventstore.ErrInvalid)
+	}
+	s, err := open(path, o.withDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -65,7 +67,8 @@ func open(path string, opts Options) (*Store, error) {
 		db:       db,
 		opts:     opts,
 		commitTx: (*bolt.Tx).Commit,
-		queue:    make(chan *request, queueLength),
+		queue:    make(chan job, queueLength),
+		failure:  make(chan struct{}),
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
 	}
@@ -93,6 +96,9 @@ func create(path string, opts Options) (err error) {
 		var pathError *fs.PathError // it names a file that nobody knows of
 		if errors.As(err, &pathError) {
 			err = pathError.Err
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("its directory is not there: %w", err)
 		}
 		return err
 	}
@@ -237,14 +243,22 @@ func (s *Store) load() error {
 		if s.info, err = loadInfo(tx); err != nil {
 			return err
 		}
-		head, recorded, err = loadHead(tx)
-		return err
+		if head, recorded, err = loadHead(tx); err != nil {
+			return err
+		}
+		return s.views.load(tx)
 	})
 	if err != nil {
 		return err
 	}
 	s.tail = newTail(head, recorded)
-	return s.repairIndex(head)
+	if err := s.repairIndex(head); err != nil {
+		return err
+	}
+	return s.view(func(tx *bolt.Tx) error {
+		s.durableTx.Store(int64(tx.ID()))
+		return nil
+	})
 }
 
 func loadInfo(tx *bolt.Tx) (eventstore.Info, error) {

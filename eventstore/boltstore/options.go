@@ -15,7 +15,7 @@ type Options struct {
 	// writer has it.
 	ReadOnly bool
 	// LockTimeout is how long Open waits for another opener to let go of the
-	// file before it returns ErrLocked; the default is 1 second.
+	// file before it returns ErrLocked; zero and less is 1 second.
 	LockTimeout time.Duration
 	// FileMode is that of a new file; the default is 0o600.
 	FileMode fs.FileMode

@@ -25,10 +25,14 @@ type Store struct {
 
 	commitTx func(*bolt.Tx) error // bbolt's Commit; tests make it fail
 
-	queue   chan *request // to the writer
-	failed  atomic.Bool   // an outcome was unknown: no more appends
-	closing chan struct{} // closed when Close is called
-	stopped chan struct{} // closed when the writer has ended
+	queue     chan job      // to the writer
+	durableTx atomic.Int64  // id of the last transaction that is on disk
+	failed    atomic.Bool   // an outcome was unknown: no more appends
+	failure   chan struct{} // closed when failed is set
+	closing   chan struct{} // closed when Close is called
+	stopped   chan struct{} // closed when the writer has ended
+
+	views viewSet
 
 	closeOnce sync.Once
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/eventstore/storetest"
 )
 
@@ -67,6 +68,14 @@ func asStore(s *boltstore.Store, err error) (eventstore.Store, error) {
 }
 
 func TestStore(t *testing.T) { storetest.Run(t, config()) }
+
+// TestStore_AnswersAsTheOracle compares random histories with the store in
+// memory.
+func TestStore_AnswersAsTheOracle(t *testing.T) {
+	storetest.RunModel(t, config(), storetest.Config{
+		Open: func(testing.TB) eventstore.Store { return memstore.New(nil) },
+	})
+}
 
 // open opens a log, and at the end of the test verifies and closes it.
 func open(tb testing.TB, path string, opts *boltstore.Options) *boltstore.Store {

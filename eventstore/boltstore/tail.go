@@ -24,6 +24,9 @@ type group struct {
 	heads    map[eventstore.StreamID]eventstore.Version // of the streams written
 	keys     map[string]int                             // index in commits
 	bytes    int                                        // of the records
+	views    map[eventstore.ViewID]*viewChange          // what it does to views
+
+	terms termIndex
 
 	next  atomic.Pointer[group] // set when the next group is published
 	ready chan struct{}         // closed when next is set
@@ -39,6 +42,10 @@ type span struct {
 func newGroup(after eventstore.Position, recorded time.Time) *group {
 	return &group{first: after + 1, through: after, recorded: recorded, ready: make(chan struct{})}
 }
+
+// weight is what the group counts for in the tail; at least one, so that groups
+// without events do not pile up.
+func (g *group) weight() int { return max(1, len(g.entries)) }
 
 // add appends a request that has been judged to the group, and returns its
 // receipt. versions are those of its expectations' streams before it; they are
@@ -142,6 +149,15 @@ func (p *recent) version(i int) (eventstore.Version, error) {
 	return v, nil
 }
 
+// versions returns the versions of all expectations' streams.
+func (p *recent) versions() []eventstore.Version {
+	versions := make([]eventstore.Version, len(p.request.versions))
+	for i := range versions {
+		versions[i], _ = p.version(i)
+	}
+	return versions
+}
+
 func (p *recent) event(i int, v eventstore.Version) (sighting, error) {
 	stream := p.request.commit.Expect[i].Stream
 	for _, g := range p.groups {
@@ -156,14 +172,8 @@ func (p *recent) event(i int, v eventstore.Version) (sighting, error) {
 
 func (p *recent) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {
 	for _, g := range p.groups {
-		if g.through <= after {
-			continue
-		}
-		for i := range g.entries {
-			e := &g.entries[i]
-			if g.position(i) > after && q.Matches(e.stream, e.kind, e.tags) {
-				return g.sighting(i), nil
-			}
+		if i := g.firstMatch(q, after); i >= 0 {
+			return g.sighting(i), nil
 		}
 	}
 	return sighting{}, nil
@@ -220,10 +230,10 @@ func (t *tail) publish(g *group) {
 	previous.next.Store(g)
 	t.mu.Lock()
 	t.groups = append(t.groups, g)
-	t.events += len(g.entries)
+	t.events += g.weight()
 	t.bytes += g.bytes
 	for len(t.groups) > 1 && (t.events > tailEvents || t.bytes > tailBytes) {
-		t.events -= len(t.groups[0].entries)
+		t.events -= t.groups[0].weight()
 		t.bytes -= t.groups[0].bytes
 		t.groups[0] = nil
 		t.groups = t.groups[1:]
@@ -242,4 +252,11 @@ func (t *tail) after(p eventstore.Position, n int) ([]*group, bool) {
 	}
 	i := sort.Search(len(t.groups), func(i int) bool { return t.groups[i].through > p })
 	return slices.Clone(t.groups[i:min(i+n, len(t.groups))]), true
+}
+
+// within reports whether the tail holds all events after a position.
+func (t *tail) within(p eventstore.Position) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return p+1 >= t.groups[0].first
 }

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"fmt"
 	"runtime/debug"
-	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -12,12 +11,13 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// One goroutine writes. Each turn it takes all requests that are waiting as one
-// group: it judges them in order, each against all before it; puts the events
-// of those that stand into one transaction; and when that is on disk, publishes
-// the group to readers and tells all callers their outcome, the refused ones
-// too, for what refused them is true only if the group is. A lone request is a
-// group of its own and waits for nobody.
+// One goroutine writes. Each turn it takes all jobs that are waiting as one group:
+// it judges them in order, each against all before it; lets the inline views
+// apply the events of those that stand; puts events and rows into one
+// transaction; and when that is on disk, publishes the group to readers and
+// tells all callers their outcome, the refused ones too, for what refused them
+// is true only if the group is. A lone job is a group of its own and waits for
+// nobody.
 //
 // If the transaction fails, the whole group fails with its error, and the
 // writer goes on with the log as it was. That is safe as long as the failed
@@ -26,8 +26,7 @@ import (
 // appends until it is opened again and has looked.
 
 const (
-	queueLength = 1024 // requests that may wait; more wait to be let in
-	groupEvents = 8192 // a group is closed when it has so many events,
+	groupEvents = 8192 // a group is closed when it has so many events and rows,
 	groupBytes  = 8 << 20
 )
 
@@ -35,80 +34,69 @@ const (
 func (s *Store) runWriter() {
 	defer close(s.stopped)
 	debug.SetPanicOnFault(true)
+	var next job
 	for {
+		if next != nil {
+			next = s.writeGroup(next)
+			continue
+		}
 		select {
-		case r := <-s.queue:
-			s.writeGroup(s.collect(r))
+		case j := <-s.queue:
+			next = s.writeGroup(j)
 		case <-s.closing:
 			return
 		}
 	}
 }
 
-// collect takes the first request and those that wait behind it, as far as a
-// group goes.
-func (s *Store) collect(first *request) []*request {
-	var requests []*request
-	events, bytes := 0, 0
-	for r := first; ; {
-		if r.take() {
-			requests = append(requests, r)
-			events += len(r.entries)
-			bytes += r.bytes
-		}
-		if events >= groupEvents || bytes >= groupBytes {
-			return requests
-		}
-		select {
-		case r = <-s.queue:
-		default:
-			return requests
-		}
-	}
-}
-
-// take makes the request the writer's, unless its caller has given it up.
-func (r *request) take() bool {
-	if r.ctx.Err() != nil || !r.state.CompareAndSwap(waiting, taken) {
-		return false
-	}
-	return true
-}
-
-// writeGroup gives each request its outcome.
-func (s *Store) writeGroup(requests []*request) {
+// writeGroup does the first job and those that wait behind it, as one group, and
+// gives each its outcome. It returns the job that has to begin the next group, if
+// there is one.
+func (s *Store) writeGroup(first job) (next job) {
+	jobs, next := s.collect(first)
 	last := s.tail.last()
 	g := newGroup(last.through, last.recorded)
-	for _, r := range requests {
-		g.judgeAndAdd(r)
+	for _, j := range jobs {
+		j.enter(s, g)
+	}
+	if len(g.entries) > 0 {
+		s.applyInline(g)
 	}
 	var err error
-	if len(g.entries) > 0 {
-		err = s.commit(g)
-	}
-	if err == nil && len(g.entries) > 0 {
-		s.tail.publish(g)
-	}
-	for _, r := range requests {
-		if err != nil {
-			r.receipt, r.err = eventstore.Receipt{}, err
+	if g.changesFile() {
+		if err = s.commit(g); err == nil {
+			s.settleViews(g)
+			s.tail.publish(g)
 		}
-		close(r.done)
 	}
+	for _, j := range jobs {
+		j.end(err)
+	}
+	return next
 }
 
-// judgeAndAdd gives the request the outcome it has if the group becomes durable.
-func (g *group) judgeAndAdd(r *request) {
-	past := &recent{request: r, groups: since(r.base, g)}
-	var repeated bool
-	if r.receipt, repeated, r.err = judge(r.commit, past); repeated || r.err != nil {
-		return
+// collect takes the first job and those that wait behind it, as far as a group
+// goes.
+func (s *Store) collect(first job) (jobs []job, next job) {
+	weight, bytes := 0, 0
+	for j := first; ; {
+		if j.take() {
+			jobs = append(jobs, j)
+			w, b := j.size()
+			weight, bytes = weight+w, bytes+b
+		}
+		if weight >= groupEvents || bytes >= groupBytes || isAttachment(first) {
+			return jobs, nil
+		}
+		select {
+		case j = <-s.queue:
+		default:
+			return jobs, nil
+		}
+		if isAttachment(j) {
+			return jobs, j
+		}
 	}
-	versions := slices.Clone(r.versions)
-	for i := range versions {
-		versions[i], _ = past.version(i)
-	}
-	r.receipt = g.add(r, versions)
 }
 
 // commit makes the group durable. On an error nothing of it is in the log,
@@ -138,11 +126,23 @@ func (s *Store) commit(g *group) (err error) {
 		}
 		return fmt.Errorf("append: %w", err)
 	}
+	s.durableTx.Store(int64(id))
 	return nil
 }
 
-// put writes the group's records and their index entries.
+// changesFile reports whether there is anything to write.
+func (g *group) changesFile() bool { return len(g.entries) > 0 || len(g.views) > 0 }
+
+// put writes all that the group changes.
 func (g *group) put(tx *bolt.Tx) error {
+	if err := g.putViews(tx); err != nil || len(g.entries) == 0 {
+		return err
+	}
+	return g.putEvents(tx)
+}
+
+// putEvents writes the group's records and their index entries.
+func (g *group) putEvents(tx *bolt.Tx) error {
 	log := tx.Bucket(logBucket)
 	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
 	entries := make([]index.Entry, len(g.entries))
@@ -175,7 +175,9 @@ func (s *Store) mayBeNewest(id int) bool {
 // fail stops the store from taking appends, because the outcome of a
 // transaction is unknown.
 func (s *Store) fail(tx *bolt.Tx, cause error) error {
-	s.failed.Store(true)
+	if s.failed.CompareAndSwap(false, true) {
+		close(s.failure)
+	}
 	if tx != nil {
 		defer func() { _ = recover() }() // a transaction that panicked may panic again
 		_ = tx.Rollback()

@@ -20,20 +20,22 @@ const module = "github.com/yore-es/yore"
 // import: those of this module by their path in it.
 var allowed = map[string][]string{
 	"eventstore":           {"github.com/google/uuid"},
-	"eventstore/memstore":  {"eventstore", "github.com/google/uuid"},
-	"eventstore/boltstore": {"eventstore", "internal/index", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
+	"eventstore/boltstore": {"eventstore", "internal/index", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
 	"codec":                {},
 	"aggregate":            {"eventstore", "codec"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore"},
-	"projection":           {"eventstore", "codec"},
+	"projection":           {"eventstore", "codec", "internal/rows"},
 	"command":              {"aggregate", "eventstore"},
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "aggregate", "projection", "command"},
 	"examples/cart/cart":   {"eventstore", "codec", "aggregate", "projection", "command"},
 	"examples/quickstart":  {"eventstore/boltstore", "codec", "aggregate"},
+	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "aggregate", "projection", "command"},
 	"internal/imports":     {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"internal/record":      {"eventstore"},
+	"internal/rows":        {"eventstore"},
 }
 
 // allowedInTests are the modules that tests may import besides; tests may

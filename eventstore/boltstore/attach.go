@@ -1,0 +1,153 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// catchUpEvents is about how many events a view that catches up is given, and
+// commits, at a time.
+const catchUpEvents = 1024
+
+// Attach implements [eventstore.RowStore]. The view catches up on the caller's
+// goroutine, by commits of rows, until what is left is in the tail; that last
+// part the writer applies itself, between two groups, so that there is no gap.
+func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
+	if err := s.writable(ctx); err != nil {
+		return err
+	}
+	if err := s.info.Limits.ValidateInlineView(v); err != nil {
+		return err
+	}
+	if !s.views.claim(v.View) {
+		return fmt.Errorf("attach: %w: view %q is attached already", eventstore.ErrInvalid, v.View)
+	}
+	err := s.attach(ctx, &inline{v})
+	if err != nil {
+		s.views.unclaim(v.View)
+	}
+	return err
+}
+
+func (s *Store) attach(ctx context.Context, v *inline) error {
+	for {
+		if err := s.usable(ctx); err != nil {
+			return err
+		}
+		checkpoint, err := s.checkpoint(ctx, v.View)
+		if err != nil {
+			return err
+		}
+		if checkpoint.Fault != nil {
+			return faulted(v.View, checkpoint)
+		}
+		if s.tail.within(checkpoint.Position) {
+			a := &attachment{ticket: newTicket(ctx), view: v, expected: checkpoint}
+			if err := s.submit(a); !errors.Is(err, errBehind) {
+				return err
+			}
+		}
+		if err := s.catchUp(ctx, v, checkpoint); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Store) checkpoint(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, err error) {
+	err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
+		c, err = readCheckpoint(tx, view)
+		return err
+	})
+	return c, err
+}
+
+func faulted(view eventstore.ViewID, c eventstore.Checkpoint) error {
+	return &eventstore.FaultedError{View: view, Through: c.Position, Fault: *c.Fault}
+}
+
+// catchUp applies some of the events after the checkpoint and commits the rows.
+func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Checkpoint) error {
+	portions, through, err := s.storedPortions(v.Query, checkpoint.Position)
+	if err != nil {
+		return err
+	}
+	change := viewChange{checkpoint: cloneCheckpoint(checkpoint)}
+	change.note(portions, v.start(storedRows{s, v.View}, portions, true).wait(), through)
+	err = s.submit(newRowChange(ctx, eventstore.RowCommit{
+		View: v.View, Expected: checkpoint, Checkpoint: change.checkpoint, Rows: change.rows,
+	}))
+	if err == nil && change.checkpoint.Fault != nil {
+		err = faulted(v.View, change.checkpoint)
+	}
+	return err
+}
+
+// storedPortions returns the next commits after a position that have events for
+// the query, and the position through which there are no others.
+func (s *Store) storedPortions(q eventstore.Query, after eventstore.Position) (portions []portion, through eventstore.Position, err error) {
+	head := s.tail.last().through
+	count := 0
+	for scan := newScan(s, q, window{from: after + 1, to: head}); !scan.done; {
+		if err := scan.page(pageEvents); err != nil {
+			return nil, 0, err
+		}
+		for _, r := range scan.found {
+			first := r.Event.Position - eventstore.Position(r.Place.I)
+			if len(portions) == 0 || portions[len(portions)-1].first != first {
+				if count >= catchUpEvents {
+					return portions, first - 1, nil
+				}
+				portions = append(portions, portion{first: first, sighting: sightingOf(&r.Event)})
+			}
+			count++
+			p := &portions[len(portions)-1]
+			p.events = append(p.events, r.Event)
+		}
+	}
+	return portions, head, nil
+}
+
+// errBehind says that too much has been appended since the view's checkpoint.
+var errBehind = errors.New("the view is too far behind")
+
+// attachment is a view on its way to the writer, which it enters between groups.
+type attachment struct {
+	ticket
+	view     *inline
+	expected eventstore.Checkpoint
+}
+
+func isAttachment(j job) bool {
+	_, is := j.(*attachment)
+	return is
+}
+
+// enter implements job. The group is the attachment's alone.
+func (a *attachment) enter(s *Store, g *group) {
+	view := a.view.View
+	change := g.view(s, view)
+	if !change.checkpoint.Equal(a.expected) {
+		a.err = &eventstore.CheckpointError{View: view, Expected: a.expected, Actual: change.checkpoint}
+		return
+	}
+	groups, ok := s.tail.after(change.checkpoint.Position, groupEvents)
+	if !ok {
+		a.err = errBehind
+		return
+	}
+	var portions []portion
+	for _, since := range groups {
+		portions = append(portions, a.view.portions(since, change.checkpoint.Position+1)...)
+	}
+	change.note(portions, a.view.start(storedRows{s, view}, portions, false).wait(), g.through)
+	if change.checkpoint.Fault != nil {
+		a.err = faulted(view, change.checkpoint)
+		return
+	}
+	change.attach = a.view
+}

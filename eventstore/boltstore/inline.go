@@ -1,0 +1,237 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+	"github.com/yore-es/yore/internal/rows"
+)
+
+// An inline view is written with the events: its rows are in the transaction
+// that makes the events durable. Its code is the application's, so the writer
+// does not trust it. Before the transaction is opened, the writer hands the
+// group's commits to a goroutine, which applies them one by one to a buffer of
+// rows, and waits for it until the view's time is up. Each commit that came to a
+// good end has sent its rows; what comes after an error, a panic or the end of
+// the view's time is dropped, and the view is detached where it stands. A
+// goroutine that does not come back is abandoned: its buffer is closed, and it
+// ends at the first thing that it reads or writes.
+
+// inline is a view that is attached, or about to be.
+type inline struct {
+	eventstore.InlineView
+}
+
+// portion is the events of one commit, to be applied together.
+type portion struct {
+	first    eventstore.Position // of the commit
+	sighting sighting            // of the first of the events
+	events   []eventstore.Event  // or, where they are in the tail:
+	group    *group
+	entries  []int // indexes in the group
+}
+
+// load returns the portion's events.
+func (p *portion) load() ([]eventstore.Event, error) {
+	if p.group == nil {
+		return p.events, nil
+	}
+	return p.group.decode(p.entries)
+}
+
+// step is what became of one portion.
+type step struct {
+	rows  []eventstore.Row
+	fault error
+}
+
+var (
+	errOverrun = errors.New("the view's time is up")
+	errNoEnd   = errors.New("Apply ended its goroutine")
+)
+
+// application is a view's goroutine at work.
+type application struct {
+	ctx      context.Context // ends when the view's time is up
+	cancel   context.CancelFunc
+	apply    func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error
+	portions []portion
+	pause    time.Time // begin no portion after this time; zero: begin all
+	group    *rows.Buffer
+	current  atomic.Pointer[rows.Buffer] // of the portion being applied
+	steps    chan step                   // has room for all, so that an abandoned goroutine can end
+}
+
+// start begins to apply the portions to rows over base. With patience, it begins
+// no more of them when a part of the view's time has passed: a view that has much
+// to catch up with must not overrun for that alone.
+func (v *inline) start(base rows.Base, portions []portion, patience bool) *application {
+	timeout := v.Timeout
+	if timeout == 0 {
+		timeout = eventstore.DefaultTimeout
+	}
+	a := &application{apply: v.Apply, portions: portions, group: rows.New(base), steps: make(chan step, len(portions))}
+	a.ctx, a.cancel = context.WithTimeoutCause(context.Background(), timeout, errOverrun)
+	if patience {
+		a.pause = time.Now().Add(timeout / 4)
+	}
+	go a.run()
+	return a
+}
+
+// run is the view's goroutine.
+func (a *application) run() {
+	defer close(a.steps)
+	for i, p := range a.portions {
+		if i > 0 && !a.pause.IsZero() && time.Now().After(a.pause) {
+			return
+		}
+		s := a.one(p)
+		if s.fault == nil {
+			s.fault = a.group.Put(s.rows...)
+		}
+		a.steps <- s
+		if s.fault != nil {
+			return
+		}
+	}
+}
+
+// one applies one portion and returns the rows that it changes.
+func (a *application) one(p portion) (s step) {
+	tx := rows.New(a.group)
+	a.current.Store(tx)
+	defer func() {
+		tx.Close()
+		if r := recover(); r != nil {
+			s.fault = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	if a.ctx.Err() != nil {
+		return step{fault: context.Cause(a.ctx)}
+	}
+	events, err := p.load()
+	if err == nil {
+		err = a.apply(a.ctx, tx, events)
+	}
+	return step{rows: tx.Rows(), fault: err}
+}
+
+// applied is what became of portions.
+type applied struct {
+	good  int // so many came to a good end
+	rows  []eventstore.Row
+	fault *eventstore.Fault // of the first one that did not
+}
+
+// wait returns when the goroutine is done or its time is up.
+func (a *application) wait() applied {
+	defer a.cancel()
+	var result applied
+	for result.good < len(a.portions) {
+		s, ok := a.next()
+		if !ok && !a.pause.IsZero() && result.good > 0 {
+			break // it has paused
+		}
+		if !ok {
+			s.fault = errNoEnd
+		}
+		if s.fault != nil {
+			p := a.portions[result.good].sighting
+			result.fault = rows.NewFault(eventstore.Event{Position: p.position, Type: p.eventType}, s.fault)
+			break
+		}
+		result.rows = append(result.rows, s.rows...)
+		result.good++
+	}
+	a.group.Close()
+	if tx := a.current.Load(); tx != nil {
+		tx.Close()
+	}
+	return result
+}
+
+// next waits for the next step, or the end of the view's time.
+func (a *application) next() (s step, ok bool) {
+	select {
+	case s, ok = <-a.steps:
+		return s, ok
+	case <-a.ctx.Done():
+	}
+	select { // it may have come at the last moment
+	case s, ok = <-a.steps:
+		return s, ok
+	default:
+		return step{fault: context.Cause(a.ctx)}, true
+	}
+}
+
+// applyInline lets every attached view apply the group's events.
+func (s *Store) applyInline(g *group) {
+	var views []*inline
+	var running []*application
+	for _, v := range s.views.inline {
+		if change := g.views[v.View]; change == nil || !change.detach {
+			views = append(views, v)
+			running = append(running, v.start(storedRows{s, v.View}, v.portions(g, g.first), false))
+		}
+	}
+	for i, a := range running {
+		change := g.view(s, views[i].View)
+		change.note(a.portions, a.wait(), g.through)
+		change.detach = change.checkpoint.Fault != nil
+	}
+}
+
+// note adds to the change what became of portions, which reach through a
+// position.
+func (c *viewChange) note(portions []portion, result applied, through eventstore.Position) {
+	c.rows = append(c.rows, result.rows...)
+	c.checkpoint.Fault = result.fault
+	if result.good < len(portions) {
+		through = portions[result.good].first - 1
+	}
+	c.checkpoint.Position = through
+}
+
+// portions returns the commits of the group, from a position on, that have
+// events for the view.
+func (v *inline) portions(g *group, from eventstore.Position) []portion {
+	var portions []portion
+	for _, c := range g.commits {
+		first := g.position(c.start)
+		if first < from {
+			continue
+		}
+		var matches []int
+		for j := c.start; j < c.start+c.n; j++ {
+			if e := &g.entries[j]; v.Query.Matches(e.stream, e.kind, e.tags) {
+				matches = append(matches, j)
+			}
+		}
+		if len(matches) > 0 {
+			portions = append(portions, portion{
+				first: first, sighting: g.sighting(matches[0]), group: g, entries: matches,
+			})
+		}
+	}
+	return portions
+}
+
+// decode returns copies of the group's entries with these indexes.
+func (g *group) decode(indexes []int) ([]eventstore.Event, error) {
+	events := make([]eventstore.Event, len(indexes))
+	for i, j := range indexes {
+		r, err := record.Decode(g.position(j), g.entries[j].record)
+		if err != nil {
+			return nil, err
+		}
+		events[i] = r.Event
+	}
+	return events, nil
+}

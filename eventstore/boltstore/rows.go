@@ -1,0 +1,288 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+var (
+	rowsBucket        = []byte("rows")        // a bucket for each view: table, NUL, key -> value and checksum
+	checkpointsBucket = []byte("checkpoints") // view -> checkpoint
+)
+
+var _ eventstore.RowStore = (*Store)(nil)
+
+// GetRows implements [eventstore.RowStore].
+func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eventstore.RowKey) (eventstore.RowSet, error) {
+	if err := s.usable(ctx); err != nil {
+		return eventstore.RowSet{}, err
+	}
+	if err := s.info.Limits.ValidateView(view); err != nil {
+		return eventstore.RowSet{}, err
+	}
+	for _, key := range keys {
+		if err := s.info.Limits.ValidateRowKey(key); err != nil {
+			return eventstore.RowSet{}, err
+		}
+	}
+	var set eventstore.RowSet
+	err := s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
+		if set.Checkpoint, err = readCheckpoint(tx, view); err != nil {
+			return err
+		}
+		set.Rows, err = getRows(tx, view, keys)
+		return err
+	})
+	return set, err
+}
+
+// ScanRows implements [eventstore.RowStore].
+func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
+	return func(yield func(eventstore.RowSet, error) bool) {
+		err := s.validateScan(view, scan)
+		for pages := newRowPages(view, scan); err == nil && !pages.done; {
+			if err = s.usable(ctx); err != nil {
+				break
+			}
+			var set eventstore.RowSet
+			err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
+				if set.Checkpoint, err = readCheckpoint(tx, view); err == nil {
+					set.Rows, err = pages.next(tx)
+				}
+				return err
+			})
+			if err == nil && !yield(set, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(eventstore.RowSet{}, err)
+		}
+	}
+}
+
+func (s *Store) validateScan(view eventstore.ViewID, scan eventstore.RowScan) error {
+	if err := s.info.Limits.ValidateView(view); err != nil {
+		return err
+	}
+	return s.info.Limits.ValidateRowScan(scan)
+}
+
+// Checkpoints implements [eventstore.RowStore].
+func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventstore.Checkpoint, error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	var all map[eventstore.ViewID]eventstore.Checkpoint
+	err := s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
+		all, err = readCheckpoints(tx)
+		return err
+	})
+	return all, err
+}
+
+// viewDurable is view for what the writer may change in place: rows and
+// checkpoints, which have no position by which to leave out what is not on disk
+// yet. A transaction whose meta page is written but not synced is seen by
+// readers already. So what was read is held back until the writer has said that
+// the transaction it was read in is durable; that is at most one sync away.
+func (s *Store) viewDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
+	var seen int64
+	err := s.view(func(tx *bolt.Tx) error {
+		seen = int64(tx.ID())
+		return fn(tx)
+	})
+	for err == nil {
+		last := s.tail.last()
+		if s.durableTx.Load() >= seen {
+			return nil
+		}
+		select {
+		case <-last.ready:
+		case <-s.failure:
+			return fmt.Errorf("read rows: %w", eventstore.ErrFailed)
+		case <-s.stopped:
+			return eventstore.ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}
+
+func readCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint, error) {
+	b := tx.Bucket(checkpointsBucket)
+	if b == nil {
+		return eventstore.Checkpoint{}, nil
+	}
+	sealed := b.Get([]byte(view))
+	if sealed == nil {
+		return eventstore.Checkpoint{}, nil
+	}
+	return openCheckpoint(view, sealed)
+}
+
+func readCheckpoints(tx *bolt.Tx) (map[eventstore.ViewID]eventstore.Checkpoint, error) {
+	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
+	b := tx.Bucket(checkpointsBucket)
+	if b == nil {
+		return all, nil
+	}
+	err := b.ForEach(func(name, sealed []byte) error {
+		view := eventstore.ViewID(name)
+		c, err := openCheckpoint(view, sealed)
+		all[view] = c
+		return err
+	})
+	return all, err
+}
+
+// viewRows returns the bucket of a view's rows, or nil if it has none.
+func viewRows(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
+	b := tx.Bucket(rowsBucket)
+	if b == nil {
+		return nil
+	}
+	return b.Bucket([]byte(view))
+}
+
+func getRows(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]eventstore.Row, error) {
+	rows := make([]eventstore.Row, len(keys))
+	b := viewRows(tx, view)
+	for i, k := range keys {
+		rows[i].RowKey = eventstore.RowKey{Table: k.Table, Key: bytes.Clone(k.Key)}
+		if b == nil {
+			continue
+		}
+		key := rowKey(k.Table, k.Key)
+		sealed := b.Get(key)
+		if sealed == nil {
+			continue
+		}
+		value, err := openRow(view, key, sealed)
+		if err != nil {
+			return nil, err
+		}
+		rows[i].Value = value
+	}
+	return rows, nil
+}
+
+// rowPages goes over the rows of a scan, a page at a time.
+type rowPages struct {
+	view     eventstore.ViewID
+	table    string
+	from, to []byte // keys in the bucket: from ≤ key < to, narrowed page by page
+	backward bool
+	left     int // rows still to come, if limited
+	limited  bool
+	done     bool
+}
+
+func newRowPages(view eventstore.ViewID, scan eventstore.RowScan) *rowPages {
+	p := &rowPages{
+		view: view, table: scan.Table, backward: scan.Backward,
+		from: rowKey(scan.Table, scan.From), to: rowKey(scan.Table, scan.To),
+		left: scan.Limit, limited: scan.Limit > 0,
+	}
+	if len(scan.To) == 0 {
+		p.to[len(p.to)-1] = 1 // after every key of the table: its NUL, plus one
+	}
+	return p
+}
+
+// next returns the next page.
+func (p *rowPages) next(tx *bolt.Tx) ([]eventstore.Row, error) {
+	b := viewRows(tx, p.view)
+	if b == nil {
+		p.done = true
+		return nil, nil
+	}
+	cursor := b.Cursor()
+	key, sealed, step := p.start(cursor)
+	var page []eventstore.Row
+	for size := 0; len(page) < pageEvents && size < pageBytes; key, sealed = step() {
+		if key == nil || bytes.Compare(key, p.from) < 0 || bytes.Compare(key, p.to) >= 0 {
+			p.done = true
+			return page, nil
+		}
+		value, err := openRow(p.view, key, sealed)
+		if err != nil {
+			return nil, err
+		}
+		row := eventstore.Row{RowKey: eventstore.RowKey{Table: p.table, Key: bytes.Clone(key[len(p.table)+1:])}, Value: value}
+		page = append(page, row)
+		size += len(value)
+		p.pass(key)
+		if p.left--; p.limited && p.left == 0 {
+			p.done = true
+			return page, nil
+		}
+	}
+	return page, nil
+}
+
+// start puts the cursor on the page's first row, and returns how to go on.
+func (p *rowPages) start(cursor *bolt.Cursor) (key, sealed []byte, step func() (key, value []byte)) {
+	if !p.backward {
+		key, sealed = cursor.Seek(p.from)
+		return key, sealed, cursor.Next
+	}
+	if key, _ = cursor.Seek(p.to); key == nil {
+		key, sealed = cursor.Last()
+	} else {
+		key, sealed = cursor.Prev()
+	}
+	return key, sealed, cursor.Prev
+}
+
+// pass narrows the scan to what comes after a key.
+func (p *rowPages) pass(key []byte) {
+	if p.backward {
+		p.to = bytes.Clone(key)
+	} else {
+		p.from = append(bytes.Clone(key), 0)
+	}
+}
+
+// storedRows are the rows of a view as they are on disk, for those who apply
+// events while the writer waits, or before their view is attached.
+type storedRows struct {
+	store *Store
+	view  eventstore.ViewID
+}
+
+func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err error) {
+	err = r.store.view(func(tx *bolt.Tx) (err error) {
+		rows, err = getRows(tx, r.view, keys)
+		return err
+	})
+	return rows, err
+}
+
+func (r storedRows) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
+	return func(yield func(eventstore.Row, error) bool) {
+		for pages := newRowPages(r.view, scan); !pages.done; {
+			var page []eventstore.Row
+			err := r.store.view(func(tx *bolt.Tx) (err error) {
+				page, err = pages.next(tx)
+				return err
+			})
+			if err != nil {
+				yield(eventstore.Row{}, err)
+				return
+			}
+			for _, row := range page {
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+	}
+}

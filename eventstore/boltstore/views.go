@@ -1,0 +1,305 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// viewSet is what the store knows of its views. The writer judges by it, so it
+// is in memory; there are few.
+type viewSet struct {
+	// The writer's own, once it runs: the checkpoints as they are on disk, and
+	// the views that are attached, in the order in which they were.
+	checkpoints map[eventstore.ViewID]eventstore.Checkpoint
+	inline      []*inline
+
+	mu      sync.Mutex
+	claimed map[eventstore.ViewID]bool // attached, or about to be
+}
+
+func (v *viewSet) load(tx *bolt.Tx) (err error) {
+	v.claimed = make(map[eventstore.ViewID]bool)
+	v.checkpoints, err = readCheckpoints(tx)
+	return err
+}
+
+// claim reports whether the caller may attach the view: nobody else does or has.
+func (v *viewSet) claim(view eventstore.ViewID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.claimed[view] {
+		return false
+	}
+	v.claimed[view] = true
+	return true
+}
+
+func (v *viewSet) unclaim(view eventstore.ViewID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.claimed, view)
+}
+
+// attached returns the inline view of that name, or nil.
+func (v *viewSet) attached(view eventstore.ViewID) *inline {
+	for _, in := range v.inline {
+		if in.View == view {
+			return in
+		}
+	}
+	return nil
+}
+
+// viewChange is what a group does to one view.
+type viewChange struct {
+	checkpoint eventstore.Checkpoint // afterwards; zero: it has none any more
+	rows       []eventstore.Row      // put or deleted, in this order
+	drop       [][]byte              // keys in the view's bucket, deleted
+	empty      bool                  // the bucket is empty then, and goes too
+	attach     *inline               // attached from now on
+	detach     bool
+}
+
+// view returns the group's change of a view, which it adds if there is none.
+func (g *group) view(s *Store, view eventstore.ViewID) *viewChange {
+	if g.views == nil {
+		g.views = make(map[eventstore.ViewID]*viewChange)
+	}
+	change := g.views[view]
+	if change == nil {
+		change = &viewChange{checkpoint: s.views.checkpoints[view]}
+		g.views[view] = change
+	}
+	return change
+}
+
+// checkpoint returns a view's checkpoint as it is after the group so far.
+func (g *group) checkpoint(s *Store, view eventstore.ViewID) eventstore.Checkpoint {
+	if change := g.views[view]; change != nil {
+		return change.checkpoint
+	}
+	return s.views.checkpoints[view]
+}
+
+// CommitRows implements [eventstore.RowStore].
+func (s *Store) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
+	if err := s.writable(ctx); err != nil {
+		return err
+	}
+	if err := s.info.Limits.ValidateRowCommit(c); err != nil {
+		return err
+	}
+	return s.submit(newRowChange(ctx, c))
+}
+
+// writable returns the error that every call which changes something ends with
+// on a store that takes no changes.
+func (s *Store) writable(ctx context.Context) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	switch {
+	case s.opts.ReadOnly:
+		return eventstore.ErrReadOnly
+	case s.failed.Load():
+		return eventstore.ErrFailed
+	}
+	return nil
+}
+
+// rowChange is a change of a view's rows on its way to the writer.
+type rowChange struct {
+	ticket
+	commit eventstore.RowCommit
+}
+
+func newRowChange(ctx context.Context, c eventstore.RowCommit) *rowChange {
+	r := &rowChange{ticket: newTicket(ctx), commit: c}
+	r.weight = max(1, len(c.Rows))
+	for _, row := range c.Rows {
+		r.bytes += len(row.Key) + len(row.Value)
+	}
+	return r
+}
+
+// enter implements job.
+func (r *rowChange) enter(s *Store, g *group) {
+	c := &r.commit
+	actual := g.checkpoint(s, c.View)
+	switch {
+	case s.views.attached(c.View) != nil:
+		r.err = fmt.Errorf("commit rows: %w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
+	case !actual.Equal(c.Expected):
+		r.err = &eventstore.CheckpointError{View: c.View, Expected: c.Expected, Actual: actual}
+	case c.Checkpoint.Position >= g.first:
+		r.err = fmt.Errorf("commit rows: %w: checkpoint of view %q at position %d, beyond the head %d",
+			eventstore.ErrInvalid, c.View, c.Checkpoint.Position, g.first-1)
+	default:
+		change := g.view(s, c.View)
+		change.checkpoint = cloneCheckpoint(c.Checkpoint)
+		change.rows = append(change.rows, c.Rows...)
+	}
+}
+
+func cloneCheckpoint(c eventstore.Checkpoint) eventstore.Checkpoint {
+	c.Data = append([]byte(nil), c.Data...)
+	if c.Fault != nil {
+		fault := *c.Fault
+		c.Fault = &fault
+	}
+	return c
+}
+
+// DropRows implements [eventstore.RowStore].
+func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int) (more bool, err error) {
+	if err := s.writable(ctx); err != nil {
+		return false, err
+	}
+	if err := s.info.Limits.ValidateView(view); err != nil {
+		return false, err
+	}
+	if limit < 1 {
+		return false, fmt.Errorf("drop rows: %w: limit %d, at least 1", eventstore.ErrInvalid, limit)
+	}
+	d := &rowDrop{ticket: newTicket(ctx), view: view}
+	err = s.view(func(tx *bolt.Tx) error {
+		d.exists = viewRows(tx, view) != nil
+		d.keys, more = firstKeys(tx, view, limit)
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	d.empty, d.weight = !more, max(1, len(d.keys))
+	return more, s.submit(d)
+}
+
+// firstKeys returns the first keys of a view's rows, and whether there are more.
+func firstKeys(tx *bolt.Tx, view eventstore.ViewID, limit int) (keys [][]byte, more bool) {
+	b := viewRows(tx, view)
+	if b == nil {
+		return nil, false
+	}
+	cursor := b.Cursor()
+	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
+		if len(keys) == limit {
+			return keys, true
+		}
+		keys = append(keys, append([]byte{}, key...))
+	}
+	return keys, false
+}
+
+// rowDrop is a slice of a view's end on its way to the writer.
+type rowDrop struct {
+	ticket
+	view   eventstore.ViewID
+	exists bool // the view has a bucket
+	keys   [][]byte
+	empty  bool // nothing is left after these
+}
+
+// enter implements job.
+func (d *rowDrop) enter(s *Store, g *group) {
+	if !d.exists && g.checkpoint(s, d.view).IsZero() && s.views.attached(d.view) == nil {
+		return // nothing to drop
+	}
+	change := g.view(s, d.view)
+	change.checkpoint = eventstore.Checkpoint{}
+	change.drop = append(change.drop, d.keys...)
+	change.empty = d.empty && d.exists
+	change.detach = true
+}
+
+// putViews writes what the group changes of views.
+func (g *group) putViews(tx *bolt.Tx) error {
+	if len(g.views) == 0 {
+		return nil
+	}
+	checkpoints, err := tx.CreateBucketIfNotExists(checkpointsBucket)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.CreateBucketIfNotExists(rowsBucket)
+	if err != nil {
+		return err
+	}
+	for view, change := range g.views {
+		if err := change.put(rows, view); err != nil {
+			return err
+		}
+		if change.checkpoint.IsZero() {
+			err = checkpoints.Delete([]byte(view))
+		} else {
+			err = checkpoints.Put([]byte(view), sealCheckpoint(view, change.checkpoint))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *viewChange) put(rows *bolt.Bucket, view eventstore.ViewID) error {
+	if len(c.rows) == 0 && len(c.drop) == 0 && !c.empty {
+		return nil
+	}
+	b, err := rows.CreateBucketIfNotExists([]byte(view))
+	if err != nil {
+		return err
+	}
+	for _, key := range c.drop {
+		if err := b.Delete(key); err != nil {
+			return err
+		}
+	}
+	for _, row := range c.rows {
+		key := rowKey(row.Table, row.Key)
+		if row.Value == nil {
+			err = b.Delete(key)
+		} else {
+			err = b.Put(key, sealRow(view, key, row.Value))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if first, _ := b.Cursor().First(); c.empty && first == nil {
+		return rows.DeleteBucket([]byte(view))
+	}
+	return nil
+}
+
+// settleViews makes what the group did to views known, now that it is on disk.
+func (s *Store) settleViews(g *group) {
+	for view, change := range g.views {
+		if change.checkpoint.IsZero() {
+			delete(s.views.checkpoints, view)
+		} else {
+			s.views.checkpoints[view] = change.checkpoint
+		}
+		if change.attach != nil {
+			s.views.inline = append(s.views.inline, change.attach)
+		}
+		if change.detach {
+			s.views.detach(view)
+		}
+	}
+}
+
+// detach makes the writer go on without the view.
+func (v *viewSet) detach(view eventstore.ViewID) {
+	for i, in := range v.inline {
+		if in.View == view {
+			v.inline = slices.Delete(v.inline, i, i+1)
+			v.unclaim(view)
+			return
+		}
+	}
+}

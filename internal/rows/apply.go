@@ -1,0 +1,43 @@
+package rows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// errOverrun and errExited are reasons of faults.
+var (
+	errOverrun = errors.New("the view's time was up before Apply returned")
+	errExited  = errors.New("the goroutine of Apply ended without a return")
+)
+
+// Apply runs a view's Apply on a goroutine of its own until it returns or the
+// context ends, which carries the view's deadline and nothing of a caller's. It
+// closes tx, and returns the reason of a fault, if there is one: the error, the
+// panic, or that the time was up. An Apply that runs on is left to itself.
+func Apply(ctx context.Context, v eventstore.InlineView, tx *Buffer, events []eventstore.Event) error {
+	defer tx.Close()
+	done := make(chan error, 1)
+	go func() {
+		err := errExited
+		defer func() {
+			if fault := recover(); fault != nil {
+				err = fmt.Errorf("panic: %v", fault)
+			}
+			done <- err
+		}()
+		err = v.Apply(ctx, tx, events)
+	}()
+	select {
+	case err := <-done:
+		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return errOverrun
+		}
+		return err
+	case <-ctx.Done():
+		return errOverrun
+	}
+}

@@ -1,0 +1,205 @@
+package rows
+
+import (
+	"errors"
+	"iter"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Base is what a Buffer lies over. It must not change while the buffer is used.
+// The rows that it returns are the buffer's own.
+type Base interface {
+	Get(keys ...eventstore.RowKey) ([]eventstore.Row, error)
+	Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error]
+}
+
+// ErrEnded is what the methods of a Buffer return after Close.
+var ErrEnded = errors.New("the view's time is up, or its Apply has returned: its rows can no longer be used")
+
+var limits = eventstore.StandardLimits()
+
+// Buffer is writes of rows over a base. It implements [eventstore.RowTx] and
+// Base. It is for one goroutine at a time, Close apart.
+type Buffer struct {
+	base Base
+
+	// mu is held by every method, and by a scan but for the loop's body; the
+	// base is used under it. So mu comes before the mu of a base.
+	mu     sync.Mutex
+	ended  bool
+	tables map[string]*table
+	rows   int // in all tables
+	bytes  int // of their keys and values
+
+	// A scan shows the buffer as it is when ranging starts: at the moment
+	// given to it. Writes have the moment that follows the last scan's.
+	moment uint64
+	scans  int // that are being ranged over
+}
+
+var _ eventstore.RowTx = (*Buffer)(nil)
+
+// New returns an empty buffer over a base.
+func New(base Base) *Buffer {
+	return &Buffer{base: base, tables: make(map[string]*table)}
+}
+
+// Get implements [eventstore.RowTx].
+func (b *Buffer) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return nil, ErrEnded
+	}
+	found := make([]eventstore.Row, len(keys))
+	var missing []eventstore.RowKey
+	var places []int // of the missing ones
+	for i, key := range keys {
+		if err := limits.ValidateRowKey(key); err != nil {
+			return nil, err
+		}
+		if e := b.tables[key.Table].entry(key.Key); e != nil {
+			found[i] = newRow(key.Table, e.key, e.value)
+			continue
+		}
+		missing, places = append(missing, key), append(places, i)
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	under, err := b.base.Get(missing...)
+	if err != nil {
+		return nil, err
+	}
+	for i, place := range places {
+		found[place] = under[i]
+	}
+	return found, nil
+}
+
+// Put implements [eventstore.RowTx]. On an error, which is ErrInvalid or
+// ErrTooLarge or ErrEnded, no row is put.
+func (b *Buffer) Put(rows ...eventstore.Row) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return ErrEnded
+	}
+	for i := range rows {
+		if err := limits.ValidateRow(rows[i]); err != nil {
+			return err
+		}
+	}
+	for i := range rows {
+		b.put(&rows[i])
+	}
+	return nil
+}
+
+func (b *Buffer) put(row *eventstore.Row) {
+	t := b.tables[row.Table]
+	if t == nil {
+		t = &table{name: strings.Clone(row.Table), entries: make(map[string]*entry)}
+		b.tables[t.name] = t
+	}
+	e := t.entry(row.Key)
+	if e == nil {
+		e = t.insert(string(row.Key))
+		b.rows++
+		b.bytes += len(e.key)
+	} else {
+		b.bytes -= len(e.value)
+		if e.value == nil {
+			t.deleted--
+		}
+	}
+	e.write(row.Value, b.moment, b.scans > 0)
+	b.bytes += len(e.value)
+	if e.value == nil {
+		t.deleted++
+	}
+}
+
+// Scan implements [eventstore.RowTx]. The sequence can be ranged over more than
+// once; each time it shows the rows as they are when ranging starts. The loop's
+// body may read and put rows; what it puts, this loop does not see.
+func (b *Buffer) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
+	scan.From, scan.To = slices.Clone(scan.From), slices.Clone(scan.To)
+	return func(yield func(eventstore.Row, error) bool) {
+		if err := b.scan(scan, yield); err != nil {
+			yield(eventstore.Row{}, err)
+		}
+	}
+}
+
+// scan yields rows until the end (nil), the loop's (nil too), or an error.
+func (b *Buffer) scan(scan eventstore.RowScan, yield func(eventstore.Row, error) bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return ErrEnded
+	}
+	if err := limits.ValidateRowScan(scan); err != nil {
+		return err
+	}
+	t := b.tables[scan.Table]
+	m := merge{buffer: b, scan: scan, yield: yield, own: t.within(scan, b.scans > 0), moment: b.moment}
+	if t != nil && scan.Limit > 0 {
+		// Each row of the base is yielded, replaced by one that is, or hidden.
+		scan.Limit = min(scan.Limit, math.MaxInt-t.deleted) + t.deleted
+	}
+	b.moment++
+	b.scans++
+	defer func() { b.scans-- }()
+	if err := m.run(b.base.Scan(scan)); !errors.Is(err, errLeft) {
+		return err
+	}
+	return nil
+}
+
+// Rows returns the changes, one for each key that was put, by table and key; a
+// nil Value is a deletion. Their keys and values are the buffer's, as they are
+// until the next Put.
+func (b *Buffer) Rows() []eventstore.Row {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changes := make([]eventstore.Row, 0, b.rows)
+	for _, name := range slices.Sorted(maps.Keys(b.tables)) {
+		t := b.tables[name]
+		for _, e := range t.all(b.scans > 0) {
+			key := eventstore.RowKey{Table: t.name, Key: []byte(e.key)}
+			changes = append(changes, eventstore.Row{RowKey: key, Value: e.value})
+		}
+	}
+	return changes
+}
+
+// Len returns the number of Rows.
+func (b *Buffer) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rows
+}
+
+// Bytes returns the bytes of the keys and values of Rows.
+func (b *Buffer) Bytes() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
+}
+
+// Close ends the buffer: Get, Scan and Put return ErrEnded from then on, a scan
+// that is being ranged over when its loop's body comes back. Rows, Len and Bytes
+// answer as before. Any goroutine may call it, more than once. It waits for a
+// method that is at work.
+func (b *Buffer) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+}

@@ -1,0 +1,156 @@
+package rows
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// table is a buffer's writes to one table. A nil table has none.
+type table struct {
+	name    string
+	entries map[string]*entry // by key
+	deleted int               // of them
+
+	// Entries are put in order when somebody asks for it: views put the same
+	// few rows again and again and scan seldom.
+	sorted []*entry
+	fresh  []*entry // not in sorted yet
+}
+
+// entry is what was last put for a key, and before that what a scan may still
+// have to show.
+type entry struct {
+	key string
+	version
+}
+
+type version struct {
+	value  []byte // nil is a deletion
+	moment uint64 // see Buffer
+	before *version
+}
+
+func (t *table) entry(key []byte) *entry {
+	if t == nil {
+		return nil
+	}
+	return t.entries[string(key)]
+}
+
+// insert adds an entry without a value for a key that has none.
+func (t *table) insert(key string) *entry {
+	e := &entry{key: key}
+	t.entries[key] = e
+	t.fresh = append(t.fresh, e)
+	return e
+}
+
+// write sets the entry's value to a copy. Where kept is set, a value of an
+// earlier moment stays in reach of the scans that show it.
+func (e *entry) write(value []byte, moment uint64, kept bool) {
+	if kept && e.moment < moment {
+		earlier := e.version
+		e.version = version{before: &earlier}
+	} else if !kept {
+		e.before = nil
+	}
+	e.moment = moment
+	if value == nil {
+		e.value = nil
+		return
+	}
+	e.value = append(e.value[:0], value...)
+	if e.value == nil {
+		e.value = []byte{}
+	}
+}
+
+// at returns the value that the entry had at a moment.
+func (e *entry) at(moment uint64) []byte {
+	v := &e.version
+	for v.moment > moment && v.before != nil {
+		v = v.before
+	}
+	return v.value
+}
+
+// all returns the entries by key. Where kept is set, a slice returned before
+// stays as it is.
+func (t *table) all(kept bool) []*entry {
+	if t == nil {
+		return nil
+	}
+	if len(t.fresh) == 0 {
+		return t.sorted
+	}
+	slices.SortFunc(t.fresh, func(a, b *entry) int { return strings.Compare(a.key, b.key) })
+	if kept {
+		t.sorted = slices.Clone(t.sorted)
+	}
+	t.sorted = mergeInto(t.sorted, t.fresh)
+	t.fresh = t.fresh[:0]
+	return t.sorted
+}
+
+// mergeInto merges into one sorted slice another, from the back, so that what
+// comes after all the rest costs no more than its own length.
+func mergeInto(sorted, fresh []*entry) []*entry {
+	i, j := len(sorted)-1, len(fresh)-1
+	sorted = append(sorted, fresh...)
+	for at := len(sorted) - 1; j >= 0; at-- {
+		if i >= 0 && sorted[i].key > fresh[j].key {
+			sorted[at] = sorted[i]
+			i--
+		} else {
+			sorted[at] = fresh[j]
+			j--
+		}
+	}
+	return sorted
+}
+
+// within returns the entries that a scan may show, by key.
+func (t *table) within(scan eventstore.RowScan, kept bool) []*entry {
+	entries := t.all(kept)
+	from, to := 0, len(entries)
+	if len(scan.From) > 0 {
+		from = search(entries, scan.From)
+	}
+	if len(scan.To) > 0 {
+		to = search(entries, scan.To)
+	}
+	return entries[from:max(from, to)]
+}
+
+// search returns the index of the first entry whose key is not below.
+func search(entries []*entry, key []byte) int {
+	i, _ := slices.BinarySearchFunc(entries, key, func(e *entry, key []byte) int { return compareKeys(e.key, key) })
+	return i
+}
+
+// compareKeys orders keys byte by byte. The conversions are free of copies.
+func compareKeys(a string, b []byte) int {
+	switch {
+	case a < string(b):
+		return -1
+	case a == string(b):
+		return 0
+	default:
+		return 1
+	}
+}
+
+// newRow returns a row that shares no memory with anything, the bytes of its
+// key and value in one piece.
+func newRow(name, key string, value []byte) eventstore.Row {
+	row := eventstore.Row{RowKey: eventstore.RowKey{Table: name}}
+	data := make([]byte, 0, len(key)+len(value))
+	data = append(append(data, key...), value...)
+	row.Key = data[:len(key):len(key)]
+	if value != nil {
+		row.Value = data[len(key):]
+	}
+	return row
+}
