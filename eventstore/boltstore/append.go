@@ -62,21 +62,17 @@ type request struct {
 // as that is much: what took long to judge on disk is left in small part to the
 // writer. What it finds is final, as what is found on disk.
 func (r *request) advance() (eventstore.Receipt, bool, error) {
-	const few, rounds = 256, 4
+	const few, rounds = 256, 8
 	for range rounds {
-		last := r.base
-		var groups []*group
-		for g := last.next.Load(); g != nil; g = g.next.Load() {
-			groups, last = append(groups, g), g
-		}
-		if last.through-r.base.through <= few {
+		meanwhile := since(r.base)
+		if len(meanwhile) == 0 || meanwhile[len(meanwhile)-1].through-r.base.through <= few {
 			break
 		}
-		past := &recent{request: r, groups: groups}
+		past := &recent{request: r, groups: []*group{merge(meanwhile)}}
 		if receipt, repeated, err := judge(r.commit, past); repeated || err != nil {
 			return receipt, repeated, err
 		}
-		r.versions, r.base = past.versions(), last
+		r.versions, r.base = past.versions(), meanwhile[len(meanwhile)-1]
 	}
 	return eventstore.Receipt{}, false, nil
 }
@@ -84,7 +80,7 @@ func (r *request) advance() (eventstore.Receipt, bool, error) {
 // enter implements job: it judges the commit against what came after base, and
 // adds its events to the group.
 func (r *request) enter(_ *Store, g *group) {
-	past := &recent{request: r, groups: since(r.base, g)}
+	past := &recent{request: r, groups: append(since(r.base), g)}
 	var repeated bool
 	if r.receipt, repeated, r.err = judge(r.commit, past); repeated || r.err != nil {
 		return

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -120,14 +121,33 @@ type recent struct {
 	groups  []*group
 }
 
-// since returns the groups after base that have been published, and then the
-// one being formed.
-func since(base, forming *group) []*group {
+// since returns the groups that have been published after base.
+func since(base *group) []*group {
 	var groups []*group
 	for g := base.next.Load(); g != nil; g = g.next.Load() {
 		groups = append(groups, g)
 	}
-	return append(groups, forming)
+	return groups
+}
+
+// merge returns consecutive groups as one, to be judged against.
+func merge(groups []*group) *group {
+	m := newGroup(groups[0].first-1, time.Time{})
+	m.through = groups[len(groups)-1].through
+	m.heads = make(map[eventstore.StreamID]eventstore.Version)
+	m.keys = make(map[string]int)
+	for _, g := range groups {
+		for key, i := range g.keys {
+			m.keys[key] = len(m.commits) + i
+		}
+		for _, c := range g.commits {
+			c.start += len(m.entries)
+			m.commits = append(m.commits, c)
+		}
+		maps.Copy(m.heads, g.heads)
+		m.entries = append(m.entries, g.entries...)
+	}
+	return m
 }
 
 func (p *recent) byKey(key string) (eventstore.Receipt, bool, error) {

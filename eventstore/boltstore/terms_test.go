@@ -1,0 +1,87 @@
+package boltstore
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// TestGroup_FirstMatchAgreesWithMatches compares a group's small index, of one
+// group and of many merged, with the one definition of what a query means.
+func TestGroup_FirstMatchAgreesWithMatches(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	names := []string{"a", "b", "a-1", "b-2", "c"}
+	some := func() []string {
+		var list []string
+		for _, name := range names {
+			if random.IntN(3) == 0 {
+				list = append(list, name)
+			}
+		}
+		return list
+	}
+	for range 2000 {
+		groups := make([]*group, 1+random.IntN(3))
+		after := eventstore.Position(random.IntN(5))
+		for i := range groups {
+			g := newGroup(after, time.Time{})
+			for range 1 + random.IntN(6) {
+				g.entries = append(g.entries, entry{
+					stream: eventstore.StreamID(names[random.IntN(len(names))]), kind: names[random.IntN(len(names))], tags: as[eventstore.Tag](some()),
+				})
+				g.through++
+			}
+			after, groups[i] = g.through, g
+		}
+		item := eventstore.Item{Types: some(), Tags: as[eventstore.Tag](some())}
+		if random.IntN(2) == 0 {
+			item.Streams = as[eventstore.StreamID](some())
+		} else {
+			item.Categories = []string{"a", "b"}
+		}
+		q := eventstore.Match(item, eventstore.Item{Types: []string{names[random.IntN(len(names))]}, Tags: []eventstore.Tag{"c"}})
+		bound := eventstore.Position(random.IntN(int(after) + 2))
+
+		var want sighting
+		for _, g := range groups {
+			for i, e := range g.entries {
+				if want.position == 0 && g.position(i) > bound && q.Matches(e.stream, e.kind, e.tags) {
+					want = g.sighting(i)
+				}
+			}
+		}
+		for _, past := range [][]*group{groups, {merge(groups)}} {
+			got, err := (&recent{groups: past}).firstMatch(q, bound)
+			require.NoError(t, err)
+			require.Equal(t, want, got, "query %v after %d in %d groups", q, bound, len(past))
+		}
+	}
+}
+
+func as[S ~string](names []string) []S {
+	list := make([]S, len(names))
+	for i, name := range names {
+		list[i] = S(name)
+	}
+	return list
+}
+
+// TestGroup_IndexFollowsTheFormingGroup asks in between.
+func TestGroup_IndexFollowsTheFormingGroup(t *testing.T) {
+	g := newGroup(10, time.Time{})
+	for i := range 50 {
+		q := eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("n:", i))}})
+		require.Equal(t, -1, g.firstMatch(q, 0))
+		g.entries = append(g.entries, entry{kind: "t", tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("n:", i))}})
+		g.through++
+		require.Equal(t, i, g.firstMatch(q, 0))
+		require.Equal(t, -1, g.firstMatch(q, g.through))
+	}
+}
