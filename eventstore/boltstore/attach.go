@@ -14,6 +14,11 @@ import (
 // commits, at a time.
 const catchUpEvents = 1024
 
+// attachEvents is how many events a view may be behind when it goes to the
+// writer, which then applies what has come until its turn: few, for the view has
+// only its Timeout for them.
+const attachEvents = 256
+
 // Attach implements [eventstore.RowStore]. The view catches up on the caller's
 // goroutine, by commits of rows, until what is left is in the tail; that last
 // part the writer applies itself, between two groups, so that there is no gap.
@@ -46,7 +51,7 @@ func (s *Store) attach(ctx context.Context, v *inline) error {
 		if checkpoint.Fault != nil {
 			return faulted(v.View, checkpoint)
 		}
-		if s.tail.within(checkpoint.Position) {
+		if s.tail.last().through-checkpoint.Position <= attachEvents {
 			a := &attachment{ticket: newTicket(ctx), view: v, expected: checkpoint}
 			if err := s.submit(a); !errors.Is(err, errBehind) {
 				return err

@@ -33,11 +33,17 @@
 // loop neither blocks the writer nor makes the file grow. Followers at the head
 // are served from memory and woken by the writer; nothing polls.
 //
+// A Store is a RowStore too: read models lie in the same file, and a view that is
+// attached is written in the transaction of the events. Its code runs on a
+// goroutine of its own before that transaction is opened, under a deadline, and
+// cannot keep an event from being appended.
+//
 // # When things go wrong
 //
 // A full disk or a failed write fails the appends it hits, and only those. If it
 // cannot be known whether a transaction will survive, its appends return
 // ErrUnknownOutcome, and later ones ErrFailed, until the store has been closed
-// and opened again; reading goes on. Damaged records are reported as
+// and opened again; reading events goes on, reading rows may return ErrFailed
+// too. Damaged records are reported as
 // [*eventstore.CorruptError] with their position.
 package boltstore

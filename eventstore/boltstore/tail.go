@@ -273,10 +273,3 @@ func (t *tail) after(p eventstore.Position, n int) ([]*group, bool) {
 	i := sort.Search(len(t.groups), func(i int) bool { return t.groups[i].through > p })
 	return slices.Clone(t.groups[i:min(i+n, len(t.groups))]), true
 }
-
-// within reports whether the tail holds all events after a position.
-func (t *tail) within(p eventstore.Position) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return p+1 >= t.groups[0].first
-}
