@@ -49,8 +49,9 @@ type RowStore interface {
 	Checkpoints(ctx context.Context) (map[ViewID]Checkpoint, error)
 
 	// DropRows removes a view: at first its checkpoint, then its rows, at most
-	// so many (1 or more), and says whether there are more. A view that is
-	// attached is detached. Dropping what is not there is no error.
+	// so many (1 or more), and says whether there are more. Until they are gone,
+	// the view takes no others: CommitRows and Attach are ErrInvalid. A view that
+	// is attached is detached. Dropping what is not there is no error.
 	DropRows(ctx context.Context, view ViewID, limit int) (more bool, err error)
 
 	// Attach makes a view inline: it brings it up to the head, in commits of

@@ -102,7 +102,7 @@ func (s *Store) storedPortions(q eventstore.Query, after eventstore.Position) (p
 			return nil, 0, err
 		}
 		for _, r := range scan.found {
-			first := r.Event.Position - eventstore.Position(r.Place.I)
+			first := max(after+1, r.Event.Position-eventstore.Position(r.Place.I))
 			if len(portions) == 0 || portions[len(portions)-1].first != first {
 				if count >= catchUpEvents {
 					return portions, first - 1, nil
@@ -135,9 +135,12 @@ func isAttachment(j job) bool {
 // enter implements job. The group is the attachment's alone.
 func (a *attachment) enter(s *Store, g *group) {
 	view := a.view.View
+	if a.err = s.views.accepts(view); a.err != nil {
+		return
+	}
 	change := g.view(s, view)
 	if !change.checkpoint.Equal(a.expected) {
-		a.err = &eventstore.CheckpointError{View: view, Expected: a.expected, Actual: change.checkpoint}
+		a.err = &eventstore.CheckpointError{View: view, Expected: a.expected, Actual: cloneCheckpoint(change.checkpoint)}
 		return
 	}
 	groups, ok := s.tail.after(change.checkpoint.Position, groupEvents)

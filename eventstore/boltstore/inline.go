@@ -29,7 +29,7 @@ type inline struct {
 
 // portion is the events of one commit, to be applied together.
 type portion struct {
-	first    eventstore.Position // of the commit
+	first    eventstore.Position // of the commit, or of the part of it that is left
 	sighting sighting            // of the first of the events
 	events   []eventstore.Event  // or, where they are in the tail:
 	group    *group
@@ -204,19 +204,15 @@ func (c *viewChange) note(portions []portion, result applied, through eventstore
 func (v *inline) portions(g *group, from eventstore.Position) []portion {
 	var portions []portion
 	for _, c := range g.commits {
-		first := g.position(c.start)
-		if first < from {
-			continue
-		}
 		var matches []int
 		for j := c.start; j < c.start+c.n; j++ {
-			if e := &g.entries[j]; v.Query.Matches(e.stream, e.kind, e.tags) {
+			if e := &g.entries[j]; g.position(j) >= from && v.Query.Matches(e.stream, e.kind, e.tags) {
 				matches = append(matches, j)
 			}
 		}
 		if len(matches) > 0 {
 			portions = append(portions, portion{
-				first: first, sighting: g.sighting(matches[0]), group: g, entries: matches,
+				first: max(from, g.position(c.start)), sighting: g.sighting(matches[0]), group: g, entries: matches,
 			})
 		}
 	}

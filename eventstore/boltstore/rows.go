@@ -44,6 +44,7 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 
 // ScanRows implements [eventstore.RowStore].
 func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
+	scan.From, scan.To = bytes.Clone(scan.From), bytes.Clone(scan.To)
 	return func(yield func(eventstore.RowSet, error) bool) {
 		err := s.validateScan(view, scan)
 		for pages := newRowPages(view, scan); err == nil && !pages.done; {

@@ -18,6 +18,7 @@ type viewSet struct {
 	// the views that are attached, in the order in which they were.
 	checkpoints map[eventstore.ViewID]eventstore.Checkpoint
 	inline      []*inline
+	dropping    map[eventstore.ViewID]bool // dropped in part: rows, but no checkpoint
 
 	mu      sync.Mutex
 	claimed map[eventstore.ViewID]bool // attached, or about to be
@@ -25,8 +26,29 @@ type viewSet struct {
 
 func (v *viewSet) load(tx *bolt.Tx) (err error) {
 	v.claimed = make(map[eventstore.ViewID]bool)
-	v.checkpoints, err = readCheckpoints(tx)
-	return err
+	v.dropping = make(map[eventstore.ViewID]bool)
+	if v.checkpoints, err = readCheckpoints(tx); err != nil {
+		return err
+	}
+	rows := tx.Bucket(rowsBucket)
+	if rows == nil {
+		return nil
+	}
+	return rows.ForEachBucket(func(name []byte) error {
+		if _, ok := v.checkpoints[eventstore.ViewID(name)]; !ok {
+			v.dropping[eventstore.ViewID(name)] = true
+		}
+		return nil
+	})
+}
+
+// accepts returns the error that a view's first rows end with while those of
+// its past are still there.
+func (v *viewSet) accepts(view eventstore.ViewID) error {
+	if v.dropping[view] {
+		return fmt.Errorf("%w: view %q is being dropped, and not all of its rows are gone", eventstore.ErrInvalid, view)
+	}
+	return nil
 }
 
 // claim reports whether the caller may attach the view: nobody else does or has.
@@ -61,7 +83,8 @@ type viewChange struct {
 	checkpoint eventstore.Checkpoint // afterwards; zero: it has none any more
 	rows       []eventstore.Row      // put or deleted, in this order
 	drop       [][]byte              // keys in the view's bucket, deleted
-	empty      bool                  // the bucket is empty then, and goes too
+	dropped    bool                  // the view is being dropped
+	empty      bool                  // its bucket was empty then, and is gone
 	attach     *inline               // attached from now on
 	detach     bool
 }
@@ -132,11 +155,14 @@ func newRowChange(ctx context.Context, c eventstore.RowCommit) *rowChange {
 func (r *rowChange) enter(s *Store, g *group) {
 	c := &r.commit
 	actual := g.checkpoint(s, c.View)
+	if r.err = s.views.accepts(c.View); r.err != nil {
+		return
+	}
 	switch {
 	case s.views.attached(c.View) != nil:
 		r.err = fmt.Errorf("commit rows: %w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
 	case !actual.Equal(c.Expected):
-		r.err = &eventstore.CheckpointError{View: c.View, Expected: c.Expected, Actual: actual}
+		r.err = &eventstore.CheckpointError{View: c.View, Expected: cloneCheckpoint(c.Expected), Actual: cloneCheckpoint(actual)}
 	case c.Checkpoint.Position >= g.first:
 		r.err = fmt.Errorf("commit rows: %w: checkpoint of view %q at position %d, beyond the head %d",
 			eventstore.ErrInvalid, c.View, c.Checkpoint.Position, g.first-1)
@@ -169,31 +195,28 @@ func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	}
 	d := &rowDrop{ticket: newTicket(ctx), view: view}
 	err = s.view(func(tx *bolt.Tx) error {
-		d.exists = viewRows(tx, view) != nil
-		d.keys, more = firstKeys(tx, view, limit)
+		if b := viewRows(tx, view); b != nil {
+			d.exists, d.keys = true, firstKeys(b, limit)
+		}
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	d.empty, d.weight = !more, max(1, len(d.keys))
-	return more, s.submit(d)
+	d.weight = max(1, len(d.keys))
+	if err := s.submit(d); err != nil {
+		return false, err
+	}
+	return d.change != nil && d.change.dropped && !d.change.empty, nil
 }
 
-// firstKeys returns the first keys of a view's rows, and whether there are more.
-func firstKeys(tx *bolt.Tx, view eventstore.ViewID, limit int) (keys [][]byte, more bool) {
-	b := viewRows(tx, view)
-	if b == nil {
-		return nil, false
-	}
+// firstKeys returns the first keys of a bucket, at most so many.
+func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
 	cursor := b.Cursor()
-	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
-		if len(keys) == limit {
-			return keys, true
-		}
+	for key, _ := cursor.First(); key != nil && len(keys) < limit; key, _ = cursor.Next() {
 		keys = append(keys, append([]byte{}, key...))
 	}
-	return keys, false
+	return keys
 }
 
 // rowDrop is a slice of a view's end on its way to the writer.
@@ -202,7 +225,7 @@ type rowDrop struct {
 	view   eventstore.ViewID
 	exists bool // the view has a bucket
 	keys   [][]byte
-	empty  bool // nothing is left after these
+	change *viewChange // what became of it; nil: there was nothing to drop
 }
 
 // enter implements job.
@@ -213,8 +236,8 @@ func (d *rowDrop) enter(s *Store, g *group) {
 	change := g.view(s, d.view)
 	change.checkpoint = eventstore.Checkpoint{}
 	change.drop = append(change.drop, d.keys...)
-	change.empty = d.empty && d.exists
-	change.detach = true
+	change.dropped, change.detach = d.exists, true
+	d.change = change
 }
 
 // putViews writes what the group changes of views.
@@ -247,7 +270,7 @@ func (g *group) putViews(tx *bolt.Tx) error {
 }
 
 func (c *viewChange) put(rows *bolt.Bucket, view eventstore.ViewID) error {
-	if len(c.rows) == 0 && len(c.drop) == 0 && !c.empty {
+	if len(c.rows) == 0 && !c.dropped {
 		return nil
 	}
 	b, err := rows.CreateBucketIfNotExists([]byte(view))
@@ -270,7 +293,8 @@ func (c *viewChange) put(rows *bolt.Bucket, view eventstore.ViewID) error {
 			return err
 		}
 	}
-	if first, _ := b.Cursor().First(); c.empty && first == nil {
+	if first, _ := b.Cursor().First(); c.dropped && first == nil {
+		c.empty = true
 		return rows.DeleteBucket([]byte(view))
 	}
 	return nil
@@ -283,6 +307,12 @@ func (s *Store) settleViews(g *group) {
 			delete(s.views.checkpoints, view)
 		} else {
 			s.views.checkpoints[view] = change.checkpoint
+		}
+		if change.dropped {
+			s.views.dropping[view] = true
+		}
+		if change.empty {
+			delete(s.views.dropping, view)
 		}
 		if change.attach != nil {
 			s.views.inline = append(s.views.inline, change.attach)
