@@ -33,7 +33,7 @@ func runModel(t *testing.T, rnd *rand.Rand, steps int) {
 	for range rnd.IntN(30) {
 		under.Put(randomRow(rnd))
 	}
-	stack := []layer{{over(under, under)}}
+	stack := []*layer{over(under, under)}
 	for range steps {
 		top := stack[len(stack)-1]
 		switch n := rnd.IntN(100); {
@@ -69,7 +69,6 @@ func runModel(t *testing.T, rnd *rand.Rand, steps int) {
 	}
 	require.Equal(t, size, bottom.buffer.Bytes())
 }
-
 
 // layer is a buffer, and the map that it must be like.
 type layer struct {
