@@ -1,0 +1,89 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/rows"
+)
+
+// Attach makes the projection inline: the store brings it up to the head, which
+// Attach waits for, and from then on commits its rows with the events, so that
+// when Append returns, the tables show them. It stays attached until the store
+// is closed; there is nothing to run. As with [Run], a version that is not live
+// yet replaces the one that is when it is attached.
+//
+// Handlers run while an append waits. One that fails, panics or takes longer
+// than the projection's Timeout does not keep the event from being appended: the
+// view stops with a fault, keeps its last good state, and its readers get a
+// *[eventstore.FaultedError] until it is rebuilt (see [Rebuild]). With the policy
+// Skip an event that cannot be applied is skipped instead; Retry is Stop here.
+//
+// Attach returns the context's error; ErrInvalid, with all that is wrong with
+// the definition, or for a projection that is attached already; *ReplacedError
+// when a later version is live; *[eventstore.FaultedError] if the view has a
+// fault; and the errors of the store.
+func Attach(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *Projection) error {
+	d, err := p.meet(store, registry)
+	if err != nil {
+		return err
+	}
+	p.setInline(idOf(store))
+	if err := d.attach(ctx, store); err != nil {
+		return fmt.Errorf("attach projection %q: %w", p.name, err)
+	}
+	return nil
+}
+
+func (d *definition) attach(ctx context.Context, store eventstore.RowStore) error {
+	b, live, err := d.claim(ctx, store)
+	if err != nil {
+		return err
+	}
+	if err := store.Attach(ctx, d.inline(b)); err != nil {
+		return err
+	}
+	if !live {
+		if err := d.swap(ctx, store, b); err != nil {
+			return err
+		}
+	}
+	d.report(idOf(store), b, 0) // wakes those who wait for it to be live
+	return dropBuilds(ctx, store, d.name)
+}
+
+// inline returns a build as the store attaches it.
+func (d *definition) inline(b build) eventstore.InlineView {
+	return eventstore.InlineView{
+		View:    b.view(d.name),
+		Query:   d.query,
+		Timeout: d.Timeout,
+		Apply: func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			for _, e := range events {
+				if err := d.applyInline(ctx, tx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (d *definition) applyInline(ctx context.Context, tx eventstore.RowTx, e eventstore.Event) error {
+	if d.OnFailure != Skip {
+		return d.handle(Tx{ctx: ctx, p: d.Projection, rows: &eventRows{rows: tx}}, e)
+	}
+	own := rows.New(tx) // to forget, if the event is skipped
+	defer own.Close()
+	err := d.handle(Tx{ctx: ctx, p: d.Projection, rows: &eventRows{rows: own}}, e)
+	if failed := (*HandlerError)(nil); errors.As(err, &failed) {
+		return noteSkipped(tx, newFailure(e, failed.Err))
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Put(own.Rows()...)
+}

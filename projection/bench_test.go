@@ -1,0 +1,52 @@
+package projection_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// BenchmarkCatchUp builds a view from 20,000 events in memory: nothing is
+// durable. With one it updates a row of 1,000, with an index two.
+func BenchmarkCatchUp(b *testing.B) {
+	const events = 20_000
+	registry, store := shopRegistry(b), memstore.New(nil)
+	defer store.Close()
+	for range events / 1000 {
+		var commit eventstore.Commit
+		for i := range 1000 {
+			commit.Events = append(commit.Events, eventstore.NewEvent{
+				Type: "cart.item-added", SchemaVersion: 1, Codec: codec.JSON,
+				Data: fmt.Appendf(nil, `{"sku":"sku-%d","quantity":%d}`, i*7919%1000, i),
+			})
+		}
+		_, err := store.Append(b.Context(), commit)
+		require.NoError(b, err)
+	}
+	for _, indexed := range []bool{false, true} {
+		b.Run(fmt.Sprintf("index=%t", indexed), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p := projection.New(fmt.Sprintf("p%d%t", i, indexed), 1)
+				table := projection.NewTable[string, sold](p, "t")
+				if indexed {
+					projection.NewIndex(table, "i", func(s sold) (int, bool) { return s.Pieces, true })
+				}
+				projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+					return table.In(tx).Update(e.Data.SKU, func(s sold) sold {
+						s.Pieces += e.Data.Quantity
+						return s
+					})
+				})
+				require.NoError(b, projection.CatchUp(b.Context(), store, registry, p))
+			}
+			b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}

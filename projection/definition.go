@@ -1,0 +1,202 @@
+package projection
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+)
+
+// definition is a projection that has met a registry.
+type definition struct {
+	*Projection
+	registry *codec.Registry
+	byType   map[reflect.Type]handler
+	names    map[string]bool // of the handled events
+	query    eventstore.Query
+	shape    string
+}
+
+// define returns the definition, or all that is wrong with it.
+func (p *Projection) define(registry *codec.Registry) (*definition, error) {
+	if p == nil {
+		return nil, invalidf("the projection is nil")
+	}
+	faults := nameFaults("name", p.name, 200, "@")
+	if p.version == 0 {
+		faults = append(faults, errors.New("versions start at 1"))
+	}
+	if p.OnFailure > Skip {
+		faults = append(faults, fmt.Errorf("there is no policy %d", p.OnFailure))
+	}
+	if p.Timeout < 0 {
+		faults = append(faults, fmt.Errorf("timeout %v is negative", p.Timeout))
+	}
+	faults = append(faults, p.tableFaults()...)
+	d := &definition{Projection: p, registry: registry, names: make(map[string]bool)}
+	var err error
+	if d.byType, err = p.byType(); err != nil {
+		faults = append(faults, err)
+	}
+	var names []string
+	if registry == nil {
+		faults = append(faults, errors.New("the registry is nil"))
+	} else if names, err = handledNames(d.byType, registry); err != nil {
+		faults = append(faults, err)
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("%w: projection %q: %w", eventstore.ErrInvalid, p.name, errors.Join(faults...))
+	}
+	for _, name := range names {
+		d.names[name] = true
+	}
+	d.query = eventstore.Match(eventstore.Item{Types: names})
+	d.shape = shape(names, p.tables)
+	return d, nil
+}
+
+// byType returns the handlers by the Go type they handle.
+func (p *Projection) byType() (map[reflect.Type]handler, error) {
+	var faults []error
+	handlers := make(map[reflect.Type]handler, len(p.handlers))
+	for _, h := range p.handlers {
+		if h.apply == nil {
+			faults = append(faults, fmt.Errorf("the handler of %v has no function", h.event))
+		}
+		if _, twice := handlers[h.event]; twice {
+			faults = append(faults, fmt.Errorf("%v has two handlers", h.event))
+		}
+		handlers[h.event] = h
+	}
+	if len(p.handlers) == 0 {
+		faults = append(faults, errors.New("it has no handlers"))
+	}
+	return handlers, errors.Join(faults...)
+}
+
+func (p *Projection) tableFaults() []error {
+	var faults []error
+	names := make(map[string]bool)
+	for _, t := range p.tables {
+		for _, fault := range t.check() {
+			faults = append(faults, fmt.Errorf("table %q: %w", t.name, fault))
+		}
+		if names[t.name] {
+			faults = append(faults, fmt.Errorf("two tables are named %q", t.name))
+		}
+		names[t.name] = true
+	}
+	return faults
+}
+
+func (t *tableShape) check() []error {
+	faults := append(nameFaults("name", t.name, 100, "/"), t.faults...)
+	if fault := keyFault(t.key); fault != "" {
+		faults = append(faults, errors.New(fault))
+	}
+	names := make(map[string]bool)
+	for _, i := range t.indexes {
+		for _, fault := range nameFaults("name", i.name, 100, "/") {
+			faults = append(faults, fmt.Errorf("index %q: %w", i.name, fault))
+		}
+		if fault := keyFault(i.key); fault != "" {
+			faults = append(faults, fmt.Errorf("index %q: %s", i.name, fault))
+		}
+		if names[i.name] {
+			faults = append(faults, fmt.Errorf("two indexes are named %q", i.name))
+		}
+		names[i.name] = true
+	}
+	return faults
+}
+
+func nameFaults(what, name string, limit int, reserved string) []error {
+	var faults []error
+	if name == "" || len(name) > limit {
+		faults = append(faults, fmt.Errorf("the %s has %d bytes, 1 to %d are allowed", what, len(name), limit))
+	}
+	if strings.ContainsAny(name, "\x00"+reserved) {
+		faults = append(faults, fmt.Errorf("the %s contains NUL or %q", what, reserved))
+	}
+	if !utf8.ValidString(name) {
+		faults = append(faults, fmt.Errorf("the %s is not UTF-8", what))
+	}
+	return faults
+}
+
+// shape returns a digest of what of a definition can be seen to change: rows
+// that were written with another shape are not what this definition would have
+// written.
+func shape(names []string, tables []*tableShape) string {
+	var lines []string
+	for _, t := range tables {
+		lines = append(lines, fmt.Sprintf("table %q %s", t.name, keyShape(t.key)))
+		for _, i := range t.indexes {
+			lines = append(lines, fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique))
+		}
+	}
+	for _, name := range names {
+		lines = append(lines, fmt.Sprintf("event %q", name))
+	}
+	slices.Sort(lines) // the order of declarations does not matter
+	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// keyShape says how keys of a type are encoded, without naming the type: Go
+// type names never reach the disk (I12).
+func keyShape(t reflect.Type) string {
+	if p, ok := reflect.Zero(t).Interface().(interface{ parts() []reflect.Type }); ok {
+		parts := p.parts()
+		return "(" + keyShape(parts[0]) + "," + keyShape(parts[1]) + ")"
+	}
+	switch v := reflect.Zero(t); {
+	case v.Kind() == reflect.String:
+		return "string"
+	case v.CanInt():
+		return "int"
+	case v.CanUint():
+		return "uint"
+	case isUUID(t):
+		return "uuid"
+	default:
+		return "time"
+	}
+}
+
+// handle applies one event to rows. Its error is a *HandlerError if the event or
+// its handler is at fault, and another one if the rows or the context are.
+func (d *definition) handle(tx Tx, stored eventstore.Event) error {
+	data, err := d.registry.Decode(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
+	if err == nil {
+		err = call(d.byType[reflect.TypeOf(data)], tx, stored, data)
+	}
+	if tx.rows.err != nil { // even if the handler has not minded
+		return fmt.Errorf("projection %q version %d: type %q at position %d: %w", d.name, d.version, stored.Type, stored.Position, tx.rows.err)
+	}
+	if err == nil {
+		return nil
+	}
+	if tx.ctx.Err() != nil {
+		return tx.ctx.Err()
+	}
+	return &HandlerError{Projection: d.name, Version: d.version, Position: stored.Position, Type: stored.Type, Err: err}
+}
+
+// call calls the handler and makes a panic an error.
+func call(h handler, tx Tx, stored eventstore.Event, data any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &PanicError{Value: r, Stack: debug.Stack()}
+		}
+	}()
+	return h.apply(tx, stored, data)
+}

@@ -1,0 +1,107 @@
+package projection_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/projection"
+)
+
+func TestProjection_AllFaultsAtOnce(t *testing.T) {
+	p := projection.New("a@b", 0)
+	p.OnFailure = 7
+	p.Timeout = -time.Second
+	table := projection.NewTable[float64, int](p, "rows")
+	projection.NewTable[string, chan int](p, "rows")
+	projection.NewTable[projection.Pair[string, struct{ X int }], int](p, "x/y")
+	projection.NewIndex(table, "by", func(int) (bool, bool) { return false, true })
+	projection.NewUnique[float64, int, string](table, "by", nil)
+	projection.On(p, func(projection.Tx, projection.Event[stray]) error { return nil })
+	projection.On(p, func(projection.Tx, projection.Event[*noted]) error { return nil })
+	projection.On[noted](p, nil)
+	projection.On(p, func(projection.Tx, projection.Event[noted]) error { return nil })
+
+	store, registry := newStore(t), shopRegistry(t)
+	_, buildErr := projection.Build(t.Context(), store, registry, p, nil)
+	for _, err := range []error{
+		projection.Run(t.Context(), store, registry, p),
+		projection.CatchUp(t.Context(), store, registry, p),
+		projection.Attach(t.Context(), store, registry, p),
+		projection.Rebuild(t.Context(), store, registry, nil, p),
+		(&projection.Runner{Store: store, Registry: registry, Projections: []*projection.Projection{p}}).Run(t.Context()),
+		buildErr,
+	} {
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		for _, fault := range []string{
+			`projection "a@b"`, `the name contains NUL or "@"`, "versions start at 1", "there is no policy 7", "timeout -1s is negative",
+			`table "rows": float64 cannot be a key`, `two tables are named "rows"`, `table "rows": json: unsupported type: chan int`,
+			`table "x/y": the name contains NUL or "/"`, `table "x/y": struct { X int } cannot be a key`,
+			`index "by": bool cannot be a key`, `two indexes are named "by"`, `index "by" has no function`,
+			"projection_test.stray has a handler but is not registered", "*projection_test.noted has a handler but is not registered",
+			"the handler of projection_test.noted has no function", "projection_test.noted has two handlers",
+		} {
+			require.ErrorContains(t, err, fault)
+		}
+	}
+	_, _, err := table.Get(t.Context(), store, 1)
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	views, err := store.Checkpoints(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, views, "nothing was begun")
+}
+
+func TestProjection_Names(t *testing.T) {
+	store, registry := newStore(t), shopRegistry(t)
+	for name, fault := range map[string]string{
+		"":                       "the name has 0 bytes, 1 to 200 are allowed",
+		strings.Repeat("x", 201): "the name has 201 bytes",
+		"a\x00":                  "contains NUL",
+		"a\xff":                  "not UTF-8",
+	} {
+		err := projection.CatchUp(t.Context(), store, registry, projection.New(name, 1))
+		require.ErrorContains(t, err, fault)
+		require.ErrorContains(t, err, "it has no handlers")
+	}
+	longest := projection.New(strings.Repeat("x", 200), 1<<32-1)
+	projection.NewIndex(projection.NewTable[string, int](longest, strings.Repeat("x", 100)), strings.Repeat("x", 100),
+		func(n int) (int, bool) { return n, true })
+	projection.On(longest, func(projection.Tx, projection.Event[noted]) error { return nil })
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, longest))
+
+	err := projection.Run(t.Context(), nil, nil, nil)
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	err = projection.Rebuild(t.Context(), store, registry, nil, longest, longest)
+	require.ErrorContains(t, err, "named twice")
+	require.ErrorIs(t, projection.Rebuild(t.Context(), store, registry, nil), eventstore.ErrInvalid)
+}
+
+// TestTable_OfAnotherProjection: the table in a handler is one of its own.
+func TestTable_OfAnotherProjection(t *testing.T) {
+	store, registry, other := newStore(t), shopRegistry(t), newSales(1)
+	add(t, store, "cart-1", "noted", 1, `{}`)
+	p := projection.New("p", 1)
+	var errs []error
+	projection.On(p, func(tx projection.Tx, _ projection.Event[noted]) error {
+		_, _, err := other.pieces.In(tx).Get("x")
+		errs = append(errs, err, other.pieces.In(tx).Put("x", sold{}), other.pieces.In(tx).Delete("x"))
+		errs = append(errs, other.lines.In(tx).Update(projection.PairOf("x", "y"), func(n int) int { return n + 1 }))
+		_, err = other.pieces.In(tx).GetMany("x")
+		errs = append(errs, err)
+		_, _, err = other.ranks.In(tx).Get(3)
+		errs = append(errs, err)
+		for _, err := range other.pieces.In(tx).Scan(projection.Range[string]{}) {
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	})
+	require.ErrorIs(t, projection.Run(t.Context(), store, registry, p), eventstore.ErrInvalid)
+	require.Len(t, errs, 7)
+	for _, err := range errs {
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+	}
+}

@@ -1,0 +1,165 @@
+package projection
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// What a caller can match with errors.Is, besides the sentinels of package
+// eventstore.
+var (
+	// ErrNeverRun: nobody has begun to build this version of the projection.
+	ErrNeverRun = errors.New("projection has never run")
+	// ErrRebuilding: the version is being built and cannot be read yet. It
+	// comes as a *RebuildingError.
+	ErrRebuilding = errors.New("projection is being built")
+	// ErrReplaced: another version of the projection is live. It comes as a
+	// *ReplacedError.
+	ErrReplaced = errors.New("projection was replaced")
+	// ErrLate: the view has not come as far as was waited for. It comes as a *LateError.
+	ErrLate = errors.New("committed, view late")
+	// ErrNotUnique: two rows have the same value in a unique index. It comes as a *UniqueError.
+	ErrNotUnique = errors.New("not unique")
+)
+
+// HandlerError says that a projection could not apply an event. It wraps the
+// cause: what the handler returned, a *PanicError, or what kept the event from
+// being decoded.
+type HandlerError struct {
+	// Projection and Version are those of the projection.
+	Projection string
+	Version    uint32
+	// Position and Type are those of the event.
+	Position eventstore.Position
+	Type     string
+	// Err is the cause.
+	Err error
+}
+
+// Error says all that the fields say.
+func (e *HandlerError) Error() string {
+	return fmt.Sprintf("projection %q version %d: type %q at position %d: %v", e.Projection, e.Version, e.Type, e.Position, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *HandlerError) Unwrap() error { return e.Err }
+
+// PanicError says that a handler panicked.
+type PanicError struct {
+	// Value is what it panicked with.
+	Value any
+	// Stack is the stack of the goroutine at that point, as text.
+	Stack []byte
+}
+
+// Error says what value, without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap returns the value if it is an error, else nil.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// RebuildingError says that a version of a projection cannot be read because it
+// is still being built. It matches ErrRebuilding.
+type RebuildingError struct {
+	Projection string
+	Version    uint32
+	// Done is the position that the build has reached, Of the head.
+	Done, Of eventstore.Position
+}
+
+// Error says all that the fields say.
+func (e *RebuildingError) Error() string {
+	return fmt.Sprintf("%v: %q version %d, at position %d of %d", ErrRebuilding, e.Projection, e.Version, e.Done, e.Of)
+}
+
+// Is reports whether target is ErrRebuilding.
+func (e *RebuildingError) Is(target error) bool { return target == ErrRebuilding }
+
+// ReplacedError says that another version of a projection than this one is live.
+// It matches ErrReplaced.
+type ReplacedError struct {
+	Projection string
+	Version    uint32
+	// By is the version that is live.
+	By uint32
+}
+
+// Error says all that the fields say.
+func (e *ReplacedError) Error() string {
+	return fmt.Sprintf("%v: %q version %d, by version %d", ErrReplaced, e.Projection, e.Version, e.By)
+}
+
+// Is reports whether target is ErrReplaced.
+func (e *ReplacedError) Is(target error) bool { return target == ErrReplaced }
+
+// LateError says that the event is in the log but not in the view: what was
+// committed is committed, only the view does not show it yet. It matches ErrLate
+// and what ended the waiting.
+type LateError struct {
+	Projection string
+	Version    uint32
+	// Wanted is the position that was waited for, Actual the one that the view
+	// has reached; 0 for a version that is not live yet.
+	Wanted, Actual eventstore.Position
+	// Failure is what the projection last failed on, if it has not gone on
+	// since; else nil.
+	Failure *Failure
+	// Err is what ended the waiting.
+	Err error
+}
+
+// Error says all that the fields say.
+func (e *LateError) Error() string {
+	text := fmt.Sprintf("%v: projection %q version %d at position %d, waited for %d: %v",
+		ErrLate, e.Projection, e.Version, e.Actual, e.Wanted, e.Err)
+	if e.Failure != nil {
+		text += fmt.Sprintf(" (it failed on type %q at position %d: %s)", e.Failure.Type, e.Failure.Position, e.Failure.Reason)
+	}
+	return text
+}
+
+// Is reports whether target is ErrLate.
+func (e *LateError) Is(target error) bool { return target == ErrLate }
+
+// Unwrap returns what ended the waiting.
+func (e *LateError) Unwrap() error { return e.Err }
+
+// UniqueError says that a row was not put because another one has the same
+// value in a unique index. It matches ErrNotUnique.
+type UniqueError struct {
+	Projection, Table, Index string
+	// Value is what both rows have in the index.
+	Value any
+	// Key is that of the row that was not put, Other that of the row that is there.
+	Key, Other any
+}
+
+// Error says all that the fields say.
+func (e *UniqueError) Error() string {
+	return fmt.Sprintf("%v: projection %q, table %q: rows %v and %v both have %v in index %q",
+		ErrNotUnique, e.Projection, e.Table, e.Other, e.Key, e.Value, e.Index)
+}
+
+// Is reports whether target is ErrNotUnique.
+func (e *UniqueError) Is(target error) bool { return target == ErrNotUnique }
+
+// Failure is an event that a projection could not apply.
+type Failure struct {
+	// Position and Type are those of the event.
+	Position eventstore.Position `json:"position"`
+	Type     string              `json:"type"`
+	// Reason is the text of the error, at most 4 KiB of it.
+	Reason string `json:"reason"`
+	// Time is when that was.
+	Time time.Time `json:"time"`
+}
+
+func invalidf(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{eventstore.ErrInvalid}, args...)...)
+}

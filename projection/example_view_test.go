@@ -1,0 +1,272 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// Seller is a row of the best-sellers view.
+type Seller struct {
+	SKU    string `json:"sku"`
+	Pieces int    `json:"pieces"`
+}
+
+// BestSellers is a read model: its tables and indexes, and the projection that
+// writes them.
+type BestSellers struct {
+	*projection.Projection
+	Products *projection.Table[string, Seller]
+	ByPieces *projection.Index[string, Seller, int]
+}
+
+func NewBestSellers(version uint32) BestSellers {
+	p := projection.New("best-sellers", version)
+	products := projection.NewTable[string, Seller](p, "by-product")
+	byPieces := projection.NewIndex(products, "pieces", func(s Seller) (int, bool) {
+		return s.Pieces, s.Pieces > 0 // what nobody has in a cart is not listed
+	})
+	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+		return products.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
+			return Seller{SKU: e.Data.SKU, Pieces: s.Pieces + e.Data.Quantity}
+		})
+	})
+	projection.On(p, func(tx projection.Tx, e projection.Event[ItemRemoved]) error {
+		return products.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
+			return Seller{SKU: e.Data.SKU, Pieces: s.Pieces - e.Data.Quantity}
+		})
+	})
+	return BestSellers{p, products, byPieces}
+}
+
+// Top returns the best sellers.
+func (b BestSellers) Top(ctx context.Context, r projection.Reader, n int) (top []Seller, err error) {
+	for row, err := range b.ByPieces.Scan(ctx, r, projection.Range[int]{}.Backward().Limit(n)) {
+		if err != nil {
+			return nil, err
+		}
+		top = append(top, row.Value)
+	}
+	return top, nil
+}
+
+func carts() *codec.Registry {
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
+	registry, err := b.Build()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return registry
+}
+
+func ExampleRun() {
+	ctx, stop := context.WithCancel(context.Background())
+	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
+	defer store.Close()
+	ended := make(chan error)
+	go func() { ended <- projection.Run(ctx, store, registry, sellers.Projection) }()
+
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "hanger", Quantity: 3})
+	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "lantern", Quantity: 2})
+	put(ctx, store, registry, "cart-1", ItemRemoved{SKU: "lantern", Quantity: 6})
+
+	// Read what was written: wait for the view.
+	if err := projection.Wait(ctx, store, 4, sellers.Projection); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sellers.Products.Get(ctx, store, "lantern"))
+	fmt.Println(sellers.Top(ctx, store, 10))
+
+	rows, err := sellers.Products.GetMany(ctx, store, "lantern", "hanger", "sofa")
+	fmt.Println(rows.ByKey, "at", rows.At, err)
+
+	stop()
+	fmt.Println(<-ended)
+	// Output:
+	// {lantern 2} true <nil>
+	// [{hanger 3} {lantern 2}] <nil>
+	// map[hanger:{hanger 3} lantern:{lantern 2}] at 4 <nil>
+	// run projection "best-sellers": context canceled
+}
+
+func ExampleAttach() {
+	ctx := context.Background()
+	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
+	defer store.Close()
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	if err := projection.Attach(ctx, store, registry, sellers.Projection); err != nil {
+		log.Fatal(err)
+	}
+	// When Append returns, the view shows it.
+	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "lantern", Quantity: 1})
+	fmt.Println(sellers.Top(ctx, store, 1))
+	// Output: [{lantern 7}] <nil>
+}
+
+// A view that stops at a fault stops no append. It is readable again when it has
+// been rebuilt, with handlers that can do it.
+func ExampleRebuild_fault() {
+	ctx := context.Background()
+	store, registry := memstore.New(nil), carts()
+	defer store.Close()
+	define := func(most int) (*projection.Projection, *projection.Table[string, int]) {
+		p := projection.New("pieces", 1)
+		table := projection.NewTable[string, int](p, "by-product")
+		projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+			if e.Data.Quantity > most {
+				return fmt.Errorf("more than %d pieces", most)
+			}
+			return table.In(tx).Update(e.Data.SKU, func(n int) int { return n + e.Data.Quantity })
+		})
+		return p, table
+	}
+	p, table := define(100)
+	if err := projection.Attach(ctx, store, registry, p); err != nil {
+		log.Fatal(err)
+	}
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 1})
+	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "lantern", Quantity: 200})
+	_, _, err := table.Get(ctx, store, "lantern")
+	var faulted *eventstore.FaultedError
+	fmt.Println(errors.As(err, &faulted), "through", faulted.Through)
+
+	p, table = define(1000) // the program is put right and started again
+	fmt.Println(errors.Is(projection.Attach(ctx, store, registry, p), eventstore.ErrFaulted))
+	fmt.Println(projection.Rebuild(ctx, store, registry, nil, p))
+	put(ctx, store, registry, "cart-3", ItemAdded{SKU: "lantern", Quantity: 3}) // it is attached again
+	fmt.Println(table.Get(ctx, store, "lantern"))
+	// Output:
+	// true through 1
+	// true
+	// <nil>
+	// 204 true <nil>
+}
+
+// A changed version is built beside the one that is read, and replaces it when it
+// has come to the head.
+func ExampleRebuild_version() {
+	ctx := context.Background()
+	store, registry := memstore.New(nil), carts()
+	defer store.Close()
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	one, two := NewBestSellers(1), NewBestSellers(2)
+	if err := projection.CatchUp(ctx, store, registry, one.Projection); err != nil {
+		log.Fatal(err)
+	}
+	_, err := two.Top(ctx, store, 1)
+	fmt.Println(errors.Is(err, projection.ErrNeverRun))
+
+	err = projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{
+		Progress: func(p projection.RebuildProgress) { fmt.Println("at", p.Done, "of", p.Of) },
+	}, two.Projection)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(two.Top(ctx, store, 1))
+	_, err = one.Top(ctx, store, 1)
+	fmt.Println(err)
+	// Output:
+	// true
+	// at 1 of 1
+	// [{lantern 6}] <nil>
+	// scan by index "pieces" of table "by-product" of projection "best-sellers": projection was replaced: "best-sellers" version 1, by version 2
+}
+
+// What did it show last week? Build answers from the log, in memory.
+func ExampleBuild() {
+	ctx := context.Background()
+	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
+	defer store.Close()
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	put(ctx, store, registry, "cart-1", ItemRemoved{SKU: "lantern", Quantity: 5})
+	for to := range eventstore.Position(2) {
+		view, err := projection.Build(ctx, store, registry, sellers.Projection, &projection.BuildOptions{To: to + 1})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(sellers.Top(ctx, view, 1))
+	}
+	// Output:
+	// [{lantern 6}] <nil>
+	// [{lantern 1}] <nil>
+}
+
+func ExampleWait_late() {
+	store, sellers := memstore.New(nil), NewBestSellers(1)
+	defer store.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	put(context.Background(), store, carts(), "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	err := projection.Wait(ctx, store, 1, sellers.Projection) // nobody runs it
+	fmt.Println(errors.Is(err, projection.ErrLate))
+	fmt.Println(err)
+	// Output:
+	// true
+	// committed, view late: projection "best-sellers" version 1 at position 0, waited for 1: context deadline exceeded
+}
+
+func ExampleRunner() {
+	ctx, stop := context.WithCancel(context.Background())
+	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
+	defer store.Close()
+	wrong, tries := projection.New("wrong", 1), make(chan int, 100)
+	projection.On(wrong, func(projection.Tx, projection.Event[ItemAdded]) error {
+		tries <- 1
+		return errors.New("no such product")
+	})
+
+	runner := &projection.Runner{
+		Store: store, Registry: registry, MinBackoff: time.Millisecond,
+		Projections: []*projection.Projection{sellers.Projection, wrong},
+	}
+	ended := make(chan error)
+	go func() { ended <- runner.Run(ctx) }()
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	fmt.Println(projection.Wait(ctx, store, 1, sellers.Projection)) // one that fails stops no other
+	fmt.Println(<-tries + <-tries)                                  // and is run again
+
+	stop()
+	fmt.Println(<-ended)
+	// Output:
+	// <nil>
+	// 2
+	// run projection "wrong": projection "wrong" version 1: type "cart.item-added" at position 1: no such product
+}
+
+func ExampleProjection_Status() {
+	ctx := context.Background()
+	store, registry := memstore.New(nil), carts()
+	defer store.Close()
+	p := projection.New("careful", 1)
+	p.OnFailure = projection.Skip
+	projection.On(p, func(_ projection.Tx, e projection.Event[ItemAdded]) error {
+		if e.Data.Quantity > 100 {
+			return errors.New("too many")
+		}
+		return nil
+	})
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 500})
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 5})
+	if err := projection.CatchUp(ctx, store, registry, p); err != nil {
+		log.Fatal(err)
+	}
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	status, err := p.Status(ctx, store)
+	fmt.Println(status.State, "at", status.Position, "of", status.Head, "behind", status.Behind, err)
+	for _, skipped := range status.Skipped {
+		fmt.Println("skipped", skipped.Position, skipped.Type, skipped.Reason)
+	}
+	// Output:
+	// live at 2 of 3 behind 1 <nil>
+	// skipped 1 cart.item-added too many
+}

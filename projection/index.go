@@ -1,0 +1,139 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Index orders the rows of a table by another value, which is derived from them.
+// It is kept in the same commit as the rows, and holds a copy of them, so that
+// scanning it reads nothing else.
+type Index[K comparable, V any, I comparable] struct {
+	t      *Table[K, V]
+	name   string
+	unique bool
+	of     func(V) (I, bool)
+}
+
+// tableIndex is an index of a table, whatever its values are.
+type tableIndex[K comparable, V any] interface {
+	// entry returns where the row with these bytes as its key is in the index,
+	// if it is.
+	entry(key []byte, value V) (eventstore.RowKey, bool)
+	// check returns a *UniqueError if the entry is that of another row.
+	check(tx Tx, entry eventstore.RowKey, rowKey []byte, key K, value V) error
+}
+
+// NewIndex declares an index of the table: of returns the value that a row is
+// ordered by, and false to leave the row out; it depends on the row only, and
+// values are of the types that keys are of. The name is unique in the table: 1
+// to 100 bytes of UTF-8 without NUL or "/".
+func NewIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of func(V) (I, bool)) *Index[K, V, I] {
+	return newIndex(t, name, of, false)
+}
+
+// NewUnique declares a unique index, otherwise as NewIndex does. To put a second
+// row with a value that a row has already is a *UniqueError, which names both;
+// a handler that hands a value on deletes or changes the first row first.
+func NewUnique[K comparable, V any, I comparable](t *Table[K, V], name string, of func(V) (I, bool)) *Index[K, V, I] {
+	return newIndex(t, name, of, true)
+}
+
+func newIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of func(V) (I, bool), unique bool) *Index[K, V, I] {
+	index := &Index[K, V, I]{t: t, name: name, unique: unique, of: of}
+	t.indexes = append(t.indexes, index)
+	t.shape.indexes = append(t.shape.indexes, indexShape{name: name, key: reflect.TypeFor[I](), unique: unique})
+	if of == nil {
+		t.shape.faults = append(t.shape.faults, fmt.Errorf("index %q has no function", name))
+	}
+	return index
+}
+
+// Scan yields the rows whose indexed value is in a range, in the order of these
+// values, and for equal ones in that of the keys; otherwise as Table.Scan does.
+func (x *Index[K, V, I]) Scan(ctx context.Context, r Reader, values Range[I]) iter.Seq2[Row[K, V], error] {
+	return func(yield func(Row[K, V], error) bool) {
+		for row, err := range x.t.p.scanRows(ctx, r, values.scan(x.table())) {
+			decoded := Row[K, V]{At: row.at}
+			if err == nil {
+				decoded.Key, decoded.Value, err = decodeEntry[K, V](row.Row)
+			}
+			if err != nil {
+				yield(Row[K, V]{}, x.wrap("scan", err))
+				return
+			}
+			if !yield(decoded, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Get returns the row that has this value in the index, the first one if there
+// are several, and whether there is one.
+func (x *Index[K, V, I]) Get(ctx context.Context, r Reader, value I) (Row[K, V], bool, error) {
+	for row, err := range x.Scan(ctx, r, Only(value).Limit(1)) {
+		return row, err == nil, err
+	}
+	return Row[K, V]{}, false, nil
+}
+
+func (x *Index[K, V, I]) wrap(verb string, err error) error {
+	return x.t.wrap(fmt.Sprintf("%s by index %q", verb, x.name), err)
+}
+
+// table returns the stored table of the index: no declared one has a slash.
+func (x *Index[K, V, I]) table() string { return x.t.name + "/" + x.name }
+
+// place returns where the rows with this value begin in the index; in a unique
+// one, where the row is.
+func (x *Index[K, V, I]) place(value I) eventstore.RowKey {
+	return eventstore.RowKey{Table: x.table(), Key: appendKey(nil, value)}
+}
+
+func (x *Index[K, V, I]) entry(key []byte, value V) (eventstore.RowKey, bool) {
+	of, listed := x.of(value)
+	if !listed {
+		return eventstore.RowKey{}, false
+	}
+	entry := x.place(of)
+	if !x.unique {
+		entry.Key = append(entry.Key, key...)
+	}
+	return entry, true
+}
+
+func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, key K, value V) error {
+	if !x.unique {
+		return nil
+	}
+	found, err := tx.rows.Get(entry)
+	if err != nil || found[0].Value == nil {
+		return err
+	}
+	other, _, err := decodeEntry[K, V](found[0])
+	if err != nil {
+		return fmt.Errorf("table %q, index %q: %w", x.t.name, x.name, err)
+	}
+	if string(appendKey(nil, other)) == string(rowKey) {
+		return nil
+	}
+	of, _ := x.of(value)
+	return &UniqueError{Projection: x.t.p.name, Table: x.t.name, Index: x.name, Value: of, Key: key, Other: other}
+}
+
+// decodeEntry decodes what an index holds of a row: its key, and its value.
+func decodeEntry[K comparable, V any](entry eventstore.Row) (key K, value V, err error) {
+	rest, err := readKey(entry.Value, &key)
+	if err == nil {
+		value, err = decodeValue[V](rest)
+	}
+	if err != nil {
+		err = fmt.Errorf("entry %x: %w", entry.Key, err)
+	}
+	return key, value, err
+}

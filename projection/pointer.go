@@ -1,0 +1,163 @@
+package projection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// A read model is built in a view of its own: a build of one version of its
+// projection. Which of them is the one to read says the pointer, a view without
+// rows that has the projection's name; to change it is to swap. So building
+// anew is the same thing for a new version and for one that runs already, and
+// whoever is killed at any moment finds in the pointer what was begun:
+//
+//	best-sellers        the pointer: {live: 1.3, builds: [2.4], dropped: [1.1]}
+//	best-sellers@1.3    version 1, the third build of best-sellers: what is read
+//	best-sellers@2.4    version 2, being built
+//	best-sellers@1.1    rows to drop: a slice at a time, then it leaves the pointer
+
+// build is one build of a version of a projection.
+type build struct {
+	Version uint32 `json:"version"`
+	// Number is unique among all builds of the projection, whatever version.
+	Number uint64 `json:"number"`
+	// Shape is the definition's when the build began.
+	Shape string `json:"shape"`
+}
+
+// view returns the view that the build's rows are in.
+func (b build) view(name string) eventstore.ViewID {
+	return eventstore.ViewID(fmt.Sprintf("%s@%d.%d", name, b.Version, b.Number))
+}
+
+// pointer is what the store knows of the builds of a projection.
+type pointer struct {
+	// Live is the build that is read; nil before the first one is complete.
+	Live *build `json:"live,omitempty"`
+	// Builds are under way, at most one of each version.
+	Builds []build `json:"builds,omitempty"`
+	// Dropped are no longer used; their rows are being dropped.
+	Dropped []build `json:"dropped,omitempty"`
+	// Last is the number of the last build that was begun.
+	Last uint64 `json:"last"`
+}
+
+// underWay returns the build of a version that is under way, or nil.
+func (p *pointer) underWay(version uint32) *build {
+	for i := range p.Builds {
+		if p.Builds[i].Version == version {
+			return &p.Builds[i]
+		}
+	}
+	return nil
+}
+
+// begin adds a build, and drops the one of the same version that is under way.
+func (p *pointer) begin(version uint32, shape string) build {
+	p.drop(func(b build) bool { return b.Version == version })
+	p.Last++
+	b := build{Version: version, Number: p.Last, Shape: shape}
+	p.Builds = append(p.Builds, b)
+	return b
+}
+
+// swap makes a build that is under way the one that is read, and drops the one
+// that was, and older ones that are under way. It reports false if the build
+// is not under way.
+func (p *pointer) swap(b build) bool {
+	if !slices.Contains(p.Builds, b) {
+		return false
+	}
+	p.Builds = slices.DeleteFunc(p.Builds, func(other build) bool { return other == b })
+	p.drop(func(other build) bool { return other.Version <= b.Version })
+	if p.Live != nil {
+		p.Dropped = append(p.Dropped, *p.Live)
+	}
+	p.Live = &b
+	return true
+}
+
+// drop drops the builds under way that match.
+func (p *pointer) drop(match func(build) bool) {
+	for _, b := range p.Builds {
+		if match(b) {
+			p.Dropped = append(p.Dropped, b)
+		}
+	}
+	p.Builds = slices.DeleteFunc(p.Builds, match)
+}
+
+// rowGetter is the part of a Reader that the pointer is read by.
+type rowGetter interface {
+	GetRows(ctx context.Context, view eventstore.ViewID, keys ...eventstore.RowKey) (eventstore.RowSet, error)
+}
+
+// readPointer returns the pointer of a projection, and the checkpoint that it is in.
+func readPointer(ctx context.Context, r rowGetter, name string) (p pointer, at eventstore.Checkpoint, err error) {
+	set, err := r.GetRows(ctx, eventstore.ViewID(name))
+	if err != nil || set.Checkpoint.IsZero() {
+		return pointer{}, eventstore.Checkpoint{}, err
+	}
+	if err := json.Unmarshal(set.Checkpoint.Data, &p); err != nil {
+		return pointer{}, eventstore.Checkpoint{}, fmt.Errorf("view %q is not the pointer of a projection: %w", name, err)
+	}
+	return p, set.Checkpoint, nil
+}
+
+// changePointer lets change change the pointer, and commits it if it says that
+// it did; again from the start if somebody else was faster.
+func changePointer(ctx context.Context, store eventstore.RowStore, name string, change func(*pointer) (bool, error)) error {
+	for {
+		p, at, err := readPointer(ctx, store, name)
+		if err != nil {
+			return err
+		}
+		changed, err := change(&p)
+		if err != nil || !changed {
+			return err
+		}
+		data, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		err = store.CommitRows(ctx, eventstore.RowCommit{
+			View: eventstore.ViewID(name), Expected: at, Checkpoint: eventstore.Checkpoint{Data: data},
+		})
+		if !errors.Is(err, eventstore.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// dropSlice is how many rows are dropped at a time.
+const dropSlice = 2048
+
+// dropBuilds drops the rows of the builds that are no longer used.
+func dropBuilds(ctx context.Context, store eventstore.RowStore, name string) error {
+	p, _, err := readPointer(ctx, store, name)
+	if err != nil {
+		return err
+	}
+	for _, b := range p.Dropped {
+		for more := true; more; {
+			if more, err = store.DropRows(ctx, b.view(name), dropSlice); err != nil {
+				return fmt.Errorf("drop the rows of %q: %w", b.view(name), err)
+			}
+		}
+		err := changePointer(ctx, store, name, func(p *pointer) (bool, error) {
+			kept := slices.DeleteFunc(slices.Clone(p.Dropped), func(other build) bool { return other == b })
+			changed := len(kept) < len(p.Dropped)
+			p.Dropped = kept
+			return changed, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package projection
+
+import (
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Projection defines a read model: which events it takes, what they mean, and
+// the tables that they are written to. Make one with [New], then declare tables,
+// indexes and handlers, before it is used; from then on it is safe for
+// concurrent use by multiple goroutines if its handlers are.
+//
+// One value is meant to be shared by all of a program: [Wait] is woken by the
+// [Run] or [Attach] of the same value.
+type Projection struct {
+	// OnFailure says what becomes of an event that cannot be applied; the
+	// default is Stop.
+	OnFailure Policy
+	// Timeout is how long the handlers may take, when the projection is
+	// attached, for all commits that are written together; 0 is
+	// [eventstore.DefaultTimeout], 1 second.
+	Timeout time.Duration
+
+	name     string
+	version  uint32
+	handlers []handler
+	tables   []*tableShape
+
+	mu   sync.Mutex
+	logs map[logID]*progress // what this process has done, by log
+}
+
+// Policy says what becomes of an event that a projection cannot apply: its
+// handler returns an error or panics, or the event cannot be decoded. Whatever
+// the handler wrote for that event is forgotten. An error of the store is not
+// the event's fault and never leads to one being skipped.
+type Policy uint8
+
+const (
+	// Stop ends Run with a *HandlerError. The events before are applied, and
+	// the same event is the next one when it is run again.
+	Stop Policy = iota
+	// Retry tries the same event again, at first after 100 ms, then after
+	// twice as long each time, up to 30 s, until it can be applied or Run's
+	// context ends. Rebuild, Build and Attach do not wait: there Retry is Stop.
+	Retry
+	// Skip goes on with the next event. Status lists what was skipped.
+	Skip
+)
+
+// handler applies the events of one Go type.
+type handler struct {
+	event reflect.Type // of the payload
+	apply func(tx Tx, stored eventstore.Event, data any) error
+}
+
+// tableShape is what of a table's declaration matters to what is stored.
+type tableShape struct {
+	name    string
+	key     reflect.Type
+	faults  []error // of the declaration
+	indexes []indexShape
+}
+
+type indexShape struct {
+	name   string
+	key    reflect.Type
+	unique bool
+}
+
+// New begins the definition of a projection. Its name is that of the read model
+// in the store, for ever: 1 to 200 bytes of UTF-8 without NUL or "@". The version,
+// 1 or more, must rise whenever what the handlers do changes, so that the read
+// model is built anew.
+func New(name string, version uint32) *Projection {
+	return &Projection{name: name, version: version, logs: make(map[logID]*progress)}
+}
+
+// On says what the projection does with the events of the Go type T, exactly
+// that one. The handler reads and writes the projection's tables through tx, and
+// nothing else: it may be called again for the same event, with everything it
+// wrote before forgotten.
+func On[T any](p *Projection, handle func(tx Tx, e Event[T]) error) {
+	h := handler{event: reflect.TypeFor[T]()}
+	if handle != nil {
+		h.apply = func(tx Tx, stored eventstore.Event, data any) error {
+			return handle(tx, Event[T]{Event: stored, Data: data.(T)})
+		}
+	}
+	p.handlers = append(p.handlers, h)
+}
+
+// Name returns the projection's name.
+func (p *Projection) Name() string { return p.name }
+
+// Version returns the projection's version.
+func (p *Projection) Version() uint32 { return p.version }

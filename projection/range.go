@@ -1,0 +1,73 @@
+package projection
+
+import (
+	"reflect"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Range says which keys to scan, and how. The zero Range is all keys, from the
+// lowest to the highest. Methods return a changed copy:
+//
+//	projection.Range[int64]{}.Backward().Limit(10) // the ten highest
+//	projection.WithPrefix("23").Limit(100)
+type Range[K comparable] struct {
+	from, to []byte
+	backward bool
+	limit    int
+}
+
+// From returns the range of the keys ≥ k.
+func From[K comparable](k K) Range[K] { return Range[K]{from: bound(k)} }
+
+// Below returns the range of the keys < k.
+func Below[K comparable](k K) Range[K] { return Range[K]{to: bound(k)} }
+
+// Between returns the range of the keys ≥ from and < to.
+func Between[K comparable](from, to K) Range[K] { return Range[K]{from: bound(from), to: bound(to)} }
+
+// Only returns the range of the one key k; in an index, of all rows that have k.
+func Only[K comparable](k K) Range[K] {
+	from, to := prefixScan(bound(k))
+	return Range[K]{from: from, to: to}
+}
+
+// WithPrefix returns the range of the strings that begin with a prefix.
+func WithPrefix[K ~string](prefix K) Range[K] {
+	from, to := prefixScan(appendEscaped(nil, string(prefix)))
+	return Range[K]{from: from, to: to}
+}
+
+// WithFirst returns the range of the pairs whose first part is a, whatever
+// their second part of type B is: WithFirst[uuid.UUID]("ann").
+func WithFirst[B, A comparable](a A) Range[Pair[A, B]] {
+	from, to := prefixScan(bound(a))
+	return Range[Pair[A, B]]{from: from, to: to}
+}
+
+// Backward returns the range from the highest key down.
+func (r Range[K]) Backward() Range[K] {
+	r.backward = true
+	return r
+}
+
+// Limit returns the range that ends after so many rows; 0 is no limit, a
+// negative one is ErrInvalid where the range is used.
+func (r Range[K]) Limit(n int) Range[K] {
+	r.limit = n
+	return r
+}
+
+// scan returns what to scan in a stored table.
+func (r Range[K]) scan(table string) eventstore.RowScan {
+	return eventstore.RowScan{Table: table, From: r.from, To: r.to, Backward: r.backward, Limit: r.limit}
+}
+
+// bound returns the bytes of a key, or none for a key of a type that cannot be
+// one: no projection with a table of such keys ever runs.
+func bound[K comparable](k K) []byte {
+	if keyFault(reflect.TypeFor[K]()) != "" {
+		return nil
+	}
+	return appendKey(nil, k)
+}

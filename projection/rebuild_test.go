@@ -1,0 +1,269 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// TestRun_NewVersionBesideTheOld: both versions run; the old one is read until
+// the swap.
+func TestRun_NewVersionBesideTheOld(t *testing.T) {
+	store, registry, shop, old, next := newStore(t), shopRegistry(t), newShop(1), newSales(1), newSales(2)
+	shop.trade(t, store, 1000)
+	gate := make(chan struct{})
+	next.fail = func(e eventstore.Event) error {
+		if e.Position > 900 {
+			<-gate
+		}
+		return nil
+	}
+	run := start(t, (&projection.Runner{
+		Store: store, Registry: registry, Projections: []*projection.Projection{old.Projection},
+	}).Run)
+	waitFor(t, store, old.Projection)
+	runNext := start(t, (&projection.Runner{
+		Store: store, Registry: registry, Projections: []*projection.Projection{next.Projection},
+	}).Run)
+	for range 10 {
+		shop.trade(t, store, 10)
+		waitFor(t, store, old.Projection)
+		old.requireHead(t, store)
+		_, _, err := next.pieces.Get(t.Context(), store, "x")
+		if errors.Is(err, projection.ErrNeverRun) {
+			continue // its goroutine has not come so far
+		}
+		var rebuilding *projection.RebuildingError
+		require.ErrorAs(t, err, &rebuilding)
+		require.LessOrEqual(t, rebuilding.Of, head(t, store))
+	}
+	close(gate)
+	waitFor(t, store, next.Projection)
+	next.requireHead(t, store)
+	_, _, err := old.pieces.Get(t.Context(), store, "x")
+	require.ErrorIs(t, err, projection.ErrReplaced)
+	require.ErrorIs(t, projection.Wait(t.Context(), store, 1, old.Projection), projection.ErrReplaced)
+	status, err := old.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.Equal(t, projection.Replaced, status.State)
+
+	shop.trade(t, store, 10)
+	require.NoError(t, run.ended(t), "it was replaced, so it has ended")
+	waitFor(t, store, next.Projection)
+	next.requireHead(t, store)
+	require.NoError(t, runNext.end(t))
+	requireNoLeftovers(t, store, next.Projection)
+}
+
+// TestRebuild_Many rebuilds three projections in one pass, one of which fails.
+func TestRebuild_Many(t *testing.T) {
+	store, registry, shop := &reads{Store: newStore(t)}, shopRegistry(t), newShop(1)
+	shop.trade(t, store, 3000)
+	a, m, bad := newSales(1), newMembers(), projection.New("bad", 1)
+	m.OnFailure = projection.Skip
+	projection.On(bad, func(_ projection.Tx, e projection.Event[noted]) error {
+		if e.Position > 1000 {
+			return errors.New("wrong")
+		}
+		return nil
+	})
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, a.Projection))
+	store.follows.Store(0)
+	var last projection.RebuildProgress
+	err := projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Progress: func(p projection.RebuildProgress) {
+		require.GreaterOrEqual(t, p.Done, last.Done)
+		require.Equal(t, eventstore.Position(3000), p.Of)
+		require.Positive(t, p.Rate)
+		last = p
+	}}, a.Projection, bad, m.Projection)
+	var failed *projection.HandlerError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, "bad", failed.Projection)
+	require.ErrorContains(t, err, `rebuild projection "bad"`)
+	require.Equal(t, eventstore.Position(3000), last.Done)
+	require.Zero(t, last.Left)
+	require.Equal(t, int64(1), store.follows.Load())
+	a.requireHead(t, store)
+	status, err := m.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.Equal(t, projection.Live, status.State)
+	require.Positive(t, status.SkippedCount)
+	requireState(t, store, bad, projection.Rebuilding)
+}
+
+func requireState(t testing.TB, store eventstore.RowStore, p *projection.Projection, want projection.State) {
+	t.Helper()
+	status, err := p.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.Equal(t, want, status.State)
+}
+
+// reads counts the passes over the log.
+type reads struct {
+	*memstore.Store
+	follows atomic.Int64
+}
+
+func (r *reads) Follow(ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
+	r.follows.Add(1)
+	return r.Store.Follow(ctx, q, after)
+}
+
+// TestRebuild_Resumes: a rebuild that was cancelled goes on where it stopped, but
+// for one that is to begin over.
+func TestRebuild_Resumes(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	newShop(1).trade(t, store, 20_000)
+	var from []eventstore.Position
+	rebuild := func(until eventstore.Position, over bool) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		from = append(from, 0)
+		return projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Over: over, Progress: func(p projection.RebuildProgress) {
+			if from[len(from)-1] == 0 {
+				from[len(from)-1] = p.Done
+			}
+			if p.Done > until {
+				cancel()
+			}
+		}}, s.Projection)
+	}
+	require.ErrorIs(t, rebuild(5000, false), context.Canceled)
+	require.ErrorIs(t, rebuild(8000, false), context.Canceled)
+	require.Greater(t, from[1], eventstore.Position(5000))
+	require.ErrorIs(t, rebuild(3000, true), context.Canceled)
+	require.Less(t, from[2], eventstore.Position(1000))
+	require.NoError(t, rebuild(1e6, false))
+	require.Greater(t, from[3], eventstore.Position(3000))
+	s.requireHead(t, store)
+	requireNoLeftovers(t, store, s.Projection)
+}
+
+func TestRunner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, registry, shop, s, bad := newStore(t), shopRegistry(t), newShop(1), newSales(1), newMembers()
+		var runs []time.Duration
+		begin := time.Now()
+		bad2 := projection.New("bad", 1)
+		projection.On(bad2, func(projection.Tx, projection.Event[noted]) error {
+			runs = append(runs, time.Since(begin))
+			return errors.New("wrong")
+		})
+		shop.trade(t, store, 100)
+		bad.OnFailure = projection.Skip
+		run := start(t, (&projection.Runner{
+			Store: store, Registry: registry, Projections: []*projection.Projection{bad2, s.Projection, bad.Projection},
+			MinBackoff: time.Second, MaxBackoff: 5 * time.Second,
+		}).Run)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []time.Duration{0, 1e9, 3e9, 7e9, 12e9, 17e9}, runs[:6])
+		shop.trade(t, store, 100)
+		synctest.Wait()
+		s.requireHead(t, store)
+		err := run.end(t)
+		var failed *projection.HandlerError
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, "bad", failed.Projection)
+		require.NotErrorIs(t, err, context.Canceled, "the others were well")
+		require.Equal(t, head(t, store), s.require(t, store, nil))
+	})
+}
+
+func TestRunner_EndsWithTheStore(t *testing.T) {
+	store, registry, s, m := memstore.New(nil), shopRegistry(t), newSales(1), newMembers()
+	run := start(t, (&projection.Runner{
+		Store: store, Registry: registry, Projections: []*projection.Projection{s.Projection, m.Projection},
+	}).Run)
+	waitFor(t, store, s.Projection)
+	require.NoError(t, store.Close())
+	require.ErrorIs(t, run.ended(t), eventstore.ErrClosed)
+}
+
+func TestStatus(t *testing.T) {
+	now := begin
+	store := memstore.New(&memstore.Options{Clock: func() time.Time {
+		now = now.Add(time.Hour)
+		return now
+	}})
+	registry, s := shopRegistry(t), newSales(1)
+	status, err := s.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.Equal(t, projection.Status{Projection: "sales", Version: 1}, status)
+	for range 3 {
+		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+	}
+	status, err = s.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.Equal(t, projection.Status{Projection: "sales", Version: 1, Head: 3, Behind: 3, Lag: 2 * time.Hour}, status)
+
+	before := time.Now()
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	for range 2 {
+		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+	}
+	status, err = s.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.WithinRange(t, status.Progress, before, time.Now())
+	status.Progress = time.Time{}
+	require.Equal(t, projection.Status{
+		Projection: "sales", Version: 1, State: projection.Live, Build: "sales@1.1",
+		Position: 3, Head: 5, Behind: 2, Lag: 2 * time.Hour,
+	}, status)
+
+	require.NoError(t, projection.Attach(t.Context(), store, registry, s.Projection))
+	status, err = s.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.Zero(t, status.Behind)
+	require.Equal(t, begin.Add(5*time.Hour), status.Progress)
+	requireState(t, store, newSales(2).Projection, projection.NeverRun)
+}
+
+func TestBuild(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	view, err := projection.Build(t.Context(), store, registry, s.Projection, nil)
+	require.NoError(t, err)
+	_, at := s.read(t, view)
+	require.Zero(t, at)
+
+	newShop(1).trade(t, store, 1000)
+	for _, to := range []eventstore.Position{0, 1, 500, 1000, 2000} {
+		view, err := projection.Build(t.Context(), store, registry, s.Projection, &projection.BuildOptions{To: to})
+		require.NoError(t, err)
+		got, at := s.read(t, view)
+		if to == 0 || to == 2000 {
+			to = 1000
+		}
+		require.Equal(t, to, at)
+		require.Equal(t, foldSales(t, store, to, nil), got)
+		row, ok, err := s.ranks.Get(t.Context(), view, 1<<40)
+		require.NoError(t, err)
+		require.False(t, ok, row)
+		_, _, err = newSales(2).pieces.Get(t.Context(), view, "x")
+		require.ErrorIs(t, err, projection.ErrNeverRun)
+		_, _, err = newMembers().mails.Get(t.Context(), view, "x")
+		require.ErrorIs(t, err, projection.ErrNeverRun)
+	}
+	views, err := store.Checkpoints(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, views, "nothing is stored")
+
+	s.fail = func(e eventstore.Event) error { return errors.New("wrong") }
+	_, err = projection.Build(t.Context(), store, registry, s.Projection, nil)
+	require.ErrorContains(t, err, "wrong")
+	s.OnFailure = projection.Skip
+	view, err = projection.Build(t.Context(), store, registry, s.Projection, nil)
+	require.NoError(t, err)
+	got, _ := s.read(t, view)
+	require.Empty(t, got.Pieces)
+}

@@ -1,0 +1,142 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// current returns the build of this version, if it is Live or Rebuilding, its
+// state, and the pointer that says so.
+func (p *Projection) current(ctx context.Context, r rowGetter) (at pointer, b build, state State, err error) {
+	if at, _, err = readPointer(ctx, r, p.name); err != nil {
+		return at, build{}, NeverRun, err
+	}
+	switch under := at.underWay(p.version); {
+	case at.Live != nil && at.Live.Version == p.version:
+		return at, *at.Live, Live, nil
+	case at.Live != nil && at.Live.Version > p.version:
+		return at, build{}, Replaced, nil
+	case under != nil:
+		return at, *under, Rebuilding, nil
+	default:
+		return at, build{}, NeverRun, nil
+	}
+}
+
+// resolve returns the build whose rows are those of this version of the
+// projection, or the error that readers get.
+func (p *Projection) resolve(ctx context.Context, r Reader) (build, error) {
+	at, b, state, err := p.current(ctx, r)
+	if err != nil {
+		return build{}, err
+	}
+	switch state {
+	case Live:
+		return b, nil
+	case Replaced:
+		return build{}, p.replaced(&at)
+	case Rebuilding:
+		return build{}, p.rebuilding(ctx, r, b)
+	default:
+		return build{}, fmt.Errorf("%w: %q version %d", ErrNeverRun, p.name, p.version)
+	}
+}
+
+// rebuilding returns the error that says how far a build has come.
+func (p *Projection) rebuilding(ctx context.Context, r Reader, b build) error {
+	set, err := r.GetRows(ctx, b.view(p.name))
+	if err != nil {
+		return err
+	}
+	head, err := r.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return &RebuildingError{Projection: p.name, Version: p.version, Done: set.Checkpoint.Position, Of: head}
+}
+
+// getRows returns rows of the live build.
+func (p *Projection) getRows(ctx context.Context, r Reader, keys ...eventstore.RowKey) (eventstore.RowSet, error) {
+	var before build
+	for {
+		b, err := p.resolve(ctx, r)
+		if err != nil {
+			return eventstore.RowSet{}, err
+		}
+		set, err := r.GetRows(ctx, b.view(p.name), keys...)
+		if err != nil {
+			return eventstore.RowSet{}, err
+		}
+		if !set.Checkpoint.IsZero() {
+			return set, faulted(b.view(p.name), set.Checkpoint)
+		}
+		if b == before {
+			return eventstore.RowSet{}, missing(b.view(p.name))
+		}
+		before = b // it was swapped and dropped since it was resolved
+	}
+}
+
+// located is a row and the checkpoint that it was read at.
+type located struct {
+	eventstore.Row
+	at eventstore.Position
+}
+
+// scanRows yields rows of the live build. An error is the last element.
+func (p *Projection) scanRows(ctx context.Context, r Reader, scan eventstore.RowScan) iter.Seq2[located, error] {
+	return func(yield func(located, error) bool) {
+		b, err := p.resolve(ctx, r)
+		if err != nil {
+			yield(located{}, err)
+			return
+		}
+		view := b.view(p.name)
+		for page, err := range r.ScanRows(ctx, view, scan) {
+			if err == nil && page.Checkpoint.IsZero() {
+				err = p.dropped(ctx, r, view)
+			}
+			if err == nil {
+				err = faulted(view, page.Checkpoint)
+			}
+			if err != nil {
+				yield(located{}, err)
+				return
+			}
+			for _, row := range page.Rows {
+				if !yield(located{row, page.Checkpoint.Position}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// dropped returns the error of a reader whose view was dropped meanwhile.
+func (p *Projection) dropped(ctx context.Context, r Reader, view eventstore.ViewID) error {
+	b, err := p.resolve(ctx, r)
+	if err == nil && b.view(p.name) == view {
+		return missing(view)
+	}
+	if err == nil {
+		err = &ReplacedError{Projection: p.name, Version: p.version, By: p.version}
+	}
+	return err
+}
+
+// missing returns the error for a view that the pointer says is live and that is
+// not there.
+func missing(view eventstore.ViewID) error {
+	return fmt.Errorf("%w: view %q has no checkpoint; rebuild it", eventstore.ErrCorrupt, view)
+}
+
+// faulted returns the error of a view that has a fault, or nil.
+func faulted(view eventstore.ViewID, at eventstore.Checkpoint) error {
+	if at.Fault == nil {
+		return nil
+	}
+	return &eventstore.FaultedError{View: view, Through: at.Position, Fault: *at.Fault}
+}

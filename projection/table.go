@@ -1,0 +1,175 @@
+package projection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Table is a table of a projection's read model: rows of type V, stored as JSON,
+// ordered by keys of type K. A key is of a string, integer or UUID type, or a
+// [time.Time] (kept as an instant, read back in UTC), or a [Pair] of these.
+//
+// The methods with a Reader read what is committed. They return
+// ErrNeverRun, *RebuildingError or *ReplacedError if this version of the
+// projection is not the one that is live, a *[eventstore.FaultedError] if it
+// stopped at a fault, and otherwise the rows as of the view's checkpoint, whether
+// somebody runs it now or not. They are safe for concurrent use by multiple
+// goroutines. In a handler, rows are read and written by [Table.In].
+type Table[K comparable, V any] struct {
+	p       *Projection
+	name    string
+	fault   string // why K cannot be a key
+	indexes []tableIndex[K, V]
+	shape   *tableShape
+}
+
+// Reader is what tables are read from: an [eventstore.RowStore], or a [*View].
+type Reader interface {
+	GetRows(ctx context.Context, view eventstore.ViewID, keys ...eventstore.RowKey) (eventstore.RowSet, error)
+	ScanRows(ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error]
+	Head(ctx context.Context) (eventstore.Position, error)
+}
+
+// Row is a row of a table.
+type Row[K comparable, V any] struct {
+	Key   K
+	Value V
+	// At is the position that the row is true for: the view's checkpoint when
+	// it was read. It is 0 in a handler, which reads what is not committed yet.
+	At eventstore.Position
+}
+
+// Rows are rows of a table as of one moment.
+type Rows[K comparable, V any] struct {
+	// ByKey has the rows that are there.
+	ByKey map[K]V
+	// At is the position that they are true for.
+	At eventstore.Position
+}
+
+// NewTable declares a table of the projection. Its name is unique in it: 1 to
+// 100 bytes of UTF-8 without NUL or "/".
+func NewTable[K comparable, V any](p *Projection, name string) *Table[K, V] {
+	shape := &tableShape{name: name, key: reflect.TypeFor[K](), faults: valueFaults(reflect.TypeFor[V]())}
+	p.tables = append(p.tables, shape)
+	return &Table[K, V]{p: p, name: name, fault: keyFault(shape.key), shape: shape}
+}
+
+// valueFaults returns why JSON cannot hold values of a type, as far as the zero
+// value tells. It is not asked of types with methods of their own for it.
+func valueFaults(t reflect.Type) []error {
+	if t.Kind() == reflect.Interface && t.NumMethod() > 0 {
+		return []error{fmt.Errorf("JSON cannot tell which %v to decode", t)}
+	}
+	if t.NumMethod() > 0 {
+		return nil
+	}
+	var unsupported *json.UnsupportedTypeError
+	if _, err := json.Marshal(reflect.Zero(t).Interface()); errors.As(err, &unsupported) {
+		return []error{err}
+	}
+	return nil
+}
+
+// Get returns the row with this key, and whether there is one.
+func (t *Table[K, V]) Get(ctx context.Context, r Reader, key K) (value V, ok bool, err error) {
+	rows, err := t.GetMany(ctx, r, key)
+	if err != nil {
+		return value, false, err
+	}
+	value, ok = rows.ByKey[key]
+	return value, ok, nil
+}
+
+// GetMany returns the rows with these keys, all as of one moment.
+func (t *Table[K, V]) GetMany(ctx context.Context, r Reader, keys ...K) (Rows[K, V], error) {
+	rowKeys, err := t.rowKeys(keys)
+	if err != nil {
+		return Rows[K, V]{}, t.wrap("get rows", err)
+	}
+	set, err := t.p.getRows(ctx, r, rowKeys...)
+	if err != nil {
+		return Rows[K, V]{}, t.wrap("get rows", err)
+	}
+	rows := Rows[K, V]{ByKey: make(map[K]V, len(keys)), At: set.Checkpoint.Position}
+	for i, row := range set.Rows {
+		if row.Value == nil {
+			continue
+		}
+		if rows.ByKey[keys[i]], err = decodeValue[V](row.Value); err != nil {
+			return Rows[K, V]{}, t.wrap("get rows", fmt.Errorf("row %v: %w", keys[i], err))
+		}
+	}
+	return rows, nil
+}
+
+// Scan yields the rows of a range in the order of their keys. It reads a page at
+// a time: the rows of a page are as of one moment, later ones may be of a later
+// one, as Row.At says. The sequence can be ranged over more than once; nothing is
+// held while the loop's body runs. An error is the last element and comes with
+// the zero Row.
+func (t *Table[K, V]) Scan(ctx context.Context, r Reader, keys Range[K]) iter.Seq2[Row[K, V], error] {
+	return func(yield func(Row[K, V], error) bool) {
+		for row, err := range t.p.scanRows(ctx, r, keys.scan(t.name)) {
+			decoded := Row[K, V]{At: row.at}
+			if err == nil {
+				decoded.Key, decoded.Value, err = decodeRow[K, V](row.Row)
+			}
+			if err != nil {
+				yield(Row[K, V]{}, t.wrap("scan", err))
+				return
+			}
+			if !yield(decoded, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (t *Table[K, V]) wrap(verb string, err error) error {
+	return fmt.Errorf("%s of table %q of projection %q: %w", verb, t.name, t.p.name, err)
+}
+
+func (t *Table[K, V]) rowKey(key K) eventstore.RowKey {
+	return eventstore.RowKey{Table: t.name, Key: appendKey(nil, key)}
+}
+
+func (t *Table[K, V]) rowKeys(keys []K) ([]eventstore.RowKey, error) {
+	if t.fault != "" {
+		return nil, invalidf("%s", t.fault)
+	}
+	rowKeys := make([]eventstore.RowKey, len(keys))
+	for i, key := range keys {
+		rowKeys[i] = t.rowKey(key)
+	}
+	return rowKeys, nil
+}
+
+func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err error) {
+	rest, err := readKey(row.Key, &key)
+	if err == nil && len(rest) > 0 {
+		err = errBadKey
+	}
+	if err == nil {
+		value, err = decodeValue[V](row.Value)
+	}
+	if err != nil {
+		err = fmt.Errorf("row %x: %w", row.Key, err)
+	}
+	return key, value, err
+}
+
+// encodeValue encodes by pointer, so that a MarshalJSON with a pointer receiver
+// is used. A panic of the type's own methods is the handler's, and caught there.
+func encodeValue[V any](value V) ([]byte, error) { return json.Marshal(&value) }
+
+func decodeValue[V any](data []byte) (value V, err error) {
+	err = json.Unmarshal(data, &value)
+	return value, err
+}

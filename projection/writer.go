@@ -1,0 +1,295 @@
+package projection
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/rows"
+)
+
+// writer writes one build: it applies events to a buffer, and commits the buffer
+// with the position that it has come to.
+//
+// All that was applied since the last commit is in the buffer, and nowhere else:
+// whatever happens to the process or to a commit, the build is the fold of the
+// log up to its checkpoint, and who goes on from there doubles nothing and skips
+// nothing. Somebody else writing the same build is noticed by the checkpoint
+// that is expected, at the latest by the commit.
+type writer struct {
+	*definition
+	store eventstore.RowStore
+	build build
+	live  bool // the build is the one that is read
+	// patient says that an event that fails is tried again if the projection's
+	// policy is Retry.
+	patient bool
+
+	committed   eventstore.Checkpoint
+	committedAt time.Time
+	failure     *Failure // that is in the checkpoint
+	broken      bool     // a commit failed
+
+	base    *storedRows
+	buffer  *rows.Buffer
+	through eventstore.Position // applied
+	events  int                 // that were applied since the last commit
+	began   time.Time           // when the first of them was
+}
+
+// What makes a writer that is behind commit: so many events or rows or bytes
+// since the last commit, or so much time.
+const (
+	batchEvents = 4096
+	batchRows   = 16_384
+	batchBytes  = 8 << 20
+	batchTime   = time.Second
+)
+
+// What makes a writer commit its position alone, when no row has changed: so many
+// positions since the last commit, or, when it is woken, so much time. Until
+// then it is behind in the store only: the events in between are read again
+// after a restart.
+const (
+	idlePositions = 4096
+	idleTime      = 10 * time.Second
+)
+
+// checkpointData is what a writer keeps in Checkpoint.Data.
+type checkpointData struct {
+	// Progress is when the position last changed.
+	Progress time.Time `json:"progress"`
+	// Failure is what came next and could not be applied.
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// newWriter returns a writer that goes on where the build stands. It makes the
+// checkpoint of a new build.
+func newWriter(ctx context.Context, d *definition, store eventstore.RowStore, b build, live bool) (*writer, error) {
+	w := &writer{definition: d, store: store, build: b, live: live, committedAt: time.Now()}
+	set, err := store.GetRows(ctx, w.view())
+	if err != nil {
+		return nil, err
+	}
+	if set.Checkpoint.IsZero() {
+		if set.Checkpoint.Data, err = json.Marshal(checkpointData{Progress: time.Now()}); err != nil {
+			return nil, err
+		}
+		if err := store.CommitRows(ctx, eventstore.RowCommit{View: w.view(), Checkpoint: set.Checkpoint}); err != nil {
+			return nil, err
+		}
+	}
+	if err := faulted(w.view(), set.Checkpoint); err != nil {
+		return nil, err
+	}
+	w.failure = readData(set.Checkpoint).Failure
+	w.reset(set.Checkpoint)
+	return w, nil
+}
+
+// readData returns what is in a checkpoint's Data, as far as it can be read.
+func readData(c eventstore.Checkpoint) (data checkpointData) {
+	if len(c.Data) > 0 {
+		_ = json.Unmarshal(c.Data, &data)
+	}
+	return data
+}
+
+func (w *writer) view() eventstore.ViewID { return w.build.view(w.name) }
+
+// reset begins an empty buffer over what was committed.
+func (w *writer) reset(committed eventstore.Checkpoint) {
+	w.committed, w.through, w.events = committed, committed.Position, 0
+	w.base = &storedRows{store: w.store, view: w.view(), at: committed, kept: make(map[string][]byte)}
+	w.buffer = rows.New(w.base)
+}
+
+// feed applies those of the events that the definition takes and that are not
+// applied yet, and commits whenever there is enough to.
+func (w *writer) feed(ctx context.Context, events []eventstore.Event) error {
+	for _, e := range events {
+		if e.Position <= w.through || !w.names[e.Type] {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.take(ctx, e); err != nil {
+			return err
+		}
+		if w.through = e.Position; w.events == 0 {
+			w.began = time.Now()
+		}
+		if w.events++; w.full() {
+			if err := w.commit(ctx, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *writer) full() bool {
+	return w.events >= batchEvents || w.buffer.Len() >= batchRows || w.buffer.Bytes() >= batchBytes ||
+		w.buffer.Len() > 0 && time.Since(w.began) >= batchTime
+}
+
+// reach says that all events up to a position were fed, and commits if that is
+// due: at the head, or after much that was not committed.
+func (w *writer) reach(ctx context.Context, through eventstore.Position, head bool) error {
+	w.through = max(w.through, through)
+	changed := w.buffer.Len() > 0 || w.failure != nil && w.through > w.committed.Position
+	idle := w.through-w.committed.Position >= idlePositions ||
+		w.through > w.committed.Position && time.Since(w.committedAt) >= idleTime
+	if head && changed || w.buffer.Len() == 0 && idle {
+		if err := w.commit(ctx, nil); err != nil {
+			return err
+		}
+	}
+	w.publish()
+	return nil
+}
+
+// publish tells those who wait how far the build is, if that is what they read.
+func (w *writer) publish() {
+	switch {
+	case !w.live:
+	case w.buffer.Len() == 0:
+		w.report(idOf(w.store), w.build, w.through)
+	default:
+		w.report(idOf(w.store), w.build, w.committed.Position)
+	}
+}
+
+// take applies an event, or does with it what the projection's policy says.
+func (w *writer) take(ctx context.Context, e eventstore.Event) error {
+	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		err := w.apply(ctx, e)
+		var failed *HandlerError
+		if !errors.As(err, &failed) {
+			return err
+		}
+		failure := newFailure(e, failed.Err)
+		if w.OnFailure == Skip {
+			return noteSkipped(w.buffer, failure)
+		}
+		if err := w.fail(ctx, failure); err != nil {
+			return errors.Join(failed, err)
+		}
+		if w.OnFailure == Stop || !w.patient {
+			return failed
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
+			return err
+		}
+	}
+}
+
+// apply applies an event to the buffer, or leaves the buffer as it was.
+func (w *writer) apply(ctx context.Context, e eventstore.Event) error {
+	w.base.ctx = ctx
+	tx := rows.New(w.buffer)
+	defer tx.Close()
+	if err := w.handle(Tx{ctx: ctx, p: w.Projection, rows: &eventRows{rows: tx}}, e); err != nil {
+		return err
+	}
+	limits := w.store.Info().Limits
+	if err := fits(tx, nil, limits); err != nil {
+		return &HandlerError{Projection: w.name, Version: w.version, Position: e.Position, Type: e.Type, Err: err}
+	}
+	if fits(tx, w.buffer, limits) != nil {
+		if err := w.commit(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return w.buffer.Put(tx.Rows()...)
+}
+
+// fits reports whether the rows of two buffers can be committed together; the
+// second one may be nil.
+func fits(a, b *rows.Buffer, limits eventstore.Limits) error {
+	n, size := a.Len(), a.Bytes()
+	if b != nil {
+		n, size = n+b.Len(), size+b.Bytes()
+	}
+	if n > limits.RowsPerCommit {
+		return &eventstore.LimitError{What: "rows in a commit", Size: n, Limit: limits.RowsPerCommit}
+	}
+	if size > limits.CommitBytes {
+		return &eventstore.LimitError{What: "bytes of keys and values in a commit", Size: size, Limit: limits.CommitBytes}
+	}
+	return nil
+}
+
+// fail commits what came before an event that failed, and what it failed on.
+func (w *writer) fail(ctx context.Context, f Failure) error {
+	known := w.failure != nil && w.failure.Position == f.Position && w.failure.Reason == f.Reason
+	if known && w.through == w.committed.Position {
+		return nil // tried again, to the same end
+	}
+	return w.commit(ctx, &f)
+}
+
+// commit commits the buffer and the position. The context's end does not keep it
+// from being done: it is what was done already.
+func (w *writer) commit(ctx context.Context, f *Failure) error {
+	data := checkpointData{Progress: time.Now(), Failure: f}
+	if w.through == w.committed.Position {
+		data.Progress = readData(w.committed).Progress
+	}
+	encoded, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	next := eventstore.Checkpoint{Position: w.through, Data: encoded}
+	err = w.store.CommitRows(context.WithoutCancel(ctx), eventstore.RowCommit{
+		View: w.view(), Expected: w.committed, Checkpoint: next, Rows: w.buffer.Rows(),
+	})
+	if err != nil {
+		w.broken = true
+		return fmt.Errorf("commit of position %d: %w", w.through, err)
+	}
+	w.failure, w.committedAt = f, time.Now()
+	w.reset(next)
+	w.publish()
+	return nil
+}
+
+// finish commits what was applied and not committed, when the writer ends with
+// err, which may be nil: unless a commit failed, or the build is another's.
+func (w *writer) finish(ctx context.Context, err error) error {
+	if w.through == w.committed.Position || w.broken || errors.Is(err, errMoved) ||
+		errors.Is(err, ErrReplaced) || errors.Is(err, eventstore.ErrConflict) {
+		return err
+	}
+	switch failed := w.commit(ctx, nil); {
+	case failed == nil:
+		return err
+	case err == nil:
+		return failed
+	default: // not as one that matches the end of the context: it did not end well
+		return fmt.Errorf("%w (at the end, which came from: %s)", failed, err.Error())
+	}
+}
+
+func newFailure(e eventstore.Event, err error) Failure {
+	fault := rows.NewFault(e, err)
+	return Failure{Position: fault.Position, Type: fault.Type, Reason: fault.Reason, Time: time.Now().UTC()}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
