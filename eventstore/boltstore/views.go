@@ -155,18 +155,18 @@ func newRowChange(ctx context.Context, c eventstore.RowCommit) *rowChange {
 func (r *rowChange) enter(s *Store, g *group) {
 	c := &r.commit
 	actual := g.checkpoint(s, c.View)
-	if r.err = s.views.accepts(c.View); r.err != nil {
-		return
-	}
 	switch {
 	case s.views.attached(c.View) != nil:
 		r.err = fmt.Errorf("commit rows: %w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
-	case !actual.Equal(c.Expected):
-		r.err = &eventstore.CheckpointError{View: c.View, Expected: cloneCheckpoint(c.Expected), Actual: cloneCheckpoint(actual)}
 	case c.Checkpoint.Position >= g.first:
 		r.err = fmt.Errorf("commit rows: %w: checkpoint of view %q at position %d, beyond the head %d",
 			eventstore.ErrInvalid, c.View, c.Checkpoint.Position, g.first-1)
+	case !actual.Equal(c.Expected):
+		r.err = &eventstore.CheckpointError{View: c.View, Expected: cloneCheckpoint(c.Expected), Actual: cloneCheckpoint(actual)}
 	default:
+		if r.err = s.views.accepts(c.View); r.err != nil {
+			return
+		}
 		change := g.view(s, c.View)
 		change.checkpoint = cloneCheckpoint(c.Checkpoint)
 		change.rows = append(change.rows, c.Rows...)

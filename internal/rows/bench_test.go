@@ -53,8 +53,10 @@ func BenchmarkBuffer_ScanOne(b *testing.B) {
 		if i < 100_000 {
 			_ = buffer.Put(row("orders", fmt.Sprintf("%08d-", i*7919%20_000), []byte("x")))
 		}
-		for range buffer.Scan(eventstore.RowScan{Table: "orders", Backward: true, Limit: 1}) {
-			continue
+		for _, err := range buffer.Scan(eventstore.RowScan{Table: "orders", Backward: true, Limit: 1}) {
+			if err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

@@ -124,7 +124,8 @@ func TestBuffer_CopiesWhatIsPutAndReturned(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{`t/k="value"`}, say(found...))
 		found[0].Key[0], found[0].Value[0] = 'x', 'x'
-		for r := range b.Scan(eventstore.RowScan{Table: "t"}) {
+		for r, err := range b.Scan(eventstore.RowScan{Table: "t"}) {
+			require.NoError(t, err)
 			require.Equal(t, []string{`t/k="value"`}, say(r))
 			r.Key[0], r.Value[0] = 'x', 'x'
 			_ = append(r.Key, "overflow"...)
@@ -169,11 +170,13 @@ func TestBuffer_ScanLeavesAndLimits(t *testing.T) {
 	require.NoError(t, b.Put(row("t", "a", nil), row("t", "b", nil)))
 	require.Equal(t, []string{`t/c="3"`}, scanned(t, b, eventstore.RowScan{Table: "t", Limit: 1}))
 	require.Empty(t, scanned(t, b, eventstore.RowScan{Table: "t", From: []byte("c"), To: []byte("a")}))
-	for range b.Scan(eventstore.RowScan{Table: "t"}) {
+	for _, err := range b.Scan(eventstore.RowScan{Table: "t"}) {
+		require.NoError(t, err)
 		break
 	}
 	require.Panics(t, func() {
-		for range b.Scan(eventstore.RowScan{Table: "t"}) {
+		for _, err := range b.Scan(eventstore.RowScan{Table: "t"}) {
+			require.NoError(t, err)
 			panic("in the loop's body")
 		}
 	})
@@ -271,8 +274,10 @@ func TestBuffer_CloseFromAnotherGoroutine(t *testing.T) {
 					return
 				}
 				_, _ = tx.Get(key("t", "k"))
-				for range tx.Scan(eventstore.RowScan{Table: "t"}) {
-					_ = tx.Put(row("t", "k", nil))
+				for r, err := range tx.Scan(eventstore.RowScan{Table: "t"}) {
+					if err == nil {
+						_ = tx.Put(eventstore.Row{RowKey: r.RowKey})
+					}
 				}
 			}
 		}()
