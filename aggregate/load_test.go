@@ -168,8 +168,8 @@ func TestRepository_History(t *testing.T) {
 		}
 		require.Equal(t, []event{counted{Name: "a", N: 1}, counted{Name: "a", N: 1}, closed{}}, data)
 	}
-	for range r.History(t.Context(), "unknown") {
-		t.Fatal("an event of an aggregate that has none")
+	for e, err := range r.History(t.Context(), "unknown") {
+		t.Fatalf("an aggregate that has no events has %v (%v)", e, err)
 	}
 	for _, err := range r.History(t.Context(), "") {
 		require.ErrorIs(t, err, eventstore.ErrInvalid)

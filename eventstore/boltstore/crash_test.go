@@ -34,6 +34,7 @@ const crashWriters = 8
 // appendUntilKilled appends, from several writers with a stream each, commits
 // of three events, and prints "writer version" for each once it is acknowledged.
 func appendUntilKilled(path string) {
+	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // nobody kills it any more
 	s, err := boltstore.Open(path, nil)
 	if err != nil {
 		fmt.Println("error", err)

@@ -52,7 +52,7 @@ type step struct {
 
 var (
 	errOverrun = errors.New("the view's time is up")
-	errNoEnd   = errors.New("Apply ended its goroutine")
+	errNoEnd   = errors.New("the view ended its goroutine")
 )
 
 // application is a view's goroutine at work.
