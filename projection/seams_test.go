@@ -1,0 +1,163 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// TestRun_SeesNoRowsOfAnother: a handler never reads rows that another runner has
+// committed meanwhile, and its event is not at fault for them.
+func TestRun_SeesNoRowsOfAnother(t *testing.T) {
+	store, registry, s, other := newStore(t), shopRegistry(t), newSales(1), newSales(1)
+	s.OnFailure = projection.Skip
+	for range 3 {
+		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+	}
+	s.fail = func(e eventstore.Event) error { // between two reads
+		if e.Position == 1 {
+			return projection.CatchUp(t.Context(), store, registry, other.Projection)
+		}
+		return nil
+	}
+	err := projection.CatchUp(t.Context(), store, registry, s.Projection)
+	var conflict *eventstore.CheckpointError
+	require.ErrorAs(t, err, &conflict)
+	require.ErrorContains(t, err, `type "cart.item-added" at position 1`, "at the first read")
+	s.requireHead(t, store)
+}
+
+// TestRebuild_FromDifferentPositions: of two rebuilds in one pass, the one that is
+// further on takes nothing twice.
+func TestRebuild_FromDifferentPositions(t *testing.T) {
+	store, registry, s, m := newStore(t), shopRegistry(t), newSales(1), newMembers()
+	newShop(1).trade(t, store, 2000)
+	m.OnFailure = projection.Skip
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Progress: func(projection.RebuildProgress) { cancel() }}, s.Projection)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, s.Projection, m.Projection))
+	s.requireHead(t, store)
+}
+
+// TestRebuild_BesideAnIdleRun: a run goes on with the new build even if the events
+// to come are not for it.
+func TestRebuild_BesideAnIdleRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+		newShop(1).trade(t, store, 100)
+		start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
+		synctest.Wait()
+		require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, s.Projection))
+		add(t, store, "cart-1", "noted", 1, `{}`)
+		waitFor(t, store, s.Projection)
+		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+		waitFor(t, store, s.Projection)
+		s.requireHead(t, store)
+		requireNoLeftovers(t, store, s.Projection)
+	})
+}
+
+// TestRun_DropsOlderBuildsUnderWay: a version that was begun and passed over
+// leaves nothing.
+func TestRun_DropsOlderBuildsUnderWay(t *testing.T) {
+	store, registry, s, passed, next := newStore(t), shopRegistry(t), newSales(1), newSales(2), newSales(3)
+	newShop(1).trade(t, store, 100)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	passed.fail = func(e eventstore.Event) error { return errors.New("wrong") }
+	require.ErrorContains(t, projection.CatchUp(t.Context(), store, registry, passed.Projection), "wrong")
+	requireState(t, store, passed.Projection, projection.Rebuilding)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, next.Projection))
+	requireState(t, store, passed.Projection, projection.Replaced)
+	requireNoLeftovers(t, store, next.Projection)
+}
+
+// TestRun_ManyRows: events that write more rows together than one commit takes,
+// but not by themselves.
+func TestRun_ManyRows(t *testing.T) {
+	store, registry := newStore(t), shopRegistry(t)
+	p := projection.New("p", 1)
+	table := projection.NewTable[projection.Pair[int, int], int](p, "t")
+	want := 0
+	for _, rows := range []int{10_000, 60_000, 1, 65_536} {
+		add(t, store, "", "noted", 1, fmt.Sprintf(`{"Text":"%d"}`, rows))
+		want += rows
+	}
+	projection.On(p, func(tx projection.Tx, e projection.Event[noted]) error {
+		var rows int
+		if _, err := fmt.Sscan(e.Data.Text, &rows); err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := table.In(tx).Put(projection.PairOf(int(e.Position), i), 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	n := 0
+	for _, err := range table.Scan(t.Context(), store, projection.Range[projection.Pair[int, int]]{}) {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, want, n)
+}
+
+// TestRunner_BackoffBeginsAnew: who gets further is not kept waiting.
+func TestRunner_BackoffBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+		for range 5 {
+			add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+		}
+		var tried eventstore.Position
+		s.fail = func(e eventstore.Event) error { // each event, the first time
+			if e.Position > tried {
+				tried = e.Position
+				return errors.New("not yet")
+			}
+			return nil
+		}
+		begin := time.Now()
+		run := start(t, (&projection.Runner{
+			Store: store, Registry: registry, Projections: []*projection.Projection{s.Projection}, MinBackoff: time.Second,
+		}).Run)
+		waitFor(t, store, s.Projection)
+		require.Equal(t, 5*time.Second, time.Since(begin))
+		s.requireHead(t, store)
+		require.NoError(t, run.end(t), "it is well again")
+	})
+}
+
+// interrupted ends a context once a view is attached.
+type interrupted struct {
+	eventstore.RowStore
+	cancel context.CancelFunc
+}
+
+func (i *interrupted) Attach(ctx context.Context, v eventstore.InlineView) error {
+	defer i.cancel()
+	return i.RowStore.Attach(ctx, v)
+}
+
+// TestAttach_EndsWithTheSwap: what is attached is read, even if the context ends
+// in between.
+func TestAttach_EndsWithTheSwap(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	newShop(1).trade(t, store, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := projection.Attach(ctx, &interrupted{store, cancel}, registry, s.Projection)
+	require.ErrorIs(t, err, context.Canceled, "old rows may be left to drop")
+	newShop(2).trade(t, store, 100)
+	s.requireHead(t, store)
+}
