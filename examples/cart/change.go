@@ -104,7 +104,7 @@ func change(ctx context.Context, e *environment, cmd cart.Command) error {
 			return err
 		}
 	}
-	return withShop(e.db, func(s *shop) error {
+	return withShop(ctx, e, func(s *shop) error {
 		state, receipt, err := s.dispatch(ctx, cmd)
 		if err != nil {
 			return err

@@ -35,11 +35,18 @@ type environment struct {
 	stderr io.Writer
 }
 
+// note says on the standard error what the user should know of something that
+// was done nevertheless.
+func (e *environment) note(format string, values ...any) {
+	errs := &printer{w: e.stderr}
+	errs.printf("cart: note: %s\n", oneLine(fmt.Errorf(format, values...)))
+}
+
 // subcommands returns all of them, in the order in which help shows them.
 func subcommands() []subcommand {
 	return []subcommand{
 		addSubcommand, setSubcommand, removeSubcommand, checkoutSubcommand,
-		showSubcommand, historySubcommand, topSubcommand, importSubcommand,
+		showSubcommand, listSubcommand, historySubcommand, topSubcommand, importSubcommand,
 	}
 }
 

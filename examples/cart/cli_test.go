@@ -176,6 +176,8 @@ func TestCLI_BadInput(t *testing.T) {
 			`cannot remove item "unknown" from cart "ann"`: "remove ann unknown",
 			`the cart is empty`:                            "checkout nobody",
 			`-n "0": not a whole number above zero`:        "top -n 0",
+			`-n "ten": not a whole number above zero`:      "list -n ten",
+			`-by "name": neither change nor total`:         "list -by name",
 			`-at "-1": not a version`:                      "show ann -at -1",
 			`-as-of "yesterday": not a time`:               "show ann -as-of yesterday",
 			`is a directory`:                               "import " + filepath.Dir(csv),
@@ -186,12 +188,13 @@ func TestCLI_BadInput(t *testing.T) {
 		}
 	}
 	check() // no file is made
-	for _, args := range [][]string{{"show", "ann"}, {"history", "ann"}, {"top"}} {
+	for _, args := range [][]string{{"show", "ann"}, {"show", "-at", "1", "ann"}, {"list"}, {"history", "ann"}, {"top"}} {
 		require.Contains(t, c.fails(1, args...), "there is no log at")
 	}
 	c.ok("add", "ann", "85123A", "2", "2.55")
 	check() // nothing is written
 	require.Contains(t, c.fails(1, "show", "bob"), `there is no cart "bob"`)
+	require.Contains(t, c.fails(1, "show", "bob", "-at", "0"), `there is no cart "bob"`)
 	require.Contains(t, c.fails(1, "history", "bob"), `there is no cart "bob"`)
 	require.Contains(t, c.fails(1, "show", "ann", "-at", "2"), `cart "ann" has no version 2; it is at version 1`)
 }
@@ -199,7 +202,7 @@ func TestCLI_BadInput(t *testing.T) {
 func TestCLI_BadFile(t *testing.T) {
 	c := newCLI(t)
 	require.NoError(t, os.WriteFile(c.db, bytes.Repeat([]byte("not a log "), 10_000), 0o600))
-	for _, args := range [][]string{{"add", "ann", "x", "1", "1"}, {"top"}} {
+	for _, args := range [][]string{{"add", "ann", "x", "1", "1"}, {"show", "ann"}, {"top"}} {
 		status, stdout, stderr := c.run(args...)
 		require.Equal(t, 1, status)
 		require.Empty(t, stdout)
@@ -214,7 +217,7 @@ func TestCLI_LockedFile(t *testing.T) {
 	store, err := boltstore.Open(c.db, nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
-	for _, args := range [][]string{{"add", "ann", "x", "1", "1"}, {"top"}} {
+	for _, args := range [][]string{{"add", "ann", "x", "1", "1"}, {"show", "ann"}, {"top"}} {
 		status, stdout, stderr := c.run(args...)
 		require.Equal(t, 1, status)
 		require.Empty(t, stdout)
@@ -226,7 +229,7 @@ func TestCLI_WrongUsage(t *testing.T) {
 	c := newCLI(t)
 	for _, args := range []string{
 		"sell", "add", "add ann x 1", "add ann x 1 1 text more", "set ann x", "remove ann", "checkout", "checkout a b",
-		"show", "show ann -colour", "show ann -at", "show -at 1 -as-of 2011-12-09 ann", "history", "top 3", "import",
+		"show", "show ann -colour", "show ann -at", "show -at 1 -as-of 2011-12-09 ann", "history", "list ann", "list -by", "top 3", "import",
 		"import a b", "-colour", "-db",
 	} {
 		stderr := c.fails(2, strings.Fields(args)...)

@@ -38,8 +38,9 @@ The last two lines of the output are
   rows N accepted N rejected N carts N pieces N revenue N.NNN
   repeated N
 where carts are those checked out, pieces and revenue are those of the accepted lines,
-and repeated is how many of the accepted lines an earlier import had added. The file
-may have up to 1 GiB and is read into memory.`,
+and repeated is how many of the accepted lines an earlier import had added. When they
+are printed, list and top show what was imported. The file may have up to 1 GiB and is
+read into memory.`,
 	setup: func(*flag.FlagSet) action {
 		return func(ctx context.Context, e *environment, args []string) error {
 			return importFile(ctx, e, args[0])
@@ -56,7 +57,9 @@ func importFile(ctx context.Context, e *environment, path string) error {
 	for _, m := range book.malformed {
 		errs.printf("%s:%d: malformed: %s\n", path, m.line, m.reason)
 	}
-	return withShop(e.db, func(s *shop) error {
+	return withShop(ctx, e, func(s *shop) error {
+		wait, stop := s.runRanking(ctx)
+		defer stop()
 		im := newImporter(s.dispatch, book)
 		stopProgress := showProgress(e.stderr, im)
 		err := im.run(ctx, book.invoices)
@@ -65,6 +68,9 @@ func importFile(ctx context.Context, e *environment, path string) error {
 		t.printReasons(errs)
 		if err != nil {
 			return fmt.Errorf("import stopped: %w; until then: %v; import the file again to go on", err, t)
+		}
+		if err := wait(im.last); err != nil {
+			e.note("all is imported, but the best sellers do not show it yet: %w", err)
 		}
 		e.out.printf("%v\nrepeated %d\n", t, t.repeated)
 		return nil
@@ -75,8 +81,9 @@ func importFile(ctx context.Context, e *environment, path string) error {
 type importer struct {
 	dispatch func(context.Context, cart.Command) (cart.State, eventstore.Receipt, error)
 
-	mu    sync.Mutex // guards tally; not held while a command runs
+	mu    sync.Mutex // guards what follows; not held while a command runs
 	tally tally
+	last  eventstore.Position // of the events that the commands made
 }
 
 func newImporter(
@@ -141,13 +148,14 @@ func (im *importer) invoice(ctx context.Context, order *invoice) error {
 // checkout checks the cart out, unless somebody else did or emptied it since an
 // earlier import filled it.
 func (im *importer) checkout(ctx context.Context, id string) error {
-	_, _, err := im.dispatch(ctx, cart.Checkout{Cart: id})
+	_, receipt, err := im.dispatch(ctx, cart.Checkout{Cart: id})
 	var refusal *cart.Refusal
 	if err != nil && !errors.As(err, &refusal) {
 		return fmt.Errorf("check out invoice %s: %w", id, err)
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	im.last = max(im.last, receipt.Last)
 	if err == nil || errors.Is(err, cart.ErrCheckedOut) {
 		im.tally.carts++
 	} else {
@@ -176,6 +184,7 @@ func (im *importer) line(ctx context.Context, line orderLine) (added bool, err e
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	im.last = max(im.last, receipt.Last)
 	if refusal != nil {
 		im.tally.rejected++
 		im.tally.reasons[refusal.Rule.Error()]++

@@ -197,6 +197,7 @@ func TestImport_StoppedHalfWay(t *testing.T) {
 			require.Equal(t, strings.Split(want, "\n")[0], strings.Split(stdout, "\n")[0])
 			require.NotContains(t, stdout, "repeated 0\n")
 			require.Equal(t, streams(t, whole.db), streams(t, c.db))
+			requireReadModels(t, c.db)
 		})
 	}
 }
@@ -209,7 +210,7 @@ func importSome(t *testing.T, db, path string, commands int, stop func(context.C
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	return withShop(db, func(s *shop) error {
+	return withShop(ctx, &environment{db: db, stderr: t.Output()}, func(s *shop) error {
 		permits := make(chan struct{}, commands)
 		for range commands {
 			permits <- struct{}{}
@@ -255,6 +256,7 @@ func TestImport_RealOrders(t *testing.T) {
 		require.Equal(t, "rejected 520: the quantity must be above zero\nrejected 158: the unit price must be above zero\n", stderr)
 	}
 	require.Len(t, readLog(t, c.db), 4114+1432)
+	requireReadModels(t, c.db)
 	require.Contains(t, c.ok("top"), "   1. 23843                80,995          168,469.600  PAPER CRAFT , LITTLE BIRDIE\n")
 
 	var pieces int64

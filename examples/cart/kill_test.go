@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/projection"
 )
 
 // TestImport_Killed kills the program, not politely, again and again in the
@@ -24,11 +26,12 @@ func TestImport_Killed(t *testing.T) {
 	_, want, _ := whole.run("import", path)
 
 	var lengths []int // of the log, after each kill
-	for range 5 {
-		if !importAndKill(t, binary, c.db, path) {
+	for i := range 5 {
+		if !importAndKill(t, binary, c.db, path, time.Duration(20+20*i)*time.Millisecond) {
 			break // a fast machine: the import was over
 		}
 		lengths = append(lengths, len(c.log()))
+		requireWhole(t, c.db)
 	}
 	total := len(readLog(t, whole.db))
 	t.Logf("events after each kill: %v, of %d", lengths, total)
@@ -42,6 +45,32 @@ func TestImport_Killed(t *testing.T) {
 	require.Equal(t, strings.Split(want, "\n")[0], strings.Split(string(output), "\n")[0])
 	require.NotContains(t, string(output), "repeated 0\n")
 	require.Equal(t, streams(t, whole.db), streams(t, c.db))
+	requireReadModels(t, c.db)
+	requireReadModels(t, whole.db)
+}
+
+// requireWhole checks that both read models, where they can be read, are what the
+// log says up to where they have come; that the summaries, which are committed
+// with the events, have come to the end of it.
+func requireWhole(t *testing.T, db string) {
+	t.Helper()
+	readOnly(t, db, func(s *shop) {
+		head, err := s.store.Head(t.Context())
+		require.NoError(t, err)
+		status, err := s.summaries.Status(t.Context(), s.store)
+		require.NoError(t, err)
+		require.Equal(t, head, status.Position)
+		if head > 0 {
+			require.Equal(t, projection.Live, status.State)
+			requireSummaries(t, s, s.store, head)
+		}
+		status, err = s.ranking.Status(t.Context(), s.store)
+		require.NoError(t, err)
+		if status.State == projection.Live && status.Position > 0 {
+			requireRanking(t, s, s.store, status.Position)
+		}
+		t.Logf("killed at position %d; the best sellers are %v at %d", head, status.State, status.Position)
+	})
 }
 
 func buildProgram(t *testing.T) string {
@@ -52,16 +81,16 @@ func buildProgram(t *testing.T) string {
 	return binary
 }
 
-// importAndKill starts an import and kills it a little after it began to write.
-// It reports whether the import was not over by then.
-func importAndKill(t *testing.T, binary, db, path string) bool {
+// importAndKill starts an import and kills it so long after it began to write. It
+// reports whether the import was not over by then.
+func importAndKill(t *testing.T, binary, db, path string, after time.Duration) bool {
 	t.Helper()
 	run, before := exec.Command(binary, "-db", db, "import", path), lastWrite(db)
 	require.NoError(t, run.Start())
 	for begin := time.Now(); time.Since(begin) < 10*time.Second && lastWrite(db).Equal(before); {
 		time.Sleep(time.Millisecond)
 	}
-	time.Sleep(40 * time.Millisecond)
+	time.Sleep(after)
 	_ = run.Process.Kill() // an error if it is over; Wait tells
 	return run.Wait() != nil
 }

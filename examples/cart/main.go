@@ -34,10 +34,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		errs.printf("cart: %v\nusage: %s\n%s -h tells more\n", usage, usage.usage, usage.help)
 		return 2
 	default:
-		errs.printf("cart: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+		errs.printf("cart: %s\n", oneLine(err))
 		return 1
 	}
 }
+
+// oneLine returns the text of an error on one line: joined errors have several.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // printer writes text and remembers the first error, so that it is handled once.
 type printer struct {

@@ -41,14 +41,30 @@ func describe(event cart.Event) string {
 
 // printCart prints what is in a cart, a line each, and the sum.
 func printCart(out *printer, id string, state cart.State) {
-	condition := "open"
-	if state.CheckedOut {
-		condition = "checked out"
-	}
-	out.printf("cart %s, %s: %s, %v\n", id, condition, countPieces(state.Pieces()), state.Total())
+	out.printf("cart %s, %s: %s, %v\n", id, condition(state.CheckedOut), countPieces(state.Pieces()), state.Total())
 	for _, l := range state.Lines {
 		text := fmt.Sprintf("%8d x %-12s at %10v = %12v  %s", l.Quantity, l.SKU, l.UnitPrice, l.Amount(), plain(l.Description))
 		out.printf("%s\n", strings.TrimRight(text, " "))
+	}
+}
+
+func condition(checkedOut bool) string {
+	if checkedOut {
+		return "checked out"
+	}
+	return "open"
+}
+
+// printSummaries prints a list of carts, a line each.
+func printSummaries(out *printer, carts []cart.Summary) {
+	if len(carts) == 0 {
+		out.printf("there are no carts yet\n")
+		return
+	}
+	out.printf("%-12s %-11s %6s %14s %20s  %s\n", "CART", "", "LINES", "PIECES", "TOTAL", "CHANGED")
+	for _, c := range carts {
+		out.printf("%-12s %-11s %6d %14s %20s  %s\n", c.Cart, condition(c.CheckedOut), c.Lines,
+			grouped(strconv.FormatInt(c.Pieces, 10)), grouped(c.Total.String()), stamp(c.Changed))
 	}
 }
 

@@ -18,14 +18,17 @@ import (
 
 // shop is the domain on a store: all that an application puts together once.
 type shop struct {
-	store    eventstore.Store
+	store    eventstore.RowStore
 	registry *codec.Registry
 	carts    *aggregate.Repository[cart.State, cart.Command, cart.Event]
 	commands *command.Dispatcher
+
+	summaries *cart.Summaries // attached where commands are carried out
+	ranking   *cart.Ranking   // run by import, and by top when it is behind
 }
 
 // newShop puts the domain on the store, which stays the caller's to close.
-func newShop(store eventstore.Store) (*shop, error) {
+func newShop(store eventstore.RowStore) (*shop, error) {
 	registry, err := cart.Registry()
 	if err != nil {
 		return nil, err
@@ -38,21 +41,31 @@ func newShop(store eventstore.Store) (*shop, error) {
 	if err := command.Route(commands, carts, cart.Command.CartID); err != nil {
 		return nil, err
 	}
-	return &shop{store: store, registry: registry, carts: carts, commands: commands}, nil
+	return &shop{
+		store: store, registry: registry, carts: carts, commands: commands,
+		summaries: cart.NewSummaries(), ranking: cart.NewRanking(),
+	}, nil
 }
 
-// withShop opens the log at path, makes it if need be, and closes it after use.
-func withShop(path string, use func(*shop) error) error {
-	return useLog(path, nil, use)
+// withShop opens the log for commands, makes it if need be, and closes it after
+// use. The summaries are attached: what a command does, they show. If they cannot
+// be, that is no reason to refuse commands, and only noted.
+func withShop(ctx context.Context, e *environment, use func(*shop) error) error {
+	return useLog(e.db, nil, func(s *shop) error {
+		if err := s.attach(ctx); err != nil && ctx.Err() == nil {
+			e.note("the summaries of carts are not kept up to date: %v", err)
+		}
+		return use(s)
+	})
 }
 
 // withShopToRead is withShop for those who only ask: it makes no file, and any
 // number of readers can have the log open at once.
-func withShopToRead(path string, use func(*shop) error) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no log at %s yet; add and import make one", path)
+func withShopToRead(e *environment, use func(*shop) error) error {
+	if _, err := os.Stat(e.db); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no log at %s yet; add and import make one", e.db)
 	}
-	return useLog(path, &boltstore.Options{ReadOnly: true}, use)
+	return useLog(e.db, &boltstore.Options{ReadOnly: true}, use)
 }
 
 func useLog(path string, opts *boltstore.Options, use func(*shop) error) (err error) {

@@ -23,6 +23,7 @@ var (
 	heart   = cart.AddItem{SKU: "85123A", Description: "White hanging heart", UnitPrice: 2550}
 	lantern = cart.AddItem{SKU: "71053", Description: "White metal lantern", UnitPrice: 3390}
 	stand   = cart.AddItem{SKU: "22423", Description: "Regency cakestand", UnitPrice: 12750}
+	clock   = cart.AddItem{SKU: "22727", Description: "Alarm clock bakelike red", UnitPrice: 3750}
 )
 
 // pieces returns the command that adds so many of an item to a cart.
@@ -39,7 +40,10 @@ func runTour(ctx context.Context, out *printer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "cart.yore")
-	return withShop(path, func(s *shop) error {
+	return useLog(path, nil, func(s *shop) error {
+		if err := s.attach(ctx); err != nil {
+			return err
+		}
 		t := &tour{shop: s, out: out}
 		t.say(`
 			A SHOPPING CART, EVENT SOURCED WITH YORE
@@ -65,10 +69,15 @@ func (t *tour) sections(ctx context.Context) error {
 		{"Sent twice, done once", t.repeat},
 		{"The log, followed live", t.follow},
 		{"Best sellers, folded from the log", t.sellers},
+		{"A read model in the same commit", t.inline},
+		{"A read model beside the log", t.async},
+		{"A new version beside the old one", t.rebuild},
+		{"A read model that fails", t.fault},
 		{"Where to go next", t.farewell},
 	} {
 		t.out.gap()
-		t.out.printf("\n%[1]d. %[2]s\n%[3]s\n", i+1, section.title, strings.Repeat("-", len(section.title)+3))
+		title := fmt.Sprintf("%d. %s", i+1, section.title)
+		t.out.printf("\n%s\n%s\n", title, strings.Repeat("-", len(title)))
 		if err := section.run(ctx); err != nil {
 			return fmt.Errorf("tour, section %d: %w", i+1, err)
 		}
@@ -80,7 +89,7 @@ func (t *tour) events(ctx context.Context) error {
 	t.say(`
 		A command says what a shopper wants. The cart's decider, a pure function, answers
 		with events: facts, which are appended to the log and never change. The cart is
-		what its events add up to. It is stored nowhere.`)
+		what its events add up to.`)
 	for _, cmd := range []cart.Command{
 		pieces(2, heart, "ann"),
 		pieces(1, stand, "ann"),
@@ -195,6 +204,7 @@ func (t *tour) farewell(context.Context) error {
 		  go run ./examples/cart -db shop.yore set ann 85123A 5
 		  go run ./examples/cart -db shop.yore show -at 1 ann
 		  go run ./examples/cart -db shop.yore history ann
+		  go run ./examples/cart -db shop.yore list
 		  go run ./examples/cart -db shop.yore top
 		  go run ./examples/cart -h
 

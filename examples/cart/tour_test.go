@@ -32,6 +32,18 @@ func TestTour(t *testing.T) {
 		"    follower: 9 events read, waiting at position 9\n",
 		"    follower: position 12  cart-party/4  cart.checked-out  8 pieces for 36.480\n",
 		"   1. 71053                    10               33.900  White metal lantern\n",
+		"CHANGED\ncarl         open             1              2               25.500  ",
+		"CHANGED\ncarl         open             2              3               28.050  ",
+		"    committed, view late: at position 0, waited for 15\n",
+		"   3. 22423                     3               38.250  Regency cakestand\n",
+		"    before:      version 1: 71053 leads with 160 pieces\n                 version 2: projection has never run\n",
+		"    465 of 465:  version 1: 71053 leads with 160 pieces\n",
+		"    afterwards:  version 1: projection was replaced: \"best-sellers\" version 1, by version 2\n",
+		"                 version 2: 85123A leads with 159 pieces, in 153 carts\n",
+		"    cart   1 x 22423, 1 x 22727 = 16.500\n    shelves  stopped after position 466, at cart.item-added:\n",
+		"item 22727 is on no shelf\n",
+		"    shelves  A: 315 pieces, B: 7 pieces\n",
+		"    shelves  A: 315 pieces, B: 11 pieces\n",
 		"go run ./examples/cart -db shop.yore",
 	} {
 		require.Contains(t, stdout, line)

@@ -9,14 +9,16 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/examples/cart/cart"
+	"github.com/yore-es/yore/projection"
 )
 
 var showSubcommand = subcommand{
 	name: "show", synopsis: "[-at VERSION | -as-of TIME] CART", min: 1, max: 1,
 	summary: "show what is in a cart, or was",
 	about: `
-A cart's version is the number of its events; history lists them with the times at
-which they were recorded. TIME is one of
+A cart as it is now comes from a read model, which is committed with the events. As it
+was, it is what the events until then make it. A cart's version is the number of its
+events; history lists them with the times at which they were recorded. TIME is one of
   2011-12-09T12:50:00Z   RFC 3339, as history prints it
   2011-12-09 12:50:00    local time; the seconds may have decimals
   2011-12-09             the end of that day, local time
@@ -38,25 +40,6 @@ and when, where that is not when it was recorded.`,
 	setup: func(*flag.FlagSet) action { return history },
 }
 
-var topSubcommand = subcommand{
-	name: "top", synopsis: "[-n N]", min: 0, max: 0,
-	summary: "list the best sellers, by pieces and by revenue",
-	about: `
-They are folded from the whole log. What is in a cart counts as sold once the cart is
-checked out: as it was then, after all changes and removals, at the prices it was
-added at.`,
-	setup: func(flags *flag.FlagSet) action {
-		n := flags.String("n", "10", "list the first `N`; 10 unless given")
-		return func(ctx context.Context, e *environment, _ []string) error {
-			count, err := strconv.Atoi(*n)
-			if err != nil || count < 1 {
-				return fmt.Errorf("-n %q: not a whole number above zero", *n)
-			}
-			return top(ctx, e, count)
-		}
-	},
-}
-
 func show(ctx context.Context, e *environment, id, at, asOf string) error {
 	if at != "" && asOf != "" {
 		return &usageError{message: "-at and -as-of exclude each other"}
@@ -69,28 +52,64 @@ func show(ctx context.Context, e *environment, id, at, asOf string) error {
 	if err != nil {
 		return err
 	}
-	return withShopToRead(e.db, func(s *shop) error {
-		state, reached, err := s.carts.Load(ctx, id)
-		if err == nil && reached == 0 {
-			return unknownCart(id)
-		}
-		if err == nil && version > reached {
-			return fmt.Errorf("cart %q has no version %d; it is at version %d", id, version, reached)
-		}
-		if err == nil && at != "" {
-			reached = version
-			state, err = s.carts.LoadAt(ctx, id, version)
-		}
-		if err == nil && asOf != "" {
-			state, reached, err = s.carts.LoadAsOf(ctx, id, then)
-		}
+	switch {
+	case at != "":
+		return showPast(ctx, e, id, func(s *shop, last eventstore.Version) (cart.State, eventstore.Version, error) {
+			if version > last {
+				return cart.State{}, 0, fmt.Errorf("cart %q has no version %d; it is at version %d", id, version, last)
+			}
+			state, err := s.carts.LoadAt(ctx, id, version)
+			return state, version, err
+		})
+	case asOf != "":
+		return showPast(ctx, e, id, func(s *shop, _ eventstore.Version) (cart.State, eventstore.Version, error) {
+			return s.carts.LoadAsOf(ctx, id, then)
+		})
+	default:
+		return showNow(ctx, e, id)
+	}
+}
+
+// showNow shows a cart as the read model has it.
+func showNow(ctx context.Context, e *environment, id string) error {
+	return withReadModel(ctx, e, summaries, func(s *shop, from projection.Reader) error {
+		state, version, err := s.summaries.Load(ctx, from, id)
 		if err != nil {
 			return err
 		}
-		e.out.printf("version %d\n", reached)
-		printCart(e.out, id, state)
+		if version == 0 {
+			return unknownCart(id)
+		}
+		printVersion(e.out, id, state, version)
 		return nil
 	})
+}
+
+// showPast shows a cart as the first of its events, up to some time, make it.
+func showPast(
+	ctx context.Context, e *environment, id string,
+	load func(s *shop, last eventstore.Version) (cart.State, eventstore.Version, error),
+) error {
+	return withShopToRead(e, func(s *shop) error {
+		_, last, err := s.carts.Load(ctx, id)
+		if err != nil {
+			return err
+		}
+		if last == 0 {
+			return unknownCart(id)
+		}
+		state, version, err := load(s, last)
+		if err != nil {
+			return err
+		}
+		printVersion(e.out, id, state, version)
+		return nil
+	})
+}
+
+func printVersion(out *printer, id string, state cart.State, version eventstore.Version) {
+	out.printf("version %d\n", version)
+	printCart(out, id, state)
 }
 
 func unknownCart(id string) error { return fmt.Errorf("there is no cart %q", id) }
@@ -125,7 +144,7 @@ func parseTime(text string) (time.Time, error) {
 
 func history(ctx context.Context, e *environment, args []string) error {
 	id := args[0]
-	return withShopToRead(e.db, func(s *shop) error {
+	return withShopToRead(e, func(s *shop) error {
 		records, err := s.history(ctx, id)
 		if err != nil {
 			return err
@@ -136,27 +155,6 @@ func history(ctx context.Context, e *environment, args []string) error {
 		for _, r := range records {
 			e.out.printf("%4d  %s  %-26s  %s%s\n", r.Version, stamp(r.Recorded), r.Type, describe(r.Data), happened(r))
 		}
-		return nil
-	})
-}
-
-func top(ctx context.Context, e *environment, n int) error {
-	return withShopToRead(e.db, func(s *shop) error {
-		sales, _, err := cart.BestSellers().Run(ctx, s.store, s.registry, nil)
-		if err != nil {
-			return err
-		}
-		pieces, err := sales.ByPieces(n)
-		if err != nil {
-			return err
-		}
-		revenue, err := sales.ByRevenue(n)
-		if err != nil {
-			return err
-		}
-		printSellers(e.out, "by pieces", pieces)
-		e.out.printf("\n")
-		printSellers(e.out, "by revenue", revenue)
 		return nil
 	})
 }

@@ -1,6 +1,6 @@
 // Package cart is a shopping cart as an application of Yore writes one: what
-// can happen to a cart, what can be asked of it, and the rules between the two.
-// All of it is pure; nothing here reads or writes anything.
+// can happen to a cart, what can be asked of it, the rules between the two, and
+// what is made of it all to be read. Nothing here opens a log or starts anything.
 //
 // Read it in this order:
 //
@@ -10,6 +10,7 @@
 //   - [Decide]: the rules, which answer a command with events or a [Refusal]
 //   - [Decider]: state, rules and category bound together, for a repository
 //   - [BestSellers]: a question to the whole log, as a fold
+//   - [Summaries], [Ranking]: read models, in tables that are kept beside the log
 //
 // A line of a cart is an item at a unit price. The same item added again at the
 // same price grows its line; at another price it gets a line of its own, so that

@@ -12,10 +12,23 @@ import (
 
 // Seller is an item and what was sold of it.
 type Seller struct {
-	SKU         string
-	Description string
-	Pieces      int64
-	Revenue     Money
+	SKU         string `json:"sku"`
+	Description string `json:"description"`
+	Pieces      int64  `json:"pieces"`
+	Revenue     Money  `json:"revenue"`
+}
+
+// with returns the seller after a line more was sold, or an error if the sums no
+// longer fit.
+func (s Seller) with(line Line) (Seller, error) {
+	pieces, piecesFit := Sum(s.Pieces, line.Quantity)
+	revenue, revenueFits := Sum(s.Revenue, line.Amount())
+	if !piecesFit || !revenueFits {
+		return s, errSales
+	}
+	return Seller{
+		SKU: line.SKU, Description: cmp.Or(s.Description, line.Description), Pieces: pieces, Revenue: revenue,
+	}, nil
 }
 
 // Sales are what was sold of each item. What is in a cart counts as sold when
@@ -51,15 +64,11 @@ func (s *Sales) change(cart eventstore.StreamID, event Event) *Sales {
 
 func (s *Sales) sell(cart eventstore.StreamID) *Sales {
 	for _, line := range s.open[cart].Lines {
-		seller := s.sold[line.SKU]
-		pieces, piecesFit := Sum(seller.Pieces, line.Quantity)
-		revenue, revenueFits := Sum(seller.Revenue, line.Amount())
-		if !piecesFit || !revenueFits {
-			s.err = errSales
+		seller, err := s.sold[line.SKU].with(line)
+		if err != nil {
+			s.err = err
 			return s
 		}
-		seller.SKU, seller.Pieces, seller.Revenue = line.SKU, pieces, revenue
-		seller.Description = cmp.Or(seller.Description, line.Description)
 		s.sold[line.SKU] = seller
 	}
 	delete(s.open, cart)

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// attach makes the summaries part of every commit. On a log that has none yet, or
+// had events appended without them, it builds them first.
+func (s *shop) attach(ctx context.Context) error {
+	err := projection.Attach(ctx, s.store, s.registry, s.summaries.Projection)
+	if errors.Is(err, eventstore.ErrFaulted) {
+		// The handlers may have been put right since. Rebuild attaches what it has built.
+		err = projection.Rebuild(ctx, s.store, s.registry, nil, s.summaries.Projection)
+	}
+	return err
+}
+
+// update brings a read model that nobody runs up to the head.
+func (s *shop) update(ctx context.Context, p *projection.Projection) error {
+	err := projection.CatchUp(ctx, s.store, s.registry, p)
+	if errors.Is(err, eventstore.ErrFaulted) {
+		err = projection.Rebuild(ctx, s.store, s.registry, nil, p)
+	}
+	return err
+}
+
+// runRanking keeps the best sellers up to date, beside what else is done, until
+// stop is called. The function wait waits for them to show the log up to a
+// position; it ends early when they cannot.
+func (s *shop) runRanking(ctx context.Context) (wait func(eventstore.Position) error, stop func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { end(projection.Run(ctx, s.store, s.registry, s.ranking.Projection)) })
+	wait = func(position eventstore.Position) error {
+		return projection.Wait(ctx, s.store, position, s.ranking.Projection)
+	}
+	return wait, func() { end(nil); running.Wait() }
+}
+
+// withReadModel opens the log to ask a read model. If that is not at the head,
+// because nobody has run it since, or ever, it is brought there first, for which
+// the log is opened for writing. Where that cannot be, the same handlers make the
+// read model in memory, from the whole log: the answer is the same, only later.
+func withReadModel(
+	ctx context.Context, e *environment, which func(*shop) *projection.Projection,
+	ask func(*shop, projection.Reader) error,
+) error {
+	upToDate := false
+	err := withShopToRead(e, func(s *shop) error {
+		status, err := which(s).Status(ctx, s.store)
+		upToDate = status.State == projection.Live && status.Fault == nil && status.Behind == 0
+		if err != nil || !upToDate {
+			return err
+		}
+		return ask(s, s.store)
+	})
+	if err != nil || upToDate {
+		return err
+	}
+	late := useLog(e.db, nil, func(s *shop) error { return s.update(ctx, which(s)) })
+	return withShopToRead(e, func(s *shop) error {
+		if late == nil {
+			return ask(s, s.store)
+		}
+		view, err := projection.Build(ctx, s.store, s.registry, which(s), nil)
+		if err != nil {
+			return err
+		}
+		e.note("the read model %q is behind and could not be updated (%w); this is from the whole log", which(s).Name(), late)
+		return ask(s, view)
+	})
+}
