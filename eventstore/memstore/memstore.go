@@ -23,22 +23,34 @@ type Options struct {
 	NewID func() (uuid.UUID, error)
 }
 
-// Store is an event log in memory. It is safe for concurrent use by multiple
-// goroutines. It implements [eventstore.Store].
+// Store is an event log in memory, with rows. It is safe for concurrent use by
+// multiple goroutines. It implements [eventstore.RowStore].
 type Store struct {
 	clock func() time.Time
 	newID func() (uuid.UUID, error)
 	id    uuid.UUID
+	ended chan struct{} // closed by Close
 
-	mu      sync.Mutex
-	closed  bool
-	changed chan struct{}                                 // closed and replaced by every append and by Close
-	log     []record                                      // log[i] has position i+1; an element never changes
-	streams map[eventstore.StreamID][]eventstore.Position // each stream's events, by version
-	keys    map[string]eventstore.Position                // the first event of the commit with that key
+	// writing is held, as a lock, by the one who changes the store: Append,
+	// CommitRows, DropRows, Attach for some commits at a time. Inline views run
+	// under it, so it is taken with the context and for no longer than they may
+	// take. It comes before mu.
+	writing chan struct{}
+
+	// mu guards what follows. It is never held while a view or a loop's body
+	// runs. What is changed is changed under writing and mu; so one of them is
+	// enough to read it, where reading is no more than that.
+	mu       sync.Mutex
+	closed   bool
+	changed  chan struct{}                                 // closed and replaced by every append and by Close
+	log      []record                                      // log[i] has position i+1; an element never changes
+	streams  map[eventstore.StreamID][]eventstore.Position // each stream's events, by version
+	keys     map[string]eventstore.Position                // the first event of the commit with that key
+	views    map[eventstore.ViewID]*view                   // those that have a checkpoint or rows
+	attached []*inline                                     // in the order of Attach
 }
 
-var _ eventstore.Store = (*Store)(nil)
+var _ eventstore.RowStore = (*Store)(nil)
 
 // record is an event and its place in the commit that wrote it: the i-th of n.
 type record struct {
@@ -52,9 +64,12 @@ func New(opts *Options) *Store {
 		clock:   time.Now,
 		newID:   uuid.NewV7,
 		id:      uuid.New(),
+		ended:   make(chan struct{}),
+		writing: make(chan struct{}, 1),
 		changed: make(chan struct{}),
 		streams: make(map[eventstore.StreamID][]eventstore.Position),
 		keys:    make(map[string]eventstore.Position),
+		views:   make(map[eventstore.ViewID]*view),
 	}
 	if opts != nil && opts.Clock != nil {
 		s.clock = opts.Clock
@@ -67,23 +82,31 @@ func New(opts *Options) *Store {
 
 // Append implements [eventstore.Store].
 func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(ctx); err != nil {
+	if err := s.beginWrite(ctx, eventstore.Validate(c)); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	if err := eventstore.Validate(c); err != nil {
-		return eventstore.Receipt{}, err
-	}
+	defer s.endWrite()
 	receipt, repeated, err := s.judge(c)
 	if repeated || err != nil {
 		return receipt, err
 	}
-	return s.write(c)
+	records, err := s.newRecords(c)
+	if err != nil {
+		return eventstore.Receipt{}, err
+	}
+	changes := s.applyAttached(records)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.write(c.Key, records)
+	for _, change := range changes {
+		s.change(change)
+	}
+	s.wake()
+	return s.receipt(records[0].event.Position), nil
 }
 
 // judge returns the receipt of the commit that c repeats, or the conflict that
-// c ends with, or neither.
+// c ends with, or neither. The caller holds writing.
 func (s *Store) judge(c eventstore.Commit) (eventstore.Receipt, bool, error) {
 	if c.Key != "" {
 		if first, ok := s.keys[c.Key]; ok {
@@ -178,46 +201,52 @@ func (s *Store) receipt(first eventstore.Position) eventstore.Receipt {
 	return receipt
 }
 
-func (s *Store) write(c eventstore.Commit) (eventstore.Receipt, error) {
-	ids := make([]uuid.UUID, len(c.Events))
+// newRecords returns the commit's events as they will be in the log. The caller
+// holds writing.
+func (s *Store) newRecords(c eventstore.Commit) ([]record, error) {
+	recorded := s.clock().UTC().Round(0)
+	if n := len(s.log); n > 0 && recorded.Before(s.log[n-1].event.Recorded) {
+		recorded = s.log[n-1].event.Recorded
+	}
+	records := make([]record, len(c.Events))
+	versions := make(map[eventstore.StreamID]eventstore.Version)
 	for i, e := range c.Events {
-		ids[i] = e.ID
+		event := eventstore.Event{
+			Position: eventstore.Position(len(s.log) + i + 1),
+			Stream:   e.Stream, ID: e.ID, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
+			Data: e.Data, Metadata: e.Metadata, Tags: unique(e.Tags),
+			Recorded: recorded, Time: e.Time.UTC().Round(0),
+		}
 		if e.ID == uuid.Nil {
 			id, err := s.newID()
 			if err != nil {
-				return eventstore.Receipt{}, err
+				return nil, err
 			}
-			ids[i] = id
-		}
-	}
-	recorded := s.clock().UTC().Round(0)
-	first := eventstore.Position(len(s.log)) + 1
-	if first > 1 {
-		if last := s.log[first-2].event.Recorded; recorded.Before(last) {
-			recorded = last
-		}
-	}
-	for i, e := range c.Events {
-		event := eventstore.Event{
-			Position: first + eventstore.Position(i),
-			Stream:   e.Stream, ID: ids[i], Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
-			Data: e.Data, Metadata: e.Metadata, Tags: unique(e.Tags),
-			Recorded: recorded, Time: e.Time.UTC().Round(0),
+			event.ID = id
 		}
 		if e.Time.IsZero() {
 			event.Time = recorded
 		}
 		if e.Stream != "" {
-			s.streams[e.Stream] = append(s.streams[e.Stream], event.Position)
-			event.Version = eventstore.Version(len(s.streams[e.Stream]))
+			versions[e.Stream]++
+			event.Version = eventstore.Version(len(s.streams[e.Stream])) + versions[e.Stream]
 		}
-		s.log = append(s.log, record{event: clone(event), i: i, n: len(c.Events)})
+		records[i] = record{event: clone(event), i: i, n: len(c.Events)}
 	}
-	if c.Key != "" {
-		s.keys[c.Key] = first
+	return records, nil
+}
+
+// write puts a commit into the log. The caller holds writing and mu.
+func (s *Store) write(key string, records []record) {
+	s.log = append(s.log, records...)
+	for _, r := range records {
+		if r.event.Stream != "" {
+			s.streams[r.event.Stream] = append(s.streams[r.event.Stream], r.event.Position)
+		}
 	}
-	s.wake()
-	return s.receipt(first), nil
+	if key != "" {
+		s.keys[key] = records[0].event.Position
+	}
 }
 
 // Lookup implements [eventstore.Store].
@@ -347,26 +376,6 @@ func (s *Store) Info() eventstore.Info {
 	return eventstore.Info{StoreID: s.id, Epoch: 1, Gapless: true, Limits: eventstore.StandardLimits()}
 }
 
-// Close implements [eventstore.Store].
-func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		s.closed = true
-		s.wake()
-	}
-	return nil
-}
-
-// usable returns the error that every call ends with on a closed store or an
-// ended context. The caller holds mu.
-func (s *Store) usable(ctx context.Context) error {
-	if s.closed {
-		return eventstore.ErrClosed
-	}
-	return ctx.Err()
-}
-
 // snapshot returns the log as it is, and a channel that is closed when it is
 // that no longer.
 func (s *Store) snapshot(ctx context.Context) ([]record, <-chan struct{}, error) {
@@ -376,12 +385,6 @@ func (s *Store) snapshot(ctx context.Context) ([]record, <-chan struct{}, error)
 		return nil, nil, err
 	}
 	return s.log, s.changed, nil
-}
-
-// wake tells all followers to look again. The caller holds mu.
-func (s *Store) wake() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // clone returns a copy of e that shares no memory with it.

@@ -20,16 +20,18 @@
 // locked, be read only, tell a newer format), and Info says whether positions
 // have gaps and which limits are kept. Rules that cannot be held are skipped,
 // and print the reason. A store that leaves gaps, or keeps smaller limits, is
-// held to everything else.
+// held to everything else. One that is an [eventstore.RowStore] is held to the
+// rules of rows, checkpoints and inline views too.
 //
 // A store that does not answer, or a loop that keeps a lock while its body
 // runs, fails its rule after a while; it does not hang the test. No rule waits
-// for time to pass on a correct store.
+// for time to pass on a correct store, but those of views that overrun theirs.
 //
 // # The model test
 //
-// [RunModel] sends random commits, reads, follows, lookups and reopenings to the
-// store and to an oracle, and compares every answer:
+// [RunModel] sends random commits, reads, follows, lookups and reopenings, and
+// where both keep rows changes and scans of those, to the store and to an
+// oracle, and compares every answer:
 //
 //	func TestStore_Model(t *testing.T) {
 //		storetest.RunModel(t,

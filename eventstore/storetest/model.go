@@ -26,7 +26,8 @@ const (
 )
 
 // RunModel sends the same random commits, reads, follows, lookups and reopenings
-// to two stores and compares all that they answer. The oracle is a store that is
+// to two stores and compares all that they answer; to stores that keep rows also
+// commits, reads and scans of those, and an inline view. The oracle is a store that is
 // known to be right and leaves no gaps between positions, such as memstore; only
 // its Open is used. A run that fails prints its seed and its last steps; the
 // environment variable YORE_SEED repeats it.
@@ -90,9 +91,15 @@ type model struct {
 
 	live     *follower // follows throughout
 	liveSeen []eventstore.Event
+
+	rows rowModel
 }
 
 func (m *model) step() {
+	if m.keepsRows() && m.chance(30) {
+		m.rowStep()
+		return
+	}
 	switch n := m.rnd.IntN(100); {
 	case n < 50:
 		m.send(m.newCommit())
@@ -291,6 +298,7 @@ func (m *model) reopen() {
 	m.note("reopen")
 	m.h.reopen()
 	m.live = m.h.follow(m.live.query, m.live.through)
+	m.attachAgain()
 }
 
 // finish compares the whole logs, and again after reopening.
@@ -306,6 +314,7 @@ func (m *model) finish() {
 		}
 		m.head()
 		m.followLive()
+		m.finishRows()
 		m.reopen()
 	}
 }

@@ -71,6 +71,12 @@ func families() []family {
 		{"follow", followRules()},
 		{"batches", batchRules()},
 		{"life", lifeRules()},
+		{"rows", rowRules()},
+		{"row limits", rowLimitRules()},
+		{"scans", scanRules()},
+		{"checkpoints", checkpointRules()},
+		{"inline", inlineRules()},
+		{"faults", faultRules()},
 	}
 }
 
