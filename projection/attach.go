@@ -43,6 +43,11 @@ func (d *definition) attach(ctx context.Context, store eventstore.RowStore) erro
 	if err != nil {
 		return err
 	}
+	// A view that is attached to an empty log gets no checkpoint from the store,
+	// and without one it cannot be read.
+	if _, err := newWriter(ctx, d, store, b, live); err != nil {
+		return err
+	}
 	if err := store.Attach(ctx, d.inline(b)); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func TestAttach_Fault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, registry, s, shop := newStore(t), shopRegistry(t), newSales(1), newShop(1)
-			s.Timeout = 20 * time.Millisecond
+			s.Timeout = 300 * time.Millisecond
 			require.NoError(t, projection.Attach(t.Context(), store, registry, s.Projection))
 			shop.trade(t, store, 100)
 			s.fail = func(eventstore.Event) error { return wrong() }
@@ -229,4 +229,26 @@ func TestWait_Inline(t *testing.T) {
 		require.NoError(t, store.Close())
 		require.ErrorIs(t, <-done, eventstore.ErrClosed)
 	})
+}
+
+// TestAttach_EmptyLog: a view of nothing can be read, and waited for.
+func TestAttach_EmptyLog(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	require.NoError(t, projection.Attach(t.Context(), store, registry, s.Projection))
+	_, found, err := s.pieces.Get(t.Context(), store, "x")
+	require.NoError(t, err)
+	require.False(t, found)
+	require.NoError(t, projection.Wait(t.Context(), store, 0, s.Projection))
+	s.requireHead(t, store)
+}
+
+// TestWait_ForAFirstBuildWithAFault: it cannot come there by itself.
+func TestWait_ForAFirstBuildWithAFault(t *testing.T) {
+	store, registry, s, shop := newStore(t), shopRegistry(t), newSales(1), newShop(1)
+	shop.trade(t, store, 10)
+	s.fail = func(eventstore.Event) error { return errors.New("wrong") }
+	require.ErrorIs(t, projection.Attach(t.Context(), store, registry, s.Projection), eventstore.ErrFaulted)
+	require.ErrorIs(t, projection.Wait(t.Context(), store, 10, s.Projection), eventstore.ErrFaulted)
+	_, _, err := s.pieces.Get(t.Context(), store, "x")
+	require.ErrorIs(t, err, eventstore.ErrFaulted)
 }

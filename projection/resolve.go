@@ -45,10 +45,14 @@ func (p *Projection) resolve(ctx context.Context, r Reader) (build, error) {
 	}
 }
 
-// rebuilding returns the error that says how far a build has come.
+// rebuilding returns the error that says how far a build has come, or why it
+// comes no further.
 func (p *Projection) rebuilding(ctx context.Context, r Reader, b build) error {
 	set, err := r.GetRows(ctx, b.view(p.name))
 	if err != nil {
+		return err
+	}
+	if err := faulted(b.view(p.name), set.Checkpoint); err != nil {
 		return err
 	}
 	head, err := r.Head(ctx)

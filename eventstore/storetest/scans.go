@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
@@ -337,7 +338,7 @@ func scanCloseInBody(h *harness) {
 
 func scanNegativeLimit(h *harness) {
 	h.put("v", row("t", "k", "x"))
-	for _, limit := range []int{-1, -1 << 62} {
+	for _, limit := range []int{-1, math.MinInt} {
 		_, err := h.tryScan("v", eventstore.RowScan{Table: "t", Limit: limit})
 		h.matches("ScanRows with a negative Limit", err, eventstore.ErrInvalid)
 	}

@@ -282,3 +282,13 @@ func TestRun_OutputThatCannotBeWritten(t *testing.T) {
 	require.Equal(t, 1, run([]string{"-h"}, fullDisk{}, &errs))
 	require.Contains(t, errs.String(), "file already closed")
 }
+
+// A log without events has read models too, and they are empty.
+func TestCLI_EmptyLog(t *testing.T) {
+	c := newCLI(t)
+	c.ok("import", write(t, header))
+	require.Equal(t, "there are no carts yet\n", c.ok("list"))
+	require.Contains(t, c.fails(1, "show", "ann"), `there is no cart "ann"`)
+	require.Contains(t, c.ok("top"), "nothing was sold yet")
+	requireReadModels(t, c.db)
+}

@@ -243,7 +243,7 @@ func TestCLI_ReadModelOfALaterProgram(t *testing.T) {
 func TestCLI_BestSellersThatCannotBeCounted(t *testing.T) {
 	c := newCLI(t)
 	for _, id := range []string{"1", "2"} {
-		c.ok("add", id, "a", fmt.Sprint(math.MaxInt64), "0.001")
+		c.ok("add", id, "a", fmt.Sprint(int64(math.MaxInt64)), "0.001")
 		c.ok("checkout", id)
 	}
 	require.Contains(t, c.fails(1, "top"), "more was sold than can be counted")
