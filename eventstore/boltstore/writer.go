@@ -66,6 +66,7 @@ func (s *Store) writeGroup(first job) (next job) {
 	if g.changesFile() {
 		if err = s.commit(g); err == nil {
 			s.settleViews(g)
+			g.views = nil // done with; the tail need not keep the rows
 			s.tail.publish(g)
 		}
 	}
