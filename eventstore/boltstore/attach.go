@@ -135,7 +135,7 @@ func isAttachment(j job) bool {
 // enter implements job. The group is the attachment's alone.
 func (a *attachment) enter(s *Store, g *group) {
 	view := a.view.View
-	if a.err = s.views.accepts(view); a.err != nil {
+	if a.err = s.views.refused[view]; a.err != nil {
 		return
 	}
 	change := g.view(s, view)

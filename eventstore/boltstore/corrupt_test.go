@@ -175,3 +175,58 @@ func readAll(t *testing.T, path string) error {
 	}
 	return nil
 }
+
+func TestGetRows_DamagedRowsAndCheckpointsAreReported(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s-1", 1)
+	key := func(k string) eventstore.RowKey { return eventstore.RowKey{Table: "t", Key: []byte(k)} }
+	for _, view := range []eventstore.ViewID{"v", "w"} {
+		require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{
+			View: view, Checkpoint: eventstore.Checkpoint{Position: 1},
+			Rows: []eventstore.Row{{RowKey: key("a"), Value: []byte("1")}, {RowKey: key("b"), Value: []byte("2")}},
+		}))
+	}
+	require.NoError(t, s.Close())
+	edit(t, path, func(tx *bolt.Tx) error { // the row of another key
+		rows := tx.Bucket([]byte("rows")).Bucket([]byte("v"))
+		return rows.Put([]byte("t\x00a"), append([]byte{}, rows.Get([]byte("t\x00b"))...))
+	})
+
+	s, err = boltstore.Open(path, nil)
+	require.NoError(t, err)
+	_, err = s.GetRows(t.Context(), "v", key("a"))
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	require.ErrorContains(t, err, `view "v", table "t", key "a"`)
+	for _, err = range s.ScanRows(t.Context(), "v", eventstore.RowScan{Table: "t"}) {
+	}
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	set, err := s.GetRows(t.Context(), "v", key("b"))
+	require.NoError(t, err)
+	require.Equal(t, "2", string(set.Rows[0].Value))
+	_, err = s.GetRows(t.Context(), "w", key("a"), key("b"))
+	require.NoError(t, err)
+	appendEvents(t, s, "s-1", 1)
+	require.NoError(t, s.Close())
+
+	edit(t, path, func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("checkpoints"))
+		return b.Put([]byte("v"), append([]byte{}, b.Get([]byte("w"))...))
+	})
+	s = open(t, path, nil) // views are derived: the log can be used all the same
+	appendEvents(t, s, "s-1", 1)
+	_, err = s.GetRows(t.Context(), "v", key("b"))
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	_, err = s.Checkpoints(t.Context())
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: 1}}
+	require.ErrorIs(t, s.CommitRows(t.Context(), commit), eventstore.ErrCorrupt)
+	for more := true; more; {
+		more, err = s.DropRows(t.Context(), "v", 1)
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.CommitRows(t.Context(), commit))
+	_, err = s.GetRows(t.Context(), "w", key("a"))
+	require.NoError(t, err)
+}

@@ -80,12 +80,17 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	var all map[eventstore.ViewID]eventstore.Checkpoint
-	err := s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
-		all, err = readCheckpoints(tx)
-		return err
+	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
+	err := s.viewDurable(ctx, func(tx *bolt.Tx) error {
+		return forEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+			all[view] = c
+			return err
+		})
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // viewDurable is view for what the writer may change in place: rows and
@@ -129,19 +134,17 @@ func readCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint,
 	return openCheckpoint(view, sealed)
 }
 
-func readCheckpoints(tx *bolt.Tx) (map[eventstore.ViewID]eventstore.Checkpoint, error) {
-	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
+// forEachCheckpoint visits all checkpoints, each with the error if it is damaged.
+func forEachCheckpoint(tx *bolt.Tx, visit func(eventstore.ViewID, eventstore.Checkpoint, error) error) error {
 	b := tx.Bucket(checkpointsBucket)
 	if b == nil {
-		return all, nil
+		return nil
 	}
-	err := b.ForEach(func(name, sealed []byte) error {
+	return b.ForEach(func(name, sealed []byte) error {
 		view := eventstore.ViewID(name)
 		c, err := openCheckpoint(view, sealed)
-		all[view] = c
-		return err
+		return visit(view, c, err)
 	})
-	return all, err
 }
 
 // viewRows returns the bucket of a view's rows, or nil if it has none.

@@ -18,37 +18,43 @@ type viewSet struct {
 	// the views that are attached, in the order in which they were.
 	checkpoints map[eventstore.ViewID]eventstore.Checkpoint
 	inline      []*inline
-	dropping    map[eventstore.ViewID]bool // dropped in part: rows, but no checkpoint
+	refused     map[eventstore.ViewID]error // why a view takes no rows until it is dropped
 
 	mu      sync.Mutex
 	claimed map[eventstore.ViewID]bool // attached, or about to be
 }
 
-func (v *viewSet) load(tx *bolt.Tx) (err error) {
+// load reads the checkpoints. A damaged one does not keep the log from being
+// opened: its view is derived, and can be dropped and built anew.
+func (v *viewSet) load(tx *bolt.Tx) error {
 	v.claimed = make(map[eventstore.ViewID]bool)
-	v.dropping = make(map[eventstore.ViewID]bool)
-	if v.checkpoints, err = readCheckpoints(tx); err != nil {
+	v.checkpoints = make(map[eventstore.ViewID]eventstore.Checkpoint)
+	v.refused = make(map[eventstore.ViewID]error)
+	err := forEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+		if err != nil {
+			v.refused[view] = err
+		} else {
+			v.checkpoints[view] = c
+		}
+		return nil
+	})
+	rows := tx.Bucket(rowsBucket)
+	if err != nil || rows == nil {
 		return err
 	}
-	rows := tx.Bucket(rowsBucket)
-	if rows == nil {
-		return nil
-	}
 	return rows.ForEachBucket(func(name []byte) error {
-		if _, ok := v.checkpoints[eventstore.ViewID(name)]; !ok {
-			v.dropping[eventstore.ViewID(name)] = true
+		view := eventstore.ViewID(name)
+		if _, ok := v.checkpoints[view]; !ok && v.refused[view] == nil {
+			v.refused[view] = errDropping(view)
 		}
 		return nil
 	})
 }
 
-// accepts returns the error that a view's first rows end with while those of
-// its past are still there.
-func (v *viewSet) accepts(view eventstore.ViewID) error {
-	if v.dropping[view] {
-		return fmt.Errorf("%w: view %q is being dropped, and not all of its rows are gone", eventstore.ErrInvalid, view)
-	}
-	return nil
+// errDropping is why a view takes no first rows while those of its past are
+// still there.
+func errDropping(view eventstore.ViewID) error {
+	return fmt.Errorf("%w: view %q is being dropped, and not all of its rows are gone", eventstore.ErrInvalid, view)
 }
 
 // claim reports whether the caller may attach the view: nobody else does or has.
@@ -164,7 +170,7 @@ func (r *rowChange) enter(s *Store, g *group) {
 	case !actual.Equal(c.Expected):
 		r.err = &eventstore.CheckpointError{View: c.View, Expected: cloneCheckpoint(c.Expected), Actual: cloneCheckpoint(actual)}
 	default:
-		if r.err = s.views.accepts(c.View); r.err != nil {
+		if r.err = s.views.refused[c.View]; r.err != nil {
 			return
 		}
 		change := g.view(s, c.View)
@@ -196,7 +202,7 @@ func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	d := &rowDrop{ticket: newTicket(ctx), view: view}
 	err = s.view(func(tx *bolt.Tx) error {
 		if b := viewRows(tx, view); b != nil {
-			d.exists, d.keys = true, firstKeys(b, limit)
+			d.keys = firstKeys(b, limit)
 		}
 		return nil
 	})
@@ -207,7 +213,7 @@ func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	if err := s.submit(d); err != nil {
 		return false, err
 	}
-	return d.change != nil && d.change.dropped && !d.change.empty, nil
+	return d.change != nil && !d.change.empty, nil
 }
 
 // firstKeys returns the first keys of a bucket, at most so many.
@@ -223,20 +229,19 @@ func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
 type rowDrop struct {
 	ticket
 	view   eventstore.ViewID
-	exists bool // the view has a bucket
 	keys   [][]byte
 	change *viewChange // what became of it; nil: there was nothing to drop
 }
 
 // enter implements job.
 func (d *rowDrop) enter(s *Store, g *group) {
-	if !d.exists && g.checkpoint(s, d.view).IsZero() && s.views.attached(d.view) == nil {
-		return // nothing to drop
+	if s.views.refused[d.view] == nil && g.checkpoint(s, d.view).IsZero() && s.views.attached(d.view) == nil {
+		return // nothing to drop: no rows are without a checkpoint but those refused
 	}
 	change := g.view(s, d.view)
 	change.checkpoint = eventstore.Checkpoint{}
 	change.drop = append(change.drop, d.keys...)
-	change.dropped, change.detach = d.exists, true
+	change.dropped, change.detach = true, true
 	d.change = change
 }
 
@@ -309,10 +314,10 @@ func (s *Store) settleViews(g *group) {
 			s.views.checkpoints[view] = change.checkpoint
 		}
 		if change.dropped {
-			s.views.dropping[view] = true
+			s.views.refused[view] = errDropping(view)
 		}
 		if change.empty {
-			delete(s.views.dropping, view)
+			delete(s.views.refused, view)
 		}
 		if change.attach != nil {
 			s.views.inline = append(s.views.inline, change.attach)
