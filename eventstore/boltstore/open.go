@@ -177,7 +177,7 @@ func openBolt(path string, opts Options) (db *bolt.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = errors.Join(fmt.Errorf("%w: %v", eventstore.ErrCorrupt, r), file.Close())
+			err = errors.Join(badPage(r), file.Close())
 		}
 	}()
 	db, err = bolt.Open(path, opts.FileMode, options)

@@ -91,7 +91,7 @@ func (s *Store) view(fn func(*bolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: reading a page: %v", eventstore.ErrCorrupt, r)
+			err = badPage(r)
 		}
 	}()
 	err = s.db.View(fn)
@@ -99,6 +99,11 @@ func (s *Store) view(fn func(*bolt.Tx) error) (err error) {
 		return eventstore.ErrClosed
 	}
 	return err
+}
+
+// badPage is the error for what bbolt panicked with.
+func badPage(recovered any) error {
+	return fmt.Errorf("%w: a page of the file is damaged, or the file was cut short: %v", eventstore.ErrCorrupt, recovered)
 }
 
 // viewIndex is view with a reader of the index up to head.
