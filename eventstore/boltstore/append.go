@@ -22,11 +22,8 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	if err := eventstore.Validate(c); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	switch {
-	case s.opts.ReadOnly:
-		return eventstore.Receipt{}, eventstore.ErrReadOnly
-	case s.failed.Load():
-		return eventstore.Receipt{}, eventstore.ErrFailed
+	if err := s.takesChanges(); err != nil {
+		return eventstore.Receipt{}, err
 	}
 	r := &request{ticket: newTicket(ctx), commit: &c, base: s.tail.last()}
 	past := &durable{store: s, head: r.base.through, expect: c.Expect}

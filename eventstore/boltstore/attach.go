@@ -8,6 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/rows"
 )
 
 // catchUpEvents is about how many events a view that catches up is given, and
@@ -81,7 +82,7 @@ func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Ch
 	if err != nil {
 		return err
 	}
-	change := viewChange{checkpoint: cloneCheckpoint(checkpoint)}
+	change := viewChange{checkpoint: rows.CloneCheckpoint(checkpoint)}
 	change.note(portions, v.start(storedRows{s, v.View}, portions, true).wait(), through)
 	err = s.submit(newRowChange(ctx, eventstore.RowCommit{
 		View: v.View, Expected: checkpoint, Checkpoint: change.checkpoint, Rows: change.rows,
@@ -140,7 +141,7 @@ func (a *attachment) enter(s *Store, g *group) {
 	}
 	change := g.view(s, view)
 	if !change.checkpoint.Equal(a.expected) {
-		a.err = &eventstore.CheckpointError{View: view, Expected: a.expected, Actual: cloneCheckpoint(change.checkpoint)}
+		a.err = &eventstore.CheckpointError{View: view, Expected: a.expected, Actual: rows.CloneCheckpoint(change.checkpoint)}
 		return
 	}
 	groups, ok := s.tail.after(change.checkpoint.Position, groupEvents)

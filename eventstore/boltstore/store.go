@@ -84,6 +84,18 @@ func (s *Store) usable(ctx context.Context) error {
 	}
 }
 
+// takesChanges returns the error that every call which changes something ends
+// with on a store that takes no changes.
+func (s *Store) takesChanges() error {
+	switch {
+	case s.opts.ReadOnly:
+		return eventstore.ErrReadOnly
+	case s.failed.Load():
+		return eventstore.ErrFailed
+	}
+	return nil
+}
+
 // view runs fn in a read transaction. No code but ours runs in it, and it is
 // short. bbolt trusts the pages it reads and may run out of them or panic on
 // damaged ones; here that becomes an error.

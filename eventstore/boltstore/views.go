@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/rows"
 )
 
 // viewSet is what the store knows of its views. The writer judges by it, so it
@@ -127,19 +128,13 @@ func (s *Store) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
 	return s.submit(newRowChange(ctx, c))
 }
 
-// writable returns the error that every call which changes something ends with
-// on a store that takes no changes.
+// writable returns the error that every call which changes a view ends with on
+// a store that is closed or takes no changes.
 func (s *Store) writable(ctx context.Context) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	switch {
-	case s.opts.ReadOnly:
-		return eventstore.ErrReadOnly
-	case s.failed.Load():
-		return eventstore.ErrFailed
-	}
-	return nil
+	return s.takesChanges()
 }
 
 // rowChange is a change of a view's rows on its way to the writer.
@@ -168,24 +163,15 @@ func (r *rowChange) enter(s *Store, g *group) {
 		r.err = fmt.Errorf("commit rows: %w: checkpoint of view %q at position %d, beyond the head %d",
 			eventstore.ErrInvalid, c.View, c.Checkpoint.Position, g.first-1)
 	case !actual.Equal(c.Expected):
-		r.err = &eventstore.CheckpointError{View: c.View, Expected: cloneCheckpoint(c.Expected), Actual: cloneCheckpoint(actual)}
+		r.err = &eventstore.CheckpointError{View: c.View, Expected: rows.CloneCheckpoint(c.Expected), Actual: rows.CloneCheckpoint(actual)}
 	default:
 		if r.err = s.views.refused[c.View]; r.err != nil {
 			return
 		}
 		change := g.view(s, c.View)
-		change.checkpoint = cloneCheckpoint(c.Checkpoint)
+		change.checkpoint = rows.CloneCheckpoint(c.Checkpoint)
 		change.rows = append(change.rows, c.Rows...)
 	}
-}
-
-func cloneCheckpoint(c eventstore.Checkpoint) eventstore.Checkpoint {
-	c.Data = append([]byte(nil), c.Data...)
-	if c.Fault != nil {
-		fault := *c.Fault
-		c.Fault = &fault
-	}
-	return c
 }
 
 // DropRows implements [eventstore.RowStore].

@@ -60,7 +60,7 @@ func (s *Store) catchUp(v *inline) (live bool, err error) {
 		}
 		next := s.log[through] // not the first of its commit if CommitRows left off within it
 		c := s.apply(v, s.log[through:][:next.n-next.i])
-		v.reached = copyCheckpoint(c.checkpoint)
+		v.reached = rows.CloneCheckpoint(c.checkpoint)
 		s.mu.Lock()
 		s.change(c)
 		s.mu.Unlock()
@@ -80,7 +80,7 @@ func (s *Store) claim(v *inline) error {
 	case claimed == v:
 		return nil
 	case v.claimed: // and dropped since
-		return &eventstore.CheckpointError{View: v.View, Expected: v.reached, Actual: copyCheckpoint(known.checkpoint)}
+		return &eventstore.CheckpointError{View: v.View, Expected: v.reached, Actual: rows.CloneCheckpoint(known.checkpoint)}
 	case claimed != nil:
 		return fmt.Errorf("%w: view %q is attached already", eventstore.ErrInvalid, v.View)
 	case known.checkpoint.Fault != nil:
@@ -89,7 +89,7 @@ func (s *Store) claim(v *inline) error {
 		return errDropped(v.View)
 	}
 	s.attached = append(slices.Clip(s.attached), v)
-	v.claimed, v.reached = true, copyCheckpoint(known.checkpoint)
+	v.claimed, v.reached = true, rows.CloneCheckpoint(known.checkpoint)
 	return nil
 }
 

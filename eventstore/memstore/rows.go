@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/rows"
 )
 
 var limits = eventstore.StandardLimits()
@@ -27,7 +28,7 @@ func (s *Store) GetRows(ctx context.Context, id eventstore.ViewID, keys ...event
 		}
 	}
 	v := s.view(id)
-	set := eventstore.RowSet{Checkpoint: copyCheckpoint(v.checkpoint)}
+	set := eventstore.RowSet{Checkpoint: rows.CloneCheckpoint(v.checkpoint)}
 	for _, key := range keys {
 		set.Rows = append(set.Rows, v.get(key))
 	}
@@ -51,7 +52,7 @@ func (s *Store) ScanRows(ctx context.Context, id eventstore.ViewID, scan eventst
 			}
 			if err == nil {
 				v := s.view(id)
-				set.Checkpoint = copyCheckpoint(v.checkpoint)
+				set.Checkpoint = rows.CloneCheckpoint(v.checkpoint)
 				set.Rows, rest, more = v.page(rest)
 			}
 			s.mu.Unlock()
@@ -78,12 +79,12 @@ func (s *Store) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
 	}
 	v := s.view(c.View)
 	if !v.checkpoint.Equal(c.Expected) {
-		return &eventstore.CheckpointError{View: c.View, Expected: copyCheckpoint(c.Expected), Actual: copyCheckpoint(v.checkpoint)}
+		return &eventstore.CheckpointError{View: c.View, Expected: rows.CloneCheckpoint(c.Expected), Actual: rows.CloneCheckpoint(v.checkpoint)}
 	}
 	if v.checkpoint.IsZero() && !v.empty() {
 		return errDropped(c.View)
 	}
-	s.change(change{view: c.View, rows: c.Rows, checkpoint: copyCheckpoint(c.Checkpoint)})
+	s.change(change{view: c.View, rows: c.Rows, checkpoint: rows.CloneCheckpoint(c.Checkpoint)})
 	return nil
 }
 
@@ -102,7 +103,7 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	checkpoints := make(map[eventstore.ViewID]eventstore.Checkpoint)
 	for id, v := range s.views {
 		if !v.checkpoint.IsZero() {
-			checkpoints[id] = copyCheckpoint(v.checkpoint)
+			checkpoints[id] = rows.CloneCheckpoint(v.checkpoint)
 		}
 	}
 	return checkpoints, nil

@@ -131,13 +131,3 @@ func (v *view) empty() bool {
 	}
 	return true
 }
-
-// copyCheckpoint returns a checkpoint that shares no memory with c.
-func copyCheckpoint(c eventstore.Checkpoint) eventstore.Checkpoint {
-	c.Data = bytes.Clone(c.Data)
-	if c.Fault != nil {
-		fault := *c.Fault
-		c.Fault = &fault
-	}
-	return c
-}
