@@ -28,15 +28,6 @@ func Decode(p eventstore.Position, rec []byte) (Record, error) {
 	return r, nil
 }
 
-// Recorded returns when the record was recorded, without looking at the rest,
-// and whether it is long enough to say.
-func Recorded(rec []byte) (time.Time, bool) {
-	if len(rec) < offFields {
-		return time.Time{}, false
-	}
-	return time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC(), true
-}
-
 // decode returns the record, or the reason why it is none.
 func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 	if reason := check(p, rec); reason != "" {
@@ -49,7 +40,7 @@ func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 	e := &r.Event
 	e.Position = p
 	e.Version = eventstore.Version(binary.BigEndian.Uint64(rec[offVersion:]))
-	e.Recorded, _ = Recorded(rec)
+	e.Recorded = time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC()
 	copy(e.ID[:], rec[offID:])
 	e.Data = append([]byte{}, rec[data:len(rec)-crcSize]...)
 

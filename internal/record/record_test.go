@@ -61,9 +61,6 @@ func TestDecode_ReturnsWhatWasEncoded(t *testing.T) {
 				want.Time = tt.event.Time
 			}
 			require.Equal(t, record.Record{Event: want, Place: tt.place, Key: tt.key}, got)
-			at, ok := record.Recorded(rec)
-			require.True(t, ok)
-			require.Equal(t, recorded, at)
 		})
 	}
 }
