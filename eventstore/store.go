@@ -119,4 +119,7 @@ type Info struct {
 	Durable bool
 	// Limits are those the store keeps, the standard ones or less.
 	Limits Limits
+	// Warnings say, for people, what the store found damaged when it was opened,
+	// and what it did about it. Nil: nothing.
+	Warnings []string
 }

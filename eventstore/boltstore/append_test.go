@@ -259,15 +259,31 @@ func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
 	require.Len(t, positions(t, s, eventstore.All()), 2)
 }
 
-func TestAppend_APanicInTheTransactionStopsTheStore(t *testing.T) {
-	s := open(t, logPath(t), nil)
+// TestAppend_APanicInTheTransaction has bbolt panic before it wrote anything,
+// and after it wrote all.
+func TestAppend_APanicInTheTransaction(t *testing.T) {
+	path := logPath(t)
+	s := open(t, path, nil)
 	s.SetCommit(func(*bolt.Tx) error { panic("assertion failed") })
 	_, err := s.Append(t.Context(), to("s", eventstore.NoStream))
-	require.ErrorIs(t, err, eventstore.ErrUnknownOutcome)
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	require.NotErrorIs(t, err, eventstore.ErrUnknownOutcome)
 	require.ErrorContains(t, err, "assertion failed")
+	s.SetCommit((*bolt.Tx).Commit)
 	_, err = s.Append(t.Context(), to("s", eventstore.NoStream))
+	require.NoError(t, err, "nothing of the first was there")
+
+	s.SetCommit(func(tx *bolt.Tx) error {
+		require.NoError(t, tx.Commit())
+		panic("assertion failed")
+	})
+	_, err = s.Append(t.Context(), to("t", eventstore.NoStream))
+	require.ErrorIs(t, err, eventstore.ErrUnknownOutcome)
+	_, err = s.Append(t.Context(), to("t", eventstore.NoStream))
 	require.ErrorIs(t, err, eventstore.ErrFailed)
-	require.Empty(t, positions(t, s, eventstore.All()))
+	require.Len(t, positions(t, s, eventstore.All()), 1)
+	require.NoError(t, s.Close())
+	require.Len(t, positions(t, open(t, path, nil), eventstore.All()), 2)
 }
 
 func TestClose_FinishesWhatIsTakenAndEndsWhatWaits(t *testing.T) {

@@ -96,42 +96,6 @@ func TestRead_ADamagedRecordIsReportedAndTheRestIsReadable(t *testing.T) {
 	}
 }
 
-func TestRead_ADamagedIndexShows(t *testing.T) {
-	posting := func(kind byte, name string, p eventstore.Position) []byte {
-		key := record.Key(p)
-		return append(append(append([]byte{kind}, name...), 0), key[:]...)
-	}
-	t.Run("a posting of a stream is missing", func(t *testing.T) {
-		s := damaged(t, func(tx *bolt.Tx) error { return tx.Bucket([]byte("index")).Delete(posting('s', "s-1", 3)) })
-		read, at := readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{})
-		require.Equal(t, []eventstore.Position{1, 2}, read)
-		require.EqualValues(t, 4, at)
-		read, at = readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{Backward: true})
-		require.Equal(t, []eventstore.Position{10, 9, 8, 7, 6, 4}, read)
-		require.EqualValues(t, 2, at)
-	})
-	t.Run("a stream's first posting is missing", func(t *testing.T) {
-		s := damaged(t, func(tx *bolt.Tx) error { return tx.Bucket([]byte("index")).Delete(posting('s', "s-1", 1)) })
-		read, at := readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{})
-		require.Empty(t, read)
-		require.EqualValues(t, 2, at)
-	})
-	t.Run("a posting too many", func(t *testing.T) {
-		s := damaged(t, func(tx *bolt.Tx) error { return tx.Bucket([]byte("index")).Put(posting('g', "n:9", 3), nil) })
-		_, at := readUntilCorrupt(t, s, eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:9"}}), eventstore.ReadOptions{})
-		require.EqualValues(t, 3, at)
-	})
-	t.Run("a posting of no record", func(t *testing.T) {
-		s := damaged(t, func(tx *bolt.Tx) error {
-			log := tx.Bucket([]byte("log"))
-			key := record.Key(2)
-			return log.Delete(key[:])
-		})
-		_, at := readUntilCorrupt(t, s, eventstore.Match(eventstore.Item{Types: []string{"t"}}), eventstore.ReadOptions{})
-		require.EqualValues(t, 2, at)
-	})
-}
-
 // Pages of the file that are overwritten lead to errors, in Open or later, and
 // never to a panic.
 func TestStore_OverwrittenPagesAreErrors(t *testing.T) {

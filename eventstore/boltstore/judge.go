@@ -8,6 +8,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // A commit is judged in two parts, so that the writer never waits for a page.
@@ -137,10 +138,11 @@ type durable struct {
 
 func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
 	var first eventstore.Position
-	err := d.store.viewIndex(d.head, func(_ *bolt.Tx, reader *index.Reader) error {
-		first = reader.Key(key)
-		return nil
-	})
+	indexed, err := d.lookup(func(reader *index.Reader) { first = reader.Key(key) })
+	if err == nil && !indexed {
+		all := newScan(d.store, eventstore.All(), window{from: 1, to: d.head})
+		first, _, err = all.first(func(r *record.Record) bool { return r.Key == key })
+	}
 	if err != nil || first == 0 {
 		return eventstore.Receipt{}, false, err
 	}
@@ -148,25 +150,48 @@ func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
 	return receipt, err == nil, err
 }
 
-func (d *durable) version(i int) (eventstore.Version, error) {
-	err := d.store.viewIndex(d.head, func(_ *bolt.Tx, reader *index.Reader) error {
-		_, v := reader.Head(d.expect[i].Stream)
-		d.versions = append(d.versions, v)
-		return nil
-	})
-	if err != nil {
-		return 0, err
+func (d *durable) version(i int) (v eventstore.Version, err error) {
+	stream := d.expect[i].Stream
+	indexed, err := d.lookup(func(reader *index.Reader) { _, v = reader.Head(stream) })
+	if err == nil && !indexed {
+		backward := newScan(d.store, eventstore.Stream(stream), window{from: 1, to: d.head, backward: true})
+		_, last, scanErr := backward.first(func(*record.Record) bool { return true })
+		v, err = last.Event.Version, scanErr
 	}
-	return d.versions[i], nil
+	if err == nil {
+		d.versions = append(d.versions, v)
+	}
+	return v, err
 }
 
-func (d *durable) event(i int, v eventstore.Version) (s sighting, err error) {
-	err = d.store.viewIndex(d.head, func(tx *bolt.Tx, reader *index.Reader) error {
-		r, err := getRecord(tx.Bucket(logBucket), reader.At(d.expect[i].Stream, v))
+func (d *durable) event(i int, v eventstore.Version) (sighting, error) {
+	stream := d.expect[i].Stream
+	var at eventstore.Position
+	indexed, err := d.lookup(func(reader *index.Reader) { at = reader.At(stream, v) })
+	if err != nil {
+		return sighting{}, err
+	}
+	if !indexed {
+		events := newScan(d.store, eventstore.Stream(stream), window{from: 1, to: d.head})
+		_, r, err := events.first(func(r *record.Record) bool { return r.Event.Version == v })
+		return sightingOf(&r.Event), err
+	}
+	var s sighting
+	err = d.store.view(func(tx *bolt.Tx) error {
+		r, err := getRecord(tx.Bucket(logBucket), at)
 		s = sightingOf(&r.Event)
 		return err
 	})
 	return s, err
+}
+
+// lookup asks the index, and reports whether it can be used.
+func (d *durable) lookup(fn func(*index.Reader)) (indexed bool, err error) {
+	err = d.store.view(func(tx *bolt.Tx) error {
+		indexed = d.store.lookup(tx, d.head, fn)
+		return nil
+	})
+	return indexed, err
 }
 
 func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {

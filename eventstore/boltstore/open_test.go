@@ -92,10 +92,28 @@ func TestOpen_RefusesWhatIsNoLog(t *testing.T) {
 		"a log without its id": {func(t *testing.T, path string) {
 			create(t, path)
 			edit(t, path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("yore")).Delete([]byte("id")) })
-		}, eventstore.ErrCorrupt, "incomplete"},
+		}, eventstore.ErrCorrupt, "description of itself"},
 		"a directory": {func(t *testing.T, path string) {
 			require.NoError(t, os.Mkdir(path, 0o700))
-		}, nil, "directory"},
+		}, eventstore.ErrFormat, "a directory"},
+		"a pipe": {func(t *testing.T, path string) {
+			if err := mkfifo(path); err != nil {
+				t.Skip(err)
+			}
+		}, eventstore.ErrFormat, "a pipe"},
+		"a log without a description": {func(t *testing.T, path string) {
+			create(t, path)
+			edit(t, path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("yore")).Put([]byte("epoch"), make([]byte, 8)) })
+		}, eventstore.ErrCorrupt, "description of itself"},
+		"a log cut short": {func(t *testing.T, path string) {
+			create(t, path)
+			require.NoError(t, os.Truncate(path, 3*int64(os.Getpagesize())))
+		}, eventstore.ErrCorrupt, "cut short: it has 12288 bytes and needs"},
+		"a log with both meta pages damaged": {func(t *testing.T, path string) {
+			create(t, path)
+			damageMeta(t, path, 0)
+			damageMeta(t, path, 1)
+		}, eventstore.ErrCorrupt, "both meta pages"},
 	}
 	for name, tt := range tests {
 		for _, readOnly := range []bool{false, true} {
@@ -145,49 +163,124 @@ func TestOpen_ReadersShareAndKeepWritersOut(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrLocked)
 }
 
-// TestOpen_RebuildsTheIndex takes the index away in every way it can be away.
-func TestOpen_RebuildsTheIndex(t *testing.T) {
-	index := []byte("index")
-	tests := map[string]func(tx *bolt.Tx) error{
-		"dropped": func(tx *bolt.Tx) error { return tx.DeleteBucket(index) },
-		"of another format": func(tx *bolt.Tx) error {
-			return tx.Bucket(index).Put([]byte{0}, []byte{0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 99})
-		},
-		"of a longer log": func(tx *bolt.Tx) error {
-			return tx.Bucket(index).Put([]byte{0}, []byte{0, 0, 0, 0, 0, 9, 9, 9, 0, 0, 0, 1})
-		},
-		"short of the log": func(tx *bolt.Tx) error {
-			return tx.Bucket(index).Put([]byte{0}, []byte{0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1})
-		},
+// damageMeta changes a byte under the checksum of one of the two meta pages.
+func damageMeta(t *testing.T, path string, which int) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	at := int64(which*os.Getpagesize()) + 16 + 40
+	b := make([]byte, 1)
+	_, err = f.ReadAt(b, at)
+	require.NoError(t, err)
+	b[0] ^= 1
+	_, err = f.WriteAt(b, at)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+}
+
+// TestOpen_SaysWhenAMetaPageIsDamaged has the older and the newer one damaged:
+// then the last transaction is not there any more.
+func TestOpen_SaysWhenAMetaPageIsDamaged(t *testing.T) {
+	heads := map[int]int{}
+	for which := range 2 {
+		path := logPath(t)
+		s, err := boltstore.Open(path, nil)
+		require.NoError(t, err)
+		appendEvents(t, s, "s", 1)
+		appendEvents(t, s, "s", 1)
+		require.NoError(t, s.Close())
+		damageMeta(t, path, which)
+
+		var said bytes.Buffer
+		s = open(t, path, &boltstore.Options{ReadOnly: true, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		require.Len(t, s.Info().Warnings, 1)
+		require.Contains(t, s.Info().Warnings[0], "meta page")
+		require.Contains(t, said.String(), "meta page")
+		heads[len(positions(t, s, eventstore.All()))]++
+		require.NoError(t, s.Close())
+
+		s = open(t, path, nil)
+		require.Len(t, s.Info().Warnings, 1)
+		appendEvents(t, s, "s", 1)
+		require.NoError(t, s.Close())
+		require.Empty(t, open(t, path, nil).Info().Warnings, "writing does not mend it")
 	}
-	for name, damage := range tests {
+	require.Equal(t, map[int]int{1: 1, 2: 1}, heads)
+}
+
+func TestStore_NoticesThatItsFileIsGone(t *testing.T) {
+	for name, lose := range map[string]func(path string) error{
+		"removed":  os.Remove,
+		"renamed":  func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error { return os.Rename(path+".other", path) },
+	} {
 		t.Run(name, func(t *testing.T) {
 			path := logPath(t)
-			s, err := boltstore.Open(path, nil)
+			other, err := boltstore.Open(path+".other", nil)
 			require.NoError(t, err)
-			for i := range 5 {
-				_, err := s.Append(t.Context(), eventstore.Commit{
-					Key: string(rune('a' + i)), Events: events(200), Guards: []eventstore.Guard{{Query: eventstore.Stream("none")}},
-				})
-				require.NoError(t, err)
-				appendEvents(t, s, "s-1", 30)
+			require.NoError(t, other.Close())
+			s := open(t, path, nil)
+			appendEvents(t, s, "s", 1)
+			require.NoError(t, lose(path))
+			_, err = eventstore.AppendTo(t.Context(), s, "s", eventstore.Any, eventstore.NewEvent{Type: "t"})
+			require.ErrorIs(t, err, eventstore.ErrFailed)
+			require.ErrorContains(t, err, path)
+			require.Len(t, positions(t, s, eventstore.All()), 1)
+			if name == "renamed" {
+				require.NoError(t, os.Rename(path+".old", path))
+				appendEvents(t, s, "s", 1)
 			}
-			require.NoError(t, s.Close())
-			edit(t, path, damage)
-
-			_, err = boltstore.Open(path, &boltstore.Options{ReadOnly: true})
-			require.ErrorContains(t, err, "index must be rebuilt")
-
-			var said bytes.Buffer
-			s = open(t, path, &boltstore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
-			require.Contains(t, said.String(), "rebuilding the index")
-			verify(t, s)
-			receipt, ok, err := s.Lookup(t.Context(), "c")
-			require.NoError(t, err)
-			require.True(t, ok)
-			require.EqualValues(t, 461, receipt.First)
-			require.EqualValues(t, 660, receipt.Last)
-			appendEvents(t, s, "s-1", 1)
 		})
 	}
+}
+
+// TestOpen_GetsTheFileThatReplacedTheOneItWaitedFor has a file replaced, as
+// Compact does, while another opener waits for its lock.
+func TestOpen_GetsTheFileThatReplacedTheOneItWaitedFor(t *testing.T) {
+	path := logPath(t)
+	replacement, err := boltstore.Open(path+".other", nil)
+	require.NoError(t, err)
+	appendEvents(t, replacement, "s", 2)
+	require.NoError(t, replacement.Close())
+
+	holder, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	opened := make(chan *boltstore.Store)
+	go func() {
+		s, err := boltstore.Open(path, &boltstore.Options{LockTimeout: time.Minute})
+		if err != nil {
+			t.Error(err)
+		}
+		opened <- s
+	}()
+	time.Sleep(20 * time.Millisecond) // most likely, it waits by now
+	require.NoError(t, os.Rename(path+".other", path))
+	require.NoError(t, holder.Close())
+	s := <-opened
+	require.NotNil(t, s)
+	require.Len(t, positions(t, s, eventstore.All()), 2)
+	appendEvents(t, s, "s", 1)
+	require.NoError(t, s.Close())
+	require.Len(t, positions(t, open(t, path, nil), eventstore.All()), 3)
+}
+
+// TestOpen_TellsTheLastRecordIsDamaged keeps writers out, and lets readers in.
+func TestOpen_TellsTheLastRecordIsDamaged(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s", 3)
+	require.NoError(t, s.Close())
+	edit(t, path, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("log")).Put([]byte{0, 0, 0, 0, 0, 0, 0, 3}, []byte("damaged"))
+	})
+	_, err = boltstore.Open(path, nil)
+	var corrupt *eventstore.CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	require.EqualValues(t, 3, corrupt.Position)
+
+	s = open(t, path, &boltstore.Options{ReadOnly: true})
+	require.Len(t, s.Info().Warnings, 1)
+	read, at := readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{})
+	require.Equal(t, []eventstore.Position{1, 2}, read)
+	require.EqualValues(t, 3, at)
 }

@@ -134,9 +134,10 @@ type scan struct {
 	window
 	streams streamCheck
 
-	found []record.Record // the page
-	bytes int             // of payload in the page
-	done  bool            // no page comes after this one
+	named []eventstore.Position // by the index, for the page
+	found []record.Record       // the page
+	bytes int                   // of payload in the page
+	done  bool                  // no page comes after this one
 }
 
 func newScan(s *Store, q eventstore.Query, w window) *scan {
@@ -145,37 +146,65 @@ func newScan(s *Store, q eventstore.Query, w window) *scan {
 	return sc
 }
 
+// first returns the first record of the rest of the scan that is wanted, and its
+// position, or zeros.
+func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, record.Record, error) {
+	for !sc.done {
+		err := sc.page(pageEvents)
+		for i := range sc.found {
+			if r := &sc.found[i]; wanted(r) {
+				return r.Event.Position, *r, nil
+			}
+		}
+		if err != nil {
+			return 0, record.Record{}, err
+		}
+	}
+	return 0, record.Record{}, nil
+}
+
 // page replaces found with the next records, at most limit, and narrows the
 // window to what is left.
 func (sc *scan) page(limit int) error {
 	sc.found, sc.bytes = sc.found[:0], 0
-	if sc.query.IsAll() {
-		return sc.store.view(func(tx *bolt.Tx) error {
-			return sc.walkLog(tx.Bucket(logBucket), limit)
-		})
-	}
-	return sc.store.viewIndex(sc.to, func(tx *bolt.Tx, reader *index.Reader) error {
-		return sc.walkIndex(tx.Bucket(logBucket), reader.Walk(sc.query, sc.backward), limit)
+	return sc.store.view(func(tx *bolt.Tx) error {
+		log := tx.Bucket(logBucket)
+		if !sc.query.IsAll() {
+			if rest, done, ok := sc.askIndex(tx, limit); ok {
+				return sc.takeNamed(log, limit, rest, done)
+			}
+		}
+		return sc.walkLog(log, limit)
 	})
 }
 
-// walkLog takes the records as they lie in the log.
+// walkLog takes the records as they lie in the log, those that match.
 func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	cursor := log.Cursor()
 	step := cursor.Next
 	if sc.backward {
 		step = cursor.Prev
 	}
-	p := sc.next()
-	start := record.Key(p)
+	start := record.Key(sc.next())
+	skipped := 0
 	for key, value := cursor.Seek(start[:]); !sc.done; key, value = step() {
-		p = sc.next()
+		p := sc.next()
 		if at, ok := record.ParseKey(key); !ok || at != p {
 			return missing(p)
 		}
 		r, err := record.Decode(p, value)
 		if err != nil {
 			return err
+		}
+		if !sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
+			sc.pass()
+			if skipped++; skipped == pageSteps {
+				return nil
+			}
+			continue
+		}
+		if problem := sc.streams.check(&r.Event); problem != "" {
+			return &eventstore.CorruptError{Position: p, Reason: problem}
 		}
 		if full := sc.take(r, limit); full {
 			return nil
@@ -184,33 +213,59 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	return nil
 }
 
-// walkIndex takes the records that the index names.
-func (sc *scan) walkIndex(log *bolt.Bucket, walk *index.Walk, limit int) error {
-	for !sc.done {
-		p, matched := walk.Seek(sc.next())
-		if p < sc.from || p > sc.to { // also 0, nothing found
-			sc.done = true
-			return nil
-		}
-		if !matched {
-			sc.skipTo(p)
-		} else {
-			r, err := getRecord(log, p)
-			if err == nil {
-				err = sc.check(&r.Event)
+// askIndex puts into named the positions of the next records that match, at
+// most limit. It returns the window that is left behind them, and whether
+// nothing is; ok is false if the index cannot be used.
+func (sc *scan) askIndex(tx *bolt.Tx, limit int) (rest window, done, ok bool) {
+	sc.named = sc.named[:0]
+	ahead := scan{window: sc.window}
+	ok = sc.store.lookup(tx, sc.to, func(reader *index.Reader) {
+		walk := reader.Walk(sc.query, sc.backward)
+		for !ahead.done && len(sc.named) < limit && walk.Steps() <= pageSteps {
+			p, matched := walk.Seek(ahead.next())
+			if p < ahead.from || p > ahead.to { // also 0, nothing found
+				ahead.done = true
+				return
 			}
-			if err != nil {
-				return err
-			}
-			if full := sc.take(r, limit); full {
-				return nil
+			ahead.skipTo(p)
+			if matched {
+				sc.named = append(sc.named, p)
+				ahead.pass()
 			}
 		}
-		if walk.Steps() > pageSteps {
+	})
+	return ahead.window, ahead.done, ok
+}
+
+// takeNamed takes the records that the index has named. If the log does not bear
+// the index out, what was taken before that stands, and the log tells the rest.
+func (sc *scan) takeNamed(log *bolt.Bucket, limit int, rest window, done bool) error {
+	for _, p := range sc.named {
+		r, err := getRecord(log, p)
+		if err != nil {
+			return err
+		}
+		if !sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
+			return sc.distrust(log, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
+		}
+		if problem := sc.streams.check(&r.Event); problem != "" {
+			return sc.distrust(log, limit, problem)
+		}
+		if full := sc.take(r, limit); full {
 			return nil
 		}
 	}
+	sc.window, sc.done = rest, done
 	return nil
+}
+
+// distrust turns the index off, and goes on in the log.
+func (sc *scan) distrust(log *bolt.Bucket, limit int, problem string) error {
+	sc.store.suspect(fmt.Errorf("%w: %s", index.ErrUnusable, problem))
+	if len(sc.found) > 0 {
+		return nil
+	}
+	return sc.walkLog(log, limit)
 }
 
 // next returns the position at which to go on.
@@ -230,6 +285,18 @@ func (sc *scan) skipTo(p eventstore.Position) {
 	}
 }
 
+// pass narrows the window to what comes after its first position.
+func (sc *scan) pass() {
+	switch {
+	case sc.from == sc.to:
+		sc.done = true
+	case sc.backward:
+		sc.to--
+	default:
+		sc.from++
+	}
+}
+
 // take adds a record to the page and narrows the window to what comes after
 // it, unless the page has no room for it. It reports whether the page is full.
 func (sc *scan) take(r record.Record, limit int) (full bool) {
@@ -240,24 +307,8 @@ func (sc *scan) take(r record.Record, limit int) (full bool) {
 	sc.streams.took(&r.Event)
 	sc.found = append(sc.found, r)
 	sc.bytes += len(r.Event.Data)
-	switch {
-	case sc.from == sc.to:
-		sc.done = true
-	case sc.backward:
-		sc.to--
-	default:
-		sc.from++
-	}
+	sc.pass()
 	return len(sc.found) >= limit
-}
-
-// check reports an event that the index should not have named, or that shows
-// that the index has not named another.
-func (sc *scan) check(e *eventstore.Event) error {
-	if !sc.query.Matches(e.Stream, e.Type, e.Tags) {
-		return &eventstore.CorruptError{Position: e.Position, Reason: "the index names an event that does not match"}
-	}
-	return sc.streams.check(e)
 }
 
 // streamCheck holds the events of a scan over whole streams to having versions
@@ -278,20 +329,20 @@ func (c *streamCheck) begin(q eventstore.Query, w window) {
 	c.fromStart, c.backward = w.from == 1 && !w.backward, w.backward
 }
 
-func (c *streamCheck) check(e *eventstore.Event) error {
+// check returns what is wrong with the version of a stream's next event, or "".
+func (c *streamCheck) check(e *eventstore.Event) string {
 	latest, seen := c.versions[e.Stream]
 	if c.versions == nil || !seen && !c.fromStart {
-		return nil
+		return ""
 	}
 	want := latest + 1
 	if c.backward {
 		want = latest - 1
 	}
-	if e.Version != want {
-		return &eventstore.CorruptError{Position: e.Position,
-			Reason: fmt.Sprintf("the index names version %d of stream %q where version %d comes next", e.Version, e.Stream, want)}
+	if e.Version == want {
+		return ""
 	}
-	return nil
+	return fmt.Sprintf("stream %q has version %d at position %d where version %d comes next", e.Stream, e.Version, e.Position, want)
 }
 
 func (c *streamCheck) took(e *eventstore.Event) {

@@ -12,13 +12,13 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/internal/index"
 )
 
 // Store is an event log in one bbolt file. It is safe for concurrent use by
 // multiple goroutines. It implements [eventstore.Store].
 type Store struct {
 	db   *bolt.DB
+	file *file
 	opts Options
 	info eventstore.Info
 	tail *tail
@@ -31,6 +31,10 @@ type Store struct {
 	failure   chan struct{} // closed when failed is set
 	closing   chan struct{} // closed when Close is called
 	stopped   chan struct{} // closed when the writer has ended
+
+	indexDown atomic.Bool   // the log is read instead of the index
+	repairs   chan struct{} // asks the writer to build the index anew
+	repaired  bool          // the writer has tried to; its own
 
 	views viewSet
 
@@ -97,34 +101,32 @@ func (s *Store) takesChanges() error {
 }
 
 // view runs fn in a read transaction. No code but ours runs in it, and it is
-// short. bbolt trusts the pages it reads and may run out of them or panic on
-// damaged ones; here that becomes an error.
-func (s *Store) view(fn func(*bolt.Tx) error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = badPage(r)
-		}
-	}()
-	err = s.db.View(fn)
+// short.
+func (s *Store) view(fn func(*bolt.Tx) error) error {
+	err := guard(func() error { return s.db.View(fn) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return eventstore.ErrClosed
 	}
 	return err
 }
 
-// badPage is the error for what bbolt panicked with.
-func badPage(recovered any) error {
-	return fmt.Errorf("%w: a page of the file is damaged, or the file was cut short: %v", eventstore.ErrCorrupt, recovered)
+// guard runs fn, which reads or writes a file through bbolt. bbolt trusts the
+// pages it reads and may run out of them or panic on damaged ones; here that
+// becomes an error.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = badPage(r)
+		}
+	}()
+	return fn()
 }
 
-// viewIndex is view with a reader of the index up to head.
-func (s *Store) viewIndex(head eventstore.Position, fn func(*bolt.Tx, *index.Reader) error) error {
-	return s.view(func(tx *bolt.Tx) error {
-		reader, err := index.NewReader(tx, head)
-		if err != nil {
-			return fmt.Errorf("%w: the file has no index", eventstore.ErrCorrupt)
-		}
-		return fn(tx, reader)
-	})
+// errBadPage says that bbolt panicked.
+var errBadPage = errors.New("a page of the file is damaged, or the file was cut short")
+
+// badPage is the error for what bbolt panicked with.
+func badPage(recovered any) error {
+	return fmt.Errorf("%w: %w: %v", eventstore.ErrCorrupt, errBadPage, recovered)
 }

@@ -1,8 +1,8 @@
 package boltstore
 
 import (
+	"errors"
 	"fmt"
-	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -33,9 +33,11 @@ const (
 // runWriter is the writer's goroutine. It ends when the store is closing.
 func (s *Store) runWriter() {
 	defer close(s.stopped)
-	debug.SetPanicOnFault(true)
 	var next job
 	for {
+		if s.indexDown.Load() {
+			s.repairIndex()
+		}
 		if next != nil {
 			next = s.writeGroup(next)
 			continue
@@ -43,6 +45,7 @@ func (s *Store) runWriter() {
 		select {
 		case j := <-s.queue:
 			next = s.writeGroup(j)
+		case <-s.repairs:
 		case <-s.closing:
 			return
 		}
@@ -102,30 +105,50 @@ func (s *Store) collect(first job) (jobs []job, next job) {
 
 // commit makes the group durable. On an error nothing of it is in the log,
 // apart from ErrUnknownOutcome.
-func (s *Store) commit(g *group) (err error) {
-	if s.failed.Load() {
-		return eventstore.ErrFailed
+func (s *Store) commit(g *group) error {
+	indexed := !s.indexDown.Load()
+	err := s.transact(func(tx *bolt.Tx) error { return g.put(tx, indexed) })
+	if indexed && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)) {
+		s.suspect(err)
+		err = s.transact(func(tx *bolt.Tx) error { return g.put(tx, false) })
 	}
-	var tx *bolt.Tx
-	defer func() {
-		if r := recover(); r != nil {
-			err = s.fail(tx, fmt.Errorf("panic: %v", r))
-		}
-	}()
-	tx, err = s.db.Begin(true)
 	if err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
-	if err := g.put(tx); err != nil {
-		_ = tx.Rollback() // the only error is that it has ended already
-		return fmt.Errorf("append: %w", err)
+	return nil
+}
+
+// transact runs fn in a transaction and makes it durable. On an error nothing of
+// it is in the file, apart from ErrUnknownOutcome, after which the store takes
+// no changes any more.
+func (s *Store) transact(fn func(*bolt.Tx) error) error {
+	if s.failed.Load() {
+		return eventstore.ErrFailed
+	}
+	if err := s.file.inPlace(); err != nil {
+		return err
+	}
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	if err := guard(func() error { return fn(tx) }); err != nil { // nothing was written yet
+		if rollbackErr := guard(tx.Rollback); rollbackErr != nil {
+			return s.fail(errors.Join(err, rollbackErr))
+		}
+		return err
 	}
 	id := tx.ID()
-	if err := s.commitTx(tx); err != nil {
-		if s.mayBeNewest(id) {
-			return s.fail(nil, err)
+	if err := guard(func() error { return s.commitTx(tx) }); err != nil {
+		if errors.Is(err, errBadPage) { // bbolt has not ended it
+			if rollbackErr := guard(tx.Rollback); rollbackErr != nil {
+				return s.fail(errors.Join(err, rollbackErr))
+			}
 		}
-		return fmt.Errorf("append: %w", err)
+		if s.mayBeNewest(id) {
+			return s.fail(err)
+		}
+		return err
 	}
 	s.durableTx.Store(int64(id))
 	return nil
@@ -134,31 +157,42 @@ func (s *Store) commit(g *group) (err error) {
 // changesFile reports whether there is anything to write.
 func (g *group) changesFile() bool { return len(g.entries) > 0 || len(g.views) > 0 }
 
-// put writes all that the group changes.
-func (g *group) put(tx *bolt.Tx) error {
+// put writes all that the group changes; the index only if it is in use.
+func (g *group) put(tx *bolt.Tx, indexed bool) error {
 	if err := g.putViews(tx); err != nil || len(g.entries) == 0 {
 		return err
 	}
-	return g.putEvents(tx)
-}
-
-// putEvents writes the group's records and their index entries.
-func (g *group) putEvents(tx *bolt.Tx) error {
 	log := tx.Bucket(logBucket)
 	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
+	for i := range g.entries {
+		key := record.Key(g.position(i))
+		if err := log.Put(key[:], g.entries[i].record); err != nil {
+			return err
+		}
+	}
+	if !indexed {
+		return nil
+	}
+	err := guard(func() error { return index.Add(tx, g.indexEntries()) })
+	if errors.Is(err, errBadPage) {
+		return fmt.Errorf("%w: %w", errIndexPage, err)
+	}
+	return err
+}
+
+// errIndexPage says that the index has a page that bbolt panics on.
+var errIndexPage = errors.New("the index")
+
+func (g *group) indexEntries() []index.Entry {
 	entries := make([]index.Entry, len(g.entries))
 	for i := range g.entries {
 		e := &g.entries[i]
-		key := record.Key(g.position(i))
-		if err := log.Put(key[:], e.record); err != nil {
-			return err
-		}
 		entries[i] = index.Entry{Position: g.position(i), Stream: e.stream, Version: e.version, Type: e.kind, Tags: e.tags}
 	}
 	for key, i := range g.keys {
 		entries[g.commits[i].start].Key = key
 	}
-	return index.Add(tx, entries)
+	return entries
 }
 
 // mayBeNewest reports whether a transaction whose commit failed may be found by
@@ -173,15 +207,11 @@ func (s *Store) mayBeNewest(id int) bool {
 	return err != nil || newest >= id
 }
 
-// fail stops the store from taking appends, because the outcome of a
+// fail stops the store from taking changes, because the outcome of a
 // transaction is unknown.
-func (s *Store) fail(tx *bolt.Tx, cause error) error {
+func (s *Store) fail(cause error) error {
 	if s.failed.CompareAndSwap(false, true) {
 		close(s.failure)
 	}
-	if tx != nil {
-		defer func() { _ = recover() }() // a transaction that panicked may panic again
-		_ = tx.Rollback()
-	}
-	return fmt.Errorf("append: %w: close and reopen the store, and send the commit again: %w", eventstore.ErrUnknownOutcome, cause)
+	return fmt.Errorf("%w: close and reopen the store, and send the commit again: %w", eventstore.ErrUnknownOutcome, cause)
 }

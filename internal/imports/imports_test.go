@@ -21,7 +21,7 @@ const module = "github.com/yore-es/yore"
 var allowed = map[string][]string{
 	"eventstore":           {"github.com/google/uuid"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
-	"eventstore/boltstore": {"eventstore", "internal/index", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"eventstore/boltstore": {"eventstore", "internal/index", "internal/pages", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
 	"codec":                {},
 	"aggregate":            {"eventstore", "codec"},
@@ -34,7 +34,8 @@ var allowed = map[string][]string{
 	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "aggregate", "projection", "command"},
 	"internal/imports":     {},
 	"internal/killtest":    {},
-	"internal/index":       {"eventstore", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},
+	"internal/pages":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
 }

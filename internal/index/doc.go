@@ -13,7 +13,12 @@
 // stream's posting is the event's version (8 bytes, big-endian), which makes the
 // last posting of a stream its head; other values are empty. One key that is no
 // posting, the single byte 0x00, holds the position through which the log is
-// indexed and the format of the index.
+// indexed (8 bytes) and the format of the index (4 bytes). Every value is
+// followed by a CRC32C over its key and itself.
+//
+// A reader that meets a damaged posting says that the index cannot be used
+// ([ErrUnusable]), and so does one of an index that does not reach as far as the
+// log. What it would have told is in the log.
 //
 // A query becomes a tree of walkers: a posting list at the leaves, unions where
 // the query says or, intersections where it says and. A walker seeks: given a

@@ -3,17 +3,22 @@ package index
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/yore-es/yore/eventstore"
 )
 
+// Bucket is the name of the bucket that the index is in.
+const Bucket = "index"
+
 const (
-	bucketName = "index"
-	format     = 1
+	format  = 2
+	sumSize = 4
 
 	kindStream   = 's'
 	kindCategory = 'c'
@@ -35,28 +40,31 @@ type Entry struct {
 	Key string
 }
 
-// Through returns the position through which the log is indexed, and whether
-// there is an index in the format of this package at all.
-func Through(tx *bolt.Tx) (eventstore.Position, bool) {
-	b := tx.Bucket([]byte(bucketName))
+// ErrUnusable says that the index is missing, damaged, of another format, or not
+// as far as the log. What it would have told is found in the log.
+var ErrUnusable = errors.New("the index cannot be used")
+
+// Through returns the position through which the log is indexed. An index that
+// is not there, is of another format, or is damaged where it says so, is
+// [ErrUnusable].
+func Through(tx *bolt.Tx) (eventstore.Position, error) {
+	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
-		return 0, false
+		return 0, fmt.Errorf("%w: there is none", ErrUnusable)
 	}
-	status := b.Get(statusKey)
-	if len(status) != 12 || binary.BigEndian.Uint32(status[8:]) != format {
-		return 0, false
+	status, ok := unseal(statusKey, b.Get(statusKey))
+	if !ok || len(status) != 12 {
+		return 0, fmt.Errorf("%w: its status is damaged", ErrUnusable)
 	}
-	return eventstore.Position(binary.BigEndian.Uint64(status)), true
+	if f := binary.BigEndian.Uint32(status[8:]); f != format {
+		return 0, fmt.Errorf("%w: it has format %d, not %d", ErrUnusable, f, format)
+	}
+	return eventstore.Position(binary.BigEndian.Uint64(status)), nil
 }
 
-// Reset makes the index an empty one.
-func Reset(tx *bolt.Tx) error {
-	if tx.Bucket([]byte(bucketName)) != nil {
-		if err := tx.DeleteBucket([]byte(bucketName)); err != nil {
-			return err
-		}
-	}
-	b, err := tx.CreateBucket([]byte(bucketName))
+// Create makes an empty index where there is none.
+func Create(tx *bolt.Tx) error {
+	b, err := tx.CreateBucket([]byte(Bucket))
 	if err != nil {
 		return err
 	}
@@ -65,16 +73,21 @@ func Reset(tx *bolt.Tx) error {
 
 func setThrough(b *bolt.Bucket, p eventstore.Position) error {
 	status := binary.BigEndian.AppendUint64(nil, uint64(p))
-	return b.Put(statusKey, binary.BigEndian.AppendUint32(status, format))
+	return b.Put(statusKey, seal(statusKey, binary.BigEndian.AppendUint32(status, format)))
 }
 
-// Add adds the events that come next in the log. The order of the entries is
-// theirs in the log.
+// Add adds the events that come next in the log, behind those that are indexed.
+// The order of the entries is theirs in the log. An index that ends elsewhere is
+// [ErrUnusable], and stays as it is.
 func Add(tx *bolt.Tx, entries []Entry) error {
-	b := tx.Bucket([]byte(bucketName))
-	if b == nil {
-		return berrors.ErrBucketNotFound
+	through, err := Through(tx)
+	if err != nil {
+		return err
 	}
+	if first := entries[0].Position; through >= first {
+		return fmt.Errorf("%w: it reaches to position %d, beyond %d", ErrUnusable, through, first)
+	}
+	b := tx.Bucket([]byte(Bucket))
 	var postings []posting
 	for i := range entries {
 		postings = appendPostings(postings, &entries[i])
@@ -94,7 +107,7 @@ type posting struct{ key, value []byte }
 func appendPostings(postings []posting, e *Entry) []posting {
 	add := func(kind byte, name string, value []byte) {
 		key := binary.BigEndian.AppendUint64(prefix(kind, name), uint64(e.Position))
-		postings = append(postings, posting{key, value})
+		postings = append(postings, posting{key, seal(key, value)})
 	}
 	if e.Stream != "" {
 		add(kindStream, string(e.Stream), binary.BigEndian.AppendUint64(nil, uint64(e.Version)))
@@ -119,47 +132,24 @@ func prefix(kind byte, name string) []byte {
 	return append(p, 0)
 }
 
-// Reader looks things up in the index as of one transaction, and no further
-// than a position. It is not safe for concurrent use.
-type Reader struct {
-	bucket *bolt.Bucket
-	last   eventstore.Position
-	steps  int // seeks made in posting lists
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seal returns the value as the bucket holds it under key: followed by a CRC32C
+// over both, so that a posting that was moved or changed is found out.
+func seal(key, value []byte) []byte {
+	sealed := append(make([]byte, 0, len(value)+sumSize), value...)
+	return binary.BigEndian.AppendUint32(sealed, sum(key, value))
 }
 
-// NewReader returns a reader of the events up to and including last. It must
-// not be used after the transaction has ended.
-func NewReader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
-	b := tx.Bucket([]byte(bucketName))
-	if b == nil {
-		return nil, berrors.ErrBucketNotFound
+// unseal returns the value that is sealed under key, and whether it is whole.
+func unseal(key, sealed []byte) (value []byte, ok bool) {
+	if len(sealed) < sumSize {
+		return nil, false
 	}
-	return &Reader{bucket: b, last: last}, nil
+	value = sealed[:len(sealed)-sumSize]
+	return value, binary.BigEndian.Uint32(sealed[len(value):]) == sum(key, value)
 }
 
-// Key returns the position of the first event of the commit with that key, or 0.
-func (r *Reader) Key(key string) eventstore.Position {
-	p, _ := r.newPostings(kindKey, key, false).seek(1)
-	return p
-}
-
-// Head returns the position and version of a stream's last event, or zeros.
-func (r *Reader) Head(stream eventstore.StreamID) (eventstore.Position, eventstore.Version) {
-	list := r.newPostings(kindStream, string(stream), true)
-	p, _ := list.seek(r.last)
-	return p, list.version()
-}
-
-// At returns the position of the event that has this version in the stream, or
-// 0. It looks from the stream's end.
-func (r *Reader) At(stream eventstore.StreamID, v eventstore.Version) eventstore.Position {
-	list := r.newPostings(kindStream, string(stream), true)
-	p, _ := list.seek(r.last)
-	for list.version() > v {
-		p, _ = list.seek(p - 1)
-	}
-	if list.version() != v {
-		return 0
-	}
-	return p
+func sum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }

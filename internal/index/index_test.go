@@ -18,7 +18,7 @@ func open(t *testing.T) *bolt.DB {
 	db, err := bolt.Open(filepath.Join(t.TempDir(), "index.db"), 0o600, &bolt.Options{NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	require.NoError(t, db.Update(index.Reset))
+	require.NoError(t, db.Update(index.Create))
 	return db
 }
 
@@ -201,31 +201,157 @@ func TestReader_KnowsHeadsVersionsAndKeys(t *testing.T) {
 
 func TestThrough_KnowsAnIndexOfThisFormat(t *testing.T) {
 	db := open(t)
-	through := func() (p eventstore.Position, ok bool) {
-		require.NoError(t, db.View(func(tx *bolt.Tx) error {
-			p, ok = index.Through(tx)
+	through := func() (p eventstore.Position, err error) {
+		_ = db.View(func(tx *bolt.Tx) error {
+			p, err = index.Through(tx)
 			return nil
-		}))
-		return p, ok
+		})
+		return p, err
 	}
-	p, ok := through()
-	require.True(t, ok)
+	p, err := through()
+	require.NoError(t, err)
 	require.Zero(t, p)
 	add(t, db, index.Entry{Position: 1, Type: "t"}, index.Entry{Position: 2, Type: "t"})
-	p, ok = through()
-	require.True(t, ok)
+	p, err = through()
+	require.NoError(t, err)
 	require.EqualValues(t, 2, p)
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		_, err := index.NewReader(tx, 3)
+		require.ErrorIs(t, err, index.ErrUnusable, "a reader beyond the end of the index")
+		return nil
+	}))
 
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte("index")).Put([]byte{0}, []byte("something else"))
+		return tx.Bucket([]byte(index.Bucket)).Put([]byte{0}, []byte("something else"))
 	}))
-	_, ok = through()
-	require.False(t, ok)
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("index")) }))
-	_, ok = through()
-	require.False(t, ok)
-	require.NoError(t, db.Update(index.Reset))
-	p, ok = through()
-	require.True(t, ok)
+	_, err = through()
+	require.ErrorIs(t, err, index.ErrUnusable)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(index.Bucket)) }))
+	_, err = through()
+	require.ErrorIs(t, err, index.ErrUnusable)
+	require.NoError(t, db.Update(index.Create))
+	p, err = through()
+	require.NoError(t, err)
 	require.Zero(t, p)
+}
+
+// damage changes what the index holds, posting by posting: fn returns the key
+// and the value that shall be there instead; a nil key deletes.
+func damage(t *testing.T, db *bolt.DB, nth int, fn func(key, value []byte) ([]byte, []byte)) {
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(index.Bucket))
+		cursor := b.Cursor()
+		key, value := cursor.First()
+		for range nth {
+			key, value = cursor.Next()
+		}
+		newKey, newValue := fn(slices.Clone(key), slices.Clone(value))
+		require.NoError(t, b.Delete(slices.Clone(key)))
+		if newKey == nil {
+			return nil
+		}
+		return b.Put(newKey, newValue)
+	}))
+}
+
+var checked = []index.Entry{
+	{Position: 1, Stream: "a-1", Version: 1, Type: "t", Tags: []eventstore.Tag{"x", "y"}, Key: "k"},
+	{Position: 2, Stream: "a-1", Version: 2, Type: "u"},
+	{Position: 3, Type: "t", Tags: []eventstore.Tag{"x"}},
+	{Position: 4, Stream: "a-2", Version: 1, Type: "t"},
+}
+
+const checkedPostings = 14
+
+// problems checks the index against the entries and returns what it finds.
+func problems(t *testing.T, db *bolt.DB, limit int) (found, count int, all []string) {
+	report := func(p eventstore.Position, problem string) { all = append(all, fmt.Sprintf("%d: %s", p, problem)) }
+	require.NoError(t, db.View(func(tx *bolt.Tx) (err error) {
+		found, err = index.Check(tx, checked, report)
+		require.NoError(t, err)
+		var from []byte
+		for {
+			n, next, err := index.Scan(tx, from, limit, 4, report)
+			require.NoError(t, err)
+			if count += n; next == nil {
+				return nil
+			}
+			from = next
+		}
+	}))
+	return found, count, all
+}
+
+// TestCheckAndScan_FindEveryChange deletes, moves and changes each posting in
+// turn.
+func TestCheckAndScan_FindEveryChange(t *testing.T) {
+	changes := map[string]func(key, value []byte) ([]byte, []byte){
+		"deleted":     func(_, _ []byte) ([]byte, []byte) { return nil, nil },
+		"a bit off":   func(key, value []byte) ([]byte, []byte) { value[0] ^= 1; return key, value },
+		"moved":       func(key, value []byte) ([]byte, []byte) { key[len(key)-1] ^= 64; return key, value },
+		"of another":  func(key, value []byte) ([]byte, []byte) { key[1] ^= 1; return key, value },
+		"cut short":   func(key, value []byte) ([]byte, []byte) { return key, value[:1] },
+		"not a key":   func(_, value []byte) ([]byte, []byte) { return []byte("?"), value },
+		"of no place": func(key, value []byte) ([]byte, []byte) { return key[:len(key)-1], value },
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			for nth := 1; nth <= checkedPostings; nth++ {
+				db := open(t)
+				add(t, db, checked...)
+				for _, limit := range []int{1, 3, 100} {
+					found, count, all := problems(t, db, limit)
+					require.Empty(t, all)
+					require.Equal(t, checkedPostings, found)
+					require.Equal(t, checkedPostings, count)
+				}
+				damage(t, db, nth, change)
+				found, count, all := problems(t, db, 3)
+				require.NotEmpty(t, all, "posting %d", nth)
+				require.Less(t, found, checkedPostings, "posting %d", nth)
+				require.Less(t, count, checkedPostings, "posting %d", nth)
+			}
+		})
+	}
+}
+
+func TestScan_FindsWhatIsTooMany(t *testing.T) {
+	db := open(t)
+	more := slices.Clone(checked)
+	more[2].Tags = []eventstore.Tag{"x", "too many"}
+	add(t, db, more...)
+	found, count, all := problems(t, db, 100)
+	require.Empty(t, all)
+	require.Equal(t, checkedPostings, found)
+	require.Equal(t, checkedPostings+1, count)
+}
+
+// TestReader_SaysWhenAPostingIsDamaged flips a bit in each posting in turn.
+func TestReader_SaysWhenAPostingIsDamaged(t *testing.T) {
+	lookups := map[string]func(*index.Reader){
+		"head": func(r *index.Reader) { r.Head("a-1"); r.Head("a-2") },
+		"at":   func(r *index.Reader) { r.At("a-1", 1); r.At("a-2", 1) },
+		"key":  func(r *index.Reader) { r.Key("k") },
+		"all": func(r *index.Reader) {
+			matches(r, eventstore.Match(eventstore.Item{Types: []string{"t", "u"}}, eventstore.Item{Tags: []eventstore.Tag{"x", "y"}},
+				eventstore.Item{Streams: []eventstore.StreamID{"a-1", "a-2"}}, eventstore.Item{Categories: []string{"a"}}), 1, 4, false)
+			r.Key("k")
+		},
+	}
+	noticed := map[string]int{}
+	for nth := 1; nth <= checkedPostings; nth++ {
+		db := open(t)
+		add(t, db, checked...)
+		damage(t, db, nth, func(key, value []byte) ([]byte, []byte) { value[len(value)-1] ^= 1; return key, value })
+		for name, lookup := range lookups {
+			view(t, db, 4, func(reader *index.Reader) {
+				lookup(reader)
+				if reader.Err() != nil {
+					require.ErrorIs(t, reader.Err(), index.ErrUnusable)
+					noticed[name]++
+				}
+			})
+		}
+	}
+	require.Equal(t, map[string]int{"head": 2, "at": 3, "key": 1, "all": checkedPostings}, noticed)
 }

@@ -3,6 +3,7 @@ package index
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -40,7 +41,8 @@ func (r *Reader) Walk(q eventstore.Query, backward bool) *Walk {
 // Seek returns the first match at or after p (at or before p, when walking
 // backward), or 0 if there is none. When matched is false, the position found
 // is not a match but where to seek next: Seek stops early rather than search
-// for long, so that the caller can end its transaction.
+// for long, so that the caller can end its transaction. What it found counts
+// only if the reader's Err is nil.
 func (w *Walk) Seek(p eventstore.Position) (found eventstore.Position, matched bool) {
 	return w.root.seek(p)
 }
@@ -83,7 +85,7 @@ type postings struct {
 	backward bool
 	started  bool
 	at       eventstore.Position // where the cursor stands; 0 at the list's end
-	value    []byte              // of the posting there
+	value    []byte              // of the posting there, without its checksum
 }
 
 func (r *Reader) newPostings(kind byte, name string, backward bool) *postings {
@@ -114,7 +116,7 @@ func (l *postings) seekForward(p eventstore.Position) eventstore.Position {
 		return l.at
 	}
 	l.started = true
-	return l.take(l.cursor.Seek(l.key(p)))
+	return l.inOrder(l.take(l.cursor.Seek(l.key(p))), p)
 }
 
 func (l *postings) seekBackward(p eventstore.Position) eventstore.Position {
@@ -132,7 +134,19 @@ func (l *postings) seekBackward(p eventstore.Position) eventstore.Position {
 	if bytes.Compare(key, l.key(p)) > 0 {
 		key, value = l.cursor.Prev()
 	}
-	return l.take(key, value)
+	return l.inOrder(l.take(key, value), p)
+}
+
+// inOrder returns what was found when p was sought, unless it is on the wrong
+// side of p: then the keys are out of order, and who goes on from there may
+// never come to an end.
+func (l *postings) inOrder(found, p eventstore.Position) eventstore.Position {
+	if found == 0 || found == p || l.backward == (found < p) {
+		return found
+	}
+	l.r.err = fmt.Errorf("%w: it leads to position %d when %d is sought", ErrUnusable, found, p)
+	l.at = 0
+	return 0
 }
 
 func (l *postings) key(p eventstore.Position) []byte {
@@ -140,12 +154,18 @@ func (l *postings) key(p eventstore.Position) []byte {
 }
 
 // take notes where the cursor stands.
-func (l *postings) take(key, value []byte) eventstore.Position {
+func (l *postings) take(key, sealed []byte) eventstore.Position {
 	l.at, l.value = 0, nil
-	if len(key) == len(l.prefix)+8 && bytes.HasPrefix(key, l.prefix) {
-		if p := eventstore.Position(binary.BigEndian.Uint64(key[len(l.prefix):])); p <= l.r.last {
-			l.at, l.value = p, value
-		}
+	if !bytes.HasPrefix(key, l.prefix) {
+		return 0
+	}
+	value, ok := unseal(key, sealed)
+	if !ok || len(key) != len(l.prefix)+8 {
+		l.r.err = fmt.Errorf("%w: the posting %q is damaged", ErrUnusable, key)
+		return 0
+	}
+	if p := eventstore.Position(binary.BigEndian.Uint64(key[len(l.prefix):])); p <= l.r.last {
+		l.at, l.value = p, value
 	}
 	return l.at
 }

@@ -1,0 +1,226 @@
+package boltstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
+)
+
+// file is the log's file as the operating system has it.
+type file struct {
+	path  string   // absolute
+	os    *os.File // bbolt's
+	info  fs.FileInfo
+	found pages.State // its meta pages as they were when it was opened
+	// problems are what is wrong with the pages that lead to others.
+	problems []string
+}
+
+// openFile opens the file as a bbolt database, or says in the contract's words
+// why it cannot. What a process that was killed has left in the page cache only
+// is on disk when it returns.
+func openFile(path string, opts Options) (*bolt.DB, *file, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	deadline := time.Now().Add(opts.LockTimeout)
+	for {
+		f := &file{path: absolute}
+		db, err := f.open(opts)
+		if err != nil {
+			return nil, nil, err
+		}
+		// Who waited for the lock may have got that of a file which was replaced
+		// meanwhile.
+		if f.inPlace() == nil {
+			if err := f.settle(db, opts); err != nil {
+				return nil, nil, errors.Join(err, db.Close())
+			}
+			return db, f, nil
+		}
+		if err := db.Close(); err != nil {
+			return nil, nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, nil, fmt.Errorf("%w: it is replaced again and again", eventstore.ErrLocked)
+		}
+	}
+}
+
+// open opens and locks the file.
+func (f *file) open(opts Options) (db *bolt.DB, err error) {
+	options := &bolt.Options{
+		ReadOnly:        opts.ReadOnly,
+		Timeout:         opts.LockTimeout,
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: reservedAddresses(),
+		OpenFile: func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
+			f.os, err = openExisting(name, flag, mode)
+			return f.os, err
+		},
+	}
+	err = guard(func() error {
+		db, err = bolt.Open(f.path, opts.FileMode, options)
+		if errors.Is(err, syscall.ENOMEM) && options.InitialMmapSize > 0 { // addresses are limited
+			options.InitialMmapSize = 0
+			db, err = bolt.Open(f.path, opts.FileMode, options)
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		f.info, err = f.os.Stat()
+		return db, err
+	case errors.Is(err, errBadPage):
+		return nil, errors.Join(err, unlock(f.os), f.os.Close())
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
+	}
+	return nil, err
+}
+
+// openExisting opens a file that must be there and be one that bbolt can open:
+// it would turn an empty file into a new database, and map pages of one that was
+// cut short that are not there.
+func openExisting(name string, flag int, mode fs.FileMode) (*os.File, error) {
+	info, err := os.Stat(name) // before opening, which waits for ever on a pipe
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is no file, but %s", eventstore.ErrFormat, kindOf(info.Mode()))
+	}
+	file, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := inspect(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
+
+// inspect reads the meta pages, and says in the contract's words what is wrong
+// with the file as a whole. It may be called while another process writes.
+func inspect(f *os.File) (pages.State, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return pages.State{}, err
+	}
+	if info.Size() == 0 {
+		return pages.State{}, fmt.Errorf("%w: the file is empty", eventstore.ErrFormat)
+	}
+	state, err := pages.Inspect(f, info.Size())
+	switch {
+	case errors.Is(err, pages.ErrForeign):
+		return state, fmt.Errorf("%w: not a Yore log: %w", eventstore.ErrFormat, err)
+	case errors.Is(err, pages.ErrDamaged):
+		return state, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
+	}
+	return state, err
+}
+
+// settle notes what the meta pages say, now that nobody else writes them, and
+// makes it durable.
+//
+// What is newest in the page cache need not be on the disk: a process may have
+// been killed before it synced, or its sync may have failed, after which the
+// system takes the pages for written and a further sync does nothing. Were
+// pages that the older state on the disk still needs overwritten next, a loss of
+// power would leave neither. So the newest meta page is written once more, as it
+// is, and synced; all it refers to was synced before it was first written.
+func (f *file) settle(db *bolt.DB, opts Options) (err error) {
+	if f.found, err = inspect(f.os); err != nil {
+		return err
+	}
+	if err := f.checkBranches(opts.ReadOnly); err != nil {
+		return err
+	}
+	if opts.ReadOnly {
+		_ = f.os.Sync() // a medium that cannot be written has nothing to sync
+		return nil
+	}
+	offset := int64(f.found.TxID%2) * int64(f.found.PageSize)
+	page := make([]byte, f.found.PageSize)
+	if _, err := f.os.ReadAt(page, offset); err != nil {
+		return err
+	}
+	if _, err := f.os.WriteAt(page, offset); err != nil {
+		return err
+	}
+	return db.Sync()
+}
+
+// checkBranches looks at the pages that lead to others and at the list of free
+// ones, which have no checksums. bbolt goes by them: with one that is wrong, a
+// transaction may overwrite pages that are in use, and a reader may go in
+// circles. A file that has one is not written to.
+func (f *file) checkBranches(readOnly bool) error {
+	circles := false
+	err := pages.CheckBranches(f.os, f.found.Meta, func(found pages.Finding) {
+		circles = circles || found.Twice
+		if len(f.problems) < 10 {
+			f.problems = append(f.problems, fmt.Sprintf("page %d %s", found.Page, found.Problem))
+		}
+	})
+	if err != nil || len(f.problems) == 0 || readOnly && !circles {
+		return err
+	}
+	advice := "it may be opened for reading, and rebuilt or salvaged"
+	if circles {
+		advice = "it can only be salvaged"
+	}
+	return fmt.Errorf("%w: %s; %s", eventstore.ErrCorrupt, strings.Join(f.problems, "; "), advice)
+}
+
+// inPlace returns an error if the path does not name the open file any more:
+// what is written to it then is lost when it is closed.
+func (f *file) inPlace() error {
+	now, err := os.Stat(f.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: the file %s was removed or renamed while it was open", eventstore.ErrFailed, f.path)
+	case err == nil && !os.SameFile(now, f.info):
+		return fmt.Errorf("%w: the file %s was replaced by another one while it was open", eventstore.ErrFailed, f.path)
+	}
+	return nil // also if it cannot be told
+}
+
+// reservedAddresses is how much address space to map at once, in bytes. bbolt
+// maps the file again when it outgrows its map, and that stops all readers and
+// the writer; addresses that are not used cost nothing.
+func reservedAddresses() int {
+	reserved := int64(16 << 30)
+	if runtime.GOOS == "windows" || reserved > math.MaxInt {
+		return 0 // there the file itself would become as large, or addresses are few
+	}
+	return int(reserved)
+}

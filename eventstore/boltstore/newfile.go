@@ -1,0 +1,95 @@
+package boltstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/internal/index"
+)
+
+// newSuffix is what the name of a file that is not complete has behind the name
+// that it is to get; a dash and a number follow.
+const newSuffix = ".new"
+
+// createTemp makes an empty file beside path, and returns its name.
+func createTemp(path string, mode fs.FileMode) (string, error) {
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+newSuffix+"-*")
+	if err != nil {
+		var pathError *fs.PathError // it names a file that nobody knows of
+		if errors.As(err, &pathError) {
+			err = pathError.Err
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("its directory is not there: %w", err)
+		}
+		return "", err
+	}
+	if mode == 0 {
+		mode = 0o600
+	}
+	if err := errors.Join(temp.Chmod(mode), temp.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(temp.Name()))
+	}
+	return temp.Name(), nil
+}
+
+// place gives the file at temp the name path: instead of the file that has it,
+// or only if none has; then the error matches fs.ErrExist. Without replace, temp
+// may still be there too. The directory is not synced yet.
+func place(temp, path string, replace bool) error {
+	if replace {
+		return os.Rename(temp, path)
+	}
+	err := os.Link(temp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// A file system without links: there, of two who do this at once the last one wins.
+	if _, statErr := os.Lstat(path); statErr == nil {
+		return fs.ErrExist
+	}
+	if renameErr := os.Rename(temp, path); renameErr != nil {
+		return errors.Join(err, renameErr)
+	}
+	return nil
+}
+
+// syncDirectory makes a new name in a directory durable.
+func syncDirectory(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a directory cannot be synced there; NTFS journals names
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// describe makes the buckets of a new log and writes what it says of itself.
+func describe(tx *bolt.Tx, id uuid.UUID, epoch uint64) error {
+	store, err := tx.CreateBucket(storeBucket)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.CreateBucket(logBucket); err != nil {
+		return err
+	}
+	formatValue := binary.BigEndian.AppendUint32(nil, fileFormat)
+	epochValue := binary.BigEndian.AppendUint64(nil, epoch)
+	return errors.Join(
+		store.Put(formatKey, formatValue),
+		store.Put(idKey, id[:]),
+		store.Put(epochKey, epochValue),
+		store.Put(sumKey, infoSum(formatValue, id[:], epochValue)),
+		index.Create(tx),
+	)
+}

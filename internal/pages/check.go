@@ -1,0 +1,372 @@
+package pages
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+const (
+	flagBranch   = 0x01
+	flagLeaf     = 0x02
+	flagFreelist = 0x10
+
+	bucketElement = 0x01
+
+	elementSize     = 16
+	bucketSize      = 16
+	largestOverflow = 1 << 16 // pages of one value; far more than the largest record
+	deepest         = 64      // levels of trees within trees
+)
+
+// Finding is a page that is not as it should be.
+type Finding struct {
+	Page    uint64
+	Problem string
+	// Twice says that the page is in the tree twice: who follows the tree may
+	// never come to an end.
+	Twice bool
+}
+
+// Check walks all pages of the file as meta describes it, which must not change
+// meanwhile, and reports those that are damaged, in use twice, or in use and
+// free at once. It needs a bit of memory for each page. Its errors are those of
+// r and of interrupted, which is called between pages.
+func Check(r io.ReaderAt, meta Meta, interrupted func() error, report func(Finding)) error {
+	return check(r, meta, true, interrupted, report)
+}
+
+// CheckBranches is Check without the leaves, about a hundredth of the pages: of
+// each tree it reads the last leaf only, and of leaves that hold buckets all. It
+// finds what would make a transaction overwrite pages that are in use.
+func CheckBranches(r io.ReaderAt, meta Meta, report func(Finding)) error {
+	return check(r, meta, false, func() error { return nil }, report)
+}
+
+func check(r io.ReaderAt, meta Meta, leaves bool, interrupted func() error, report func(Finding)) error {
+	c := &checker{file: r, meta: meta, leaves: leaves, interrupted: interrupted, report: report, used: newBitmap(meta.HighWater)}
+	c.used.set(0)
+	c.used.set(1)
+	if err := c.tree(meta.Root, nil, 0); err != nil {
+		return err
+	}
+	if meta.Freelist == noFreelist {
+		return nil
+	}
+	free, err := Freelist(r, meta)
+	if errors.Is(err, ErrDamaged) {
+		c.found(meta.Freelist, err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	list, _, err := readPage(r, meta, meta.Freelist)
+	if err != nil {
+		return err
+	}
+	c.take(meta.Freelist, list.overflow)
+	for _, id := range free {
+		if err := c.free(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Freelist returns the ids of the free pages, in ascending order. A list that
+// cannot be right is [ErrDamaged].
+func Freelist(r io.ReaderAt, meta Meta) ([]uint64, error) {
+	if meta.Freelist == noFreelist {
+		return nil, nil
+	}
+	page, problem, err := readPage(r, meta, meta.Freelist)
+	if err != nil {
+		return nil, err
+	}
+	if problem == "" && page.flags != flagFreelist {
+		problem = "is not a list of free pages"
+	}
+	count, rest := uint64(page.count), page.content
+	if problem == "" && count == 0xffff {
+		count, rest = binary.NativeEndian.Uint64(rest), rest[8:]
+	}
+	if problem == "" && count > uint64(len(rest)/8) {
+		problem = "lists more free pages than it has room for"
+	}
+	if problem != "" {
+		return nil, fmt.Errorf("%w: page %d %s", ErrDamaged, meta.Freelist, problem)
+	}
+	free := make([]uint64, count)
+	for i := range free {
+		free[i] = binary.NativeEndian.Uint64(rest[8*i:])
+		if free[i] < 2 || free[i] >= meta.HighWater || i > 0 && free[i] <= free[i-1] {
+			return nil, fmt.Errorf("%w: the list of free pages, page %d, names page %d out of place", ErrDamaged, meta.Freelist, free[i])
+		}
+	}
+	if _, listed := slices.BinarySearch(free, meta.Freelist); listed {
+		return nil, fmt.Errorf("%w: the list of free pages, page %d, names itself", ErrDamaged, meta.Freelist)
+	}
+	return free, nil
+}
+
+type checker struct {
+	file        io.ReaderAt
+	meta        Meta
+	leaves      bool // look at all of them
+	interrupted func() error
+	report      func(Finding)
+	used        bitmap // pages in use, as far as the walk has seen
+}
+
+func (c *checker) found(id uint64, problem string) { c.report(Finding{Page: id, Problem: problem}) }
+
+// take marks a page and its overflow as used, and reports whether they were not.
+func (c *checker) take(id uint64, overflow uint32) bool {
+	for i := id; i <= id+uint64(overflow); i++ {
+		if c.used.get(i) {
+			c.report(Finding{Page: i, Problem: "is in use twice", Twice: true})
+			return false
+		}
+		c.used.set(i)
+	}
+	return true
+}
+
+// free checks that a page of the list of free ones is not in use: by itself, or
+// as what the page in use before it goes on with.
+func (c *checker) free(id uint64) error {
+	before := id
+	for !c.used.get(before) {
+		before--
+	}
+	overflows := false
+	if before > 1 && before < id && !c.leaves {
+		p, problem, err := readPage(c.file, c.meta, before)
+		if err != nil {
+			return err
+		}
+		overflows = problem == "" && p.flags == flagLeaf && before+uint64(p.overflow) >= id
+	}
+	if before == id || overflows {
+		c.found(id, "is in use, and in the list of free pages")
+	}
+	return nil
+}
+
+// tree checks the page and those below it. first is the key that its parent has
+// for it; nil for a root.
+func (c *checker) tree(id uint64, first []byte, depth int) error {
+	if err := c.interrupted(); err != nil {
+		return err
+	}
+	if depth > deepest {
+		c.report(Finding{Page: id, Problem: "is deeper than any tree grows", Twice: true})
+		return nil
+	}
+	p, problem, err := readPage(c.file, c.meta, id)
+	if err != nil {
+		return err
+	}
+	if problem == "" {
+		problem = p.problem(first, int64(c.meta.PageSize))
+	}
+	if problem != "" {
+		c.found(id, problem)
+		return nil
+	}
+	if !c.take(id, p.overflow) {
+		return nil
+	}
+	if p.flags == flagBranch {
+		return c.branch(p, depth)
+	}
+	return c.leaf(id, p, depth)
+}
+
+// branch checks the children of a branch. They are all leaves or all branches;
+// if leaves, the last one stands for all where leaves are not looked at.
+func (c *checker) branch(p page, depth int) error {
+	count := int(p.count)
+	all := c.leaves || count == 0
+	if !all {
+		_, id, _ := p.child(count - 1)
+		last, problem, err := readPage(c.file, c.meta, id)
+		if err != nil {
+			return err
+		}
+		all = problem != "" || last.flags != flagLeaf || last.holdsBuckets()
+	}
+	for i := range count {
+		key, id, _ := p.child(i)
+		if all || i == count-1 {
+			if err := c.tree(id, key, depth+1); err != nil {
+				return err
+			}
+			continue
+		}
+		if id < 2 || id >= c.meta.HighWater {
+			c.found(id, fmt.Sprintf("is not one of pages 2 to %d", c.meta.HighWater-1))
+			continue
+		}
+		c.take(id, 0)
+	}
+	return nil
+}
+
+func (c *checker) leaf(id uint64, p page, depth int) error {
+	for i := range int(p.count) {
+		key, value, flags, _ := p.element(i)
+		if flags&bucketElement == 0 {
+			continue
+		}
+		if len(value) < bucketSize {
+			c.found(id, fmt.Sprintf("has a damaged bucket %q", key))
+			continue
+		}
+		if root := binary.NativeEndian.Uint64(value); root != 0 {
+			if err := c.tree(root, nil, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// page is a page with its overflow.
+type page struct {
+	flags    uint16
+	count    uint16
+	overflow uint32
+	content  []byte // after the header
+}
+
+// holdsBuckets reports whether a leaf's elements are buckets; a leaf holds either
+// buckets or values.
+func (p page) holdsBuckets() bool {
+	if p.count == 0 {
+		return false
+	}
+	_, _, flags, ok := p.element(0)
+	return !ok || flags&bucketElement != 0
+}
+
+// problem returns what is wrong with a page of a tree, or "". first is the key
+// that its parent has for it, if it has one.
+func (p page) problem(first []byte, size int64) string {
+	if p.flags != flagBranch && p.flags != flagLeaf {
+		return fmt.Sprintf("is in a tree, but has flags %#x", p.flags)
+	}
+	var last []byte
+	end := int(p.count) * elementSize // where the next element's key begins
+	for i := range int(p.count) {
+		var key, value []byte
+		var ok bool
+		if p.flags == flagBranch {
+			key, _, ok = p.child(i)
+		} else {
+			var flags uint32
+			key, value, flags, ok = p.element(i)
+			ok = ok && flags&^bucketElement == 0
+		}
+		if !ok || p.offset(i) != end || i > 0 && bytes.Compare(key, last) <= 0 {
+			return fmt.Sprintf("has a damaged element, %d of %d", i+1, p.count)
+		}
+		if i == 0 && first != nil && !bytes.Equal(key, first) {
+			return fmt.Sprintf("begins with key %q, the page above it says %q", key, first)
+		}
+		last = key
+		end += len(key) + len(value)
+	}
+	if p.flags == flagBranch && p.count == 0 {
+		return "is a branch of nothing"
+	}
+	if need := (headerSize + int64(end) + size - 1) / size; need != 1+int64(p.overflow) {
+		return fmt.Sprintf("fills %d pages, and says that it has %d", need, 1+int64(p.overflow))
+	}
+	return ""
+}
+
+// readPage reads a page, or says what is wrong with it.
+func readPage(r io.ReaderAt, meta Meta, id uint64) (p page, problem string, err error) {
+	if id < 2 || id >= meta.HighWater {
+		return page{}, fmt.Sprintf("is not one of pages 2 to %d", meta.HighWater-1), nil
+	}
+	size := int64(meta.PageSize)
+	b := make([]byte, size)
+	if _, err := r.ReadAt(b, int64(id)*size); err != nil {
+		return page{}, "", fmt.Errorf("read page %d: %w", id, err)
+	}
+	order := binary.NativeEndian
+	p = page{flags: order.Uint16(b[8:]), count: order.Uint16(b[10:]), overflow: order.Uint32(b[12:])}
+	if said := order.Uint64(b); said != id {
+		return page{}, fmt.Sprintf("says that it is page %d", said), nil
+	}
+	if p.overflow > largestOverflow || id+uint64(p.overflow) >= meta.HighWater {
+		return page{}, fmt.Sprintf("says that it goes on for %d pages", p.overflow), nil
+	}
+	if p.overflow > 0 {
+		whole := make([]byte, size*int64(1+p.overflow))
+		copy(whole, b)
+		if _, err := r.ReadAt(whole[size:], (int64(id)+1)*size); err != nil {
+			return page{}, "", fmt.Errorf("read page %d: %w", id, err)
+		}
+		b = whole
+	}
+	p.content = b[headerSize:]
+	return p, "", nil
+}
+
+// child returns the key and page of a branch's i-th element.
+func (p page) child(i int) (key []byte, id uint64, ok bool) {
+	e, ok := p.at(i)
+	if !ok {
+		return nil, 0, false
+	}
+	order := binary.NativeEndian
+	key, ok = slice(p.content[i*elementSize:], uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
+	return key, order.Uint64(e[8:]), ok
+}
+
+// element returns a leaf's i-th element.
+func (p page) element(i int) (key, value []byte, flags uint32, ok bool) {
+	e, ok := p.at(i)
+	if !ok {
+		return nil, nil, 0, false
+	}
+	order := binary.NativeEndian
+	offset, keySize := uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:]))
+	key, keyOK := slice(p.content[i*elementSize:], offset, keySize)
+	value, valueOK := slice(p.content[i*elementSize:], offset+keySize, uint64(order.Uint32(e[12:])))
+	return key, value, order.Uint32(e), keyOK && valueOK
+}
+
+// offset returns where the key of the i-th element begins in the content.
+func (p page) offset(i int) int {
+	e, _ := p.at(i)
+	if p.flags == flagLeaf {
+		e = e[4:]
+	}
+	return i*elementSize + int(binary.NativeEndian.Uint32(e))
+}
+
+func (p page) at(i int) ([]byte, bool) {
+	return slice(p.content, uint64(i)*elementSize, elementSize)
+}
+
+func slice(b []byte, offset, size uint64) ([]byte, bool) {
+	if offset > uint64(len(b)) || size > uint64(len(b))-offset {
+		return nil, false
+	}
+	return b[offset : offset+size], true
+}
+
+type bitmap []uint64
+
+func newBitmap(n uint64) bitmap { return make(bitmap, (n+63)/64) }
+
+func (b bitmap) get(i uint64) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b bitmap) set(i uint64)      { b[i/64] |= 1 << (i % 64) }

@@ -1,0 +1,281 @@
+package pages_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/internal/pages"
+)
+
+// file returns the content of a bbolt file with trees of several levels, large
+// values, buckets in buckets and free pages.
+func file(t testing.TB, pageSize int) []byte {
+	path := filepath.Join(t.TempDir(), "file.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{PageSize: pageSize, NoSync: true})
+	require.NoError(t, err)
+	for round := range 3 {
+		require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("numbers"))
+			require.NoError(t, err)
+			for i := range 2000 {
+				require.NoError(t, b.Put(fmt.Appendf(nil, "%d-%d", i, round), bytes.Repeat([]byte{1}, 40)))
+			}
+			outer, err := tx.CreateBucketIfNotExists([]byte("outer"))
+			require.NoError(t, err)
+			inner, err := outer.CreateBucketIfNotExists([]byte("inner"))
+			require.NoError(t, err)
+			require.NoError(t, inner.Put([]byte("large"), make([]byte, 3*pageSize)))
+			for i := range 100 {
+				require.NoError(t, inner.Put(fmt.Append(nil, i), make([]byte, 30)))
+			}
+			small, err := outer.CreateBucketIfNotExists([]byte("small"))
+			require.NoError(t, err)
+			return small.Put([]byte("k"), []byte("v"))
+		}))
+	}
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		cursor := tx.Bucket([]byte("numbers")).Cursor()
+		for key, _ := cursor.First(); bytes.HasPrefix(key, []byte("1")); key, _ = cursor.First() {
+			require.NoError(t, cursor.Delete())
+		}
+		return nil
+	}))
+	require.NoError(t, db.Close())
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return content
+}
+
+func inspect(content []byte) (pages.State, error) {
+	return pages.Inspect(bytes.NewReader(content), int64(len(content)))
+}
+
+// problems returns what Check reports of a file, "page: problem".
+func problems(t testing.TB, content []byte) (all []string) {
+	state, err := inspect(content)
+	require.NoError(t, err)
+	err = pages.Check(bytes.NewReader(content), state.Meta, func() error { return nil }, func(f pages.Finding) {
+		all = append(all, fmt.Sprintf("%d: %s", f.Page, f.Problem))
+	})
+	if err != nil {
+		all = append(all, err.Error())
+	}
+	return all
+}
+
+func TestInspect_ReadsTheNewestMetaPage(t *testing.T) {
+	for _, size := range []int{1024, 4096, 16384} {
+		content := file(t, size)
+		whole, err := inspect(content)
+		require.NoError(t, err)
+		require.Empty(t, whole.Damaged)
+		require.EqualValues(t, size, whole.PageSize)
+		require.Empty(t, problems(t, content))
+
+		newest := int(whole.TxID%2) * size
+		for _, offset := range []int{newest, size - newest} {
+			damaged := bytes.Clone(content)
+			damaged[offset+16+50] ^= 1
+			state, err := inspect(damaged)
+			require.NoError(t, err)
+			require.Contains(t, state.Damaged, "checksum")
+			require.EqualValues(t, size, state.PageSize)
+			want := whole.TxID
+			if offset == newest {
+				want--
+			}
+			require.Equal(t, want, state.TxID)
+		}
+	}
+}
+
+func TestInspect_SaysWhatIsNoFileOfBolt(t *testing.T) {
+	const size = 4096
+	content := file(t, size)
+	change := func(at int, with ...byte) func([]byte) []byte {
+		return func(b []byte) []byte { copy(b[at:], with); return b }
+	}
+	both := func(at int, with ...byte) func([]byte) []byte {
+		return func(b []byte) []byte { return change(size+at, with...)(change(at, with...)(b)) }
+	}
+	tests := map[string]struct {
+		damage func([]byte) []byte
+		want   error
+		says   string
+	}{
+		"nothing":             {func([]byte) []byte { return nil }, pages.ErrForeign, ""},
+		"a few bytes":         {func(b []byte) []byte { return b[:50] }, pages.ErrForeign, ""},
+		"no mark":             {both(16, 1, 2, 3), pages.ErrForeign, ""},
+		"both damaged":        {both(60, 0xaa), pages.ErrDamaged, "both meta pages"},
+		"one without mark":    {func(b []byte) []byte { return both(60, 0xaa)(change(16, 1)(b)) }, pages.ErrDamaged, "both meta pages"},
+		"another version":     {both(20, 9), pages.ErrDamaged, "version 9"},
+		"only the meta pages": {func(b []byte) []byte { return b[:2*size] }, pages.ErrDamaged, "cut short"},
+		"a byte too few": {func(b []byte) []byte {
+			state, _ := inspect(b)
+			return b[:state.HighWater*size-1]
+		}, pages.ErrDamaged, "cut short"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := inspect(tt.damage(bytes.Clone(content)))
+			require.ErrorIs(t, err, tt.want)
+			require.ErrorContains(t, err, tt.says)
+		})
+	}
+}
+
+// TestCheck_FindsDamagedHeaders changes each field of each page's header.
+func TestCheck_FindsDamagedHeaders(t *testing.T) {
+	const size = 1024
+	content := file(t, size)
+	state, err := inspect(content)
+	require.NoError(t, err)
+	free, err := pages.Freelist(bytes.NewReader(content), state.Meta)
+	require.NoError(t, err)
+	require.NotEmpty(t, free)
+	unused := map[uint64]bool{}
+	for _, id := range free {
+		unused[id] = true
+	}
+	checked := 0
+	for id := uint64(2); id < state.HighWater; id++ {
+		at := int(id) * size
+		if unused[id] || binary.NativeEndian.Uint64(content[at:]) != id { // free, or what a page before it goes on with
+			continue
+		}
+		checked++
+		for _, field := range []int{0, 7, 8, 9, 15} { // parts of id, flags and overflow
+			damaged := bytes.Clone(content)
+			damaged[at+field] ^= 0x40
+			require.NotEmpty(t, problems(t, damaged), "page %d, byte %d", id, field)
+		}
+	}
+	require.Greater(t, checked, 100)
+}
+
+// branchProblems returns what CheckBranches reports of a file.
+func branchProblems(t testing.TB, content []byte) (all []pages.Finding) {
+	state, err := inspect(content)
+	require.NoError(t, err)
+	require.NoError(t, pages.CheckBranches(bytes.NewReader(content), state.Meta, func(f pages.Finding) { all = append(all, f) }))
+	return all
+}
+
+// TestCheckBranches_FindsEveryChangeOfABranch changes each byte in use of some
+// branch pages.
+func TestCheckBranches_FindsEveryChangeOfABranch(t *testing.T) {
+	const size = 1024
+	content := file(t, size)
+	require.Empty(t, branchProblems(t, content))
+	state, err := inspect(content)
+	require.NoError(t, err)
+	free, err := pages.Freelist(bytes.NewReader(content), state.Meta)
+	require.NoError(t, err)
+	branches := 0
+	for id := uint64(2); id < state.HighWater; id++ {
+		page := content[int(id)*size:][:size]
+		if slices.Contains(free, id) || binary.NativeEndian.Uint64(page) != id || page[8] != 1 {
+			continue
+		}
+		branches++
+		count := int(binary.NativeEndian.Uint16(page[10:]))
+		for at := range 16 + 16*count {
+			for _, bit := range []byte{1, 0x80} {
+				page[at] ^= bit
+				require.NotEmpty(t, branchProblems(t, content), "page %d, byte %d, bit %x, of %d elements", id, at, bit, count)
+				page[at] ^= bit
+			}
+		}
+	}
+	require.Greater(t, branches, 5)
+}
+
+// TestCheck_FindsPagesThatAreFreeAndInUse puts each page that is in use into the
+// list of free ones.
+func TestCheck_FindsPagesThatAreFreeAndInUse(t *testing.T) {
+	const size = 1024
+	content := file(t, size)
+	state, err := inspect(content)
+	require.NoError(t, err)
+	free, err := pages.Freelist(bytes.NewReader(content), state.Meta)
+	require.NoError(t, err)
+	list := int(state.Freelist)*size + 16
+	for i := range free {
+		low, high := uint64(2), state.HighWater
+		if i > 0 {
+			low = free[i-1] + 1
+		}
+		if i < len(free)-1 {
+			high = free[i+1]
+		}
+		for id := low; id < high; id++ {
+			if id == free[i] || id == state.Freelist {
+				continue
+			}
+			binary.NativeEndian.PutUint64(content[list+8*i:], id)
+			require.NotEmpty(t, problems(t, content), "page %d", id)
+			require.NotEmpty(t, branchProblems(t, content), "page %d", id)
+		}
+		binary.NativeEndian.PutUint64(content[list+8*i:], free[i])
+	}
+	binary.NativeEndian.PutUint64(content[list:], 1)
+	require.Contains(t, problems(t, content)[0], "out of place")
+}
+
+// TestCheck_EndsInALoop has a branch whose child is itself.
+func TestCheck_EndsInALoop(t *testing.T) {
+	const size = 1024
+	content := file(t, size)
+	state, err := inspect(content)
+	require.NoError(t, err)
+	for id := uint64(2); id < state.HighWater; id++ {
+		page := content[int(id)*size:][:size]
+		if binary.NativeEndian.Uint64(page) == id && page[8] == 1 {
+			child := binary.NativeEndian.Uint64(page[16+8:])
+			binary.NativeEndian.PutUint64(page[16+8:], id)
+			all := branchProblems(t, content)
+			binary.NativeEndian.PutUint64(page[16+8:], child)
+			if slices.ContainsFunc(all, func(f pages.Finding) bool { return f.Twice }) {
+				return
+			}
+		}
+	}
+	require.Fail(t, "no loop was found")
+}
+
+func TestCheck_EndsWhenInterrupted(t *testing.T) {
+	content := file(t, 4096)
+	state, err := inspect(content)
+	require.NoError(t, err)
+	stop := fmt.Errorf("stop")
+	err = pages.Check(bytes.NewReader(content), state.Meta, func() error { return stop }, func(pages.Finding) {})
+	require.ErrorIs(t, err, stop)
+}
+
+// FuzzCheck changes bytes of a file: whatever is in it, no panic and no hang.
+func FuzzCheck(f *testing.F) {
+	content := file(f, 1024)
+	f.Add(uint32(16), uint64(1), uint32(5000), uint64(7))
+	f.Add(uint32(2048), uint64(1<<63), uint32(3000), uint64(0xff))
+	f.Fuzz(func(_ *testing.T, at uint32, with uint64, also uint32, and uint64) {
+		damaged := bytes.Clone(content)
+		for offset, value := range map[uint32]uint64{at: with, also: and} {
+			o := int(offset) % (len(damaged) - 8)
+			binary.NativeEndian.PutUint64(damaged[o:], value)
+		}
+		state, err := inspect(damaged)
+		if err != nil {
+			return
+		}
+		_ = pages.Check(bytes.NewReader(damaged), state.Meta, func() error { return nil }, func(pages.Finding) {})
+		_ = pages.CheckBranches(bytes.NewReader(damaged), state.Meta, func(pages.Finding) {})
+	})
+}
