@@ -53,6 +53,7 @@ type builder struct {
 	index   *index.Sorter // all records' entries
 	rows    []builtRow    // rows not yet in the file
 	rowSize int           // bytes of them
+	tallies map[eventstore.ViewID]*tally
 }
 
 // buildOptions say what a new file is.
@@ -84,7 +85,12 @@ func newBuilder(path string, o buildOptions) (_ *builder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{path: path, temp: temp, log: sequence{gaps: o.gaps}, index: index.NewSorter(path+newSuffix, indexMemory)}
+	b := &builder{
+		path: path, temp: temp,
+		log:     sequence{gaps: o.gaps},
+		index:   index.NewSorter(path+newSuffix, indexMemory),
+		tallies: make(map[eventstore.ViewID]*tally),
+	}
 	b.index.Gaps = o.gaps
 	defer func() {
 		if err != nil {
@@ -147,12 +153,16 @@ func (b *builder) addCheckpoint(view eventstore.ViewID, sealed []byte) error {
 }
 
 // addRow adds a row of a view, as it lies in a log. The rows of a view are added
-// in the order of their keys. It copies key and sealed. A row that is damaged
-// matches ErrCorrupt.
+// in the order of their keys, and not its tally. It copies key and sealed. A row
+// that is damaged matches ErrCorrupt.
 func (b *builder) addRow(view eventstore.ViewID, key, sealed []byte) error {
 	if _, err := openRow(view, key, sealed); err != nil {
 		return err
 	}
+	if b.tallies[view] == nil {
+		b.tallies[view] = new(tally)
+	}
+	b.tallies[view].add(sealed)
 	both := append(append(make([]byte, 0, len(key)+len(sealed)), key...), sealed...)
 	b.rows = append(b.rows, builtRow{view, both[:len(key):len(key)], both[len(key):]})
 	b.rowSize += len(both)
@@ -173,6 +183,9 @@ func (b *builder) finish(replace bool) (err error) {
 		return err
 	}
 	if err := b.flush(); err != nil {
+		return err
+	}
+	if err := b.update(b.putTallies); err != nil {
 		return err
 	}
 	if err := b.index.Load(b.update); err != nil {
@@ -275,6 +288,15 @@ func (b *builder) putRows(tx *bolt.Tx) error {
 		}
 		bucket.FillPercent = 0.9 // in order now, but rows will come between later
 		if err := bucket.Put(row.key, row.sealed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) putTallies(tx *bolt.Tx) error {
+	for view, t := range b.tallies {
+		if err := viewRows(tx, view).Put(tallyKey, sealTally(view, *t)); err != nil {
 			return err
 		}
 	}

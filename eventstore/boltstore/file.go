@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/pages"
 )
 
@@ -25,8 +26,11 @@ type file struct {
 	os    *os.File // bbolt's
 	info  fs.FileInfo
 	found pages.State // its meta pages as they were when it was opened
-	// problems are what is wrong with the pages that lead to others.
-	problems []string
+
+	// What is wrong with the pages that lead to others, and so what is not to be
+	// walked: the index, or rows and checkpoints.
+	problems          []string
+	badIndex, badRows error
 }
 
 // openFile opens the file as a bbolt database, or says in the contract's words
@@ -176,29 +180,43 @@ func (f *file) settle(db *bolt.DB, opts Options) (err error) {
 	if _, err := f.os.WriteAt(page, offset); err != nil {
 		return err
 	}
-	return db.Sync()
+	// Who created or replaced the file may have ended before its name was durable.
+	return errors.Join(db.Sync(), syncDirectory(filepath.Dir(f.path)))
 }
 
 // checkBranches looks at the pages that lead to others and at the list of free
 // ones, which have no checksums. bbolt goes by them: with one that is wrong, a
-// transaction may overwrite pages that are in use, and a reader may go in
-// circles. A file that has one is not written to.
+// reader may go in circles, and a transaction may overwrite pages that are in
+// use. So what is damaged is not walked, and a file is not written to if more
+// than its index is.
 func (f *file) checkBranches(readOnly bool) error {
-	circles := false
-	err := pages.CheckBranches(f.os, f.found.Meta, func(found pages.Finding) {
-		circles = circles || found.Twice
+	var log, free error
+	opts := pages.CheckOptions{Branches: true, Ignore: string(asideBucket)}
+	err := pages.Check(f.os, f.found.Meta, opts, func(found pages.Finding) {
+		damaged := fmt.Errorf("%w: page %d %s", eventstore.ErrCorrupt, found.Page, found.Problem)
+		switch {
+		case found.Free:
+			free = damaged
+		case found.Bucket == index.Bucket:
+			f.badIndex = damaged
+		case found.Bucket == string(rowsBucket), found.Bucket == string(checkpointsBucket):
+			f.badRows = damaged
+		default:
+			log = damaged
+		}
 		if len(f.problems) < 10 {
 			f.problems = append(f.problems, fmt.Sprintf("page %d %s", found.Page, found.Problem))
 		}
 	})
-	if err != nil || len(f.problems) == 0 || readOnly && !circles {
+	switch {
+	case err != nil:
 		return err
+	case log != nil:
+		return fmt.Errorf("%w; Salvage saves what can be read", log)
+	case !readOnly && (free != nil || f.badRows != nil):
+		return fmt.Errorf("%w; Rebuild makes a sound file, and this one can be opened for reading", cmp.Or(free, f.badRows))
 	}
-	advice := "it may be opened for reading, and rebuilt or salvaged"
-	if circles {
-		advice = "it can only be salvaged"
-	}
-	return fmt.Errorf("%w: %s; %s", eventstore.ErrCorrupt, strings.Join(f.problems, "; "), advice)
+	return nil
 }
 
 // inPlace returns an error if the path does not name the open file any more:

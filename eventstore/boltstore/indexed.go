@@ -66,14 +66,15 @@ func (s *Store) suspect(found error) {
 func (s *Store) openIndex(head eventstore.Position) error {
 	var through eventstore.Position
 	var unusable error
-	err := s.view(func(tx *bolt.Tx) error {
+	if s.file.badIndex != nil {
+		unusable = fmt.Errorf("%w: %w", index.ErrUnusable, s.file.badIndex)
+	} else if err := s.view(func(tx *bolt.Tx) error {
 		unusable = guard(func() (err error) {
 			through, err = index.Through(tx)
 			return err
 		})
 		return nil
-	})
-	if err != nil || unusable == nil && through == head {
+	}); err != nil || unusable == nil && through == head {
 		return err
 	}
 	if unusable == nil {

@@ -119,6 +119,9 @@ func (s *Store) load() error {
 			s.warn(fmt.Sprintf("the last record is damaged: %v", err))
 		}
 		s.durableTx.Store(int64(tx.ID()))
+		if s.file.badRows != nil {
+			return nil
+		}
 		return s.views.load(tx)
 	})
 	if err != nil {

@@ -51,14 +51,22 @@ func sealRow(view eventstore.ViewID, key, value []byte) []byte {
 
 // openRow returns a copy of the value that is held under key.
 func openRow(view eventstore.ViewID, key, sealed []byte) ([]byte, error) {
+	if err := checkRow(view, key, sealed); err != nil {
+		return nil, err
+	}
+	return append([]byte{}, sealed[:len(sealed)-crcSize]...), nil
+}
+
+// checkRow returns an error unless what is held under key is whole.
+func checkRow(view eventstore.ViewID, key, sealed []byte) error {
 	if len(sealed) < crcSize {
-		return nil, corruptRow(view, key, "it is too short")
+		return corruptRow(view, key, "it is too short")
 	}
 	value, sum := sealed[:len(sealed)-crcSize], binary.BigEndian.Uint32(sealed[len(sealed)-crcSize:])
 	if got := rowSum(view, key, value); got != sum {
-		return nil, corruptRow(view, key, fmt.Sprintf("checksum is %08x, the row says %08x", got, sum))
+		return corruptRow(view, key, fmt.Sprintf("checksum is %08x, the row says %08x", got, sum))
 	}
-	return append([]byte{}, value...), nil
+	return nil
 }
 
 func corruptRow(view eventstore.ViewID, key []byte, reason string) error {

@@ -46,7 +46,10 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
 	scan.From, scan.To = bytes.Clone(scan.From), bytes.Clone(scan.To)
 	return func(yield func(eventstore.RowSet, error) bool) {
-		err := s.validateScan(view, scan)
+		err := s.usable(ctx)
+		if err == nil {
+			err = s.validateScan(view, scan)
+		}
 		for pages := newRowPages(view, scan); err == nil && !pages.done; {
 			if err = s.usable(ctx); err != nil {
 				break
@@ -99,6 +102,9 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 // readers already. So what was read is held back until the writer has said that
 // the transaction it was read in is durable; that is at most one sync away.
 func (s *Store) viewDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
+	if s.file.badRows != nil {
+		return s.file.badRows
+	}
 	var seen int64
 	err := s.view(func(tx *bolt.Tx) error {
 		seen = int64(tx.ID())
@@ -127,9 +133,9 @@ func readCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint,
 	if b == nil {
 		return eventstore.Checkpoint{}, nil
 	}
-	sealed := b.Get([]byte(view))
-	if sealed == nil {
-		return eventstore.Checkpoint{}, nil
+	sealed, err := lookUp(b, view, []byte(view), wholeCheckpoint)
+	if sealed == nil || err != nil {
+		return eventstore.Checkpoint{}, err
 	}
 	return openCheckpoint(view, sealed)
 }
@@ -165,15 +171,13 @@ func getRows(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]e
 			continue
 		}
 		key := rowKey(k.Table, k.Key)
-		sealed := b.Get(key)
-		if sealed == nil {
-			continue
+		sealed, err := lookUp(b, view, key, wholeRow(view))
+		if err == nil && sealed != nil {
+			rows[i].Value, err = openRow(view, key, sealed)
 		}
-		value, err := openRow(view, key, sealed)
 		if err != nil {
 			return nil, err
 		}
-		rows[i].Value = value
 	}
 	return rows, nil
 }
@@ -208,17 +212,28 @@ func (p *rowPages) next(tx *bolt.Tx) ([]eventstore.Row, error) {
 		p.done = true
 		return nil, nil
 	}
+	edge := p.from
+	if p.backward {
+		edge = p.to
+	}
+	if _, err := lookUp(b, p.view, edge, wholeRow(p.view)); err != nil {
+		return nil, err
+	}
+	var page []eventstore.Row
 	cursor := b.Cursor()
 	key, sealed, step := p.start(cursor)
-	var page []eventstore.Row
 	for size := 0; len(page) < pageEvents && size < pageBytes; key, sealed = step() {
-		if key == nil || bytes.Compare(key, p.from) < 0 || bytes.Compare(key, p.to) >= 0 {
+		if key == nil {
 			p.done = true
 			return page, nil
 		}
-		value, err := openRow(p.view, key, sealed)
+		value, err := openRow(p.view, key, sealed) // also of what is behind the last row: so there is none between
 		if err != nil {
 			return nil, err
+		}
+		if bytes.Compare(key, p.from) < 0 || bytes.Compare(key, p.to) >= 0 {
+			p.done = true
+			return page, p.checkEnd(key)
 		}
 		row := eventstore.Row{RowKey: eventstore.RowKey{Table: p.table, Key: bytes.Clone(key[len(p.table)+1:])}, Value: value}
 		page = append(page, row)
@@ -230,6 +245,14 @@ func (p *rowPages) next(tx *bolt.Tx) ([]eventstore.Row, error) {
 		}
 	}
 	return page, nil
+}
+
+// checkEnd returns an error unless the key that ends the scan lies behind it.
+func (p *rowPages) checkEnd(key []byte) error {
+	if p.backward == (bytes.Compare(key, p.from) < 0) {
+		return nil
+	}
+	return corruptRow(p.view, key, "it is out of place")
 }
 
 // start puts the cursor on the page's first row, and returns how to go on.

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -169,6 +170,10 @@ func (r *rowChange) enter(s *Store, g *group) {
 			return
 		}
 		change := g.view(s, c.View)
+		if change.dropped {
+			r.err = errDropping(c.View)
+			return
+		}
 		change.checkpoint = rows.CloneCheckpoint(c.Checkpoint)
 		change.rows = append(change.rows, c.Rows...)
 	}
@@ -202,11 +207,13 @@ func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	return d.change != nil && !d.change.empty, nil
 }
 
-// firstKeys returns the first keys of a bucket, at most so many.
+// firstKeys returns the keys of a view's first rows, at most so many.
 func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
 	cursor := b.Cursor()
 	for key, _ := cursor.First(); key != nil && len(keys) < limit; key, _ = cursor.Next() {
-		keys = append(keys, append([]byte{}, key...))
+		if !bytes.Equal(key, tallyKey) {
+			keys = append(keys, bytes.Clone(key))
+		}
 	}
 	return keys
 }
@@ -261,34 +268,42 @@ func (g *group) putViews(tx *bolt.Tx) error {
 }
 
 func (c *viewChange) put(rows *bolt.Bucket, view eventstore.ViewID) error {
-	if len(c.rows) == 0 && !c.dropped {
+	if c.dropped {
+		return c.putDrop(rows, view)
+	}
+	if len(c.rows) == 0 {
 		return nil
 	}
-	b, err := rows.CreateBucketIfNotExists([]byte(view))
+	t, err := openTallied(rows, view)
 	if err != nil {
 		return err
 	}
-	for _, key := range c.drop {
+	for _, row := range c.rows {
+		if err := t.put(row); err != nil {
+			return err
+		}
+	}
+	return t.close()
+}
+
+// putDrop deletes a slice of the view's rows, the tally with the first of them,
+// and the bucket when nothing is left in it.
+func (c *viewChange) putDrop(rows *bolt.Bucket, view eventstore.ViewID) error {
+	b := rows.Bucket([]byte(view))
+	if b == nil {
+		c.empty = true
+		return nil
+	}
+	for _, key := range append(c.drop, tallyKey) {
 		if err := b.Delete(key); err != nil {
 			return err
 		}
 	}
-	for _, row := range c.rows {
-		key := rowKey(row.Table, row.Key)
-		if row.Value == nil {
-			err = b.Delete(key)
-		} else {
-			err = b.Put(key, sealRow(view, key, row.Value))
-		}
-		if err != nil {
-			return err
-		}
+	if first, _ := b.Cursor().First(); first != nil {
+		return nil
 	}
-	if first, _ := b.Cursor().First(); c.dropped && first == nil {
-		c.empty = true
-		return rows.DeleteBucket([]byte(view))
-	}
-	return nil
+	c.empty = true
+	return rows.DeleteBucket([]byte(view))
 }
 
 // settleViews makes what the group did to views known, now that it is on disk.

@@ -116,7 +116,7 @@ func (l *postings) seekForward(p eventstore.Position) eventstore.Position {
 		return l.at
 	}
 	l.started = true
-	return l.inOrder(l.take(l.cursor.Seek(l.key(p))), p)
+	return l.take(l.descend(p))
 }
 
 func (l *postings) seekBackward(p eventstore.Position) eventstore.Position {
@@ -127,26 +127,35 @@ func (l *postings) seekBackward(p eventstore.Position) eventstore.Position {
 		return l.at
 	}
 	l.started = true
-	key, value := l.cursor.Seek(l.key(p))
-	if key == nil {
-		key, value = l.cursor.Last()
-	}
-	if bytes.Compare(key, l.key(p)) > 0 {
-		key, value = l.cursor.Prev()
-	}
-	return l.inOrder(l.take(key, value), p)
+	return l.take(l.descend(p))
 }
 
-// inOrder returns what was found when p was sought, unless it is on the wrong
-// side of p: then the keys are out of order, and who goes on from there may
-// never come to an end.
-func (l *postings) inOrder(found, p eventstore.Position) eventstore.Position {
-	if found == 0 || found == p || l.backward == (found < p) {
-		return found
+// descend puts the cursor on the posting at p, or else on what comes after that
+// in the walker's direction, nil at the bucket's end. That there is nothing at p is told by the neighbours:
+// damage to a key or to a page that leads there makes the search end beside the
+// place where it should have, so both must be whole, and on the right sides.
+func (l *postings) descend(p eventstore.Position) (key, sealed []byte) {
+	want := l.key(p)
+	key, sealed = l.cursor.Seek(want)
+	if bytes.Equal(key, want) {
+		return key, sealed
 	}
-	l.r.err = fmt.Errorf("%w: it leads to position %d when %d is sought", ErrUnusable, found, p)
-	l.at = 0
-	return 0
+	before, sealedBefore := l.cursor.Prev() // there is one: the status is the first
+	_, whole := unseal(before, sealedBefore)
+	if whole && key != nil {
+		_, whole = unseal(key, sealed)
+	}
+	if !whole || bytes.Compare(before, want) >= 0 || key != nil && bytes.Compare(key, want) <= 0 {
+		l.damaged(want)
+		return nil, nil
+	}
+	switch {
+	case l.backward:
+		return before, sealedBefore
+	case key == nil:
+		return nil, nil
+	}
+	return l.cursor.Next()
 }
 
 func (l *postings) key(p eventstore.Position) []byte {
@@ -155,19 +164,34 @@ func (l *postings) key(p eventstore.Position) []byte {
 
 // take notes where the cursor stands.
 func (l *postings) take(key, sealed []byte) eventstore.Position {
+	was := l.at
 	l.at, l.value = 0, nil
-	if !bytes.HasPrefix(key, l.prefix) {
+	if key == nil || l.r.err != nil {
 		return 0
 	}
-	value, ok := unseal(key, sealed)
-	if !ok || len(key) != len(l.prefix)+8 {
-		l.r.err = fmt.Errorf("%w: the posting %q is damaged", ErrUnusable, key)
+	value, whole := unseal(key, sealed)
+	if !whole {
+		l.damaged(key)
 		return 0
 	}
-	if p := eventstore.Position(binary.BigEndian.Uint64(key[len(l.prefix):])); p <= l.r.last {
+	if !bytes.HasPrefix(key, l.prefix) || len(key) != len(l.prefix)+8 {
+		return 0 // the list has ended
+	}
+	p := eventstore.Position(binary.BigEndian.Uint64(key[len(l.prefix):]))
+	if was != 0 && l.backward != (p < was) {
+		l.damaged(key) // out of order: who goes on may never come to an end
+		return 0
+	}
+	if p <= l.r.last {
 		l.at, l.value = p, value
 	}
 	return l.at
+}
+
+// damaged notes that the index is, around a key.
+func (l *postings) damaged(key []byte) {
+	l.at, l.value = 0, nil
+	l.r.err = fmt.Errorf("%w: damaged at %s", ErrUnusable, describe(key))
 }
 
 // union is the walker over what any of its parts has.

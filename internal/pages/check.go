@@ -24,30 +24,39 @@ const (
 
 // Finding is a page that is not as it should be.
 type Finding struct {
-	Page    uint64
+	Page uint64
+	// Bucket is the name of the bucket, of those that are in no other, to whose
+	// tree the page belongs; "" if it leads to them, or is the list of free pages.
+	Bucket  string
 	Problem string
-	// Twice says that the page is in the tree twice: who follows the tree may
-	// never come to an end.
-	Twice bool
+	// Free says that it is about the list of free pages: who only reads is not
+	// concerned.
+	Free bool
+}
+
+// CheckOptions say what Check looks at.
+type CheckOptions struct {
+	// Branches leaves out the leaves, and so all but about a hundredth of the
+	// pages: of each tree it reads the last leaf only, and of leaves that hold
+	// buckets all. It finds what leads a reader astray or in circles, and
+	// most of what makes a transaction overwrite pages that are in use.
+	Branches bool
+	// Ignore names a bucket, of those that are in no other, whose pages are not
+	// looked at.
+	Ignore string
+	// Interrupted, if not nil, is called between pages; its error ends the check.
+	Interrupted func() error
 }
 
 // Check walks all pages of the file as meta describes it, which must not change
 // meanwhile, and reports those that are damaged, in use twice, or in use and
 // free at once. It needs a bit of memory for each page. Its errors are those of
-// r and of interrupted, which is called between pages.
-func Check(r io.ReaderAt, meta Meta, interrupted func() error, report func(Finding)) error {
-	return check(r, meta, true, interrupted, report)
-}
-
-// CheckBranches is Check without the leaves, about a hundredth of the pages: of
-// each tree it reads the last leaf only, and of leaves that hold buckets all. It
-// finds what would make a transaction overwrite pages that are in use.
-func CheckBranches(r io.ReaderAt, meta Meta, report func(Finding)) error {
-	return check(r, meta, false, func() error { return nil }, report)
-}
-
-func check(r io.ReaderAt, meta Meta, leaves bool, interrupted func() error, report func(Finding)) error {
-	c := &checker{file: r, meta: meta, leaves: leaves, interrupted: interrupted, report: report, used: newBitmap(meta.HighWater)}
+// r and of Interrupted.
+func Check(r io.ReaderAt, meta Meta, o CheckOptions, report func(Finding)) error {
+	if o.Interrupted == nil {
+		o.Interrupted = func() error { return nil }
+	}
+	c := &checker{file: r, meta: meta, CheckOptions: o, report: report, used: newBitmap(meta.HighWater)}
 	c.used.set(0)
 	c.used.set(1)
 	if err := c.tree(meta.Root, nil, 0); err != nil {
@@ -58,7 +67,7 @@ func check(r io.ReaderAt, meta Meta, leaves bool, interrupted func() error, repo
 	}
 	free, err := Freelist(r, meta)
 	if errors.Is(err, ErrDamaged) {
-		c.found(meta.Freelist, err.Error())
+		c.report(Finding{Page: meta.Freelist, Problem: err.Error(), Free: true})
 		return nil
 	}
 	if err != nil {
@@ -114,21 +123,27 @@ func Freelist(r io.ReaderAt, meta Meta) ([]uint64, error) {
 }
 
 type checker struct {
-	file        io.ReaderAt
-	meta        Meta
-	leaves      bool // look at all of them
-	interrupted func() error
-	report      func(Finding)
-	used        bitmap // pages in use, as far as the walk has seen
+	CheckOptions
+	file   io.ReaderAt
+	meta   Meta
+	report func(Finding)
+	bucket string // whose tree is walked
+	used   bitmap // pages in use, as far as the walk has seen
+
+	// before is a page in use with free ones behind it, and the last of those
+	// that it goes on with. Free pages come in runs.
+	before struct{ id, last uint64 }
 }
 
-func (c *checker) found(id uint64, problem string) { c.report(Finding{Page: id, Problem: problem}) }
+func (c *checker) found(id uint64, problem string) {
+	c.report(Finding{Page: id, Bucket: c.bucket, Problem: problem})
+}
 
 // take marks a page and its overflow as used, and reports whether they were not.
 func (c *checker) take(id uint64, overflow uint32) bool {
 	for i := id; i <= id+uint64(overflow); i++ {
 		if c.used.get(i) {
-			c.report(Finding{Page: i, Problem: "is in use twice", Twice: true})
+			c.found(i, "is in use twice")
 			return false
 		}
 		c.used.set(i)
@@ -143,16 +158,18 @@ func (c *checker) free(id uint64) error {
 	for !c.used.get(before) {
 		before--
 	}
-	overflows := false
-	if before > 1 && before < id && !c.leaves {
+	if before > 1 && before < id && before != c.before.id && c.Branches {
 		p, problem, err := readPage(c.file, c.meta, before)
 		if err != nil {
 			return err
 		}
-		overflows = problem == "" && p.flags == flagLeaf && before+uint64(p.overflow) >= id
+		c.before.id, c.before.last = before, before
+		if problem == "" && p.flags == flagLeaf {
+			c.before.last += uint64(p.overflow)
+		}
 	}
-	if before == id || overflows {
-		c.found(id, "is in use, and in the list of free pages")
+	if before == id || before == c.before.id && id <= c.before.last {
+		c.report(Finding{Page: id, Problem: "is in use, and in the list of free pages", Free: true})
 	}
 	return nil
 }
@@ -160,11 +177,11 @@ func (c *checker) free(id uint64) error {
 // tree checks the page and those below it. first is the key that its parent has
 // for it; nil for a root.
 func (c *checker) tree(id uint64, first []byte, depth int) error {
-	if err := c.interrupted(); err != nil {
+	if err := c.Interrupted(); err != nil {
 		return err
 	}
 	if depth > deepest {
-		c.report(Finding{Page: id, Problem: "is deeper than any tree grows", Twice: true})
+		c.found(id, "is deeper than any tree grows")
 		return nil
 	}
 	p, problem, err := readPage(c.file, c.meta, id)
@@ -191,7 +208,7 @@ func (c *checker) tree(id uint64, first []byte, depth int) error {
 // if leaves, the last one stands for all where leaves are not looked at.
 func (c *checker) branch(p page, depth int) error {
 	count := int(p.count)
-	all := c.leaves || count == 0
+	all := !c.Branches || count == 0
 	if !all {
 		_, id, _ := p.child(count - 1)
 		last, problem, err := readPage(c.file, c.meta, id)
@@ -219,19 +236,26 @@ func (c *checker) branch(p page, depth int) error {
 
 func (c *checker) leaf(id uint64, p page, depth int) error {
 	for i := range int(p.count) {
-		key, value, flags, _ := p.element(i)
-		if flags&bucketElement == 0 {
+		name, value, flags, _ := p.element(i)
+		if flags&bucketElement == 0 || c.bucket == "" && string(name) == c.Ignore {
 			continue
 		}
 		if len(value) < bucketSize {
-			c.found(id, fmt.Sprintf("has a damaged bucket %q", key))
+			c.found(id, fmt.Sprintf("has a damaged bucket %q", name))
 			continue
 		}
-		if root := binary.NativeEndian.Uint64(value); root != 0 {
-			if err := c.tree(root, nil, depth+1); err != nil {
-				return err
-			}
+		root := binary.NativeEndian.Uint64(value)
+		if root == 0 {
+			continue // the bucket is within the element
 		}
+		outer := c.bucket
+		if outer == "" {
+			c.bucket = string(name)
+		}
+		if err := c.tree(root, nil, depth+1); err != nil {
+			return err
+		}
+		c.bucket = outer
 	}
 	return nil
 }

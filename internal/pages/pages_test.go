@@ -62,7 +62,7 @@ func inspect(content []byte) (pages.State, error) {
 func problems(t testing.TB, content []byte) (all []string) {
 	state, err := inspect(content)
 	require.NoError(t, err)
-	err = pages.Check(bytes.NewReader(content), state.Meta, func() error { return nil }, func(f pages.Finding) {
+	err = pages.Check(bytes.NewReader(content), state.Meta, pages.CheckOptions{}, func(f pages.Finding) {
 		all = append(all, fmt.Sprintf("%d: %s", f.Page, f.Problem))
 	})
 	if err != nil {
@@ -165,13 +165,13 @@ func TestCheck_FindsDamagedHeaders(t *testing.T) {
 func branchProblems(t testing.TB, content []byte) (all []pages.Finding) {
 	state, err := inspect(content)
 	require.NoError(t, err)
-	require.NoError(t, pages.CheckBranches(bytes.NewReader(content), state.Meta, func(f pages.Finding) { all = append(all, f) }))
+	require.NoError(t, pages.Check(bytes.NewReader(content), state.Meta, pages.CheckOptions{Branches: true}, func(f pages.Finding) { all = append(all, f) }))
 	return all
 }
 
-// TestCheckBranches_FindsEveryChangeOfABranch changes each byte in use of some
+// TestCheck_OfBranchesFindsEveryChangeOfABranch changes each byte in use of some
 // branch pages.
-func TestCheckBranches_FindsEveryChangeOfABranch(t *testing.T) {
+func TestCheck_OfBranchesFindsEveryChangeOfABranch(t *testing.T) {
 	const size = 1024
 	content := file(t, size)
 	require.Empty(t, branchProblems(t, content))
@@ -243,7 +243,7 @@ func TestCheck_EndsInALoop(t *testing.T) {
 			binary.NativeEndian.PutUint64(page[16+8:], id)
 			all := branchProblems(t, content)
 			binary.NativeEndian.PutUint64(page[16+8:], child)
-			if slices.ContainsFunc(all, func(f pages.Finding) bool { return f.Twice }) {
+			if slices.ContainsFunc(all, func(f pages.Finding) bool { return f.Problem == "is in use twice" }) {
 				return
 			}
 		}
@@ -251,12 +251,29 @@ func TestCheck_EndsInALoop(t *testing.T) {
 	require.Fail(t, "no loop was found")
 }
 
+// TestCheck_NamesTheBucketAndLeavesOutOne damages a tree of one bucket.
+func TestCheck_NamesTheBucketAndLeavesOutOne(t *testing.T) {
+	content := file(t, 1024)
+	state, err := inspect(content)
+	require.NoError(t, err)
+	content = bytes.ReplaceAll(content, []byte("large"), []byte("!arge")) // in bucket outer, inner; now out of order
+	buckets := func(ignore string) (names []string) {
+		require.NoError(t, pages.Check(bytes.NewReader(content), state.Meta, pages.CheckOptions{Ignore: ignore}, func(f pages.Finding) {
+			names = append(names, f.Bucket)
+		}))
+		return names
+	}
+	require.Contains(t, buckets(""), "outer")
+	require.NotContains(t, buckets(""), "numbers")
+	require.NotContains(t, buckets("outer"), "outer")
+}
+
 func TestCheck_EndsWhenInterrupted(t *testing.T) {
 	content := file(t, 4096)
 	state, err := inspect(content)
 	require.NoError(t, err)
 	stop := fmt.Errorf("stop")
-	err = pages.Check(bytes.NewReader(content), state.Meta, func() error { return stop }, func(pages.Finding) {})
+	err = pages.Check(bytes.NewReader(content), state.Meta, pages.CheckOptions{Interrupted: func() error { return stop }}, func(pages.Finding) {})
 	require.ErrorIs(t, err, stop)
 }
 
@@ -275,7 +292,7 @@ func FuzzCheck(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_ = pages.Check(bytes.NewReader(damaged), state.Meta, func() error { return nil }, func(pages.Finding) {})
-		_ = pages.CheckBranches(bytes.NewReader(damaged), state.Meta, func(pages.Finding) {})
+		_ = pages.Check(bytes.NewReader(damaged), state.Meta, pages.CheckOptions{}, func(pages.Finding) {})
+		_ = pages.Check(bytes.NewReader(damaged), state.Meta, pages.CheckOptions{Branches: true}, func(pages.Finding) {})
 	})
 }

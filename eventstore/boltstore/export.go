@@ -1,0 +1,124 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// ExportOptions say what to export. Nil and zero values mean the defaults.
+type ExportOptions struct {
+	// After is the position after which to begin, the last one of a commit: as
+	// a rule, Through of the export before. 0 is the beginning.
+	After eventstore.Position
+	// Progress, if not nil, is called after every few hundred events with the
+	// position through which has been written, and the one at which the export
+	// ends. It runs on the goroutine that exports.
+	Progress func(done, of eventstore.Position)
+}
+
+// Exported says what an export has written.
+type Exported struct {
+	// After is the position after which the export begins, and Through the
+	// last one in it. They are equal if there was nothing to export.
+	After, Through eventstore.Position
+	// Events is how many lines there are, and Bytes how long they are together.
+	Events int
+	Bytes  int64
+}
+
+// exportBuffer is how many bytes of lines are written at once, about.
+const exportBuffer = 256 << 10
+
+// Export writes the events up to the head to w as lines of JSON, one for each:
+// all that is known of them, so that [Import] makes the same log of them.
+// docs/reference/export-format.md describes the lines. The store can be used
+// meanwhile, also appended to; no transaction is open while w is written to. The
+// memory it needs is that of a page, however long the log.
+//
+// What has been written before an error is a part of the export, and Exported
+// says how much; its last line may not be whole, if w failed. Errors a caller can
+// match: the context's, ErrClosed, ErrInvalid (After is beyond the head or inside
+// a commit), ErrCorrupt (a record is damaged; the events before it have been
+// written), and those of w.
+func (s *Store) Export(ctx context.Context, w io.Writer, o *ExportOptions) (Exported, error) {
+	if err := s.usable(ctx); err != nil {
+		return Exported{}, err
+	}
+	x := &exporter{store: s, w: w}
+	if o != nil {
+		x.opts = *o
+	}
+	x.done.After, x.done.Through = x.opts.After, x.opts.After
+	if err := x.run(ctx); err != nil {
+		return x.done, fmt.Errorf("export: %w", err)
+	}
+	return x.done, nil
+}
+
+// exporter is one run of Export.
+type exporter struct {
+	store *Store
+	w     io.Writer
+	opts  ExportOptions
+	lines []byte
+	held  int // lines not written yet
+	done  Exported
+}
+
+func (x *exporter) run(ctx context.Context) error {
+	head := x.store.tail.last().through
+	if x.opts.After > head {
+		return fmt.Errorf("%w: after position %d, beyond the head %d", eventstore.ErrInvalid, x.opts.After, head)
+	}
+	for scan := newScan(x.store, eventstore.All(), window{from: x.opts.After + 1, to: head}); !scan.done; {
+		pageErr := scan.page(pageEvents) // what was found before an error is written before it
+		if err := x.page(scan); err != nil {
+			return err
+		}
+		if pageErr != nil {
+			return pageErr
+		}
+		if x.opts.Progress != nil {
+			x.opts.Progress(x.done.Through, head)
+		}
+		if err := x.store.usable(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// page writes the events that a page of the scan has found.
+func (x *exporter) page(scan *scan) (err error) {
+	for i := range scan.found {
+		r := &scan.found[i]
+		if first := r.Event.Position == x.opts.After+1; first && r.Place.I > 0 {
+			return fmt.Errorf("%w: after position %d, which is inside a commit of %d events", eventstore.ErrInvalid, x.opts.After, r.Place.N)
+		}
+		if x.lines, err = appendLine(x.lines, r); err != nil {
+			return err
+		}
+		x.held++
+		if len(x.lines) >= exportBuffer {
+			if err := x.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return x.flush()
+}
+
+func (x *exporter) flush() error {
+	n, err := x.w.Write(x.lines)
+	x.done.Bytes += int64(n)
+	if err != nil {
+		return err
+	}
+	x.done.Through += eventstore.Position(x.held)
+	x.done.Events += x.held
+	x.lines, x.held = x.lines[:0], 0
+	return nil
+}

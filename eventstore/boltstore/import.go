@@ -1,0 +1,376 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// ImportOptions say how to import. Nil and zero values mean the defaults.
+type ImportOptions struct {
+	// LockTimeout is how long Import waits for another opener to let go of the
+	// file before it returns ErrLocked; zero and less is 1 second.
+	LockTimeout time.Duration
+	// FileMode is that of a new file; the default is 0o600.
+	FileMode fs.FileMode
+	// Progress, if not nil, is called with the position through which the
+	// events are in the log, each time that more of them are on disk. It runs
+	// on the goroutine that imports, with no transaction open.
+	Progress func(done eventstore.Position)
+}
+
+// Imported says what an import has done.
+type Imported struct {
+	// Head is the last position of the log afterwards.
+	Head eventstore.Position
+	// Present is how many lines there were of events that the log had already,
+	// and Appended how many events are new.
+	Present, Appended int
+}
+
+// Import reads lines as [Store.Export] writes them, and appends their events to
+// the log at path, with the positions, versions, commits, keys, ids and times
+// that the lines say. It creates the log if there is none; a new one gets an id
+// of its own.
+//
+// Lines of events that the log has must say what the log says, and lines of later
+// ones must go on where it ends: so an import that was interrupted, by whatever,
+// goes on when it is done again, and exports that were made one after another
+// can be imported one after another.
+//
+// A commit is appended as a whole or not at all. Many are written together, and
+// those before an error stay. The errors say the line, and a caller can match:
+// ErrInvalid (a line that is not as described, or does not fit the log: the
+// message names the rule; the lines end inside a commit), ErrLocked, ErrFormat,
+// ErrCorrupt (of the log), ErrUnknownOutcome (import again), the context's and
+// those of r.
+func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (Imported, error) {
+	var opts ImportOptions
+	if o != nil {
+		opts = *o
+	}
+	s, err := Open(path, &Options{LockTimeout: opts.LockTimeout, FileMode: opts.FileMode})
+	if err != nil {
+		return Imported{}, fmt.Errorf("import: %w", err)
+	}
+	i := newImporter(s, r, opts)
+	if err = i.run(ctx); err != nil {
+		err = fmt.Errorf("import into %s: %w", path, err)
+	}
+	return i.done, errors.Join(err, s.Close())
+}
+
+const (
+	importEvents = 32_768   // a transaction has at least so many events,
+	importBytes  = 16 << 20 // or so many bytes of records, before the end
+)
+
+// importer is one run of Import. It alone writes to the store: nobody else has
+// it, and the store's own writer has nothing to do.
+type importer struct {
+	store *Store
+	lines *lineReader
+	opts  ImportOptions
+	done  Imported
+
+	present *scan // over the events that the log has already
+	at      int   // in its page
+
+	last     eventstore.Position // of the line before, 0 before the first
+	place    record.Place        // its place in its commit
+	recorded time.Time           // and when it was recorded
+
+	commit eventstore.Commit // the one whose lines are being read
+	size   int               // its bytes of payload
+	batch  batch             // whole commits to be written
+}
+
+// batch is what is written in one transaction: whole commits.
+type batch struct {
+	records [][]byte
+	entries []index.Entry
+	bytes   int
+	heads   map[eventstore.StreamID]eventstore.Version // as of its end, of the streams it writes
+	keys    map[string]bool
+	whole   int // how many of the records make up whole commits
+}
+
+func newImporter(s *Store, r io.Reader, opts ImportOptions) *importer {
+	head := s.tail.last()
+	i := &importer{store: s, opts: opts, lines: newLineReader(r, maxLine(s.info.Limits)), recorded: head.recorded}
+	i.done.Head = head.through
+	i.batch.reset()
+	return i
+}
+
+func (i *importer) run(ctx context.Context) error {
+	err := i.readLines(ctx)
+	if ctx.Err() == nil { // what came before another error stays
+		err = errors.Join(err, i.write())
+	}
+	return err
+}
+
+// readLines reads all lines, and writes what they come to but for the last batch.
+func (i *importer) readLines(ctx context.Context) error {
+	for {
+		if err := i.store.usable(ctx); err != nil {
+			return err
+		}
+		line, err := i.lines.next()
+		if errors.Is(err, io.EOF) {
+			return i.end()
+		}
+		if err == nil {
+			err = i.line(line)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", i.lines.number, err)
+		}
+		if i.batch.full() {
+			if err := i.write(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// end checks that the last commit is whole.
+func (i *importer) end() error {
+	if i.place.I+1 < i.place.N {
+		return fmt.Errorf("%w: the lines end after event %d of %d of the commit at position %d, of which nothing was appended",
+			eventstore.ErrInvalid, i.place.I+1, i.place.N, i.last-eventstore.Position(i.place.I))
+	}
+	return nil
+}
+
+// line takes one line.
+func (i *importer) line(line []byte) error {
+	r, err := parseLine(line)
+	if err != nil {
+		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
+	}
+	if err := i.checkOrder(&r); err != nil {
+		return err
+	}
+	i.last, i.place = r.Event.Position, r.Place
+	if r.Event.Position <= i.done.Head {
+		i.done.Present++
+		return i.compare(&r)
+	}
+	return i.take(&r)
+}
+
+// checkOrder checks that the line goes on where the one before it, or the log,
+// ends.
+func (i *importer) checkOrder(r *record.Record) error {
+	p, place := r.Event.Position, r.Place
+	switch {
+	case i.last == 0 && p > i.done.Head+1:
+		return fmt.Errorf("%w: position %d, and the log ends at position %d: what is between is missing", eventstore.ErrInvalid, p, i.done.Head)
+	case i.last > 0 && p != i.last+1:
+		return fmt.Errorf("%w: position %d follows position %d", eventstore.ErrInvalid, p, i.last)
+	}
+	want := record.Place{I: 0, N: place.N}
+	if i.place.I+1 < i.place.N {
+		want = record.Place{I: i.place.I + 1, N: i.place.N}
+	}
+	if place != want {
+		return fmt.Errorf("%w: position %d: event %d of a commit of %d, where event %d of %d comes next",
+			eventstore.ErrInvalid, p, place.I, place.N, want.I, want.N)
+	}
+	return nil
+}
+
+// compare compares a line with what the log has at its position.
+func (i *importer) compare(r *record.Record) error {
+	p := r.Event.Position
+	if i.present == nil {
+		i.present = newScan(i.store, eventstore.All(), window{from: p, to: i.done.Head})
+	}
+	for i.at == len(i.present.found) {
+		i.at = 0
+		if err := i.present.page(pageEvents); err != nil && len(i.present.found) == 0 {
+			return err
+		}
+	}
+	have := &i.present.found[i.at]
+	i.at++
+	if field := differs(r, have); field != "" {
+		return fmt.Errorf("%w: position %d: %s is not that of the event in the log: it is another log", eventstore.ErrInvalid, p, field)
+	}
+	return nil
+}
+
+// take adds an event to the commit that is being read, and the commit to the
+// batch with its last event.
+func (i *importer) take(r *record.Record) error {
+	e := &r.Event
+	b := &i.batch
+	switch {
+	case e.Recorded.Before(i.recorded):
+		return fmt.Errorf("%w: position %d: recorded at %v, the event before it at %v", eventstore.ErrInvalid, e.Position, e.Recorded, i.recorded)
+	case r.Place.I > 0 && !e.Recorded.Equal(i.recorded):
+		return fmt.Errorf("%w: position %d: recorded at %v, others of its commit at %v", eventstore.ErrInvalid, e.Position, e.Recorded, i.recorded)
+	}
+	i.recorded = e.Recorded
+	if err := i.checkVersion(e); err != nil {
+		return err
+	}
+	if r.Place.I == 0 {
+		i.commit, i.size = eventstore.Commit{Key: r.Key}, 0
+	}
+	event := newEventOf(e)
+	i.commit.Events = append(i.commit.Events, event)
+	i.size += len(e.Data)
+	if limits := i.store.info.Limits; i.size > limits.CommitBytes || len(i.commit.Events) > limits.EventsPerCommit {
+		return i.checkCommit() // says so
+	}
+	rec := record.Append(make([]byte, 0, record.MaxSize(&event, i.commit.Key)), &event, e.Tags, r.Place, i.commit.Key)
+	record.Seal(rec, e.Position, e.Version, e.Recorded)
+	b.records = append(b.records, rec)
+	b.entries = append(b.entries, indexEntry(r))
+	b.bytes += len(rec)
+	if r.Place.I+1 < r.Place.N {
+		return nil
+	}
+	if err := i.checkCommit(); err != nil {
+		return err
+	}
+	b.whole = len(b.records)
+	i.commit = eventstore.Commit{}
+	return nil
+}
+
+// checkVersion holds the event to I2.
+func (i *importer) checkVersion(e *eventstore.Event) error {
+	if e.Stream == "" {
+		return nil
+	}
+	head, ok := i.batch.heads[e.Stream]
+	if !ok {
+		err := i.ask(func(reader *index.Reader) { _, head = reader.Head(e.Stream) })
+		if err != nil {
+			return err
+		}
+	}
+	if e.Version != head+1 {
+		return fmt.Errorf("%w: position %d: version %d of stream %q, where version %d comes next", eventstore.ErrInvalid, e.Position, e.Version, e.Stream, head+1)
+	}
+	i.batch.heads[e.Stream] = e.Version
+	return nil
+}
+
+// checkCommit checks what is to be checked of a whole commit: that it could have
+// been appended, and that its key is new.
+func (i *importer) checkCommit() error {
+	c := &i.commit
+	expected := make(map[eventstore.StreamID]bool, 1)
+	for _, e := range c.Events {
+		if e.Stream != "" && !expected[e.Stream] {
+			expected[e.Stream] = true
+			c.Expect = append(c.Expect, eventstore.Expect{Stream: e.Stream, At: eventstore.Any})
+		}
+	}
+	if err := i.store.info.Limits.Validate(*c); err != nil {
+		if !errors.Is(err, eventstore.ErrInvalid) {
+			err = fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
+		}
+		return fmt.Errorf("the commit that ends here: %w", err)
+	}
+	if c.Key == "" {
+		return nil
+	}
+	var first eventstore.Position
+	if err := i.ask(func(reader *index.Reader) { first = reader.Key(c.Key) }); err != nil {
+		return err
+	}
+	if first > 0 || i.batch.keys[c.Key] {
+		return fmt.Errorf("%w: the commit that ends here: an earlier one has its key %q", eventstore.ErrInvalid, c.Key)
+	}
+	i.batch.keys[c.Key] = true
+	return nil
+}
+
+// ask asks the index. The log cannot be used in its place, as it could be for a
+// few questions: an import asks one for each event.
+func (i *importer) ask(question func(*index.Reader)) error {
+	return i.store.view(func(tx *bolt.Tx) error {
+		reader, err := index.NewReader(tx, i.done.Head)
+		if err == nil {
+			question(reader)
+			err = reader.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
+		}
+		return nil
+	})
+}
+
+// write makes the batch's whole commits durable. What it has of one that is not
+// whole is dropped: the import ends then, or the rest of its lines is still to
+// come and the batch is not written.
+func (i *importer) write() error {
+	b := &i.batch
+	if b.whole == 0 {
+		return nil
+	}
+	err := i.store.transact(func(tx *bolt.Tx) error {
+		log := tx.Bucket(logBucket)
+		log.FillPercent = 1 // keys come in order: pages are never split to be filled later
+		for n, rec := range b.records[:b.whole] {
+			key := record.Key(b.entries[n].Position)
+			if err := log.Put(key[:], rec); err != nil {
+				return err
+			}
+		}
+		return index.Add(tx, b.entries[:b.whole])
+	})
+	if err != nil {
+		return err
+	}
+	i.done.Head += eventstore.Position(b.whole)
+	i.done.Appended += b.whole
+	b.reset()
+	if i.opts.Progress != nil {
+		i.opts.Progress(i.done.Head)
+	}
+	return nil
+}
+
+// full reports whether it is time to write the batch: there is much in it, and
+// nothing of a commit that is not whole.
+func (b *batch) full() bool {
+	return b.whole == len(b.records) && (b.whole >= importEvents || b.bytes >= importBytes)
+}
+
+func (b *batch) reset() {
+	clear(b.records) // what they refer to is done with
+	clear(b.entries)
+	*b = batch{
+		records: b.records[:0], entries: b.entries[:0],
+		heads: make(map[eventstore.StreamID]eventstore.Version), keys: make(map[string]bool),
+	}
+}
+
+// newEventOf returns what was once appended as e.
+func newEventOf(e *eventstore.Event) eventstore.NewEvent {
+	event := eventstore.NewEvent{
+		Stream: e.Stream, ID: e.ID, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
+		Data: e.Data, Metadata: e.Metadata, Tags: e.Tags,
+	}
+	if !e.Time.Equal(e.Recorded) {
+		event.Time = e.Time
+	}
+	return event
+}

@@ -1,0 +1,61 @@
+package boltstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// RebuildOptions say how to rebuild. Nil and zero values mean the defaults.
+type RebuildOptions struct {
+	// KeepViews copies rows and checkpoints, and checks them, instead of leaving
+	// them out.
+	KeepViews bool
+	// LockTimeout is how long to wait for another opener to let go of the file;
+	// zero and less is 1 second.
+	LockTimeout time.Duration
+	// Progress, if it is not nil, is told from time to time up to which position
+	// the events have been copied, and of how many.
+	Progress func(done, of eventstore.Position)
+}
+
+// Rebuilt says what a rebuilding came to.
+type Rebuilt struct {
+	// Head is the position of the last event.
+	Head eventstore.Position
+	// Views and Rows are how many were kept.
+	Views, Rows int
+}
+
+// Rebuild makes anew all that is derived from the log, in the file of a log that
+// nobody has open: it copies the records into a new file, makes the index from
+// them, leaves the views out, and puts the new file in the place of the old one in
+// one step. There is room needed for both. Views are built again from the first
+// event when they are next run or attached.
+//
+// It needs nothing of the old file but the log and what the file says of itself.
+// So it is the remedy for whatever else is damaged: index, rows, checkpoints, the
+// list of free pages. Where a record is damaged, it changes nothing and returns a
+// [*eventstore.CorruptError]; there [Restore] helps, or [Salvage].
+//
+// Store id and epoch stay; so does the file's mode, not its owner: do it as the
+// user whose file it is.
+//
+// After an error the old file is there as it was, with one exception, which says
+// so. Other errors a caller can match: ErrLocked, ErrFormat, ErrCorrupt (also,
+// with KeepViews, for rows), the context's, and those of the file system.
+func Rebuild(ctx context.Context, path string, o *RebuildOptions) (Rebuilt, error) {
+	var opts RebuildOptions
+	if o != nil {
+		opts = *o
+	}
+	result, err := rewrite(ctx, path, rewriteOptions{
+		lockTimeout: opts.LockTimeout, views: opts.KeepViews, readable: true, progress: opts.Progress,
+	})
+	if err != nil {
+		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", path, err)
+	}
+	return Rebuilt{Head: result.head, Views: result.views, Rows: result.rows}, nil
+}

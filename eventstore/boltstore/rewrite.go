@@ -1,0 +1,229 @@
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// source is a log file, open and locked, from which a new one is made.
+type source struct {
+	db   *bolt.DB
+	file *file
+	info eventstore.Info
+}
+
+// openSource opens the file and keeps others from it. With readable it makes do
+// with a file that cannot be written any more, because its list of free pages is
+// damaged; then there may be readers beside it, but no writer.
+func openSource(path string, lockTimeout time.Duration, readable bool) (*source, error) {
+	opts := (&Options{LockTimeout: lockTimeout}).withDefaults()
+	db, f, err := openFile(path, opts)
+	if readable && errors.Is(err, eventstore.ErrCorrupt) {
+		opts.ReadOnly = true
+		db, f, err = openFile(path, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &source{db: db, file: f}
+	err = s.view(func(tx *bolt.Tx) (err error) {
+		s.info, err = loadInfo(tx)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// close lets go of the file. It may be called more than once.
+func (s *source) close() error { return guard(s.db.Close) }
+
+// usable implements viewer.
+func (s *source) usable(ctx context.Context) error { return ctx.Err() }
+
+// view implements viewer.
+func (s *source) view(fn func(*bolt.Tx) error) error {
+	return guard(func() error { return s.db.View(fn) })
+}
+
+// rewriteOptions say how a file is rewritten.
+type rewriteOptions struct {
+	lockTimeout time.Duration
+	views       bool // copy them too
+	readable    bool // as openSource has it
+	progress    func(done, of eventstore.Position)
+}
+
+// rewritten says what a file has become.
+type rewritten struct {
+	head          eventstore.Position
+	views, rows   int
+	before, after int64 // bytes
+}
+
+// rewrite puts a new file with the same log in the place of the one at path. All
+// that is in the new file was checked on the way, and the index was made from the
+// records. Until it is in its place, and on any error, the old one is as it was.
+func rewrite(ctx context.Context, path string, o rewriteOptions) (result rewritten, err error) {
+	path, err = filepath.EvalSymlinks(path) // replace the file, not a link to it
+	if err != nil {
+		return rewritten{}, err
+	}
+	src, err := openSource(path, o.lockTimeout, o.readable)
+	if err != nil {
+		return rewritten{}, err
+	}
+	defer func() { err = errors.Join(err, src.close()) }()
+	b, err := newBuilder(path, buildOptions{id: src.info.StoreID, epoch: src.info.Epoch, mode: src.file.info.Mode().Perm()})
+	if err != nil {
+		return rewritten{}, err
+	}
+	defer func() { err = errors.Join(err, b.abandon()) }()
+	b.replaces = src
+	if result.head, err = copyLog(ctx, src, b, o.progress); err != nil {
+		return rewritten{}, err
+	}
+	if o.views {
+		if result.views, result.rows, err = copyViews(ctx, src, b); err != nil {
+			return rewritten{}, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return rewritten{}, err
+	}
+	if err := b.finish(true); err != nil {
+		return rewritten{}, err
+	}
+	result.before = src.file.info.Size()
+	now, err := os.Stat(path)
+	if err != nil {
+		return rewritten{}, err
+	}
+	result.after = now.Size()
+	return result, nil
+}
+
+// copyLog adds all records of the source, and returns its head.
+func copyLog(ctx context.Context, src *source, b *builder, progress func(done, of eventstore.Position)) (head eventstore.Position, err error) {
+	err = src.view(func(tx *bolt.Tx) (err error) {
+		head, _, err = loadHead(tx)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return head, copyRecords(ctx, src, 1, head, func(page *recordPage) error {
+		for p, rec := range page.all() {
+			if err := b.add(p, rec); err != nil {
+				return err
+			}
+		}
+		if progress != nil {
+			progress(page.last(), head)
+		}
+		return nil
+	})
+}
+
+// copyViews adds all views of the source: those that have a checkpoint. What
+// rows others have is left of views that were being dropped.
+func copyViews(ctx context.Context, src *source, b *builder) (views, rows int, err error) {
+	sealed := make(map[eventstore.ViewID][]byte)
+	err = src.view(func(tx *bolt.Tx) error {
+		checkpoints := tx.Bucket(checkpointsBucket)
+		if checkpoints == nil {
+			return nil
+		}
+		return checkpoints.ForEach(func(name, value []byte) error {
+			sealed[eventstore.ViewID(name)] = bytes.Clone(value)
+			return nil
+		})
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for view, checkpoint := range sealed {
+		if err := b.addCheckpoint(view, checkpoint); err != nil {
+			return 0, 0, err
+		}
+		n, err := copyRows(ctx, src, b, view)
+		if err != nil {
+			return 0, 0, err
+		}
+		rows += n
+	}
+	return len(sealed), rows, nil
+}
+
+// copyRows adds the rows of a view, a page at a time, and returns how many. They
+// must be those that the view's tally says, if it has one.
+func copyRows(ctx context.Context, src *source, b *builder, view eventstore.ViewID) (rows int, err error) {
+	walk := rowCopy{view: view}
+	for !walk.done {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if err := src.view(walk.next); err != nil {
+			return 0, err
+		}
+		for _, row := range walk.page {
+			if err := b.addRow(row.view, row.key, row.sealed); err != nil {
+				return 0, err
+			}
+		}
+		rows += len(walk.page)
+	}
+	if walk.tally == nil {
+		return rows, nil
+	}
+	said, err := openTally(view, walk.tally)
+	if err != nil {
+		return 0, err
+	}
+	if got := b.tallies[view]; said.rows != uint64(rows) || got != nil && *got != said {
+		return 0, fmt.Errorf("%w: view %q: rows are missing, or older than they were: there are %d, and its tally is of %d", eventstore.ErrCorrupt, view, rows, said.rows)
+	}
+	return rows, nil
+}
+
+// rowCopy goes over the rows of a view, a page at a time.
+type rowCopy struct {
+	view  eventstore.ViewID
+	page  []builtRow
+	tally []byte // as it is in the file; nil: there is none
+	from  []byte // the key to go on from
+	done  bool
+}
+
+// next reads the next page.
+func (r *rowCopy) next(tx *bolt.Tx) error {
+	r.page, r.done = r.page[:0], true
+	bucket := viewRows(tx, r.view)
+	if bucket == nil {
+		return nil
+	}
+	r.tally = bytes.Clone(bucket.Get(tallyKey))
+	size := 0
+	cursor := bucket.Cursor()
+	for key, sealed := cursor.Seek(r.from); key != nil; key, sealed = cursor.Next() {
+		if len(r.page) >= pageEvents || size >= pageBytes {
+			r.from, r.done = bytes.Clone(key), false
+			return nil
+		}
+		if !bytes.Equal(key, tallyKey) {
+			r.page = append(r.page, builtRow{r.view, bytes.Clone(key), bytes.Clone(sealed)})
+			size += len(key) + len(sealed)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package boltstore_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+)
+
+// TestCommitRows_KeepsATally compares the tally with the rows after random
+// changes.
+func TestCommitRows_KeepsATally(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s", 100)
+	var at eventstore.Checkpoint
+	for i := range 100 {
+		next := eventstore.Checkpoint{Position: eventstore.Position(i + 1)}
+		changes := make([]eventstore.Row, 1+random.IntN(10))
+		for j := range changes {
+			changes[j] = eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, random.IntN(50))}}
+			if random.IntN(3) > 0 {
+				changes[j].Value = make([]byte, random.IntN(20))
+			}
+		}
+		require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{View: "v", Expected: at, Checkpoint: next, Rows: changes}))
+		at = next
+	}
+	require.NoError(t, s.Close())
+	edit(t, path, func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("rows")).Bucket([]byte("v"))
+		var count, sum uint64
+		require.NoError(t, b.ForEach(func(key, value []byte) error {
+			if len(key) > 1 {
+				count++
+				sum += uint64(binary.BigEndian.Uint32(value[len(value)-4:]))
+			}
+			return nil
+		}))
+		require.Greater(t, count, uint64(10))
+		tally := b.Get([]byte{0})
+		require.Len(t, tally, 20)
+		require.Equal(t, count, binary.BigEndian.Uint64(tally))
+		require.Equal(t, sum, binary.BigEndian.Uint64(tally[8:]))
+		return nil
+	})
+
+	s = open(t, path, nil)
+	for more := true; more; {
+		more, err = s.DropRows(t.Context(), "v", 7)
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{View: "v", Checkpoint: at, Rows: []eventstore.Row{
+		{RowKey: eventstore.RowKey{Table: "t", Key: []byte("k")}, Value: []byte("v")},
+	}}))
+	require.NoError(t, s.Close())
+	edit(t, path, func(tx *bolt.Tx) error {
+		require.EqualValues(t, 1, binary.BigEndian.Uint64(tx.Bucket([]byte("rows")).Bucket([]byte("v")).Get([]byte{0})))
+		return nil
+	})
+}

@@ -1,0 +1,198 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// VerifyOptions say how to verify a store. Nil and zero values mean the defaults.
+type VerifyOptions struct {
+	// MaxFindings is how many findings are returned; the default is 1000. More
+	// are counted only.
+	MaxFindings int
+	// Progress, if not nil, is called every few thousand events with the
+	// position through which the log has been checked, and the head. It runs
+	// on the goroutine that verifies, with no transaction open.
+	Progress func(done, of eventstore.Position)
+}
+
+// Verification is what Verify has looked at and found.
+type Verification struct {
+	// Head is the head of the log when Verify began. Events after it have not
+	// been looked at.
+	Head eventstore.Position
+	// Events is how many records are whole.
+	Events int
+	// Postings is how many entries of the index are whole and belong to them.
+	Postings int
+	// Views is how many views have rows or a checkpoint, and Rows how many
+	// rows of theirs are whole.
+	Views, Rows int
+	// Unsettled are the views whose rows changed each time they were counted.
+	// Each row was checked; that none is missing was not.
+	Unsettled []eventstore.ViewID
+	// Findings are what is not as it was written, at most MaxFindings.
+	Findings []Finding
+	// Omitted is how many findings there are besides.
+	Omitted int
+}
+
+// OK reports whether nothing was found.
+func (v Verification) OK() bool { return len(v.Findings) == 0 }
+
+// Finding is one thing that is not as it was written.
+type Finding struct {
+	Kind FindingKind
+	// Position is that of the event concerned, the first if there are several;
+	// 0 if it is none.
+	Position eventstore.Position
+	// View is the view concerned, "" if it is none.
+	View eventstore.ViewID
+	// Problem says what is wrong.
+	Problem string
+}
+
+// String says all that the fields say.
+func (f Finding) String() string {
+	var b strings.Builder
+	b.WriteString(string(f.Kind))
+	if f.Position > 0 {
+		fmt.Fprintf(&b, ", position %d", f.Position)
+	}
+	if f.View != "" {
+		fmt.Fprintf(&b, ", view %q", f.View)
+	}
+	b.WriteString(": ")
+	b.WriteString(f.Problem)
+	return b.String()
+}
+
+// FindingKind says what a finding concerns.
+type FindingKind string
+
+// The kinds of findings. Of those of the first group, events are lost or
+// doubtful, and [Salvage] saves the others; the second is derived from the log,
+// and [Rebuild] makes it anew; the third tells of the file.
+const (
+	// DamagedRecord: the bytes of an event are not those that were written.
+	DamagedRecord FindingKind = "damaged record"
+	// MissingRecord: there is no event at a position up to the head.
+	MissingRecord FindingKind = "missing record"
+	// StrayRecord: the log holds something under a key that is no position in it.
+	StrayRecord FindingKind = "stray record"
+	// BrokenCommit: events that lie side by side do not make up whole commits.
+	BrokenCommit FindingKind = "broken commit"
+	// DecreasingTime: an event was recorded at an earlier time than the one before it.
+	DecreasingTime FindingKind = "decreasing time"
+	// BrokenStream: a version does not fit its stream.
+	BrokenStream FindingKind = "broken stream"
+	// RepeatedKey: the key of a commit is that of an earlier one too.
+	RepeatedKey FindingKind = "repeated key"
+
+	// IndexEntry: an entry of the index is damaged, missing, or one too many.
+	IndexEntry FindingKind = "index entry"
+	// DamagedRow: the bytes of a row are not those that were written.
+	DamagedRow FindingKind = "damaged row"
+	// MissingRow: a view has not the rows that were written, though each that
+	// it has is whole.
+	MissingRow FindingKind = "missing row"
+	// StrayRow: there are rows of a view that has no checkpoint. So it is, too,
+	// while a view is being dropped, and when that was not finished.
+	StrayRow FindingKind = "stray row"
+	// DamagedCheckpoint: the bytes of a checkpoint are not those that were
+	// written, or it is beyond the head.
+	DamagedCheckpoint FindingKind = "damaged checkpoint"
+
+	// DamagedPage: a page of the file cannot be read.
+	DamagedPage FindingKind = "damaged page"
+	// MetaPage: one of the two pages that describe the file is damaged.
+	MetaPage FindingKind = "meta page"
+	// Description: what the file says of itself, its format and its identity,
+	// is damaged.
+	Description FindingKind = "description"
+	// StrayBucket: the file holds something that is no part of a log.
+	StrayBucket FindingKind = "stray bucket"
+	// File: the file is not the one that the path names any more.
+	File FindingKind = "file"
+)
+
+// Verify reads all that the file holds up to the head, and reports what is not
+// as it was written: every record, and its place in its commit and stream; the
+// index against the log, both ways; the rows and checkpoints of views; the
+// pages that describe the file, and in a store that was opened for reading
+// only, all others too. It changes nothing.
+//
+// The store can be used meanwhile, also appended to: Verify reads a page at a
+// time, and holds no transaction between pages. Its memory does not grow with the
+// log, but by a bit for each page of a file that was opened for reading only.
+//
+// An error means that Verify could not go on: the context's, or ErrClosed.
+// Damage is not an error, it is found; so the Verification must be looked at.
+func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, error) {
+	if err := s.usable(ctx); err != nil {
+		return Verification{}, err
+	}
+	v := &verifier{store: s, ctx: ctx}
+	if o != nil {
+		v.opts = *o
+	}
+	if v.opts.MaxFindings <= 0 {
+		v.opts.MaxFindings = 1000
+	}
+	v.result.Head = s.tail.last().through
+	for _, check := range []func() error{v.checkFile, v.checkBuckets, v.checkThrough, v.checkLog, v.checkIndex, v.checkViews} {
+		if err := check(); err != nil {
+			return v.result, fmt.Errorf("verify: %w", err)
+		}
+	}
+	return v.result, nil
+}
+
+// verifier is one run of Verify. It is not safe for concurrent use.
+type verifier struct {
+	store  *Store
+	ctx    context.Context // of the call that it lives for
+	opts   VerifyOptions
+	result Verification
+
+	noIndex  bool // there is no index that could be checked
+	badIndex bool // it lacks something, or has it wrong
+	damaged  int  // records that could not be read, and so have postings that nobody knows of
+}
+
+const (
+	verifyEvents = 1024 // events and rows a page
+	verifyKeys   = 4096 // postings a page
+)
+
+// add notes a finding.
+func (v *verifier) add(kind FindingKind, p eventstore.Position, problem string, args ...any) {
+	v.addFinding(Finding{Kind: kind, Position: p, Problem: fmt.Sprintf(problem, args...)})
+}
+
+func (v *verifier) addFinding(f Finding) {
+	if len(v.result.Findings) >= v.opts.MaxFindings {
+		v.result.Omitted++
+		return
+	}
+	v.result.Findings = append(v.result.Findings, f)
+}
+
+// page runs fn in a short transaction. Damage that ends it is returned as
+// damage; err is what ends the verification.
+func (v *verifier) page(fn func(*bolt.Tx) error) (damage, err error) {
+	if err := v.store.usable(v.ctx); err != nil {
+		return nil, err
+	}
+	err = v.store.view(fn)
+	if err == nil || errors.Is(err, eventstore.ErrClosed) {
+		return nil, err
+	}
+	return err, nil
+}

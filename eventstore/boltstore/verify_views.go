@@ -1,0 +1,211 @@
+package boltstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// checkViews checks the checkpoints and rows of all views.
+func (v *verifier) checkViews() error {
+	views, err := v.findViews()
+	if err != nil {
+		return err
+	}
+	v.result.Views = len(views)
+	for _, view := range slices.Sorted(maps.Keys(views)) {
+		if !views[view] {
+			continue // it has no rows
+		}
+		if err := v.checkRows(view); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findViews checks all checkpoints and returns the views there are, and whether
+// they have rows. There are few, and one transaction must see them all: a view
+// that is written meanwhile gets both at once.
+func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
+	views := make(map[eventstore.ViewID]bool)
+	damage, err := v.page(func(tx *bolt.Tx) error {
+		if err := v.checkCheckpoints(tx, views); err != nil {
+			return err
+		}
+		rows := tx.Bucket(rowsBucket)
+		if rows == nil {
+			return nil
+		}
+		return rows.ForEach(func(name, value []byte) error {
+			view := eventstore.ViewID(name)
+			_, hasCheckpoint := views[view]
+			switch {
+			case value != nil:
+				v.add(StrayBucket, 0, "among the rows of views there is the key %q, which is no view", name)
+				return nil
+			case !hasCheckpoint:
+				v.addFinding(Finding{Kind: StrayRow, View: view,
+					Problem: "there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost"})
+			}
+			views[view] = true
+			return nil
+		})
+	})
+	if damage != nil {
+		v.add(DamagedPage, 0, "the views cannot be read: %v", damage)
+	}
+	return views, err
+}
+
+// checkCheckpoints adds the views that have a checkpoint, also a damaged one.
+func (v *verifier) checkCheckpoints(tx *bolt.Tx, views map[eventstore.ViewID]bool) error {
+	var head eventstore.Position
+	if log := tx.Bucket(logBucket); log != nil {
+		last, _ := log.Cursor().Last()
+		head, _ = record.ParseKey(last)
+	}
+	return forEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+		views[view] = false
+		if err == nil && c.Position > head {
+			err = fmt.Errorf("it is at position %d, beyond the head %d", c.Position, head)
+		}
+		if err != nil {
+			v.addFinding(Finding{Kind: DamagedCheckpoint, View: view, Problem: err.Error()})
+		}
+		return nil
+	})
+}
+
+// rowTries is how often the rows of a view that changes are counted.
+const rowTries = 3
+
+// checkRows checks each row of a view, and that there are those that its tally
+// says. A view that changes meanwhile is counted again.
+func (v *verifier) checkRows(view eventstore.ViewID) error {
+	for range rowTries {
+		w := &rowWalk{v: v, view: view}
+		before, omitted := len(v.result.Findings), v.result.Omitted
+		for !w.done {
+			damage, err := v.page(w.page)
+			if err != nil {
+				return err
+			}
+			if damage != nil {
+				v.addFinding(Finding{Kind: DamagedPage, View: view, Problem: fmt.Sprintf("its rows cannot be read on from key %q: %v", w.from, damage)})
+				return nil
+			}
+		}
+		if w.gone {
+			return nil
+		}
+		if !w.changed {
+			v.result.Rows += int(w.counted.rows)
+			w.compare()
+			return nil
+		}
+		v.result.Findings, v.result.Omitted = v.result.Findings[:before], omitted // they are found again
+	}
+	v.result.Unsettled = append(v.result.Unsettled, view)
+	return nil
+}
+
+// rowWalk goes once over the rows of a view.
+type rowWalk struct {
+	v    *verifier
+	view eventstore.ViewID
+	from []byte // the key to go on from; nil: the first
+	done bool
+
+	said    []byte // the view's tally, as it is in the file
+	changed bool   // it did not stay the same
+	gone    bool   // the view did not stay
+	counted tally
+	damaged bool // some rows are, so the tally cannot be right
+}
+
+// page checks the next rows.
+func (w *rowWalk) page(tx *bolt.Tx) error {
+	b := viewRows(tx, w.view)
+	if b == nil { // it has been dropped since
+		w.done, w.gone = true, true
+		return nil
+	}
+	said := b.Get(tallyKey)
+	if w.from == nil {
+		w.said = bytes.Clone(said)
+	} else if !bytes.Equal(w.said, said) {
+		w.done, w.changed = true, true
+		return nil
+	}
+	cursor := b.Cursor()
+	size, n := 0, 0
+	for key, sealed := cursor.Seek(w.from); ; key, sealed = cursor.Next() {
+		if key == nil {
+			w.done = true
+			return nil
+		}
+		if n >= verifyEvents || size >= pageBytes {
+			w.from = bytes.Clone(key)
+			return nil
+		}
+		if !bytes.Equal(key, tallyKey) {
+			w.check(key, sealed)
+		}
+		size += len(sealed)
+		n++
+	}
+}
+
+func (w *rowWalk) check(key, sealed []byte) {
+	problem := ""
+	if table, name, ok := strings.Cut(string(key), "\x00"); !ok || table == "" || name == "" {
+		problem = fmt.Sprintf("key %q is not that of a row", key)
+	} else if _, err := openRow(w.view, key, sealed); err != nil {
+		problem = err.Error()
+	}
+	if problem != "" {
+		w.damaged = true
+		w.v.addFinding(Finding{Kind: DamagedRow, View: w.view, Problem: problem})
+		return
+	}
+	w.counted.add(sealed)
+}
+
+// compare compares what was counted with the view's tally.
+func (w *rowWalk) compare() {
+	problem := ""
+	said, err := openTally(w.view, w.said)
+	switch {
+	case w.said == nil:
+		problem = "there is no tally of its rows"
+	case err != nil:
+		problem = err.Error()
+	case w.damaged:
+		return
+	case said.rows != w.counted.rows:
+		problem = fmt.Sprintf("there are %d rows, and should be %d", w.counted.rows, said.rows)
+	case said.sum != w.counted.sum:
+		problem = "there are as many rows as there should be, but not the same"
+	default:
+		return
+	}
+	w.v.addFinding(Finding{Kind: MissingRow, View: w.view, Problem: problem})
+}
+
+// reasonOf is the text of an error without what its kind says already.
+func reasonOf(err error) string {
+	var corrupt *eventstore.CorruptError
+	if errors.As(err, &corrupt) {
+		return corrupt.Reason
+	}
+	return err.Error()
+}
