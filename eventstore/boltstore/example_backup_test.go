@@ -58,7 +58,7 @@ func ExampleStore_Backup() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("restored:", all.Events, "events, epoch", all.Epoch)
+	fmt.Println("restored:", all.Events, "events, in a new epoch:", all.Epoch > 1)
 	restored, err := boltstore.Open(again, nil)
 	if err != nil {
 		log.Fatal(err)
@@ -72,7 +72,7 @@ func ExampleStore_Backup() {
 	}
 	// Output:
 	// sunday: 2 events, monday: 1
-	// restored: 3 events, epoch 2
+	// restored: 3 events, in a new epoch: true
 	// 1 mug
 	// 2 plate
 	// 3 spoon

@@ -29,7 +29,7 @@ type file struct {
 
 	// What is wrong with the pages that lead to others, and so what is not to be
 	// walked: the index, or rows and checkpoints.
-	problems          []string
+	problems          []error
 	badIndex, badRows error
 }
 
@@ -153,14 +153,9 @@ func inspect(f *os.File) (pages.State, error) {
 }
 
 // settle notes what the meta pages say, now that nobody else writes them, and
-// makes it durable.
-//
-// What is newest in the page cache need not be on the disk: a process may have
-// been killed before it synced, or its sync may have failed, after which the
-// system takes the pages for written and a further sync does nothing. Were
-// pages that the older state on the disk still needs overwritten next, a loss of
-// power would leave neither. So the newest meta page is written once more, as it
-// is, and synced; all it refers to was synced before it was first written.
+// makes it durable: a process that was killed may have left it in the page cache
+// only, and pages that the older state on the disk still needs would be
+// overwritten next.
 func (f *file) settle(db *bolt.DB, opts Options) (err error) {
 	if f.found, err = inspect(f.os); err != nil {
 		return err
@@ -172,16 +167,64 @@ func (f *file) settle(db *bolt.DB, opts Options) (err error) {
 		_ = f.os.Sync() // a medium that cannot be written has nothing to sync
 		return nil
 	}
+	doubted, err := f.doubted()
+	if err != nil {
+		return err
+	}
+	if doubted {
+		if err := f.rewriteMeta(); err != nil {
+			return err
+		}
+	}
+	if err := db.Sync(); err != nil {
+		return err
+	}
+	// Who created or replaced the file may have ended before its name was durable.
+	if err := syncDirectory(filepath.Dir(f.path)); err != nil || !doubted {
+		return err
+	}
+	return os.Remove(f.path + doubtSuffix)
+}
+
+// After a sync that failed, the system takes the pages for written, though the
+// disk has not got them: a further sync does nothing, in whatever process. The
+// newest meta page then is one that the disk does not have, and of a transaction
+// that was not acknowledged. So who fails to sync leaves a note beside the file,
+// and the next who opens it writes that page once more, as it is. The note
+// need not be durable: what it tells of, the page cache, is lost with it.
+//
+// Without a note the page is left alone, for it may be that of the last
+// transaction that was acknowledged, and a loss of power could make garbage of
+// what is being written.
+
+// doubtSuffix is what the name of the note has behind the file's.
+const doubtSuffix = ".doubt"
+
+// doubt leaves the note.
+func (f *file) doubt() error {
+	text := fmt.Sprintf("A write to %s could not be synced, so what the disk has of it is in doubt.\n"+
+		"When Yore opens the file, it sees to that and removes this note. Do not remove it before.\n", filepath.Base(f.path))
+	return os.WriteFile(f.path+doubtSuffix, []byte(text), f.info.Mode().Perm())
+}
+
+// doubted reports whether there is a note.
+func (f *file) doubted() (bool, error) {
+	_, err := os.Stat(f.path + doubtSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// rewriteMeta writes the newest meta page as it is.
+func (f *file) rewriteMeta() error {
 	offset := int64(f.found.TxID%2) * int64(f.found.PageSize)
 	page := make([]byte, f.found.PageSize)
 	if _, err := f.os.ReadAt(page, offset); err != nil {
 		return err
 	}
-	if _, err := f.os.WriteAt(page, offset); err != nil {
-		return err
-	}
-	// Who created or replaced the file may have ended before its name was durable.
-	return errors.Join(db.Sync(), syncDirectory(filepath.Dir(f.path)))
+	_, err := f.os.WriteAt(page, offset)
+	return err
 }
 
 // checkBranches looks at the pages that lead to others and at the list of free
@@ -190,33 +233,54 @@ func (f *file) settle(db *bolt.DB, opts Options) (err error) {
 // use. So what is damaged is not walked, and a file is not written to if more
 // than its index is.
 func (f *file) checkBranches(readOnly bool) error {
-	var log, free error
-	opts := pages.CheckOptions{Branches: true, Ignore: string(asideBucket)}
-	err := pages.Check(f.os, f.found.Meta, opts, func(found pages.Finding) {
-		damaged := fmt.Errorf("%w: page %d %s", eventstore.ErrCorrupt, found.Page, found.Problem)
-		switch {
-		case found.Free:
-			free = damaged
-		case found.Bucket == index.Bucket:
-			f.badIndex = damaged
-		case found.Bucket == string(rowsBucket), found.Bucket == string(checkpointsBucket):
-			f.badRows = damaged
-		default:
-			log = damaged
+	problems, err := f.branchProblems(string(asideBucket))
+	if err == nil && problems.free != nil {
+		// If it is the index that uses pages which are free, it is the index that is wrong.
+		var others branchProblems
+		if others, err = f.branchProblems(string(asideBucket), index.Bucket); others.free == nil {
+			problems.index = problems.free
+			problems.free = nil
 		}
-		if len(f.problems) < 10 {
-			f.problems = append(f.problems, fmt.Sprintf("page %d %s", found.Page, found.Problem))
-		}
-	})
-	switch {
-	case err != nil:
+	}
+	if err != nil {
 		return err
-	case log != nil:
-		return fmt.Errorf("%w; Salvage saves what can be read", log)
-	case !readOnly && (free != nil || f.badRows != nil):
-		return fmt.Errorf("%w; Rebuild makes a sound file, and this one can be opened for reading", cmp.Or(free, f.badRows))
+	}
+	f.badIndex, f.badRows = problems.index, problems.rows
+	for _, problem := range []error{problems.index, problems.rows, problems.free} {
+		if problem != nil {
+			f.problems = append(f.problems, problem)
+		}
+	}
+	switch {
+	case problems.log != nil:
+		return fmt.Errorf("%w; Salvage saves what can be read", problems.log)
+	case !readOnly && (problems.free != nil || f.badRows != nil):
+		return fmt.Errorf("%w; Rebuild makes a sound file, and this one can be opened for reading", cmp.Or(problems.free, f.badRows))
 	}
 	return nil
+}
+
+// branchProblems are what is wrong with the pages that lead to others, one of
+// each kind: those of the log, of the index, of rows and checkpoints, and the
+// list of free ones.
+type branchProblems struct{ log, index, rows, free error }
+
+// branchProblems looks at the pages of all buckets but some.
+func (f *file) branchProblems(ignore ...string) (problems branchProblems, err error) {
+	opts := pages.CheckOptions{Branches: true, Ignore: ignore}
+	err = pages.Check(f.os, f.found.Meta, opts, func(found pages.Finding) {
+		kind := &problems.log
+		switch {
+		case found.Free:
+			kind = &problems.free
+		case found.Bucket == index.Bucket:
+			kind = &problems.index
+		case found.Bucket == string(rowsBucket), found.Bucket == string(checkpointsBucket):
+			kind = &problems.rows
+		}
+		*kind = fmt.Errorf("%w: page %d %s", eventstore.ErrCorrupt, found.Page, found.Problem)
+	})
+	return problems, err
 }
 
 // inPlace returns an error if the path does not name the open file any more:

@@ -107,7 +107,8 @@ func (s *Store) repairIndex() {
 }
 
 // rebuildIndex indexes what the log has and the index has not, in bounded
-// slices; all of it, if the index is to be new.
+// slices; all of it, if the index is to be new. What a damaged record says is not
+// known; it is left out, and read by its position only.
 func (s *Store) rebuildIndex(anew bool) error {
 	if anew {
 		if err := s.transact(setIndexAside); err != nil {
@@ -122,30 +123,52 @@ func (s *Store) rebuildIndex(anew bool) error {
 	if err != nil {
 		return err
 	}
-	head := s.tail.last().through
-	for scan := newScan(s, eventstore.All(), window{from: through + 1, to: head}); !scan.done; {
+	slice := indexSlice{store: s}
+	for scan := newScan(s, eventstore.All(), window{from: through + 1, to: s.tail.last().through}); !scan.done; {
 		if err := s.usable(context.Background()); err != nil {
 			return err
 		}
-		var entries []index.Entry
-		for len(entries) < indexSlice && !scan.done {
-			if err := scan.page(pageEvents); err != nil {
-				return err
-			}
-			for i := range scan.found {
-				entries = append(entries, indexEntry(&scan.found[i]))
-			}
+		err := scan.page(pageEvents)
+		if err := slice.add(scan.found); err != nil {
+			return err
 		}
-		if err := s.transact(func(tx *bolt.Tx) error { return index.Add(tx, entries) }); err != nil {
+		var corrupt *eventstore.CorruptError
+		if errors.As(err, &corrupt) && scan.from == corrupt.Position {
+			s.opts.Logger.Error("an event is in no query any more", "file", s.file.path, "error", err)
+			scan.pass()
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+	return slice.write()
 }
 
-// indexSlice is about how many events are indexed in one transaction when the
-// index is built.
-const indexSlice = 16_384
+// indexSlice is what is added to the index in one transaction when it is built.
+type indexSlice struct {
+	store   *Store
+	entries []index.Entry
+}
+
+const indexSliceEvents = 16_384
+
+func (i *indexSlice) add(records []record.Record) error {
+	for r := range records {
+		i.entries = append(i.entries, indexEntry(&records[r]))
+	}
+	if len(i.entries) < indexSliceEvents {
+		return nil
+	}
+	return i.write()
+}
+
+func (i *indexSlice) write() error {
+	if len(i.entries) == 0 {
+		return nil
+	}
+	err := i.store.transact(func(tx *bolt.Tx) error { return index.Add(tx, i.entries) })
+	i.entries = i.entries[:0]
+	return err
+}
 
 func indexEntry(r *record.Record) index.Entry {
 	return index.Entry{

@@ -215,10 +215,12 @@ func sightingOf(e *eventstore.Event) sighting {
 
 func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 	var first, last eventstore.Position
+	var n int
 	err := d.store.view(func(tx *bolt.Tx) error {
 		r, err := getRecord(tx.Bucket(logBucket), s.position)
+		n = r.Place.N
 		first = s.position - eventstore.Position(r.Place.I)
-		last = first + eventstore.Position(r.Place.N) - 1
+		last = first + eventstore.Position(n) - 1
 		return err
 	})
 	if err != nil {
@@ -232,10 +234,16 @@ func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 		}
 		for i := range scan.found {
 			e := &scan.found[i].Event
+			if scan.found[i].Place != (record.Place{I: len(ids), N: n}) {
+				return nil, eventstore.Receipt{}, &eventstore.CorruptError{Position: e.Position, Reason: "it is of another commit than the event before it"}
+			}
 			ids = append(ids, e.ID)
 			b.add(e.Stream, e.Version)
 			b.receipt.Recorded = e.Recorded
 		}
+	}
+	if len(ids) < n {
+		return nil, eventstore.Receipt{}, missing(last)
 	}
 	b.receipt.First, b.receipt.Last = first, last
 	return ids, b.receipt, nil

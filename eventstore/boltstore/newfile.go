@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
@@ -92,4 +94,11 @@ func describe(tx *bolt.Tx, id uuid.UUID, epoch uint64) error {
 		store.Put(sumKey, infoSum(formatValue, id[:], epochValue)),
 		index.Create(tx),
 	)
+}
+
+// newEpoch returns an epoch for a log that takes the place of others, which had
+// these: later than each of them, and, since it goes by the clock, than those
+// of logs that are not there any more to be asked.
+func newEpoch(others ...uint64) uint64 {
+	return max(uint64(time.Now().UnixMilli()), slices.Max(others)+1)
 }

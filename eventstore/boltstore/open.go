@@ -131,7 +131,7 @@ func (s *Store) load() error {
 		s.warn(s.file.found.Damaged + ": the transaction before the last one that was written is all there is; if power was lost while it was written, that is as it should be")
 	}
 	for _, problem := range s.file.problems {
-		s.warn(problem)
+		s.warn(problem.Error())
 	}
 	for view, err := range s.views.refused {
 		if errors.Is(err, eventstore.ErrCorrupt) {
@@ -176,17 +176,40 @@ func loadInfo(tx *bolt.Tx) (eventstore.Info, error) {
 	}, nil
 }
 
-// loadHead returns the position of the last event and when it was recorded, or,
-// beside an error, the position of a last record that is damaged.
+// loadHead returns the position of the last event and when it was recorded. If
+// the last record is damaged, it returns the error beside the position that a
+// reader can go by: the record's own, if it is the one that comes next, else that
+// of the last whole one.
 func loadHead(tx *bolt.Tx) (eventstore.Position, time.Time, error) {
-	key, value := tx.Bucket(logBucket).Cursor().Last()
+	cursor := tx.Bucket(logBucket).Cursor()
+	key, value := cursor.Last()
 	if key == nil {
 		return 0, time.Time{}, nil
 	}
-	head, ok := record.ParseKey(key)
+	last, recorded, err := decodeAt(key, value)
+	if err == nil {
+		return last, recorded, nil
+	}
+	for damaged := eventstore.Position(1); ; damaged++ {
+		var head eventstore.Position
+		if key, value = cursor.Prev(); key != nil {
+			var damage error
+			if head, recorded, damage = decodeAt(key, value); damage != nil {
+				continue
+			}
+		}
+		if last == head+damaged {
+			head = last
+		}
+		return head, recorded, err
+	}
+}
+
+func decodeAt(key, value []byte) (eventstore.Position, time.Time, error) {
+	p, ok := record.ParseKey(key)
 	if !ok {
 		return 0, time.Time{}, fmt.Errorf("%w: key %x in the log", eventstore.ErrCorrupt, key)
 	}
-	last, err := record.Decode(head, value)
-	return head, last.Event.Recorded, err
+	r, err := record.Decode(p, value)
+	return p, r.Event.Recorded, err
 }

@@ -191,7 +191,7 @@ func TestOpen_SaysWhenAMetaPageIsDamaged(t *testing.T) {
 		damageMeta(t, path, which)
 
 		var said bytes.Buffer
-		s = open(t, path, &boltstore.Options{ReadOnly: true, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		s = openUnverified(t, path, &boltstore.Options{ReadOnly: true, Logger: slog.New(slog.NewTextHandler(&said, nil))})
 		require.Len(t, s.Info().Warnings, 1)
 		require.Contains(t, s.Info().Warnings[0], "meta page")
 		require.Contains(t, said.String(), "meta page")
@@ -218,7 +218,7 @@ func TestStore_NoticesThatItsFileIsGone(t *testing.T) {
 			other, err := boltstore.Open(path+".other", nil)
 			require.NoError(t, err)
 			require.NoError(t, other.Close())
-			s := open(t, path, nil)
+			s := openUnverified(t, path, nil)
 			appendEvents(t, s, "s", 1)
 			require.NoError(t, lose(path))
 			_, err = eventstore.AppendTo(t.Context(), s, "s", eventstore.Any, eventstore.NewEvent{Type: "t"})
@@ -278,7 +278,7 @@ func TestOpen_TellsTheLastRecordIsDamaged(t *testing.T) {
 	require.ErrorAs(t, err, &corrupt)
 	require.EqualValues(t, 3, corrupt.Position)
 
-	s = open(t, path, &boltstore.Options{ReadOnly: true})
+	s = openUnverified(t, path, &boltstore.Options{ReadOnly: true})
 	require.Len(t, s.Info().Warnings, 1)
 	read, at := readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{})
 	require.Equal(t, []eventstore.Position{1, 2}, read)

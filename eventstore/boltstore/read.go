@@ -99,15 +99,26 @@ func (s *Store) asOf(t time.Time, head eventstore.Position) (eventstore.Position
 	err := s.view(func(tx *bolt.Tx) (err error) {
 		log := tx.Bucket(logBucket)
 		later = sort.Search(int(head), func(i int) bool {
-			r, getErr := getRecord(log, eventstore.Position(i)+1)
-			if getErr != nil {
-				err = getErr
-			}
-			return r.Event.Recorded.After(t)
+			return recordedFrom(log, eventstore.Position(i)+1).After(t)
 		})
-		return err
+		return nil
 	})
 	return eventstore.Position(later), err
+}
+
+// recordedFrom returns when the first whole record from p on was recorded, or,
+// if there is none, a time after all.
+func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
+	cursor := log.Cursor()
+	start := record.Key(p)
+	for key, value := cursor.Seek(start[:]); key != nil; key, value = cursor.Next() {
+		if at, ok := record.ParseKey(key); ok {
+			if r, err := record.Decode(at, value); err == nil {
+				return r.Event.Recorded
+			}
+		}
+	}
+	return time.Unix(1<<40, 0)
 }
 
 // getRecord returns the record at p, which must be there.
@@ -245,11 +256,12 @@ func (sc *scan) takeNamed(log *bolt.Bucket, limit int, rest window, done bool) e
 		if err != nil {
 			return err
 		}
-		if !sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
-			return sc.distrust(log, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
+		problem := fmt.Sprintf("it names position %d, whose event does not match", p)
+		if sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
+			problem = sc.streams.check(&r.Event)
 		}
-		if problem := sc.streams.check(&r.Event); problem != "" {
-			return sc.distrust(log, limit, problem)
+		if problem != "" {
+			return sc.askLog(log, limit, problem)
 		}
 		if full := sc.take(r, limit); full {
 			return nil
@@ -259,13 +271,17 @@ func (sc *scan) takeNamed(log *bolt.Bucket, limit int, rest window, done bool) e
 	return nil
 }
 
-// distrust turns the index off, and goes on in the log.
-func (sc *scan) distrust(log *bolt.Bucket, limit int, problem string) error {
-	sc.store.suspect(fmt.Errorf("%w: %s", index.ErrUnusable, problem))
+// askLog goes on in the log, because of a problem with what the index says. If the
+// log can be read there, the index is what is wrong.
+func (sc *scan) askLog(log *bolt.Bucket, limit int, problem string) error {
 	if len(sc.found) > 0 {
-		return nil
+		return nil // these first; the index names the rest again
 	}
-	return sc.walkLog(log, limit)
+	err := sc.walkLog(log, limit)
+	if err == nil {
+		sc.store.suspect(fmt.Errorf("%w: %s", index.ErrUnusable, problem))
+	}
+	return err
 }
 
 // next returns the position at which to go on.

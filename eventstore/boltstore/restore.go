@@ -40,10 +40,9 @@ type RestoreOptions struct {
 // attached.
 //
 // The restored log has the store id of the backup, and an epoch of its own, the
-// Manifest's: one more than that of the backup, or of the log it replaces, if
-// that is the same and says so still. Views and checkpoints that are kept
-// elsewhere may know events that the restored log does not have; by the epoch
-// that can be seen.
+// Manifest's: higher than that of the backup and of what was restored before.
+// Views and checkpoints that are kept elsewhere may know events that the restored
+// log does not have; by the epoch that can be seen.
 //
 // The file is there as a whole or not at all; after an error, one that is to be
 // replaced is as it was, with one exception, which says so.
@@ -149,9 +148,9 @@ func (r *replaced) close() error {
 // epochAfter returns the epoch that tells the restored log from the backed up
 // one, and from the one that is replaced.
 func (r *replaced) epochAfter(backup Manifest) uint64 {
-	epoch := backup.Epoch
+	replaced := uint64(0)
 	if r.source != nil && r.info.StoreID == backup.StoreID {
-		epoch = max(epoch, r.info.Epoch)
+		replaced = r.info.Epoch
 	}
-	return epoch + 1
+	return newEpoch(backup.Epoch, replaced)
 }

@@ -49,10 +49,11 @@ type Salvaged struct {
 	// remains of transactions that failed, as a rule.
 	Refused int
 	// Leftover is how many records are whole but beyond Through: remains of
-	// transactions that were never completed. They were not taken.
+	// transactions that were never completed. They were not taken. They are
+	// counted only if something was missing, so that every page was looked at.
 	Leftover int
 	// StoreID and Epoch are those of the new log. SameStore says that the id is
-	// that of the damaged one, which could be read; the epoch is then one more.
+	// that of the damaged one, which could be read. The epoch is a higher one.
 	StoreID   uuid.UUID
 	Epoch     uint64
 	SameStore bool

@@ -45,7 +45,7 @@ func (v *salvager) identify() error {
 	if !ok {
 		id, epoch = uuid.New(), 0
 	}
-	v.result.StoreID, v.result.Epoch, v.result.SameStore = id, epoch+1, ok
+	v.result.StoreID, v.result.Epoch, v.result.SameStore = id, newEpoch(epoch), ok
 	return nil
 }
 

@@ -64,6 +64,9 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 	for key, value := cursor.Seek(w.from); len(w.entries) < verifyEvents && size < pageBytes; key, value = cursor.Next() {
 		p, ok := record.ParseKey(key)
 		if key == nil || ok && p > w.v.result.Head {
+			if end := record.Key(w.v.result.Head); w.next <= w.v.result.Head && log.Get(end[:]) != nil {
+				return fmt.Errorf("the log seems to end at position %d, and does not", w.next)
+			}
 			w.miss(w.v.result.Head + 1)
 			w.done = true
 			return nil
@@ -74,6 +77,9 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 		default:
 			w.miss(p)
 			w.check(p, value)
+			if !bytes.Equal(log.Get(key), value) {
+				w.v.add(DamagedPage, p, "the log does not lead to the record, which is there")
+			}
 		}
 		w.from = append(append(w.from[:0], key...), 0)
 		size += len(value)
@@ -148,6 +154,7 @@ func (w *logWalk) leap(damage error) error {
 	head := w.v.result.Head
 	start := record.Key(w.next)
 	if !bytes.Equal(w.from, start[:]) { // what cannot be read may be before next
+		w.v.add(DamagedPage, w.next, "a page before position %d cannot be read: %v", w.next, damage)
 		w.from = append(w.from[:0], start[:]...)
 		return nil
 	}

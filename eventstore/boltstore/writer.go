@@ -212,6 +212,9 @@ func (s *Store) mayBeNewest(id int) bool {
 func (s *Store) fail(cause error) error {
 	if s.failed.CompareAndSwap(false, true) {
 		close(s.failure)
+		if err := s.file.doubt(); err != nil {
+			cause = errors.Join(cause, err)
+		}
 	}
 	return fmt.Errorf("%w: close and reopen the store, and send the commit again: %w", eventstore.ErrUnknownOutcome, cause)
 }

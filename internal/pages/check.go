@@ -41,9 +41,9 @@ type CheckOptions struct {
 	// buckets all. It finds what leads a reader astray or in circles, and
 	// most of what makes a transaction overwrite pages that are in use.
 	Branches bool
-	// Ignore names a bucket, of those that are in no other, whose pages are not
+	// Ignore names buckets, of those that are in no other, whose pages are not
 	// looked at.
-	Ignore string
+	Ignore []string
 	// Interrupted, if not nil, is called between pages; its error ends the check.
 	Interrupted func() error
 }
@@ -237,7 +237,7 @@ func (c *checker) branch(p page, depth int) error {
 func (c *checker) leaf(id uint64, p page, depth int) error {
 	for i := range int(p.count) {
 		name, value, flags, _ := p.element(i)
-		if flags&bucketElement == 0 || c.bucket == "" && string(name) == c.Ignore {
+		if flags&bucketElement == 0 || c.bucket == "" && slices.Contains(c.Ignore, string(name)) {
 			continue
 		}
 		if len(value) < bucketSize {

@@ -1,0 +1,79 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/internal/prooftest/proof"
+	"github.com/yore-es/yore/internal/prooftest/simfs"
+	"github.com/yore-es/yore/internal/prooftest/workload"
+)
+
+// TestMain makes the test binary able to be the children of the proof.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "-child" {
+		if err := workload.Children()[os.Args[2]](context.Background(), os.Args[3:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// newEnv returns what a proof runs in, or skips the test where there is no
+// simulator.
+func newEnv(t *testing.T) *proof.Env {
+	t.Helper()
+	m, err := simfs.Mount(t.TempDir())
+	if errors.Is(err, simfs.ErrUnavailable) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	require.NoError(t, m.Close())
+	return &proof.Env{Seed: 1, Scratch: t.TempDir(), Disk: t.TempDir(), Kept: t.TempDir(), Name: New().Name, Progress: t.Logf}
+}
+
+func figure(figures proof.Figures, name string) any {
+	for _, f := range figures {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return nil
+}
+
+func TestRun(t *testing.T) {
+	env := newEnv(t)
+	t.Setenv(casesVariable, "40")
+	figures, err := New().Run(t.Context(), env)
+	require.NoError(t, err)
+	require.Equal(t, 40, figure(figures, "faults"))
+	require.Positive(t, figure(figures, "images"))
+}
+
+func TestJudge(t *testing.T) {
+	data := testCase{commit: 1, fault: simfs.Fault{At: simfs.WriteData, Nth: 1}}
+	meta := testCase{commit: 1, fault: simfs.Fault{At: simfs.SyncMeta, Nth: 1}}
+	for name, c := range map[string]struct {
+		testCase testCase
+		met      workload.Met
+		injected bool
+		good     bool
+	}{
+		"refused":                         {data, workload.Met{Refused: 1}, true, true},
+		"unknown, after the meta":         {meta, workload.Met{Unknown: 1}, true, true},
+		"unknown, in the data":            {data, workload.Met{Unknown: 1}, true, false},
+		"the call was not made":           {data, workload.Met{}, false, false},
+		"no error":                        {data, workload.Met{}, true, false},
+		"the store did what it shall not": {data, workload.Met{Refused: 1, Problem: "it did"}, true, false},
+	} {
+		err := judge(c.testCase, c.met, c.injected)
+		require.Equal(t, c.good, err == nil, "%s: %v", name, err)
+	}
+}

@@ -1,0 +1,173 @@
+// Package fold is the read model that proofs keep beside their events: what it
+// must show is a plain function of the log, so any view can be held to it.
+//
+// It has a row for each event, which shows whether it was applied once, and one
+// for each stream, which is read before it is written.
+package fold
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// The tables of the read model, in the order of their keys in the file.
+const (
+	Events  = "events"  // position -> times applied, id
+	Streams = "streams" // stream -> events, last version
+)
+
+// Rows returns the read model of these events, ordered by table and key.
+func Rows(events []eventstore.Event) []eventstore.Row {
+	m := memory{}
+	if err := apply(m, events); err != nil {
+		panic(err) // memory does not fail
+	}
+	rows := make([]eventstore.Row, 0, len(m))
+	for _, row := range m {
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, compare)
+	return rows
+}
+
+// Inline returns the read model as an inline view of all events.
+func Inline(view eventstore.ViewID) eventstore.InlineView {
+	return eventstore.InlineView{View: view, Query: eventstore.All(),
+		Apply: func(_ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			return apply(tx, events)
+		}}
+}
+
+// Commit applies the events that come next to an async view, and commits its
+// rows with the checkpoint through, if its checkpoint is still at.
+func Commit(ctx context.Context, s eventstore.RowStore, view eventstore.ViewID, at, through eventstore.Checkpoint, events []eventstore.Event) error {
+	o := overlay{ctx: ctx, store: s, view: view, written: memory{}}
+	if err := apply(o, events); err != nil {
+		return err
+	}
+	c := eventstore.RowCommit{View: view, Expected: at, Checkpoint: through}
+	for _, row := range o.written {
+		c.Rows = append(c.Rows, row)
+	}
+	return s.CommitRows(ctx, c)
+}
+
+// Check compares what a view shows with the read model of the events up to its
+// checkpoint, which it returns. events are the log from its beginning.
+func Check(ctx context.Context, s eventstore.RowStore, view eventstore.ViewID, events []eventstore.Event) (eventstore.Checkpoint, error) {
+	var at eventstore.Checkpoint
+	var got []eventstore.Row
+	for _, table := range []string{Events, Streams} {
+		for page, err := range s.ScanRows(ctx, view, eventstore.RowScan{Table: table}) {
+			if err != nil {
+				return at, fmt.Errorf("scan view %q: %w", view, err)
+			}
+			at = page.Checkpoint
+			got = append(got, page.Rows...)
+		}
+	}
+	if int(at.Position) > len(events) {
+		return at, fmt.Errorf("view %q is at position %d of a log of %d events", view, at.Position, len(events))
+	}
+	want := Rows(events[:at.Position])
+	if len(got) != len(want) {
+		return at, fmt.Errorf("view %q at position %d has %d rows, the log makes %d", view, at.Position, len(got), len(want))
+	}
+	for i, row := range got {
+		if compare(row, want[i]) != 0 || !bytes.Equal(row.Value, want[i].Value) {
+			return at, fmt.Errorf("view %q at position %d: row %s %q is %q, the log makes %s %q %q", view, at.Position,
+				row.Table, row.Key, row.Value, want[i].Table, want[i].Key, want[i].Value)
+		}
+	}
+	return at, nil
+}
+
+// access is how rows are read and written: in memory, inline, or async.
+type access interface {
+	Get(keys ...eventstore.RowKey) ([]eventstore.Row, error)
+	Put(rows ...eventstore.Row) error
+}
+
+func apply(rows access, events []eventstore.Event) error {
+	for _, e := range events {
+		position := eventstore.RowKey{Table: Events, Key: binary.BigEndian.AppendUint64(nil, uint64(e.Position))}
+		stream := eventstore.RowKey{Table: Streams, Key: []byte("in " + string(e.Stream))}
+		before, err := rows.Get(position, stream)
+		if err != nil {
+			return err
+		}
+		var count [2]int
+		for i, row := range before {
+			if row.Value != nil {
+				if _, err := fmt.Sscan(string(row.Value), &count[i]); err != nil {
+					return fmt.Errorf("row %q holds %q: %w", row.Key, row.Value, err)
+				}
+			}
+		}
+		err = rows.Put(
+			eventstore.Row{RowKey: position, Value: fmt.Appendf(nil, "%d %s", count[0]+1, e.ID)},
+			eventstore.Row{RowKey: stream, Value: fmt.Appendf(nil, "%d events, version %d", count[1]+1, e.Version)},
+		)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compare(a, b eventstore.Row) int {
+	if c := bytes.Compare([]byte(a.Table), []byte(b.Table)); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.Key, b.Key)
+}
+
+// memory is rows by table and key.
+type memory map[string]eventstore.Row
+
+func (m memory) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
+	rows := make([]eventstore.Row, len(keys))
+	for i, key := range keys {
+		rows[i] = eventstore.Row{RowKey: key, Value: m[key.Table+"\x00"+string(key.Key)].Value}
+	}
+	return rows, nil
+}
+
+func (m memory) Put(rows ...eventstore.Row) error {
+	for _, row := range rows {
+		m[row.Table+"\x00"+string(row.Key)] = row
+	}
+	return nil
+}
+
+// overlay is the rows of a stored view under those written since.
+type overlay struct {
+	ctx     context.Context
+	store   eventstore.RowStore
+	view    eventstore.ViewID
+	written memory
+}
+
+func (o overlay) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
+	rows, err := o.written.Get(keys...)
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range rows {
+		if row.Value == nil {
+			set, err := o.store.GetRows(o.ctx, o.view, keys[i])
+			if err != nil {
+				return nil, err
+			}
+			rows[i] = set.Rows[0]
+		}
+	}
+	return rows, nil
+}
+
+func (o overlay) Put(rows ...eventstore.Row) error { return o.written.Put(rows...) }

@@ -1,0 +1,228 @@
+package linear
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/prooftest/proof"
+)
+
+const (
+	clients     = 8
+	clientCalls = 50 // of each client in a segment
+	maxKills    = 4
+)
+
+// kind says where the store of a segment is and what happens to it.
+type kind string
+
+const (
+	inMemory   kind = "memory" // in this process, the file in memory
+	onDisk     kind = "disk"   // in this process, the file on a disk: syncs take their time
+	killed     kind = "kill"   // in a child that is killed some times
+	withFaults kind = "fault"  // in a child some syncs of which fail
+)
+
+// operation is a call that was made, and when, in nanoseconds since the segment
+// began.
+type operation struct {
+	Client int     `json:"client"`
+	Begin  int64   `json:"begin"`
+	End    int64   `json:"end"`
+	Call   *call   `json:"call"`
+	Answer *answer `json:"answer"`
+}
+
+// segment is a run of some hundred calls on a log of its own.
+type segment struct {
+	env     *proof.Env
+	kind    kind
+	path    string
+	random  *rand.Rand
+	start   time.Time
+	known   *known
+	clients []*client
+
+	mu      sync.Mutex
+	history []operation
+	unknown []operation // commits whose answer is not known, until the log is looked at
+	kills   int
+
+	unanswered int // commits that were on their way when the process was killed
+	doubtful   int // commits whose outcome the store could not tell because a sync failed
+	refused    int // commits that were not appended because a sync failed
+}
+
+// runSegment makes the segment's calls and returns its history, which is to be
+// judged. An error says that a call ended as none should.
+func runSegment(ctx context.Context, env *proof.Env, number int, k kind) (*segment, error) {
+	dir := env.Scratch
+	if k == onDisk {
+		dir = env.Disk
+	}
+	dir, err := os.MkdirTemp(dir, "segment-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // the run's directory is removed in the end
+	s := &segment{
+		env: env, kind: k, path: filepath.Join(dir, "log.db"), start: time.Now(), known: newKnown(),
+		random: env.Rand(uint64(number) * 100),
+	}
+	for id := range clients {
+		s.clients = append(s.clients, &client{id: id + 1, random: env.Rand(uint64(number)*100 + uint64(id) + 1), known: s.known})
+	}
+	if k == killed || k == withFaults {
+		err = s.runProcesses(ctx)
+	} else {
+		err = s.runLocal(ctx)
+	}
+	return s, errors.Join(err, s.unexpected())
+}
+
+func (s *segment) runLocal(ctx context.Context) error {
+	store, err := boltstore.Open(s.path, nil)
+	if err != nil {
+		return err
+	}
+	s.runClients(ctx, local{store}, clientCalls, nil)
+	s.call(ctx, local{store}, 0, &call{Kind: readCall})
+	return store.Close()
+}
+
+// runProcesses runs the clients on one child after the other: all but the last
+// one are killed, or have syncs that fail.
+func (s *segment) runProcesses(ctx context.Context) error {
+	kills := 1 + s.random.IntN(maxKills)
+	for life := range kills + 1 {
+		last := life == kills
+		failing := ""
+		if s.kind == withFaults && !last {
+			failing = fmt.Sprint(2+s.random.IntN(12), pick(s.clients[0], []string{"", "+"}))
+		}
+		p, err := startProcess(ctx, s.env, s.path, failing)
+		if err != nil {
+			return err
+		}
+		if err := s.runProcess(ctx, p, clientCalls/(kills+1), failing != "", last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runProcess runs the clients on a child until it ends.
+func (s *segment) runProcess(ctx context.Context, p *process, calls int, failing, last bool) error {
+	opened := s.recover(ctx, p)
+	switch {
+	case !opened && failing:
+		_ = p.end() // Open met the failing sync and said so
+		return nil
+	case !opened:
+		return errors.Join(errors.New("the store does not open again"), p.end())
+	case s.kind == killed && !last:
+		return s.runAndKill(ctx, p, calls)
+	}
+	s.runClients(ctx, p, calls, nil)
+	return p.end()
+}
+
+// runAndKill runs the clients until the process is killed under them.
+func (s *segment) runAndKill(ctx context.Context, p *process, calls int) error {
+	wait := time.Duration(s.random.IntN(8_000)) * time.Microsecond
+	done := make(chan struct{})
+	killed := make(chan error, 1)
+	go func() {
+		time.Sleep(wait)
+		killed <- p.kill()
+		close(done)
+	}()
+	s.runClients(ctx, p, calls, done)
+	s.kills++
+	return <-killed
+}
+
+// recover reads the log that a process found, and settles the calls that the one
+// before left without an answer: those whose events are there happened before,
+// the others never. It reports whether there is an answer.
+func (s *segment) recover(ctx context.Context, t target) (opened bool) {
+	died := s.now()
+	a := s.call(ctx, t, 0, &call{Kind: readCall})
+	if a.Unknown {
+		return false
+	}
+	for _, o := range s.unknown {
+		if slices.ContainsFunc(a.Seen, func(e seen) bool { return e.ID == o.Call.Commit.Events[0].ID }) {
+			o.End = died
+			s.history = append(s.history, o)
+		}
+	}
+	s.unknown = nil
+	return true
+}
+
+// runClients lets each client make so many calls, or until gone is closed. A
+// client ends at the first call without an answer: there will be no other.
+func (s *segment) runClients(ctx context.Context, t target, calls int, gone <-chan struct{}) {
+	var wait sync.WaitGroup
+	for _, c := range s.clients {
+		wait.Go(func() {
+			for range calls {
+				select {
+				case <-gone:
+					return
+				default:
+				}
+				if a := s.call(ctx, t, c.id, c.next()); a.Unknown {
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// call makes one call and notes it.
+func (s *segment) call(ctx context.Context, t target, client int, c *call) answer {
+	begin := s.now()
+	a := t.do(ctx, c)
+	o := operation{Client: client, Begin: begin, End: s.now(), Call: c, Answer: &a}
+	s.known.learn(&a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case a.Unknown && c.Kind == appendCall:
+		s.unknown = append(s.unknown, o)
+		if s.kind == killed {
+			s.unanswered++
+		} else {
+			s.doubtful++
+		}
+	case a.Unknown: // a read without an answer says nothing
+	case a.Refused != "" && s.kind == withFaults:
+		s.refused++ // nor does a commit that is not there; if it is, other answers show it
+	default:
+		s.history = append(s.history, o)
+	}
+	return a
+}
+
+func (s *segment) now() int64 { return time.Since(s.start).Nanoseconds() }
+
+// unexpected returns an error if a call ended with one that it should not end with.
+func (s *segment) unexpected() error {
+	for _, o := range s.history {
+		if text := o.Answer.Error + o.Answer.Refused; text != "" {
+			return fmt.Errorf("%s: %s", describe(o.Call, o.Answer), text)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// finish compares all there is, and again after the file was opened anew.
+func (p *pair) finish() error {
+	for _, when := range []string{"in the end", "in the end, opened again"} {
+		if err := errors.Join(p.compareLogs(), p.compareRows(), p.verify()); err != nil {
+			return fmt.Errorf("%s: %w", when, err)
+		}
+		if err := errors.Join(p.close(), p.reopen()); err != nil {
+			return err
+		}
+	}
+	return p.close()
+}
+
+func (p *pair) compareLogs() error {
+	queries := []query{{All: true}}
+	for _, stream := range streams {
+		queries = append(queries, query{Items: []eventstore.Item{{Streams: []eventstore.StreamID{stream}}}})
+	}
+	for _, category := range categories {
+		queries = append(queries, query{Items: []eventstore.Item{{Categories: []string{category}}}})
+	}
+	for _, tag := range tags {
+		queries = append(queries, query{Items: []eventstore.Item{{Tags: []eventstore.Tag{tag}, Types: types[:2]}}})
+	}
+	for _, q := range queries {
+		for _, backward := range []bool{false, true} {
+			if err := p.read(step{Query: q, Read: &eventstore.ReadOptions{Backward: backward}}); err != nil {
+				return fmt.Errorf("%v, backward %v: %w", q.toStore(), backward, err)
+			}
+		}
+	}
+	return errors.Join(p.head(), p.info())
+}
+
+func (p *pair) compareRows() error {
+	if err := p.checkpoints(); err != nil {
+		return err
+	}
+	for _, view := range viewIDs {
+		for _, table := range tables {
+			if err := p.scanRows(step{View: view, RowScan: &eventstore.RowScan{Table: table}}); err != nil {
+				return fmt.Errorf("view %q, table %q: %w", view, table, err)
+			}
+		}
+	}
+	return nil
+}

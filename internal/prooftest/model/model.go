@@ -1,0 +1,191 @@
+// Package model proves that the store answers as its oracle does: random
+// sequences of calls are made of a boltstore and of a memstore, which does the
+// same by brute force, side by side and with the same clock and ids; every
+// answer and every fact in an error must be equal. The sequences go across
+// closing, also in the middle of things, and opening again, and across the
+// operator's tools. Package storetest has such a test for any store; this one is
+// longer and about what only a file can do.
+//
+// A sequence is a script of steps that say all by themselves. One that fails is
+// made as short as it gets while it still fails, and kept; a replay runs it.
+package model
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yore-es/yore/internal/prooftest/proof"
+)
+
+const (
+	steps       = 150              // of a sequence
+	shortenTime = 20 * time.Second // for making a failing script shorter
+
+	// sequencesVariable is for who only wants to know whether a store that is
+	// broken on purpose fails: so many sequences instead of the table's, and
+	// little time for making one shorter.
+	sequencesVariable = "YORE_PROOF_SEQUENCES"
+)
+
+// New returns the proof.
+func New() proof.Proof {
+	return proof.Proof{
+		Name:   "model",
+		About:  "random sequences of all calls, across reopening and the operator's tools, answered as by the oracle",
+		Run:    run,
+		Replay: replay,
+	}
+}
+
+func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wanted := env.Scale(2_000, 100_000)
+	if n, err := strconv.Atoi(os.Getenv(sequencesVariable)); err == nil {
+		wanted = n
+	}
+	var mu sync.Mutex
+	done := make(map[string]int)
+	var failed error
+	numbers := make(chan int)
+	var workers sync.WaitGroup
+	for range 2 {
+		workers.Go(func() {
+			for number := range numbers {
+				script, err := sequence(ctx, env, number)
+				mu.Lock()
+				if ctx.Err() != nil {
+					mu.Unlock()
+					return // the other one has failed, or all is to end
+				}
+				for _, s := range script {
+					done[s.Do]++
+				}
+				if err != nil {
+					failed = keep(ctx, env, number, script, err)
+					cancel()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	sequences := 0
+	for ; sequences < wanted && ctx.Err() == nil; sequences++ {
+		select {
+		case numbers <- sequences:
+		case <-ctx.Done():
+		}
+	}
+	close(numbers)
+	workers.Wait()
+	if failed == nil && ctx.Err() != nil {
+		failed = ctx.Err()
+	}
+	return figures(sequences, done), failed
+}
+
+func figures(sequences int, done map[string]int) proof.Figures {
+	total := 0
+	for _, n := range done {
+		total += n
+	}
+	f := proof.Figures{{Name: "sequences", Value: sequences}, {Name: "steps", Value: total}}
+	for _, name := range []string{doReopen, doCloseInRead, doCallClosed, doCompact, doRebuild, doBackup, doRestore, doSalvage, doImport, doVerify} {
+		f.Add(strings.ReplaceAll(name, " ", "_"), done[name])
+	}
+	return f
+}
+
+// sequence makes and runs a script. It returns the steps that it came to.
+func sequence(ctx context.Context, env *proof.Env, number int) (script []step, err error) {
+	err = withPair(ctx, env, func(p *pair) error {
+		g := newGenerator(env.Rand(uint64(number)), p)
+		for range steps {
+			s := g.next()
+			script = append(script, s)
+			if err := p.do(s); err != nil {
+				return inStep(len(script), s, err)
+			}
+			g.learn(p.accepted)
+		}
+		return p.finish()
+	})
+	return script, err
+}
+
+// perform runs a script.
+func perform(ctx context.Context, env *proof.Env, script []step) error {
+	return withPair(ctx, env, func(p *pair) error {
+		for i, s := range script {
+			if err := p.do(s); err != nil {
+				return inStep(i+1, s, err)
+			}
+		}
+		return p.finish()
+	})
+}
+
+func inStep(number int, s step, err error) error {
+	return fmt.Errorf("step %d, %.600v: %w", number, s, err)
+}
+
+// withPair runs work on two new stores.
+func withPair(ctx context.Context, env *proof.Env, work func(*pair) error) (err error) {
+	dir, err := os.MkdirTemp(env.Scratch, "model-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	p, err := newPair(ctx, filepath.Join(dir, "log.db"))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+		_ = p.close() // it failed, or was checked already
+	}()
+	return work(p)
+}
+
+// keep makes a failing script shorter and keeps it.
+func keep(ctx context.Context, env *proof.Env, number int, script []step, failed error) error {
+	end := time.Now().Add(shortenTime)
+	if os.Getenv(sequencesVariable) != "" {
+		end = time.Now().Add(shortenTime / 10)
+	}
+	original := len(script)
+	for size := len(script) / 2; size > 0; size /= 2 {
+		for from := 0; from+size <= len(script) && time.Now().Before(end); {
+			shorter := append(append([]step{}, script[:from]...), script[from+size:]...)
+			if err := perform(ctx, env, shorter); err != nil {
+				script, failed = shorter, err
+			} else {
+				from += size
+			}
+		}
+	}
+	failed = fmt.Errorf("sequence %d, made shorter from %d steps to %d: %w", number, original, len(script), failed)
+	return env.Keep(failed, script, nil)
+}
+
+// replay runs a kept script.
+func replay(ctx context.Context, env *proof.Env, kept json.RawMessage, _ string) error {
+	var script []step
+	if err := json.Unmarshal(kept, &script); err != nil {
+		return err
+	}
+	for i, s := range script {
+		fmt.Printf("%3d %.300v\n", i+1, s)
+	}
+	return perform(ctx, env, script)
+}

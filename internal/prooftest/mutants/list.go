@@ -1,0 +1,173 @@
+package mutants
+
+import "slices"
+
+// The variables by which a proof is run with a small budget: enough to find out
+// what is wrong with a mutant, which takes it a second or two.
+var (
+	someImages     = "YORE_PROOF_IMAGES=2000"
+	someSites      = "YORE_PROOF_SITES=400"
+	someKills      = "YORE_PROOF_KILLS=40"
+	someOperations = "YORE_PROOF_OPERATIONS=20000"
+	someSequences  = "YORE_PROOF_SEQUENCES=100"
+	someFlips      = "YORE_PROOF_FLIPS=150"
+)
+
+const (
+	boltstore = "eventstore/boltstore/"
+	writer    = boltstore + "writer.go"
+	tail      = boltstore + "tail.go"
+)
+
+// all are the mutants.
+func all() []mutant {
+	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers())
+}
+
+// sound is the store as it is: the proofs must not fail with the same budgets, or
+// it would be no wonder that they fail with mutants.
+func sound() []mutant {
+	return []mutant{
+		{name: "as it is: power-loss", proof: "power-loss", env: []string{someImages}, sound: true},
+		{name: "as it is: faults", proof: "faults", env: []string{someSites}, sound: true},
+		{name: "as it is: kill-window", proof: "kill-window", env: []string{someKills}, sound: true},
+		{name: "as it is: linear", proof: "linear", env: []string{someOperations}, sound: true},
+		{name: "as it is: model", proof: "model", env: []string{someSequences}, sound: true},
+	}
+}
+
+// lies are disks that do not sync. The store is as it is.
+func lies() []mutant {
+	var mutants []mutant
+	for _, lie := range []string{"data", "meta", "all", "dir"} {
+		mutants = append(mutants, mutant{name: "lying fsync: " + lie, proof: "power-loss", env: []string{someImages, "YORE_PROOF_LIE=" + lie}})
+	}
+	return mutants
+}
+
+// durability are stores that do not care enough for what is on the disk.
+func durability() []mutant {
+	return []mutant{
+		{
+			name: "NoSync", proof: "power-loss", env: []string{someImages},
+			file:  boltstore + "file.go",
+			edits: []edit{{"		ReadOnly:        opts.ReadOnly,\n", "		ReadOnly:        opts.ReadOnly,\n		NoSync:          true,\n"}},
+		},
+		{
+			name: "no directory fsync", proof: "power-loss", env: []string{someImages},
+			file:  boltstore + "newfile.go",
+			edits: []edit{{"dir.Sync()", "nil"}},
+		},
+		{
+			name: "no fsync of a new file", proof: "power-loss", env: []string{someImages},
+			file:  boltstore + "builder.go",
+			edits: []edit{{"b.db.Sync()", "error(nil)"}},
+		},
+		{
+			name: "no sync after open", proof: "kill-window", env: []string{someKills},
+			file:  boltstore + "file.go",
+			edits: []edit{{"	if err := db.Sync(); err != nil {", "	if err := error(nil); err != nil {"}},
+		},
+		{
+			name: "doubtful meta page not written again", proof: "faults", env: []string{someSites},
+			file:  boltstore + "file.go",
+			edits: []edit{{"	if doubted {", "	if doubted && f == nil {"}},
+		},
+		{
+			name: "going on after EIO", proof: "faults", env: []string{someSites},
+			file:  writer,
+			edits: []edit{{"return err != nil || newest >= id", "return err != nil && newest < 0"}},
+		},
+		{
+			name: "checkpoint without rows", proof: "power-loss", env: []string{someImages},
+			file:  boltstore + "tally.go",
+			edits: []edit{{"	return t.bucket.Put(key, sealed)\n", "	return nil\n"}},
+		},
+	}
+}
+
+// damage are stores that do not notice it.
+func damage() []mutant {
+	return []mutant{
+		{
+			name: "CRC off", proof: "bit-flips", env: []string{someFlips}, says: "fabricated",
+			file:  "internal/record/decode.go",
+			edits: []edit{{"want != got {", "want != got && end < 0 {"}},
+		},
+	}
+}
+
+// concurrency are stores that are wrong only to those who call at once.
+func concurrency() []mutant {
+	return []mutant{
+		{
+			name: "group acked before commit", proof: "linear", env: []string{someOperations},
+			file: writer, edits: ackedEarly,
+		},
+		{
+			name: "head published before commit", proof: "linear", env: []string{someOperations},
+			file: writer,
+			edits: []edit{
+				{"		if err = s.commit(g); err == nil {", "		s.tail.publish(g)\n		if err = s.commit(g); err == nil {"},
+				{"			s.tail.publish(g)\n", ""},
+			},
+		},
+		{
+			name: "no cap for readers", proof: "linear", env: []string{someOperations},
+			file:  boltstore + "read.go",
+			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = s.db.View(func(tx *bolt.Tx) error {\n		key, _ := tx.Bucket(logBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
+		},
+		{
+			name: "guard skipped for recent groups", proof: "linear", env: []string{someOperations},
+			file:  tail,
+			edits: []edit{{"		if i := g.firstMatch(q, after); i >= 0 {", "		if i := g.firstMatch(q, after); i >= 0 && i < 0 {"}},
+		},
+		{
+			name: "expectation judged against the disk only", proof: "linear", env: []string{someOperations},
+			file:  tail,
+			edits: []edit{{"	v := p.request.versions[i]\n	for _, g := range p.groups {", "	v := p.request.versions[i]\n	for _, g := range p.groups[len(p.groups)-1:] {"}},
+		},
+		{
+			name: "key lookup skipped for recent groups", proof: "linear", env: []string{someOperations},
+			file:  tail,
+			edits: []edit{{"		if i, ok := g.keys[key]; ok {", "		if i, ok := g.keys[key]; ok && i < 0 {"}},
+		},
+		{
+			name: "index entry not written", proof: "linear", env: []string{someOperations},
+			file:  "internal/index/index.go",
+			edits: []edit{{"	for _, tag := range e.Tags {", "	for _, tag := range e.Tags[:min(1, len(e.Tags))] {"}},
+		},
+		{
+			name: "acknowledged event lost", proof: "linear", env: []string{someOperations},
+			file:  writer,
+			edits: []edit{{"	if err := guard(func() error { return s.commitTx(tx) })", "	if id%97 == 0 {\n		return tx.Rollback()\n	}\n	if err := guard(func() error { return s.commitTx(tx) })"}},
+		},
+	}
+}
+
+// ackedEarly tells all callers of a group that all is well before it is so.
+var ackedEarly = []edit{
+	{"	if g.changesFile() {\n		if err = s.commit(g)", "	for _, j := range jobs {\n		j.end(nil)\n	}\n	if g.changesFile() {\n		if err = s.commit(g)"},
+	{"	for _, j := range jobs {\n		j.end(err)\n	}\n	return next", "	return next"},
+}
+
+// answers are stores that answer wrongly even to a single caller.
+func answers() []mutant {
+	return []mutant{
+		{
+			name: "AsOf leaves out the moment itself", proof: "model", env: []string{someSequences},
+			file:  boltstore + "read.go",
+			edits: []edit{{"return recordedFrom(log, eventstore.Position(i)+1).After(t)", "return !recordedFrom(log, eventstore.Position(i)+1).Before(t)"}},
+		},
+		{
+			name: "rows are not deleted", proof: "model", env: []string{someSequences},
+			file:  boltstore + "tally.go",
+			edits: []edit{{"		return t.bucket.Delete(key)\n", "		return nil\n"}},
+		},
+		{
+			name: "keys are not looked up on disk", proof: "model", env: []string{someSequences},
+			file:  boltstore + "judge.go",
+			edits: []edit{{"	if err != nil || first == 0 {", "	if first = 0; err != nil || first == 0 {"}},
+		},
+	}
+}

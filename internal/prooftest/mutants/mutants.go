@@ -1,0 +1,105 @@
+// Package mutants proves that the proofs can fail: it breaks the store on
+// purpose, in one place at a time, and runs the proof that should find it out. A
+// mutant that is not caught fails the proof.
+//
+// The store has no hooks for that. A mutant is a change of its source text: this
+// binary is built once more with `go build -overlay`, where the changed file
+// stands in for the real one, and is run with a small budget. If the old text is
+// not in the source exactly once, the source has moved on and the mutant must
+// follow; that fails too. What is no change of the source but a lie of the disk
+// is an option of the proofs' simulator, given in the environment.
+package mutants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/yore-es/yore/internal/prooftest/proof"
+)
+
+// New returns the proof.
+func New() proof.Proof {
+	return proof.Proof{
+		Name:  "mutants",
+		About: "the store is broken on purpose in one place at a time: a proof must find each out",
+		Run:   run,
+	}
+}
+
+// mutant is a store broken on purpose, or a disk that lies, and the proof that
+// must find it out.
+type mutant struct {
+	name  string
+	file  string // of the module, "" for none
+	edits []edit
+	env   []string // set for the proof
+	proof string
+	says  string // part of what the proof must say
+	sound bool   // nothing is broken: the proof must not fail
+}
+
+// edit replaces a text that the file has exactly once.
+type edit struct{ old, new string }
+
+func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
+	chosen, err := choose(os.Getenv("YORE_PROOF_MUTANTS"))
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBuilder(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var caught int
+	var errs []error
+	var workers sync.WaitGroup
+	queue := make(chan mutant)
+	for range 2 {
+		workers.Go(func() {
+			for m := range queue {
+				start := time.Now()
+				said, err := b.try(ctx, m)
+				mu.Lock()
+				if err != nil {
+					errs = append(errs, fmt.Errorf("%s: %w", m.name, err))
+				} else if !m.sound {
+					caught++
+					env.Progress("%s: caught by %s in %.1fs: %.150s", m.name, m.proof, time.Since(start).Seconds(), said)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, m := range chosen {
+		if ctx.Err() == nil {
+			queue <- m
+		}
+	}
+	close(queue)
+	workers.Wait()
+	broken := slices.DeleteFunc(slices.Clone(chosen), func(m mutant) bool { return m.sound })
+	return proof.Figures{{Name: "mutants", Value: len(broken)}, {Name: "caught", Value: caught}}, errors.Join(append(errs, ctx.Err())...)
+}
+
+// choose returns the mutants of these names, separated by commas; all for "".
+func choose(names string) ([]mutant, error) {
+	if names == "" {
+		return all(), nil
+	}
+	var chosen []mutant
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(all(), func(m mutant) bool { return m.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no mutant %q", name)
+		}
+		chosen = append(chosen, all()[i])
+	}
+	return chosen, nil
+}

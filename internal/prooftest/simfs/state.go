@@ -1,0 +1,184 @@
+package simfs
+
+import (
+	"path"
+	"slices"
+)
+
+// state is a disk while a trace is played: what is durable, and what may be.
+type state struct {
+	files   map[FileID]*file
+	names   map[string]FileID // those that are durable
+	pending []Op              // what is not durable, in order
+	stuck   []bool            // of each: no later sync makes it durable
+}
+
+// file is what is durable of a file's content.
+type file struct {
+	size int64
+	data []byte // the bytes after it are zero
+}
+
+func newState(base Disk) *state {
+	s := &state{files: make(map[FileID]*file), names: make(map[string]FileID)}
+	for i, name := range base.names() {
+		id := FileID(i + 1)
+		s.files[id] = &file{size: base[name].Size, data: slices.Clone(base[name].Data)}
+		s.names[name] = id
+	}
+	return s
+}
+
+// do plays one operation.
+func (s *state) do(op Op) {
+	switch op.Kind {
+	case Create, Link, Rename, Unlink, Truncate:
+		s.add(op, false)
+		if op.Kind == Create {
+			s.files[op.File] = &file{}
+		}
+	case Write:
+		s.add(op, op.Failed)
+	case Sync:
+		mine := func(p Op) bool { return p.File == op.File && (p.Kind == Write || p.Kind == Truncate) }
+		switch {
+		case op.Failed:
+			s.stick(op.File)
+		case !op.Lied:
+			s.settle(mine)
+		}
+	case SyncDir:
+		if !op.Failed && !op.Lied {
+			s.settle(func(p Op) bool { return p.Kind < SyncDir && path.Dir(p.Name) == op.Name })
+		}
+	}
+}
+
+func (s *state) add(op Op, stuck bool) {
+	s.pending = append(s.pending, op)
+	s.stuck = append(s.stuck, stuck)
+}
+
+// stick makes what was written to a file stay as it is: perhaps on the disk. A
+// size is no page, and stays dirty.
+func (s *state) stick(id FileID) {
+	for i, op := range s.pending {
+		if op.Kind == Write && op.File == id {
+			s.stuck[i] = true
+		}
+	}
+}
+
+// settle makes durable what is not stuck. What is stuck loses the bytes that
+// were written again since: the disk has the later ones.
+func (s *state) settle(which func(Op) bool) {
+	before, stuck := s.pending, s.stuck
+	s.pending, s.stuck = nil, nil
+	for i, op := range before {
+		switch {
+		case !which(op):
+			s.add(op, stuck[i])
+		case stuck[i]:
+			for _, left := range uncovered(op, i, before, stuck) {
+				s.add(left, true)
+			}
+		default:
+			s.apply(op)
+		}
+	}
+}
+
+// apply makes an operation durable.
+func (s *state) apply(op Op) {
+	switch op.Kind {
+	case Write:
+		s.files[op.File].write(op.Offset, op.Data)
+	case Truncate:
+		s.files[op.File].truncate(op.Size)
+	default:
+		rename(s.names, op)
+	}
+}
+
+// uncovered returns what is left of the stuck i-th operation, a write, when those
+// after it that are not stuck become durable.
+func uncovered(op Op, i int, all []Op, stuck []bool) []Op {
+	left := []Op{op}
+	for j := i + 1; j < len(all) && len(left) > 0; j++ {
+		later := all[j]
+		if stuck[j] || later.File != op.File || later.Kind != Write && later.Kind != Truncate {
+			continue
+		}
+		var rest []Op
+		for _, part := range left {
+			rest = append(rest, cut(part, later)...)
+		}
+		left = rest
+	}
+	return left
+}
+
+// cut returns the parts of a write that a later operation leaves.
+func cut(op, later Op) []Op {
+	end := op.Offset + int64(len(op.Data))
+	from, to := later.Offset, later.Offset+int64(len(later.Data))
+	if later.Kind == Truncate {
+		from, to = later.Size, max(end, later.Size)
+	}
+	if from >= end || to <= op.Offset {
+		return []Op{op}
+	}
+	var parts []Op
+	if from > op.Offset {
+		head := op
+		head.Data = op.Data[:from-op.Offset]
+		parts = append(parts, head)
+	}
+	if to < end {
+		tail := op
+		tail.Offset, tail.Data = to, op.Data[to-op.Offset:]
+		parts = append(parts, tail)
+	}
+	return parts
+}
+
+// rename does a change of a name to the names of a disk.
+func rename(names map[string]FileID, op Op) {
+	switch op.Kind {
+	case Create, Link:
+		names[op.Name] = op.File
+	case Rename:
+		delete(names, op.Name)
+		names[op.To] = op.File
+	case Unlink:
+		delete(names, op.Name)
+	}
+}
+
+func (f *file) write(offset int64, data []byte) {
+	end := offset + int64(len(data))
+	if grow := end - int64(len(f.data)); grow > 0 {
+		f.data = append(f.data, make([]byte, grow)...)
+	}
+	copy(f.data[offset:], data)
+	f.size = max(f.size, end)
+}
+
+func (f *file) truncate(size int64) {
+	f.size = size
+	if int64(len(f.data)) > size {
+		clear(f.data[size:])
+		f.data = f.data[:size]
+	}
+}
+
+// read fills b with the bytes at offset, and returns how many there are.
+func (f *file) read(b []byte, offset int64) int {
+	n := int(max(0, min(int64(len(b)), f.size-offset)))
+	copied := 0
+	if offset < int64(len(f.data)) {
+		copied = copy(b[:n], f.data[offset:])
+	}
+	clear(b[copied:n])
+	return n
+}

@@ -1,0 +1,224 @@
+package simfs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind is what an [Op] does.
+type Kind uint8
+
+// The kinds of operations, and the fields that they use.
+const (
+	Create   Kind = iota + 1 // Name, File: a new, empty file under a name
+	Link                     // Name, File: another name for a file
+	Rename                   // Name, To: a file gets another name, also one in use
+	Unlink                   // Name: a name is gone
+	SyncDir                  // Name, Failed: fsync of a directory; "." is the root
+	Write                    // File, Offset, Data, Failed
+	Truncate                 // File, Size: the file's size is set
+	Sync                     // File, Failed: fsync or fdatasync of a file
+	Mark                     // Text: a line that the workload wrote
+)
+
+var kindNames = [...]string{"none", "create", "link", "rename", "unlink", "syncdir", "write", "truncate", "sync", "mark"}
+
+// String returns the kind's name.
+func (k Kind) String() string { return kindNames[k] }
+
+// MarksName is the name of the file into which a workload writes its marks, a
+// line at a time, each with one call of write. It is no part of the disk: what
+// is written to it becomes Mark operations.
+const MarksName = "marks"
+
+// FileID tells the files of a trace apart, whatever their names. A new file has
+// one that was never used.
+type FileID int64
+
+// Op is one operation of a [Trace]. It took effect, in the page cache, in the
+// order of the trace.
+type Op struct {
+	Kind   Kind
+	File   FileID
+	Name   string // relative to the disk's root, with slashes
+	To     string
+	Offset int64
+	Size   int64
+	Data   []byte
+	Text   string
+
+	// Failed says that the caller got an error. A failed write is in the page
+	// cache nevertheless, as far as its Data goes. A failed sync has made
+	// nothing durable, and what was written before it no later sync makes
+	// durable: the kernel takes those pages for clean.
+	Failed bool
+	// Lied says that a sync did nothing and returned no error.
+	Lied bool
+}
+
+// String says the operation in a few words.
+func (o Op) String() string {
+	var b strings.Builder
+	b.WriteString(o.Kind.String())
+	switch o.Kind {
+	case Write:
+		fmt.Fprintf(&b, " file %d [%d,+%d)", o.File, o.Offset, len(o.Data))
+	case Truncate:
+		fmt.Fprintf(&b, " file %d to %d", o.File, o.Size)
+	case Sync:
+		fmt.Fprintf(&b, " file %d", o.File)
+	case Create, Link:
+		fmt.Fprintf(&b, " %s = file %d", o.Name, o.File)
+	case Rename:
+		fmt.Fprintf(&b, " %s to %s", o.Name, o.To)
+	case Mark:
+		fmt.Fprintf(&b, " %q", o.Text)
+	default:
+		b.WriteString(" " + o.Name)
+	}
+	if o.Failed {
+		b.WriteString(", failed")
+	}
+	if o.Lied {
+		b.WriteString(", lied")
+	}
+	return b.String()
+}
+
+// Trace is all that was done to a disk, in order. Base is the disk before it,
+// all of it durable; its files have the ids 1, 2, 3 … in the order of their
+// names.
+type Trace struct {
+	Base Disk
+	Ops  []Op
+}
+
+// Marks returns the trace's marks, in order.
+func (t Trace) Marks() []string {
+	var marks []string
+	for _, op := range t.Ops {
+		if op.Kind == Mark {
+			marks = append(marks, op.Text)
+		}
+	}
+	return marks
+}
+
+// Durable returns the disk after so many operations, if nothing is left but what
+// is certain to be.
+func (t Trace) Durable(ops int) Disk {
+	s := newState(t.Base)
+	for _, op := range t.Ops[:ops] {
+		s.do(op)
+	}
+	disk, _ := s.image(make([]fate, len(s.pending)))
+	return disk
+}
+
+// Disk is the files of a disk by name. Its contents are shared and never
+// changed.
+type Disk map[string]File
+
+// File is the content of a file: Size bytes, of which those after Data are zero.
+type File struct {
+	Size int64
+	Data []byte
+}
+
+// Bytes returns how many bytes the files have, without the zeros at their ends.
+func (d Disk) Bytes() int {
+	n := 0
+	for _, f := range d {
+		n += len(f.Data)
+	}
+	return n
+}
+
+// names returns the names of the files in order.
+func (d Disk) names() []string {
+	names := make([]string, 0, len(d))
+	for name := range d {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Lie is which syncs of a disk do nothing and say that all is well.
+type Lie string
+
+// The lies a disk can be made to tell.
+const (
+	Honest  Lie = ""
+	LieData Lie = "data" // syncs of a file after writes beyond its meta pages
+	LieMeta Lie = "meta" // syncs of a file after writes to its meta pages alone
+	LieAll  Lie = "all"  // both
+	LieDir  Lie = "dir"  // syncs of directories
+)
+
+// metaEnd is where bbolt's two meta pages end, in bytes.
+const metaEnd = 2 * 4096
+
+// Told returns the trace as it would be on a disk that lies.
+func (t Trace) Told(lie Lie) (Trace, error) {
+	switch lie {
+	case Honest:
+		return t, nil
+	case LieData, LieMeta, LieAll, LieDir:
+	default:
+		return Trace{}, fmt.Errorf("no lie %q: data, meta, all or dir", lie)
+	}
+	told := Trace{Base: t.Base, Ops: slices.Clone(t.Ops)}
+	var phases phases
+	for i := range told.Ops {
+		op := &told.Ops[i]
+		switch phase := phases.next(*op); phase {
+		case dataPhase:
+			op.Lied = lie == LieData || lie == LieAll
+		case metaPhase:
+			op.Lied = lie == LieMeta || lie == LieAll
+		case dirPhase:
+			op.Lied = lie == LieDir
+		}
+	}
+	return told, nil
+}
+
+// phase is what a sync is for.
+type phase uint8
+
+const (
+	noSync    phase = iota
+	idlePhase       // nothing was written since the last one
+	dataPhase
+	metaPhase
+	dirPhase
+)
+
+// phases tells the syncs of a trace apart.
+type phases map[FileID]phase
+
+// next returns the phase of an operation that is a sync.
+func (p *phases) next(op Op) phase {
+	if *p == nil {
+		*p = make(phases)
+	}
+	switch op.Kind {
+	case SyncDir:
+		return dirPhase
+	case Truncate:
+		(*p)[op.File] = dataPhase
+	case Write:
+		if op.Offset >= metaEnd {
+			(*p)[op.File] = dataPhase
+		} else if (*p)[op.File] <= idlePhase {
+			(*p)[op.File] = metaPhase
+		}
+	case Sync:
+		now := max((*p)[op.File], idlePhase)
+		(*p)[op.File] = idlePhase
+		return now
+	}
+	return noSync
+}
