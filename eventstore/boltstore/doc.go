@@ -45,5 +45,17 @@
 // ErrUnknownOutcome, and later ones ErrFailed, until the store has been closed
 // and opened again; reading events goes on, reading rows may return ErrFailed
 // too. Damaged records are reported as
-// [*eventstore.CorruptError] with their position.
+// [*eventstore.CorruptError] with their position; everything else stays readable.
+// What Open found and mended is in Info().Warnings.
+//
+// A file that is removed or replaced while it is open takes no more appends. After
+// a sync that failed there is a note beside the file, "NAME.doubt": the next Open
+// for writing sees to what it tells of, and removes it.
+//
+// # For operators
+//
+// [Store.Verify] looks for damage, [Store.Backup] and [Restore] keep a copy,
+// [Store.Export] and [Import] speak JSON Lines; [Compact] makes a file smaller,
+// [Rebuild] makes all that is derived anew, and [Salvage] saves what can be read
+// of a damaged file.
 package boltstore

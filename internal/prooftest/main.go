@@ -1,6 +1,7 @@
 // Command prooftest tries to break what the store promises: power losses at
 // every moment, failing disks, kills, damaged bytes, races. It prints a line of
 // figures for each proof, for people and as JSON, and exits with 1 if one failed.
+// It runs on Linux.
 //
 //	go run ./internal/prooftest -short           what continuous integration runs
 //	go run ./internal/prooftest -long            about an hour
