@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -250,9 +251,18 @@ func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
 	_, found, err := s.Lookup(t.Context(), "once")
 	require.NoError(t, err)
 	require.False(t, found)
+	v, err := s.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, v.Findings)
 	require.NoError(t, s.Close())
+	require.Equal(t, []string{"log.yore", "log.yore.doubt"}, files(t, filepath.Dir(path)))
 
+	reader, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+	require.FileExists(t, path+".doubt", "a reader cannot see to it")
 	s = open(t, path, nil)
+	require.NoFileExists(t, path+".doubt")
 	receipt, err := s.Append(t.Context(), commit)
 	require.NoError(t, err)
 	require.True(t, receipt.Repeated)
