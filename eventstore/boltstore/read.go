@@ -256,9 +256,9 @@ func (sc *scan) takeNamed(log *bolt.Bucket, limit int, rest window, done bool) e
 		if err != nil {
 			return err
 		}
-		problem := fmt.Sprintf("it names position %d, whose event does not match", p)
-		if sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
-			problem = sc.streams.check(&r.Event)
+		problem := sc.streams.check(&r.Event)
+		if !sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
+			problem = fmt.Sprintf("it names position %d, whose event does not match", p)
 		}
 		if problem != "" {
 			return sc.askLog(log, limit, problem)
