@@ -133,6 +133,8 @@ func isAttachment(j job) bool {
 	return is
 }
 
+func (a *attachment) changes() eventstore.ViewID { return a.view.View }
+
 // enter implements job. The group is the attachment's alone.
 func (a *attachment) enter(s *Store, g *group) {
 	view := a.view.View

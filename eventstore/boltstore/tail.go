@@ -26,6 +26,7 @@ type group struct {
 	keys     map[string]int                             // index in commits
 	bytes    int                                        // of the records
 	views    map[eventstore.ViewID]*viewChange          // what it does to views
+	spared   map[eventstore.ViewID]error                // what it does not do, and why
 
 	terms termIndex
 

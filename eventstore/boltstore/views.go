@@ -3,6 +3,7 @@ package boltstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -252,7 +253,11 @@ func (g *group) putViews(tx *bolt.Tx) error {
 		return err
 	}
 	for view, change := range g.views {
-		if err := change.put(rows, view); err != nil {
+		err := guard(func() error { return change.put(rows, view) })
+		if errors.Is(err, errBadPage) {
+			return &badViewError{view, err}
+		}
+		if err != nil {
 			return err
 		}
 		if change.checkpoint.IsZero() {
@@ -266,6 +271,43 @@ func (g *group) putViews(tx *bolt.Tx) error {
 	}
 	return nil
 }
+
+// badViewError says that a view's rows have a page that bbolt panics on.
+type badViewError struct {
+	view  eventstore.ViewID
+	cause error
+}
+
+func (e *badViewError) Error() string { return fmt.Sprintf("view %q: %v", e.view, e.cause) }
+func (e *badViewError) Unwrap() error { return e.cause }
+
+// spare takes out of the group what it does to a view whose pages are damaged:
+// the events, and the other views, are not to suffer. A view that is attached
+// gets a fault and is detached; others who change the view are told.
+func (g *group) spare(s *Store, bad *badViewError) {
+	if g.spared == nil {
+		g.spared = make(map[eventstore.ViewID]error)
+	}
+	g.spared[bad.view] = bad
+	delete(g.views, bad.view)
+	if s.views.attached(bad.view) == nil || len(g.entries) == 0 {
+		return
+	}
+	checkpoint := rows.CloneCheckpoint(s.views.checkpoints[bad.view])
+	checkpoint.Fault = rows.NewFault(eventstore.Event{Position: g.first, Type: g.entries[0].kind}, bad)
+	g.views[bad.view] = &viewChange{checkpoint: checkpoint, detach: true}
+}
+
+// outcome returns the error that a job ends with, of a group that is durable.
+func (g *group) outcome(j job) error {
+	if changer, ok := j.(interface{ changes() eventstore.ViewID }); ok {
+		return g.spared[changer.changes()]
+	}
+	return nil
+}
+
+func (r *rowChange) changes() eventstore.ViewID { return r.commit.View }
+func (d *rowDrop) changes() eventstore.ViewID   { return d.view }
 
 func (c *viewChange) put(rows *bolt.Bucket, view eventstore.ViewID) error {
 	if c.dropped {

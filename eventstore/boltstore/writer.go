@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -74,7 +75,7 @@ func (s *Store) writeGroup(first job) (next job) {
 		}
 	}
 	for _, j := range jobs {
-		j.end(err)
+		j.end(cmp.Or(err, g.outcome(j)))
 	}
 	return next
 }
@@ -107,15 +108,22 @@ func (s *Store) collect(first job) (jobs []job, next job) {
 // apart from ErrUnknownOutcome.
 func (s *Store) commit(g *group) error {
 	indexed := !s.indexDown.Load()
-	err := s.transact(func(tx *bolt.Tx) error { return g.put(tx, indexed) })
-	if indexed && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)) {
-		s.suspect(err)
-		err = s.transact(func(tx *bolt.Tx) error { return g.put(tx, false) })
+	for {
+		err := s.transact(func(tx *bolt.Tx) error { return g.put(tx, indexed) })
+		var bad *badViewError
+		switch {
+		case err == nil:
+			return nil
+		case indexed && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)):
+			s.suspect(err)
+			indexed = false
+		case errors.As(err, &bad) && g.spared[bad.view] == nil:
+			s.opts.Logger.Error("a view's rows are damaged", "file", s.file.path, "error", bad)
+			g.spare(s, bad)
+		default:
+			return fmt.Errorf("append: %w", err)
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("append: %w", err)
-	}
-	return nil
 }
 
 // transact runs fn in a transaction and makes it durable. On an error nothing of

@@ -148,7 +148,7 @@ func concurrency() []mutant {
 // ackedEarly tells all callers of a group that all is well before it is so.
 var ackedEarly = []edit{
 	{"	if g.changesFile() {\n		if err = s.commit(g)", "	for _, j := range jobs {\n		j.end(nil)\n	}\n	if g.changesFile() {\n		if err = s.commit(g)"},
-	{"	for _, j := range jobs {\n		j.end(err)\n	}\n	return next", "	return next"},
+	{"	for _, j := range jobs {\n		j.end(cmp.Or(err, g.outcome(j)))\n	}\n	return next", "	_ = cmp.Or(err)\n	return next"},
 }
 
 // answers are stores that answer wrongly even to a single caller.

@@ -1,0 +1,76 @@
+package boltstore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+)
+
+// TestStore_SparesAViewWhosePagesAreDamaged has pages of rows that bbolt panics
+// on, met when rows are written. Events are appended all the same.
+func TestStore_SparesAViewWhosePagesAreDamaged(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s", 1)
+	at := eventstore.Checkpoint{Position: 1}
+	row := func(i int) eventstore.Row {
+		return eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Appendf(nil, "key-%03d", i)}, Value: make([]byte, 200)}
+	}
+	for _, view := range []eventstore.ViewID{"inline", "async", "sound"} {
+		commit := eventstore.RowCommit{View: view, Checkpoint: at}
+		for i := range 100 {
+			commit.Rows = append(commit.Rows, row(i))
+		}
+		require.NoError(t, s.CommitRows(t.Context(), commit))
+	}
+	require.NoError(t, s.Close())
+	damageFirstLeaves(t, path, 2)
+
+	s = openUnverified(t, path, nil)
+	for _, view := range []eventstore.ViewID{"inline", "sound"} {
+		require.NoError(t, s.Attach(t.Context(), eventstore.InlineView{View: view, Query: eventstore.All(), Timeout: time.Minute,
+			Apply: func(_ context.Context, tx eventstore.RowTx, _ []eventstore.Event) error { return tx.Put(row(2)) }}))
+	}
+	appendEvents(t, s, "s", 2)
+	appendEvents(t, s, "s", 1)
+	require.Len(t, positions(t, s, eventstore.Stream("s")), 4)
+	checkpoints, err := s.Checkpoints(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, checkpoints["inline"].Position)
+	require.NotNil(t, checkpoints["inline"].Fault)
+	require.EqualValues(t, 2, checkpoints["inline"].Fault.Position)
+	require.Contains(t, checkpoints["inline"].Fault.Reason, "damaged")
+	require.Equal(t, eventstore.Checkpoint{Position: 4}, checkpoints["sound"])
+
+	err = s.CommitRows(t.Context(), eventstore.RowCommit{View: "async", Expected: at, Checkpoint: eventstore.Checkpoint{Position: 2}, Rows: []eventstore.Row{row(2)}})
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	require.Equal(t, at, checkpoints["async"])
+}
+
+// damageFirstLeaves makes the first leaf of each of n views a page of no kind.
+// Which view is whose is told by the order in which they were written.
+func damageFirstLeaves(t *testing.T, path string, n int) {
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	page := os.Getpagesize()
+	damaged := 0
+	for offset := 2 * page; offset+page <= len(content) && damaged < n; offset += page {
+		leaf := content[offset:][:page]
+		if leaf[8] == 2 && bytes.Contains(leaf, []byte("t\x00key-002")) {
+			binary.NativeEndian.PutUint16(leaf[8:], 0x55)
+			damaged++
+		}
+	}
+	require.Equal(t, n, damaged)
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+}
