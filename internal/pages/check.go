@@ -244,16 +244,16 @@ func (c *checker) leaf(id uint64, p page, depth int) error {
 			c.found(id, fmt.Sprintf("has a damaged bucket %q", name))
 			continue
 		}
-		root := binary.NativeEndian.Uint64(value)
-		if root == 0 {
-			continue // the bucket is within the element
-		}
 		outer := c.bucket
 		if outer == "" {
 			c.bucket = string(name)
 		}
-		if err := c.tree(root, nil, depth+1); err != nil {
-			return err
+		if root := binary.NativeEndian.Uint64(value); root != 0 {
+			if err := c.tree(root, nil, depth+1); err != nil {
+				return err
+			}
+		} else if problem := inlineProblem(value[bucketSize:]); problem != "" {
+			c.found(id, fmt.Sprintf("has a damaged bucket %q: its page, within this one, %s", name, problem))
 		}
 		c.bucket = outer
 	}
@@ -342,6 +342,20 @@ func readPage(r io.ReaderAt, meta Meta, id uint64) (p page, problem string, err 
 	}
 	p.content = b[headerSize:]
 	return p, "", nil
+}
+
+// inlineProblem returns what is wrong with the leaf that a small bucket has
+// within its element, or "".
+func inlineProblem(b []byte) string {
+	if len(b) < headerSize {
+		return "is too short"
+	}
+	order := binary.NativeEndian
+	p := page{flags: order.Uint16(b[8:]), count: order.Uint16(b[10:]), content: b[headerSize:]}
+	if p.flags != flagLeaf {
+		return fmt.Sprintf("has flags %#x", p.flags)
+	}
+	return p.problem(nil, int64(len(b)))
 }
 
 // child returns the key and page of a branch's i-th element.

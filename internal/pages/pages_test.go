@@ -268,6 +268,31 @@ func TestCheck_NamesTheBucketAndLeavesOutOne(t *testing.T) {
 	require.NotContains(t, buckets("outer"), "outer")
 }
 
+// TestCheck_FindsDamageInABucketWithinAPage changes each byte that says what lies
+// where in a small bucket.
+func TestCheck_FindsDamageInABucketWithinAPage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "small.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true})
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		small, err := tx.CreateBucket([]byte("small bucket"))
+		require.NoError(t, err)
+		require.NoError(t, small.Put([]byte("k1"), []byte("v")))
+		return small.Put([]byte("k2"), []byte("v"))
+	}))
+	require.NoError(t, db.Close())
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Empty(t, problems(t, content))
+	inline := bytes.LastIndex(content, []byte("small bucket")) + len("small bucket") + 16
+	for _, at := range []int{8, 9, 10, 11, 16, 19, 20, 23, 24, 27, 28, 31, 32, 36, 40, 43, 44, 47} {
+		content[inline+at] ^= 0x10
+		require.NotEmpty(t, problems(t, content), "byte %d", at)
+		require.NotEmpty(t, branchProblems(t, content), "byte %d", at)
+		content[inline+at] ^= 0x10
+	}
+}
+
 func TestCheck_EndsWhenInterrupted(t *testing.T) {
 	content := file(t, 4096)
 	state, err := inspect(content)
