@@ -189,9 +189,10 @@ func (f *file) settle(db *bolt.DB, opts Options) (err error) {
 // After a sync that failed, the system takes the pages for written, though the
 // disk has not got them: a further sync does nothing, in whatever process. The
 // newest meta page then is one that the disk does not have, and of a transaction
-// that was not acknowledged. So who fails to sync leaves a note beside the file,
-// and the next who opens it writes that page once more, as it is. The note
-// need not be durable: what it tells of, the page cache, is lost with it.
+// that was not acknowledged. So a writer whose commit fails like that leaves a
+// note beside the file, and the next who opens it writes that page once more, as
+// it is. The note need not be durable: what it tells of, the page cache, is lost
+// with it.
 //
 // Without a note the page is left alone, for it may be that of the last
 // transaction that was acknowledged, and a loss of power could make garbage of
