@@ -208,7 +208,7 @@ func loadHead(tx *bolt.Tx) (eventstore.Position, time.Time, error) {
 func decodeAt(key, value []byte) (eventstore.Position, time.Time, error) {
 	p, ok := record.ParseKey(key)
 	if !ok {
-		return 0, time.Time{}, fmt.Errorf("%w: key %x in the log", eventstore.ErrCorrupt, key)
+		return 0, time.Time{}, fmt.Errorf("%w: key %x in the log", eventstore.ErrCorrupt, key[:min(len(key), 32)])
 	}
 	r, err := record.Decode(p, value)
 	return p, r.Event.Recorded, err

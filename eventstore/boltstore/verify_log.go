@@ -73,7 +73,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 		}
 		switch {
 		case !ok || p < w.next:
-			w.v.add(StrayRecord, 0, "the log has a key that is no position in it: %x", key)
+			w.v.add(StrayRecord, 0, "the log has a key that is no position in it: %x", key[:min(len(key), 32)])
 		default:
 			w.miss(p)
 			w.check(p, value)
