@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -17,45 +16,53 @@ func (v *verifier) checkFile() error {
 	if err := v.store.file.inPlace(); err != nil {
 		v.add(File, 0, "%v", err)
 	}
-	state, err := v.inspect()
-	if err == nil && state.Damaged != "" {
-		err = errors.New(state.Damaged)
+	for try := range metaTries {
+		settled, err := v.checkPages(try == metaTries-1)
+		if settled || err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		v.add(MetaPage, 0, "%v", err)
-		return nil
-	}
-	if !v.store.opts.ReadOnly {
-		return nil // pages change
-	}
+	v.add(MetaPage, 0, "the two pages that describe the file cannot be read as they should")
+	return nil
+}
+
+// metaTries is how often the meta pages are read before they count as damaged:
+// one that is being written at that moment is seen half.
+const metaTries = 10
+
+// checkPages checks the meta pages and, by them, all others. The transaction
+// keeps the pages that they lead to from being used again meanwhile. It reports
+// whether it was the transaction of the newest meta page, and the other one is
+// whole, or the last try.
+func (v *verifier) checkPages(last bool) (settled bool, err error) {
 	interrupted := func() error { return v.store.usable(v.ctx) }
-	err = pages.Check(v.store.file.os, state.Meta, pages.CheckOptions{Interrupted: interrupted}, func(f pages.Finding) {
-		where := ""
-		if f.Bucket != "" {
-			where = fmt.Sprintf(", of the bucket %q,", f.Bucket)
+	damage, err := v.page(func(tx *bolt.Tx) error {
+		state, err := inspect(v.store.file.os)
+		if err != nil || state.TxID != uint64(tx.ID()) || state.Damaged != "" && !last {
+			return err
 		}
-		v.add(DamagedPage, 0, "page %d%s %s", f.Page, where, f.Problem)
+		settled = true
+		if state.Damaged != "" {
+			v.add(MetaPage, 0, "%s", state.Damaged)
+		}
+		opts := pages.CheckOptions{Ignore: []string{string(asideBucket)}, Interrupted: interrupted}
+		return pages.Check(v.store.file.os, state.Meta, opts, func(f pages.Finding) {
+			where := ""
+			if f.Bucket != "" {
+				where = fmt.Sprintf(", of the bucket %q,", f.Bucket)
+			}
+			v.add(DamagedPage, 0, "page %d%s %s", f.Page, where, f.Problem)
+		})
 	})
-	if err != nil && interrupted() == nil {
-		v.add(DamagedPage, 0, "%v", err)
-		return nil
+	if err == nil {
+		err = interrupted()
 	}
-	return err
-}
-
-// inspect reads the meta pages. One that is being written at this moment may be
-// seen half.
-func (v *verifier) inspect() (state pages.State, err error) {
-	for range metaTries {
-		if state, err = inspect(v.store.file.os); err == nil && state.Damaged == "" {
-			break
-		}
+	if err == nil && damage != nil {
+		v.add(MetaPage, 0, "%v", damage)
+		settled = true
 	}
-	return state, err
+	return settled, err
 }
-
-// metaTries is how often the meta pages are read before they count as damaged.
-const metaTries = 5
 
 // checkBuckets checks that the file holds what it should, and nothing else, and
 // what it says of itself.
