@@ -20,6 +20,10 @@ import (
 
 // checkThrough checks that there is an index and that it is one of this log.
 func (v *verifier) checkThrough() error {
+	if v.store.file.badIndex != nil { // its pages have been reported
+		v.noIndex = true
+		return nil
+	}
 	damage, err := v.page(func(tx *bolt.Tx) error {
 		through, err := index.Through(tx)
 		if err != nil {
