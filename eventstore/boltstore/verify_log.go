@@ -72,6 +72,8 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 			return nil
 		}
 		switch {
+		case len(key) > 1<<10:
+			return fmt.Errorf("a key of %d bytes follows position %d", len(key), w.next-1)
 		case !ok || p < w.next:
 			w.v.add(StrayRecord, 0, "the log has a key that is no position in it: %x", key[:min(len(key), 32)])
 		default:
