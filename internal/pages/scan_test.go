@@ -158,7 +158,7 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		const size = 1024
 		err := pages.Scan(bytes.NewReader(content), int64(len(content)), size, goOn, func(e pages.Element) (bool, error) {
-			require.Equal(t, content[e.Offset:][:len(e.Value)], e.Value)
+			require.True(t, bytes.Equal(content[e.Offset:][:len(e.Value)], e.Value)) // nil is as good as empty
 			return len(e.Key)%2 == 0, nil
 		})
 		require.NoError(t, err)
