@@ -23,8 +23,11 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 	require.NoError(t, err)
 	appendEvents(t, s, "whole", 3)
 	require.NoError(t, s.Close())
-	for name, damage := range map[string]func(tx *bolt.Tx) error{
-		"missing": func(tx *bolt.Tx) error {
+	for _, step := range []struct {
+		name   string
+		damage func(tx *bolt.Tx) error
+	}{
+		{"missing", func(tx *bolt.Tx) error {
 			for _, p := range []eventstore.Position{2, 5} {
 				key := record.Key(p)
 				if err := tx.Bucket([]byte("log")).Delete(key[:]); err != nil {
@@ -32,11 +35,11 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 				}
 			}
 			return nil
-		},
-		"and the index dropped": func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("index")) },
+		}},
+		{"and the index dropped", func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("index")) }},
 	} {
-		t.Run(name, func(t *testing.T) {
-			edit(t, path, damage)
+		t.Run(step.name, func(t *testing.T) {
+			edit(t, path, step.damage)
 			s := openUnverified(t, path, nil)
 			for range 2 {
 				read, at := readUntilCorrupt(t, s, eventstore.Stream("holed"), eventstore.ReadOptions{})
@@ -47,7 +50,7 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 				require.ErrorIs(t, err, eventstore.ErrCorrupt)
 				_, err = eventstore.AppendTo(t.Context(), s, "whole", eventstore.Exists, eventstore.NewEvent{Type: "t"})
 				require.NoError(t, err)
-				_, err = eventstore.AppendTo(t.Context(), s, eventstore.StreamID("new-"+name+time.Now().String()), eventstore.NoStream, eventstore.NewEvent{Type: "t"})
+				_, err = eventstore.AppendTo(t.Context(), s, eventstore.StreamID("new-"+step.name+time.Now().String()), eventstore.NoStream, eventstore.NewEvent{Type: "t"})
 				require.NoError(t, err)
 				read, at = readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{From: 3, AsOf: time.Now()})
 				require.Equal(t, []eventstore.Position{3, 4}, read)
