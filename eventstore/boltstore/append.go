@@ -25,16 +25,17 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	if err := s.takesChanges(); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	r := &request{ticket: newTicket(ctx), commit: &c, base: s.tail.last()}
-	past := &durable{store: s, head: r.base.through, expect: c.Expect}
-	if receipt, repeated, err := judge(&c, past); repeated || err != nil {
+	r := s.newRequest(ctx, c)
+	if receipt, repeated, err := judge(&r.commit, &r.onDisk); repeated || err != nil {
 		return receipt, err
 	}
-	r.versions = past.versions
 	if receipt, repeated, err := r.advance(); repeated || err != nil {
 		return receipt, err
 	}
 	if err := r.encode(s.opts.NewID, s.opts.Clock); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	if err := s.awaitRoom(ctx); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	if err := s.submit(r); err != nil {
@@ -46,43 +47,67 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 // request is a commit of events on its way to the writer.
 type request struct {
 	ticket
-	commit   *eventstore.Commit
-	base     *group               // the last group it was judged against by its caller
+	commit   eventstore.Commit
+	onDisk   durable              // what its caller judges it against
+	since    recent               // what the writer judges it against
+	base     *group               // the last group that its caller judged it against
 	versions []eventstore.Version // as of base, of the stream of each expectation
-	recorded time.Time            // when the caller handed it over
+	few      [2]eventstore.Version
+	recorded time.Time // when the caller handed it over
 	entries  []entry
 
 	receipt eventstore.Receipt // the outcome, if there is no error
+}
+
+func (s *Store) newRequest(ctx context.Context, c eventstore.Commit) *request {
+	r := &request{ticket: newTicket(ctx), commit: c, base: s.tail.last()}
+	if r.versions = r.few[:]; len(c.Expect) > len(r.few) {
+		r.versions = make([]eventstore.Version, len(c.Expect))
+	}
+	r.versions = r.versions[:len(c.Expect)]
+	r.onDisk = durable{store: s, head: r.base.through, expect: c.Expect, versions: r.versions}
+	return r
 }
 
 // advance judges the commit against what has been published since base, as long
 // as that is much: what took long to judge on disk is left in small part to the
 // writer. What it finds is final, as what is found on disk.
 func (r *request) advance() (eventstore.Receipt, bool, error) {
-	const few, rounds = 256, 8
+	const few, rounds = groupEvents, 8
 	for range rounds {
-		meanwhile := since(r.base)
-		if len(meanwhile) == 0 || meanwhile[len(meanwhile)-1].through-r.base.through <= few {
+		last := r.onDisk.store.tail.last()
+		if last.through-r.base.through <= few {
 			break
 		}
-		past := &recent{request: r, groups: []*group{merge(meanwhile)}}
-		if receipt, repeated, err := judge(r.commit, past); repeated || err != nil {
+		if receipt, repeated, err := r.judgeSince(nil, merge(r.base.next.Load(), last)); repeated || err != nil {
 			return receipt, repeated, err
 		}
-		r.versions, r.base = past.versions(), meanwhile[len(meanwhile)-1]
+		r.base = last
 	}
 	return eventstore.Receipt{}, false, nil
+}
+
+// judgeSince judges the commit against groups in memory: those from one on that
+// have been published, and one more. It brings versions up to date.
+func (r *request) judgeSince(published, more *group) (eventstore.Receipt, bool, error) {
+	r.since = recent{expect: r.commit.Expect, versions: r.versions, published: published, more: more}
+	receipt, repeated, err := judge(&r.commit, &r.since)
+	if !repeated && err == nil {
+		for i := range r.versions {
+			r.versions[i], _ = r.since.version(i)
+		}
+	}
+	return receipt, repeated, err
 }
 
 // enter implements job: it judges the commit against what came after base, and
 // adds its events to the group.
 func (r *request) enter(_ *Store, g *group) {
-	past := &recent{request: r, groups: append(since(r.base), g)}
 	var repeated bool
-	if r.receipt, repeated, r.err = judge(r.commit, past); repeated || r.err != nil {
+	if r.receipt, repeated, r.err = r.judgeSince(r.base.next.Load(), g); repeated || r.err != nil {
 		return
 	}
-	r.receipt = g.add(r, past.versions())
+	r.receipt = g.add(r)
 }
 
 // entry is an event on its way into the log, and in the tail. The writer fills

@@ -285,7 +285,7 @@ func TestBackup_OfADamagedRecordIsAnError(t *testing.T) {
 	}
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := damaged(t, damage)
+			s := damaged(t, true, damage)
 			var out bytes.Buffer
 			_, err := s.Backup(t.Context(), &out, nil)
 			var corrupt *eventstore.CorruptError

@@ -28,8 +28,7 @@ import (
 // temporary file, which may be deleted.
 //
 // Nothing is synced before finish, since until then the file is worth nothing.
-// Records and rows are written in slices, and the index is sorted in a scratch
-// file, so that memory is bounded.
+// Records, rows and the index are written in slices, so that memory is bounded.
 //
 //	b, err := newBuilder(path, buildOptions{id: id, epoch: epoch, mode: mode})
 //	if err != nil {
@@ -49,10 +48,10 @@ type builder struct {
 	// replaces is the file whose place this one takes, if it is known.
 	replaces *source
 
-	slice   recordPage    // records not yet in the file
-	index   *index.Sorter // all records' entries
-	rows    []builtRow    // rows not yet in the file
-	rowSize int           // bytes of them
+	slice   recordPage // records not yet in the file
+	index   *index.Index
+	rows    []builtRow // rows not yet in the file
+	rowSize int        // bytes of them
 	tallies map[eventstore.ViewID]*tally
 }
 
@@ -67,10 +66,13 @@ type buildOptions struct {
 }
 
 const (
-	sliceRecords = 16_384   // a slice is written when it has so many records
-	sliceBytes   = 8 << 20  // or so many bytes
-	indexMemory  = 32 << 20 // so many bytes of the index are sorted in memory
+	sliceRecords = 16_384  // a slice is written when it has so many records
+	sliceBytes   = 8 << 20 // or so many bytes
 )
+
+// builtIndex says how much of the index is in memory at once: much, so that the
+// index has few parts in the end.
+var builtIndex = index.Limits{Bytes: 48 << 20, Events: 1 << 20}
 
 // builtRow is a row as the file holds it.
 type builtRow struct {
@@ -88,10 +90,8 @@ func newBuilder(path string, o buildOptions) (_ *builder, err error) {
 	b := &builder{
 		path: path, temp: temp,
 		log:     sequence{gaps: o.gaps},
-		index:   index.NewSorter(path+newSuffix, indexMemory),
 		tallies: make(map[eventstore.ViewID]*tally),
 	}
-	b.index.Gaps = o.gaps
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.abandon())
@@ -106,7 +106,13 @@ func newBuilder(path string, o buildOptions) (_ *builder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return b, b.update(func(tx *bolt.Tx) error { return describe(tx, o.id, o.epoch) })
+	if err := b.update(func(tx *bolt.Tx) error { return describe(tx, o.id, o.epoch) }); err != nil {
+		return nil, err
+	}
+	return b, b.db.View(func(tx *bolt.Tx) (err error) {
+		b.index, err = index.Open(tx, builtIndex)
+		return err
+	})
 }
 
 // add adds the record at position p, as it lies in a log, behind those added
@@ -119,12 +125,11 @@ func (b *builder) add(p eventstore.Position, rec []byte) error {
 	if err != nil {
 		return err
 	}
-	err = b.index.Add(index.Entry{
-		Position: p, Stream: r.Event.Stream, Version: r.Event.Version,
-		Type: r.Event.Type, Tags: r.Event.Tags, Key: r.Key,
-	})
-	if err != nil {
-		return err
+	b.index.Add(1, func(int) index.Entry { return indexEntry(&r) })
+	if b.index.Full() {
+		if err := b.index.Save(builtFile{b}); err != nil {
+			return err
+		}
 	}
 	b.slice.add(p, rec)
 	if len(b.slice.ends) >= sliceRecords || len(b.slice.bytes) >= sliceBytes {
@@ -188,7 +193,7 @@ func (b *builder) finish(replace bool) (err error) {
 	if err := b.update(b.putTallies); err != nil {
 		return err
 	}
-	if err := b.index.Load(b.update); err != nil {
+	if err := b.index.Finish(builtFile{b}, b.log.gaps); err != nil {
 		return err
 	}
 	if err := b.db.Sync(); err != nil {
@@ -232,9 +237,8 @@ func (b *builder) letGo() error {
 // abandon removes what has been made, unless finish has put it in its place. It
 // may be called at any time, and more than once.
 func (b *builder) abandon() (err error) {
-	err = b.index.Close()
 	if b.db != nil {
-		err = errors.Join(err, b.db.Close())
+		err = b.db.Close()
 		b.db = nil
 	}
 	if b.temp != "" {
@@ -338,3 +342,14 @@ func (b *builder) readBack() error {
 func (b *builder) update(fn func(*bolt.Tx) error) error {
 	return guard(func() error { return b.db.Update(fn) })
 }
+
+// builtFile is the file of the index that is built.
+type builtFile struct{ b *builder }
+
+// View implements index.File.
+func (f builtFile) View(fn func(*bolt.Tx) error) error {
+	return guard(func() error { return f.b.db.View(fn) })
+}
+
+// Write implements index.File.
+func (f builtFile) Write(slice *index.Slice) error { return f.b.update(slice.Apply) }

@@ -14,8 +14,9 @@ import (
 )
 
 // damaged makes a log of ten events of stream "s-1", position 5 apart, which
-// is of "s-2"; damages the file; and opens it.
-func damaged(t *testing.T, damage func(tx *bolt.Tx) error) *boltstore.Store {
+// is of "s-2"; damages the file; and opens it. The index is in the file, or has to
+// be made of what is left.
+func damaged(t *testing.T, indexed bool, damage func(tx *bolt.Tx) error) *boltstore.Store {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
@@ -23,11 +24,11 @@ func damaged(t *testing.T, damage func(tx *bolt.Tx) error) *boltstore.Store {
 	appendEvents(t, s, "s-2", 1)
 	appendEvents(t, s, "s-1", 5)
 	require.NoError(t, s.Close())
+	if indexed {
+		writeIndex(t, path)
+	}
 	edit(t, path, damage)
-	s, err = boltstore.Open(path, nil)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s
+	return openUnverified(t, path, nil)
 }
 
 // readUntilCorrupt returns the positions read before a CorruptError, and its position.
@@ -61,38 +62,43 @@ func TestRead_ADamagedRecordIsReportedAndTheRestIsReadable(t *testing.T) {
 		"too short": func(tx *bolt.Tx) error { return tx.Bucket([]byte("log")).Put(key[:], []byte{1, 2, 3}) },
 	}
 	for name, damage := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := damaged(t, damage)
-			for _, q := range []eventstore.Query{eventstore.All(), eventstore.Category("s")} {
-				read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
-				require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, read)
+		for _, indexed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, indexed %v", name, indexed), func(t *testing.T) {
+				s := damaged(t, indexed, damage)
+				read, at := readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{})
+				require.Equal(t, []eventstore.Position{1, 2, 3, 4, 6}, read)
 				require.EqualValues(t, 7, at)
-				read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
-				require.Equal(t, []eventstore.Position{10, 9, 8}, read)
-				require.EqualValues(t, 7, at)
-				read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{From: 8})
-				require.Equal(t, []eventstore.Position{8, 9, 10}, read)
+				for _, q := range []eventstore.Query{eventstore.All(), eventstore.Category("s")} {
+					read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
+					require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, read)
+					require.EqualValues(t, 7, at)
+					read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
+					require.Equal(t, []eventstore.Position{10, 9, 8}, read)
+					require.EqualValues(t, 7, at)
+					read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{From: 8})
+					require.Equal(t, []eventstore.Position{8, 9, 10}, read)
+					require.Zero(t, at)
+				}
+				read, at = readUntilCorrupt(t, s, eventstore.Stream("s-2"), eventstore.ReadOptions{})
+				require.Equal(t, []eventstore.Position{5}, read)
 				require.Zero(t, at)
-			}
-			read, at := readUntilCorrupt(t, s, eventstore.Stream("s-2"), eventstore.ReadOptions{})
-			require.Equal(t, []eventstore.Position{5}, read)
-			require.Zero(t, at)
 
-			var followed []eventstore.Position
-			for batch, err := range s.Follow(t.Context(), eventstore.All(), 0) {
-				if err != nil {
-					require.ErrorIs(t, err, eventstore.ErrCorrupt)
-					break
+				var followed []eventstore.Position
+				for batch, err := range s.Follow(t.Context(), eventstore.All(), 0) {
+					if err != nil {
+						require.ErrorIs(t, err, eventstore.ErrCorrupt)
+						break
+					}
+					for _, e := range batch.Events {
+						followed = append(followed, e.Position)
+					}
+					require.LessOrEqual(t, batch.Through, eventstore.Position(6), "a follower was led past a damaged record")
 				}
-				for _, e := range batch.Events {
-					followed = append(followed, e.Position)
-				}
-				require.LessOrEqual(t, batch.Through, eventstore.Position(6), "a follower was led past a damaged record")
-			}
-			require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, followed)
+				require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, followed)
 
-			appendEvents(t, s, "s-1", 1) // versions and appends do not depend on it
-		})
+				appendEvents(t, s, "s-1", 1) // versions and appends do not depend on it
+			})
+		}
 	}
 }
 
@@ -106,6 +112,7 @@ func TestStore_OverwrittenPagesAreErrors(t *testing.T) {
 		appendEvents(t, s, eventstore.StreamID(fmt.Sprint("s-", i)), 100)
 	}
 	require.NoError(t, s.Close())
+	writeIndex(t, path)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	page, found := os.Getpagesize(), 0

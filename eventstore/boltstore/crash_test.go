@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +20,12 @@ import (
 )
 
 // crashFile, when set in the environment, makes the test binary a process that
-// appends to the file until it is killed, and says what was acknowledged.
-const crashFile = "YORE_TEST_CRASH_FILE"
+// appends to the file until it is killed, and says what was acknowledged. Its
+// Options.IndexMemory is crashIndexMemory.
+const (
+	crashFile        = "YORE_TEST_CRASH_FILE"
+	crashIndexMemory = "YORE_TEST_CRASH_INDEX_MEMORY"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(crashFile); path != "" {
@@ -35,7 +40,12 @@ const crashWriters = 8
 // of three events, and prints "writer version" for each once it is acknowledged.
 func appendUntilKilled(path string) {
 	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // nobody kills it any more
-	s, err := boltstore.Open(path, nil)
+	memory, err := strconv.Atoi(os.Getenv(crashIndexMemory))
+	if err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	s, err := boltstore.Open(path, &boltstore.Options{IndexMemory: memory})
 	if err != nil {
 		fmt.Println("error", err)
 		return
@@ -60,7 +70,8 @@ func appendUntilKilled(path string) {
 }
 
 // TestStore_KilledProcessesLoseNothingAcknowledged kills a process that appends,
-// again and again on one file, at random moments.
+// again and again on one file, at random moments. Every second one writes its
+// index all the time.
 func TestStore_KilledProcessesLoseNothingAcknowledged(t *testing.T) {
 	rounds := 10
 	if testing.Short() {
@@ -68,9 +79,9 @@ func TestStore_KilledProcessesLoseNothingAcknowledged(t *testing.T) {
 	}
 	path := logPath(t)
 	var acknowledged [crashWriters]eventstore.Version
-	for range rounds {
+	for round := range rounds {
 		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), crashFile+"="+path)
+		child.Env = append(os.Environ(), crashFile+"="+path, fmt.Sprint(crashIndexMemory, "=", round%2))
 		out, err := child.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, child.Start())
@@ -92,6 +103,7 @@ func TestStore_KilledProcessesLoseNothingAcknowledged(t *testing.T) {
 		}
 		require.NoError(t, s.Close())
 	}
+	require.NotEmpty(t, statusOf(t, path).runs)
 }
 
 func readAcknowledged(t *testing.T, out io.Reader, acknowledged *[crashWriters]eventstore.Version) {

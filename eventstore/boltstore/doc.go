@@ -18,8 +18,9 @@
 // The log is one bucket, position to record, written in order; a record is
 // drawn byte by byte in internal/record and ends in a CRC32C, so that damage is
 // found by whoever reads it. An inverted index (internal/index) finds the
-// records of a stream, category, type, tag or key. It is derived: Open rebuilds
-// it when it is missing.
+// records of a stream, category, type, tag or key. What it knows of the latest
+// events is in memory; it is written behind the log, in sorted runs. It is
+// derived: Open reads again what it lacks, and rebuilds it when it is missing.
 //
 // Appending is in two parts. The caller's goroutine validates the commit,
 // judges its conditions against the durable log, and encodes its records; then

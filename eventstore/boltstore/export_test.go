@@ -13,4 +13,19 @@ func (s *Store) SetMaxSize(bytes int) { s.db.MaxSize = bytes }
 const TailEvents = tailEvents
 
 // Waiting returns how many requests are in the writer's queue.
-func (s *Store) Waiting() int { return len(s.queue) }
+func (s *Store) Waiting() int { return int(s.queue.jobs.Load()) }
+
+// OpenWithoutIndexer opens a store whose index is written only by WriteIndex.
+func OpenWithoutIndexer(path string, o Options) (*Store, error) {
+	o.alone = true
+	return Open(path, &o)
+}
+
+// WriteIndex does what the indexer does when it is told that there is something to
+// do.
+func (s *Store) WriteIndex() error {
+	x := s.index.Load()
+	err := x.Maintain(indexFile{s, x})
+	s.room.open()
+	return err
+}

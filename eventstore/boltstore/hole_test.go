@@ -1,6 +1,7 @@
 package boltstore_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // TestStore_WithAHoleIsUsed has a log from which records are missing, as Salvage
-// leaves it. Whoever needs them is told; nobody else is hindered.
+// leaves it. Whoever needs them is told; nobody else is hindered. So it is whether
+// the index knows what was in the hole or not.
 func TestStore_WithAHoleIsUsed(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -23,9 +25,12 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 	require.NoError(t, err)
 	appendEvents(t, s, "whole", 3)
 	require.NoError(t, s.Close())
+	writeIndex(t, path)
+	dropIndex := func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) }
 	for _, step := range []struct {
-		name   string
-		damage func(tx *bolt.Tx) error
+		name        string
+		damage      func(tx *bolt.Tx) error
+		indexMemory int
 	}{
 		{"missing", func(tx *bolt.Tx) error {
 			for _, p := range []eventstore.Position{2, 5} {
@@ -35,28 +40,36 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 				}
 			}
 			return nil
-		}},
-		{"and the index dropped", func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("index")) }},
+		}, 0},
+		{"and the index dropped", dropIndex, 0},
+		{"and written from what is left", dropIndex, 1},
+		{"and read from the file", func(*bolt.Tx) error { return nil }, 1},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			edit(t, path, step.damage)
-			s := openUnverified(t, path, nil)
-			for range 2 {
+			s := openUnverified(t, path, &boltstore.Options{IndexMemory: step.indexMemory})
+			for i := range 2 {
 				read, at := readUntilCorrupt(t, s, eventstore.Stream("holed"), eventstore.ReadOptions{})
 				require.Equal(t, []eventstore.Position{1}, read)
 				require.EqualValues(t, 2, at)
+				read, at = readUntilCorrupt(t, s, eventstore.Match(eventstore.Item{Types: []string{"t"}}), eventstore.ReadOptions{From: 3})
+				require.Equal(t, []eventstore.Position{3, 4}, read)
+				require.EqualValues(t, 5, at)
 				require.NotEmpty(t, positions(t, s, eventstore.Stream("whole")))
 				_, _, err := s.Lookup(t.Context(), "key")
 				require.ErrorIs(t, err, eventstore.ErrCorrupt)
 				_, err = eventstore.AppendTo(t.Context(), s, "whole", eventstore.Exists, eventstore.NewEvent{Type: "t"})
 				require.NoError(t, err)
-				_, err = eventstore.AppendTo(t.Context(), s, eventstore.StreamID("new-"+step.name+time.Now().String()), eventstore.NoStream, eventstore.NewEvent{Type: "t"})
+				_, err = eventstore.AppendTo(t.Context(), s, eventstore.StreamID(fmt.Sprint("new-", step.name, i)), eventstore.NoStream, eventstore.NewEvent{Type: "t"})
 				require.NoError(t, err)
 				read, at = readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{From: 3, AsOf: time.Now()})
 				require.Equal(t, []eventstore.Position{3, 4}, read)
 				require.EqualValues(t, 5, at)
 			}
 			require.NoError(t, s.Close())
+			if step.indexMemory > 0 {
+				require.GreaterOrEqual(t, through(t, path), eventstore.Position(9))
+			}
 		})
 	}
 }

@@ -58,7 +58,7 @@ func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (Im
 	if o != nil {
 		opts = *o
 	}
-	s, err := Open(path, &Options{LockTimeout: opts.LockTimeout, FileMode: opts.FileMode})
+	s, err := Open(path, &Options{LockTimeout: opts.LockTimeout, FileMode: opts.FileMode, alone: true})
 	if err != nil {
 		return Imported{}, fmt.Errorf("import: %w", err)
 	}
@@ -91,11 +91,11 @@ type importer struct {
 
 	commit eventstore.Commit // the one whose lines are being read
 	size   int               // its bytes of payload
-	batch  batch             // whole commits to be written
+	batch  importBatch       // whole commits to be written
 }
 
-// batch is what is written in one transaction: whole commits.
-type batch struct {
+// importBatch is what is written in one transaction: whole commits.
+type importBatch struct {
 	records [][]byte
 	entries []index.Entry
 	bytes   int
@@ -304,17 +304,11 @@ func (i *importer) checkCommit() error {
 // ask asks the index. The log cannot be used in its place, as it could be for a
 // few questions: an import asks one for each event.
 func (i *importer) ask(question func(*index.Reader)) error {
-	return i.store.view(func(tx *bolt.Tx) error {
-		reader, err := index.NewReader(tx, i.done.Head)
-		if err == nil {
-			question(reader)
-			err = reader.Err()
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
-		}
-		return nil
-	})
+	indexed, err := i.store.ask(i.done.Head, question)
+	if err == nil && !indexed {
+		err = fmt.Errorf("%w: %w", eventstore.ErrCorrupt, index.ErrUnusable)
+	}
+	return err
 }
 
 // write makes the batch's whole commits durable. What it has of one that is not
@@ -334,10 +328,17 @@ func (i *importer) write() error {
 				return err
 			}
 		}
-		return index.Add(tx, b.entries[:b.whole])
+		return nil
 	})
 	if err != nil {
 		return err
+	}
+	x := i.store.index.Load()
+	x.Add(b.whole, func(n int) index.Entry { return b.entries[n] })
+	if x.Full() {
+		if err := x.Save(ownIndexFile{i.store}); err != nil {
+			return err
+		}
 	}
 	i.done.Head += eventstore.Position(b.whole)
 	i.done.Appended += b.whole
@@ -350,14 +351,14 @@ func (i *importer) write() error {
 
 // full reports whether it is time to write the batch: there is much in it, and
 // nothing of a commit that is not whole.
-func (b *batch) full() bool {
+func (b *importBatch) full() bool {
 	return b.whole == len(b.records) && (b.whole >= importEvents || b.bytes >= importBytes)
 }
 
-func (b *batch) reset() {
+func (b *importBatch) reset() {
 	clear(b.records) // what they refer to is done with
 	clear(b.entries)
-	*b = batch{
+	*b = importBatch{
 		records: b.records[:0], entries: b.entries[:0],
 		heads: make(map[eventstore.StreamID]eventstore.Version), keys: make(map[string]bool),
 	}

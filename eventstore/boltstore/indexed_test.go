@@ -3,10 +3,11 @@ package boltstore_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,82 +16,149 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
-	"github.com/yore-es/yore/internal/record"
 )
 
-var indexBucket = []byte("index")
-
-// posting is the key of a posting.
-func posting(kind byte, name string, p eventstore.Position) []byte {
-	key := record.Key(p)
-	return append(append(append([]byte{kind}, name...), 0), key[:]...)
-}
-
-// sealed is a value of the index with its checksum.
-func sealed(key, value []byte) []byte {
-	sum := crc32.Checksum(append(bytes.Clone(key), value...), crc32.MakeTable(crc32.Castagnoli))
-	return binary.BigEndian.AppendUint32(bytes.Clone(value), sum)
-}
-
-func status(through uint64, format uint32) func(*bolt.Tx) error {
-	return func(tx *bolt.Tx) error {
-		value := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, through), format)
-		return tx.Bucket(indexBucket).Put([]byte{0}, sealed([]byte{0}, value))
+// indexedLog makes a closed log of 610 events, whose index is in the file, as one
+// run of several blocks. The first ten events are a commit of stream "s-1", with
+// key "key", of type "t" and with tags "n:1" to "n:10"; the others have a stream
+// and a tag each.
+func indexedLog(t *testing.T) []byte {
+	t.Helper()
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	batch := make([]eventstore.NewEvent, 10)
+	for i := range batch {
+		batch[i] = eventstore.NewEvent{Stream: "s-1", Type: "t", Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("n:", i+1))}}
 	}
+	_, err = s.Append(t.Context(), eventstore.Commit{Key: "key", Events: batch, Expect: []eventstore.Expect{{Stream: "s-1", At: eventstore.NoStream}}})
+	require.NoError(t, err)
+	others := make([]eventstore.NewEvent, 600)
+	for i := range others {
+		others[i] = eventstore.NewEvent{Stream: eventstore.StreamID(fmt.Sprint("other-", i)), Type: "u", Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("other:", i))}}
+	}
+	var commit eventstore.Commit
+	for _, e := range others {
+		commit.Events = append(commit.Events, e)
+		commit.Expect = append(commit.Expect, eventstore.Expect{Stream: e.Stream, At: eventstore.NoStream})
+	}
+	_, err = s.Append(t.Context(), commit)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	writeIndex(t, path)
+	status := statusOf(t, path)
+	require.Len(t, status.runs, 1)
+	require.Greater(t, status.runs[0].blocks, uint64(10))
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return content
+}
+
+// fileOf puts a log into a new file.
+func fileOf(tb testing.TB, content []byte) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "log.yore")
+	require.NoError(tb, os.WriteFile(path, content, 0o600))
+	return path
+}
+
+// requireIndexed asks an indexedLog for what the index tells, and for what is
+// not there.
+func requireIndexed(t *testing.T, s *boltstore.Store) {
+	t.Helper()
+	tag := func(tag eventstore.Tag) eventstore.Query {
+		return eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{tag}})
+	}
+	first := []eventstore.Position{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	require.Equal(t, first, positions(t, s, eventstore.Stream("s-1"))[:10])
+	require.Equal(t, first, positions(t, s, eventstore.Category("s"))[:10])
+	require.Equal(t, first, positions(t, s, eventstore.Match(eventstore.Item{Types: []string{"t"}}))[:10])
+	require.Equal(t, []eventstore.Position{7}, positions(t, s, tag("n:7")))
+	require.Equal(t, []eventstore.Position{9}, positions(t, s, tag("n:9")))
+	require.Equal(t, []eventstore.Position{311}, positions(t, s, tag("other:300")))
+	require.Equal(t, []eventstore.Position{610}, positions(t, s, eventstore.Stream("other-599")))
+	require.Empty(t, positions(t, s, tag("nobody's")))
+	require.Len(t, positions(t, s, eventstore.Category("other")), 600)
+	require.Len(t, positions(t, s, eventstore.Match(eventstore.Item{Types: []string{"u"}})), 600)
+	receipt, ok, err := s.Lookup(t.Context(), "key")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.EqualValues(t, 10, receipt.Last)
+	_, ok, err = s.Lookup(t.Context(), "nobody's")
+	require.NoError(t, err)
+	require.False(t, ok)
 }
 
 // TestOpen_RebuildsTheIndex takes the index away in every way it can be away.
 func TestOpen_RebuildsTheIndex(t *testing.T) {
+	log := indexedLog(t)
 	tests := map[string]func(tx *bolt.Tx) error{
 		"dropped":           func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) },
-		"of another format": status(9, 99),
-		"of a longer log":   status(0x90909, 2),
-		"short of the log":  status(9, 2),
-		"with a damaged status": func(tx *bolt.Tx) error {
-			return tx.Bucket(indexBucket).Put([]byte{0}, make([]byte, 16))
+		"of another format": changeStatus(func(s *indexStatus) { s.format = 99 }),
+		"of a longer log":   changeStatus(func(s *indexStatus) { s.runs[0].through = 0x90909 }),
+		"with a run more than the log has": changeStatus(func(s *indexStatus) {
+			s.runs = append(s.runs, indexRun{number: 9, from: 611, through: 650, terms: 1, postings: 1, blocks: 1, size: 64})
+		}),
+		"with a run that does not follow": changeStatus(func(s *indexStatus) { s.runs[0].from = 2 }),
+		"with a damaged status":           func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Put(statusKey, make([]byte, 16)) },
+		"with no status":                  func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Delete(statusKey) },
+		"with a key that is none":         func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Put([]byte{1, 2, 3}, []byte("x")) },
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := fileOf(t, log)
+			edit(t, path, damage)
+
+			readOnly, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
+			require.NoError(t, err)
+			require.Len(t, readOnly.Info().Warnings, 1)
+			requireIndexed(t, readOnly)
+			require.NoError(t, readOnly.Close())
+
+			var said bytes.Buffer
+			s := open(t, path, &boltstore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+			require.Contains(t, said.String(), "built anew")
+			require.Len(t, s.Info().Warnings, 1)
+			verify(t, s)
+			requireIndexed(t, s)
+			appendEvents(t, s, "s-1", 1)
+			require.NoError(t, s.Close())
+			s = open(t, path, nil)
+			require.Empty(t, s.Info().Warnings)
+			requireIndexed(t, s)
+		})
+	}
+}
+
+// TestOpen_ReadsWhatTheIndexLacks has an index that is whole, but ends before the
+// log does: as after a crash, or as if its last run were forgotten.
+func TestOpen_ReadsWhatTheIndexLacks(t *testing.T) {
+	log := indexedLog(t)
+	tests := map[string]func(tx *bolt.Tx) error{
+		"a run that nobody knows of": changeStatus(func(s *indexStatus) { s.runs = nil }),
+		"an index of nothing": func(tx *bolt.Tx) error {
+			for _, filter := range []bool{false, true} {
+				for _, key := range runKeys(tx, filter) {
+					if err := tx.Bucket(indexBucket).Delete(key); err != nil {
+						return err
+					}
+				}
+			}
+			return changeStatus(func(s *indexStatus) { s.runs = nil })(tx)
 		},
 	}
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
-			path := logPath(t)
-			s, err := boltstore.Open(path, nil)
-			require.NoError(t, err)
-			for i := range 5 {
-				_, err := s.Append(t.Context(), eventstore.Commit{
-					Key: string(rune('a' + i)), Events: events(200), Guards: []eventstore.Guard{{Query: eventstore.Stream("none")}},
-				})
-				require.NoError(t, err)
-				appendEvents(t, s, "s-1", 30)
-			}
-			require.NoError(t, s.Close())
+			path := fileOf(t, log)
 			edit(t, path, damage)
-
-			answers := func(s *boltstore.Store) {
-				require.Len(t, positions(t, s, eventstore.Stream("s-1")), 150)
-				receipt, ok, err := s.Lookup(t.Context(), "c")
-				require.NoError(t, err)
-				require.True(t, ok)
-				require.EqualValues(t, 461, receipt.First)
-				require.EqualValues(t, 660, receipt.Last)
-				_, ok, err = s.Lookup(t.Context(), "none")
-				require.NoError(t, err)
-				require.False(t, ok)
+			require.Zero(t, through(t, path))
+			for _, readOnly := range []bool{true, false} {
+				s := openUnverified(t, path, &boltstore.Options{ReadOnly: readOnly})
+				require.Empty(t, s.Info().Warnings)
+				verify(t, s)
+				requireIndexed(t, s)
+				require.NoError(t, s.Close())
 			}
-			readOnly, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
-			require.NoError(t, err)
-			require.Len(t, readOnly.Info().Warnings, 1)
-			answers(readOnly)
-			require.NoError(t, readOnly.Close())
-
-			var said bytes.Buffer
-			s = open(t, path, &boltstore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
-			require.Contains(t, said.String(), "built anew")
-			require.Len(t, s.Info().Warnings, 1)
-			verify(t, s)
-			answers(s)
-			appendEvents(t, s, "s-1", 1)
-			require.NoError(t, s.Close())
-			require.Empty(t, open(t, path, nil).Info().Warnings)
 		})
 	}
 }
@@ -98,68 +166,209 @@ func TestOpen_RebuildsTheIndex(t *testing.T) {
 // TestStore_AnswersThoughTheIndexIsDamaged damages the index while nobody looks.
 // Every answer is right nevertheless, and the index is built anew.
 func TestStore_AnswersThoughTheIndexIsDamaged(t *testing.T) {
-	put := func(key, value []byte) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Put(key, value) }
+	log := indexedLog(t)
+	block := func(kind byte, name string, p eventstore.Position) func(*bolt.Tx) []byte {
+		return func(tx *bolt.Tx) []byte { return blockOf(tx, kind, name, p) }
 	}
-	del := func(key []byte) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Delete(key) }
+	nth := func(filter bool, i int) func(*bolt.Tx) []byte {
+		return func(tx *bolt.Tx) []byte {
+			keys := runKeys(tx, filter)
+			return keys[(i+len(keys))%len(keys)]
+		}
 	}
-	one := []byte{0, 0, 0, 0, 0, 0, 0, 1}
-	extra := posting('g', "n:9", 3)
-	beyond := posting('t', "t", 2)
-	beyond[len(beyond)-2] = 1
+	stream, tag := block('s', "s-1", 1), block('g', "n:7", 7)
+	missing := func(key func(*bolt.Tx) []byte) func(*bolt.Tx) error {
+		return func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Delete(key(tx)) }
+	}
+	changed := func(key func(*bolt.Tx) []byte) func(*bolt.Tx) error {
+		return func(tx *bolt.Tx) error { return flip(tx.Bucket(indexBucket), key(tx)) }
+	}
+	replaced := func(key func(*bolt.Tx) []byte, by func(value []byte) []byte) func(*bolt.Tx) error {
+		return func(tx *bolt.Tx) error {
+			b := tx.Bucket(indexBucket)
+			return b.Put(key(tx), by(bytes.Clone(b.Get(key(tx)))))
+		}
+	}
 	tests := map[string]func(*bolt.Tx) error{
-		"a posting of a stream is missing":      del(posting('s', "s-1", 3)),
-		"a stream's first posting is missing":   del(posting('s', "s-1", 1)),
-		"a posting of a stream is damaged":      put(posting('s', "s-1", 10), []byte("damaged")),
-		"a posting of a stream has no checksum": put(posting('s', "s-1", 10), one),
-		"a posting of a tag is damaged":         put(posting('g', "n:7", 7), []byte{1, 2, 3, 4}),
-		"a posting of a type is damaged":        put(posting('t', "t", 1), nil),
-		"a posting too many":                    put(extra, sealed(extra, nil)),
-		"a posting beyond the log":              put(beyond, sealed(beyond, nil)),
-		"a posting of a key is damaged":         put(posting('k', "key", 1), nil),
+		"the block of a stream is missing": missing(stream),
+		"the block of a stream is changed": changed(stream),
+		"the block of a tag is missing":    missing(tag),
+		"the block of a tag is changed":    changed(tag),
+		"the block of a type is changed":   changed(block('t', "t", 1)),
+		"the block of a key is changed":    changed(block('k', "key", 1)),
+		"the first block is missing":       missing(nth(false, 0)),
+		"the last block is missing":        missing(nth(false, -1)),
+		"a block is cut short":             replaced(tag, func(value []byte) []byte { return value[:len(value)/2] }),
+		"a block is empty":                 replaced(tag, func([]byte) []byte { return nil }),
+		"a block has no checksum":          replaced(tag, func(value []byte) []byte { return value[:len(value)-4] }),
+		"a block is in another's place": func(tx *bolt.Tx) error {
+			b := tx.Bucket(indexBucket)
+			return b.Put(tag(tx), bytes.Clone(b.Get(stream(tx))))
+		},
+		"a block is moved to another run": func(tx *bolt.Tx) error {
+			b, key := tx.Bucket(indexBucket), tag(tx)
+			other := bytes.Clone(key)
+			binary.BigEndian.PutUint64(other, 99)
+			return errors.Join(b.Put(other, bytes.Clone(b.Get(key))), b.Delete(key))
+		},
+		"a block begins elsewhere": func(tx *bolt.Tx) error {
+			b, key := tx.Bucket(indexBucket), tag(tx)
+			other := bytes.Clone(key)
+			other[len(other)-1]++
+			return errors.Join(b.Put(other, bytes.Clone(b.Get(key))), b.Delete(key))
+		},
+		"the filter is changed":                      changed(nth(true, 0)),
+		"the filter is missing":                      missing(nth(true, 0)),
+		"the status names a run that is not there":   changeStatus(func(s *indexStatus) { s.runs[0].number = 99 }),
+		"the status says less of the filter than is": changeStatus(func(s *indexStatus) { s.runs[0].size -= 64 }),
 	}
 	for name, damage := range tests {
 		for _, readOnly := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, read only %v", name, readOnly), func(t *testing.T) {
-				path := logPath(t)
-				s, err := boltstore.Open(path, nil)
-				require.NoError(t, err)
-				batch := make([]eventstore.NewEvent, 10)
-				for i := range batch {
-					batch[i] = eventstore.NewEvent{Stream: "s-1", Type: "t", Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("n:", i+1))}}
-				}
-				_, err = s.Append(t.Context(), eventstore.Commit{Key: "key", Events: batch, Expect: []eventstore.Expect{{Stream: "s-1", At: eventstore.NoStream}}})
-				require.NoError(t, err)
-				require.NoError(t, s.Close())
+				path := fileOf(t, log)
 				edit(t, path, damage)
-
-				s = openUnverified(t, path, &boltstore.Options{ReadOnly: readOnly})
-				answers := func() {
-					for range 2 {
-						require.Len(t, positions(t, s, eventstore.Stream("s-1")), 10)
-						require.Len(t, positions(t, s, eventstore.Match(eventstore.Item{Types: []string{"t"}})), 10)
-						require.Equal(t, []eventstore.Position{7}, positions(t, s, eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:7"}})))
-						require.Equal(t, []eventstore.Position{9}, positions(t, s, eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:9"}})))
-						_, ok, err := s.Lookup(t.Context(), "key")
-						require.NoError(t, err)
-						require.True(t, ok)
-					}
+				s := openUnverified(t, path, &boltstore.Options{ReadOnly: readOnly})
+				requireIndexFindings(t, s)
+				for range 2 {
+					requireIndexed(t, s)
 				}
-				answers()
 				if readOnly {
 					return
 				}
-				_, err = eventstore.AppendTo(t.Context(), s, "s-1", eventstore.At(9), eventstore.NewEvent{Type: "u"})
+				_, err := eventstore.AppendTo(t.Context(), s, "s-1", eventstore.At(9), eventstore.NewEvent{Type: "v"})
 				require.ErrorIs(t, err, eventstore.ErrConflict)
-				_, err = eventstore.AppendTo(t.Context(), s, "s-1", eventstore.At(10), eventstore.NewEvent{Type: "u"})
+				_, err = eventstore.AppendTo(t.Context(), s, "s-1", eventstore.At(10), eventstore.NewEvent{Type: "v"})
 				require.NoError(t, err)
 				require.NoError(t, s.Close())
 				s = openUnverified(t, path, &boltstore.Options{ReadOnly: true})
+				require.Empty(t, s.Info().Warnings)
+				verify(t, s)
+				requireIndexed(t, s)
 				require.Len(t, positions(t, s, eventstore.Stream("s-1")), 11)
 			})
 		}
 	}
+}
+
+// requireIndexFindings verifies a store of which the index is damaged, and nothing
+// else.
+func requireIndexFindings(t *testing.T, s *boltstore.Store) {
+	t.Helper()
+	v, err := s.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, v.Findings)
+	for _, f := range v.Findings {
+		require.Equal(t, boltstore.IndexEntry, f.Kind, "%v", f)
+	}
+}
+
+// TestStore_AppendsThoughTheIndexIsDamaged has the damage found by what an append
+// is judged by.
+func TestStore_AppendsThoughTheIndexIsDamaged(t *testing.T) {
+	log := indexedLog(t)
+	damage := func(kind byte, name string) func(tx *bolt.Tx) error {
+		return func(tx *bolt.Tx) error { return flip(tx.Bucket(indexBucket), blockOf(tx, kind, name, 1)) }
+	}
+	event := eventstore.NewEvent{Stream: "s-1", Type: "v"}
+	at := func(v eventstore.Version) []eventstore.Expect {
+		return []eventstore.Expect{{Stream: "s-1", At: eventstore.At(v)}}
+	}
+	guard := eventstore.Guard{Query: eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:7"}})}
+	tests := map[string]struct {
+		damage        func(tx *bolt.Tx) error
+		refused, good eventstore.Commit
+	}{
+		"of an expectation": {
+			damage('s', "s-1"),
+			eventstore.Commit{Events: []eventstore.NewEvent{event}, Expect: at(9)},
+			eventstore.Commit{Events: []eventstore.NewEvent{event}, Expect: at(10)},
+		},
+		"of a guard": {
+			damage('g', "n:7"),
+			eventstore.Commit{Events: []eventstore.NewEvent{event}, Expect: at(10), Guards: []eventstore.Guard{guard}},
+			eventstore.Commit{Events: []eventstore.NewEvent{event}, Expect: at(10), Guards: []eventstore.Guard{{Query: guard.Query, After: 7}}},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := fileOf(t, log)
+			edit(t, path, tt.damage)
+			s := open(t, path, nil)
+			_, err := s.Append(t.Context(), tt.refused)
+			require.ErrorIs(t, err, eventstore.ErrConflict)
+			receipt, err := s.Append(t.Context(), tt.good)
+			require.NoError(t, err)
+			require.EqualValues(t, 11, receipt.Heads[0].Version)
+		})
+	}
+	t.Run("of a key", func(t *testing.T) {
+		path := fileOf(t, log)
+		edit(t, path, damage('k', "key"))
+		s := open(t, path, nil)
+		receipt, err := s.Append(t.Context(), eventstore.Commit{Key: "key", Events: []eventstore.NewEvent{{Type: "v"}}})
+		require.NoError(t, err)
+		require.True(t, receipt.Repeated)
+		require.EqualValues(t, 1, receipt.First)
+		appendEvents(t, s, "s-1", 1) // the writer has built the index anew before
+	})
+}
+
+// TestStore_AnswersThoughTheIndexIsAnothers has the index of a log of the same
+// length. All of it is whole, so only what the events say can show it.
+func TestStore_AnswersThoughTheIndexIsAnothers(t *testing.T) {
+	log := indexedLog(t)
+	other := logPath(t)
+	s, err := boltstore.Open(other, nil)
+	require.NoError(t, err)
+	list := events(610)
+	for i := range list { // what the other log has of "s-1" has gaps
+		list[i].Stream = eventstore.StreamID(fmt.Sprintf("s-%d", i%5))
+	}
+	commit := eventstore.Commit{Events: list}
+	for i := range 5 {
+		commit.Expect = append(commit.Expect, eventstore.Expect{Stream: list[i].Stream, At: eventstore.NoStream})
+	}
+	_, err = s.Append(t.Context(), commit)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	writeIndex(t, other)
+	path := fileOf(t, log)
+	copyIndex(t, path, other)
+
+	readOnly := openUnverified(t, path, &boltstore.Options{ReadOnly: true})
+	require.Empty(t, readOnly.Info().Warnings)
+	requireIndexFindings(t, readOnly)
+	require.NoError(t, readOnly.Close())
+	s = openUnverified(t, path, nil)
+	require.Len(t, positions(t, s, eventstore.Stream("s-1")), 10)
+	requireIndexed(t, s)
+	appendEvents(t, s, "s-1", 1)
+	verify(t, s)
+}
+
+// copyIndex gives a log the index of another one.
+func copyIndex(t *testing.T, into, from string) {
+	t.Helper()
+	pairs := map[string][]byte{}
+	inFile(t, from, func(tx *bolt.Tx) {
+		require.NoError(t, tx.Bucket(indexBucket).ForEach(func(key, value []byte) error {
+			pairs[string(key)] = bytes.Clone(value)
+			return nil
+		}))
+	})
+	edit(t, into, func(tx *bolt.Tx) error {
+		err := tx.DeleteBucket(indexBucket)
+		b, createErr := tx.CreateBucket(indexBucket)
+		if err := errors.Join(err, createErr); err != nil {
+			return err
+		}
+		for key, value := range pairs {
+			if err := b.Put([]byte(key), value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // TestStore_SetsADamagedIndexAside has pages of the index that bbolt panics on.
@@ -171,12 +380,15 @@ func TestStore_SetsADamagedIndexAside(t *testing.T) {
 		appendEvents(t, s, eventstore.StreamID(fmt.Sprint("s-", i)), 20)
 	}
 	require.NoError(t, s.Close())
+	writeIndex(t, path)
+	var block []byte
+	inFile(t, path, func(tx *bolt.Tx) { block = blockOf(tx, 's', "s-50", 1001) })
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	page := os.Getpagesize()
 	damagedPages := 0
 	for offset := 2 * page; offset+page <= len(content); offset += page {
-		if bytes.Contains(content[offset:offset+page], posting('s', "s-50", 1001)) {
+		if bytes.Contains(content[offset:offset+page], block) {
 			binary.NativeEndian.PutUint16(content[offset+8:], 0x55) // no kind of page
 			damagedPages++
 		}
@@ -186,13 +398,13 @@ func TestStore_SetsADamagedIndexAside(t *testing.T) {
 
 	var said bytes.Buffer
 	s = open(t, path, &boltstore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	require.Contains(t, said.String(), "it was built anew")
 	for i := range 100 {
 		stream := eventstore.StreamID(fmt.Sprint("s-", i))
 		require.Len(t, positions(t, s, eventstore.Stream(stream)), 20)
 		_, err := eventstore.AppendTo(t.Context(), s, stream, eventstore.At(20), eventstore.NewEvent{Type: "t"})
 		require.NoError(t, err)
 	}
-	require.Contains(t, said.String(), "the index was built anew")
 	require.NoError(t, s.Close())
 	s = open(t, path, nil)
 	require.Empty(t, s.Info().Warnings)
@@ -204,13 +416,9 @@ func TestStore_SetsADamagedIndexAside(t *testing.T) {
 // TestStore_RowsAreReadWhileTheIndexIsBuilt holds readers of rows to being woken
 // by the transactions that build the index.
 func TestStore_RowsAreReadWhileTheIndexIsBuilt(t *testing.T) {
-	path := logPath(t)
-	s, err := boltstore.Open(path, nil)
-	require.NoError(t, err)
-	appendEvents(t, s, "s-1", 10)
-	require.NoError(t, s.Close())
-	edit(t, path, func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Put(posting('s', "s-1", 10), nil) })
-	s = open(t, path, nil)
+	path := fileOf(t, indexedLog(t))
+	edit(t, path, func(tx *bolt.Tx) error { return flip(tx.Bucket(indexBucket), blockOf(tx, 's', "s-1", 1)) })
+	s := open(t, path, &boltstore.Options{IndexMemory: 1})
 	require.Len(t, positions(t, s, eventstore.Stream("s-1")), 10)
 	deadline := time.Now().Add(5 * time.Second)
 	for time.Now().Before(deadline) {

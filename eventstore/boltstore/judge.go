@@ -133,12 +133,12 @@ type durable struct {
 	store    *Store
 	head     eventstore.Position
 	expect   []eventstore.Expect
-	versions []eventstore.Version // of each expectation's stream, as they are looked up
+	versions []eventstore.Version // of each expectation's stream, filled in as they are looked up
 }
 
 func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
 	var first eventstore.Position
-	indexed, err := d.lookup(func(reader *index.Reader) { first = reader.Key(key) })
+	indexed, err := d.store.ask(d.head, func(reader *index.Reader) { first = reader.Key(key) })
 	if err == nil && !indexed {
 		all := newScan(d.store, eventstore.All(), window{from: 1, to: d.head})
 		first, _, err = all.first(func(r *record.Record) bool { return r.Key == key })
@@ -151,15 +151,23 @@ func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
 }
 
 func (d *durable) version(i int) (v eventstore.Version, err error) {
-	stream := d.expect[i].Stream
-	indexed, err := d.lookup(func(reader *index.Reader) { _, v = reader.Head(stream) })
+	v, err = d.store.version(d.expect[i].Stream, d.head)
+	d.versions[i] = v
+	return v, err
+}
+
+// version returns the version of a stream as of a head.
+func (s *Store) version(stream eventstore.StreamID, head eventstore.Position) (v eventstore.Version, err error) {
+	if !s.indexDown.Load() {
+		if _, v, known := s.index.Load().View().Head(stream, head); known {
+			return v, nil
+		}
+	}
+	indexed, err := s.ask(head, func(reader *index.Reader) { _, v = reader.Head(stream) })
 	if err == nil && !indexed {
-		backward := newScan(d.store, eventstore.Stream(stream), window{from: 1, to: d.head, backward: true})
+		backward := newScan(s, eventstore.Stream(stream), window{from: 1, to: head, backward: true})
 		_, last, scanErr := backward.first(func(*record.Record) bool { return true })
 		v, err = last.Event.Version, scanErr
-	}
-	if err == nil {
-		d.versions = append(d.versions, v)
 	}
 	return v, err
 }
@@ -167,7 +175,7 @@ func (d *durable) version(i int) (v eventstore.Version, err error) {
 func (d *durable) event(i int, v eventstore.Version) (sighting, error) {
 	stream := d.expect[i].Stream
 	var at eventstore.Position
-	indexed, err := d.lookup(func(reader *index.Reader) { at = reader.At(stream, v) })
+	indexed, err := d.store.ask(d.head, func(reader *index.Reader) { at = reader.At(stream, v) })
 	if err != nil {
 		return sighting{}, err
 	}
@@ -183,15 +191,6 @@ func (d *durable) event(i int, v eventstore.Version) (sighting, error) {
 		return err
 	})
 	return s, err
-}
-
-// lookup asks the index, and reports whether it can be used.
-func (d *durable) lookup(fn func(*index.Reader)) (indexed bool, err error) {
-	err = d.store.view(func(tx *bolt.Tx) error {
-		indexed = d.store.lookup(tx, d.head, fn)
-		return nil
-	})
-	return indexed, err
 }
 
 func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {
@@ -264,11 +263,12 @@ func (b *receiptBuilder) add(stream eventstore.StreamID, v eventstore.Version) {
 		heads[len(heads)-1].Version = v
 		return
 	}
+	if len(heads) == 0 {
+		b.receipt.Heads = []eventstore.StreamHead{{Stream: stream, Version: v}}
+		return
+	}
 	if b.heads == nil {
-		b.heads = make(map[eventstore.StreamID]int)
-		for i, h := range heads {
-			b.heads[h.Stream] = i
-		}
+		b.heads = map[eventstore.StreamID]int{heads[0].Stream: 0}
 	}
 	if i, ok := b.heads[stream]; ok {
 		heads[i].Version = v

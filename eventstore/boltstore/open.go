@@ -61,15 +61,17 @@ func open(path string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		db:       db,
-		file:     file,
-		opts:     opts,
-		commitTx: (*bolt.Tx).Commit,
-		queue:    make(chan job, queueLength),
-		failure:  make(chan struct{}),
-		repairs:  make(chan struct{}, 1),
-		closing:  make(chan struct{}),
-		stopped:  make(chan struct{}),
+		db:             db,
+		file:           file,
+		opts:           opts,
+		commitTx:       (*bolt.Tx).Commit,
+		queue:          newQueue(),
+		failure:        make(chan struct{}),
+		repairs:        make(chan struct{}, 1),
+		indexWork:      make(chan struct{}, 1),
+		closing:        make(chan struct{}),
+		stopped:        make(chan struct{}),
+		indexerStopped: make(chan struct{}),
 	}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -78,6 +80,12 @@ func open(path string, opts Options) (*Store, error) {
 		close(s.stopped)
 	} else {
 		go s.runWriter()
+	}
+	if opts.ReadOnly || opts.alone {
+		close(s.indexerStopped)
+	} else {
+		s.indexWork <- struct{}{} // perhaps there is something left to do
+		go s.runIndexer()
 	}
 	return s, nil
 }

@@ -26,8 +26,16 @@ type Options struct {
 	// NewID gives the ids of events that have none; the default is uuid.NewV7.
 	// It is called on the goroutine that appends.
 	NewID func() (uuid.UUID, error)
+	// IndexMemory is about how many bytes of what is known of the last events are
+	// held in memory before they are written to the index on disk; zero and less
+	// is 16 MiB. It may become three times as much while much is appended. After
+	// a crash, Open reads these events again.
+	IndexMemory int
 	// Logger is told what Open had to repair; nil is silent.
 	Logger *slog.Logger
+
+	// alone: whoever opens the store writes to it himself; it has no indexer.
+	alone bool
 }
 
 func (o *Options) withDefaults() Options {
@@ -46,6 +54,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if opts.NewID == nil {
 		opts.NewID = uuid.NewV7
+	}
+	if opts.IndexMemory <= 0 {
+		opts.IndexMemory = 16 << 20
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

@@ -2,13 +2,11 @@ package boltstore
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/yore-es/yore/eventstore"
 )
-
-// queueLength is how many jobs may wait for the writer; more wait to be let in.
-const queueLength = 1024
 
 // job is what a caller hands to the writer and waits for: events to append, rows
 // to change, a view to attach. Until the writer takes it, it is its caller's and
@@ -25,6 +23,12 @@ type job interface {
 	waiter() *ticket
 }
 
+// rowJob is a job that changes the rows of a view.
+type rowJob interface {
+	job
+	changes() eventstore.ViewID
+}
+
 // ticket is a job's place in the queue, and its outcome.
 type ticket struct {
 	ctx    context.Context
@@ -32,8 +36,7 @@ type ticket struct {
 	bytes  int
 
 	state atomic.Int32 // waiting, taken or withdrawn
-	done  chan struct{}
-	err   error // the outcome; valid once done is closed
+	err   error        // the outcome; valid once the batch has ended
 }
 
 const (
@@ -42,9 +45,7 @@ const (
 	withdrawn
 )
 
-func newTicket(ctx context.Context) ticket {
-	return ticket{ctx: ctx, done: make(chan struct{})}
-}
+func newTicket(ctx context.Context) ticket { return ticket{ctx: ctx} }
 
 func (t *ticket) waiter() *ticket           { return t }
 func (t *ticket) size() (weight, bytes int) { return t.weight, t.bytes }
@@ -54,38 +55,189 @@ func (t *ticket) take() bool {
 	return t.ctx.Err() == nil && t.state.CompareAndSwap(waiting, taken)
 }
 
-// end tells the caller the outcome: the one that the job noted, or err, with
-// which its group failed.
+// end notes the outcome: the one that the job noted, or err, with which its group
+// failed.
 func (t *ticket) end(err error) {
 	if err != nil {
 		t.err = err
 	}
-	close(t.done)
+}
+
+// queue is what waits for the writer, in the order in which it came. It is bounded;
+// who finds it full waits to be let in.
+//
+// Jobs that come while the writer is busy are put together in a batch, which ends
+// as a whole: one channel wakes all of its callers.
+type queue struct {
+	mu      sync.Mutex
+	batches []*batch
+	bytes   int
+	closed  bool
+
+	jobs  atomic.Int64  // how many are in the batches
+	bell  chan struct{} // has room for one; rung when there is a job
+	space gate          // opened when there may be room
+}
+
+const (
+	queueJobs  = 4096
+	queueBytes = 64 << 20
+)
+
+// batch is jobs that are done in one group, and end together.
+type batch struct {
+	jobs          []job
+	weight, bytes int
+	rows          bool // some change rows
+	ended         chan struct{}
+}
+
+func newQueue() *queue { return &queue{bell: make(chan struct{}, 1)} }
+
+// push puts a job into the queue, and returns its batch. If the queue is full, it
+// returns a channel instead that is closed when it may not be any more.
+func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
+	weight, bytes := j.size()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return nil, nil, eventstore.ErrClosed
+	}
+	n := q.jobs.Load()
+	if n >= queueJobs || n > 0 && q.bytes+bytes > queueBytes {
+		return nil, q.space.opened(), nil
+	}
+	if last := len(q.batches) - 1; last >= 0 && q.batches[last].fits(j) {
+		b = q.batches[last]
+	} else {
+		b = &batch{ended: make(chan struct{})}
+		q.batches = append(q.batches, b)
+	}
+	b.jobs = append(b.jobs, j)
+	if _, changes := j.(rowJob); changes {
+		b.rows = true
+	}
+	b.weight += weight
+	b.bytes += bytes
+	q.bytes += bytes
+	q.jobs.Add(1)
+	if n == 0 {
+		select {
+		case q.bell <- struct{}{}:
+		default:
+		}
+	}
+	return b, nil, nil
+}
+
+// fits reports whether the job can be put into the batch. A view is attached
+// between groups, and so is in a batch alone.
+func (b *batch) fits(j job) bool {
+	return b.weight < groupEvents && b.bytes < groupBytes && !isAttachment(j) && !isAttachment(b.jobs[0])
+}
+
+// take takes the batches that go into a group together.
+func (q *queue) take() []*batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	weight, bytes, n := 0, 0, 0
+	for _, b := range q.batches {
+		if n > 0 && (weight+b.weight > groupEvents || bytes+b.bytes > groupBytes || isAttachment(b.jobs[0])) {
+			break
+		}
+		weight, bytes = weight+b.weight, bytes+b.bytes
+		if n++; isAttachment(b.jobs[0]) {
+			break
+		}
+	}
+	return q.remove(n)
+}
+
+// takeMore takes the next batch if it can join a group that is being written,
+// and that has so much already.
+func (q *queue) takeMore(weight, bytes int) []*batch {
+	if q.jobs.Load() == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.batches) == 0 {
+		return nil
+	}
+	if b := q.batches[0]; b.rows || weight+b.weight > groupEvents || bytes+b.bytes > groupBytes {
+		return nil
+	}
+	return q.remove(1)
+}
+
+// remove takes the first n batches. It is called with mu held.
+func (q *queue) remove(n int) []*batch {
+	batches := q.batches[:n:n]
+	q.batches = q.batches[n:]
+	for _, b := range batches {
+		q.bytes -= b.bytes
+		q.jobs.Add(-int64(len(b.jobs)))
+	}
+	if n > 0 {
+		q.space.open()
+	}
+	return batches
+}
+
+// load returns how many jobs wait, and how many bytes they have.
+func (q *queue) load() (jobs, bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int(q.jobs.Load()), q.bytes
+}
+
+// close ends all jobs that wait, and those that come later, with ErrClosed.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for _, b := range q.batches {
+		for _, j := range b.jobs {
+			j.end(eventstore.ErrClosed)
+		}
+		close(b.ended)
+	}
+	q.batches = nil
+	q.space.open()
 }
 
 // submit hands a job to the writer and waits for its outcome. Until the writer
 // takes it, the context and Close can still withdraw it.
 func (s *Store) submit(j job) error {
 	t := j.waiter()
-	select {
-	case s.queue <- j:
-	case <-t.ctx.Done():
-		return t.ctx.Err()
-	case <-s.closing:
-		return eventstore.ErrClosed
+	var b *batch
+	for b == nil {
+		var full <-chan struct{}
+		var err error
+		if b, full, err = s.queue.push(j); err != nil {
+			return err
+		}
+		if b == nil {
+			select {
+			case <-full:
+			case <-t.ctx.Done():
+				return t.ctx.Err()
+			}
+		}
+	}
+	gone := t.ctx.Done()
+	if gone == nil {
+		<-b.ended
+		return t.err
 	}
 	select {
-	case <-t.done:
+	case <-b.ended:
 		return t.err
-	case <-t.ctx.Done():
+	case <-gone:
 		if t.state.CompareAndSwap(waiting, withdrawn) {
 			return t.ctx.Err()
 		}
-	case <-s.stopped:
-		if t.state.CompareAndSwap(waiting, withdrawn) {
-			return eventstore.ErrClosed
-		}
 	}
-	<-t.done
+	<-b.ended
 	return t.err
 }

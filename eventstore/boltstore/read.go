@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -178,12 +179,14 @@ func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, re
 // window to what is left.
 func (sc *scan) page(limit int) error {
 	sc.found, sc.bytes = sc.found[:0], 0
+	if sc.query.IsAll() || sc.store.indexDown.Load() {
+		return sc.store.view(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logBucket), limit) })
+	}
+	x := sc.store.indexView()
 	return sc.store.view(func(tx *bolt.Tx) error {
 		log := tx.Bucket(logBucket)
-		if !sc.query.IsAll() {
-			if rest, done, ok := sc.askIndex(tx, limit); ok {
-				return sc.takeNamed(log, limit, rest, done)
-			}
+		if names, ok := sc.askIndex(tx, x, limit); ok {
+			return sc.takeNamed(log, x.index, limit, names)
 		}
 		return sc.walkLog(log, limit)
 	})
@@ -224,19 +227,27 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	return nil
 }
 
-// askIndex puts into named the positions of the next records that match, at
-// most limit. It returns the window that is left behind them, and whether
-// nothing is; ok is false if the index cannot be used.
-func (sc *scan) askIndex(tx *bolt.Tx, limit int) (rest window, done, ok bool) {
+// names is what the index tells of the records to come.
+type names struct {
+	exact bool   // all that it names match
+	rest  window // what is left behind them
+	done  bool   // nothing is
+}
+
+// askIndex puts into named the positions of the next records that match. ok is
+// false if the index cannot be used.
+func (sc *scan) askIndex(tx *bolt.Tx, x indexView, limit int) (n names, ok bool) {
+	const few = 16 // some may turn out not to match
+	limit = max(limit, few)
 	sc.named = sc.named[:0]
 	ahead := scan{window: sc.window}
-	ok = sc.store.lookup(tx, sc.to, func(reader *index.Reader) {
-		walk := reader.Walk(sc.query, sc.backward)
+	ok = sc.store.lookup(tx, x, sc.to, func(reader *index.Reader) {
+		walk := reader.Walk(sc.query, sc.from, sc.to, sc.backward)
 		for !ahead.done && len(sc.named) < limit && walk.Steps() <= pageSteps {
 			p, matched := walk.Seek(ahead.next())
 			if p < ahead.from || p > ahead.to { // also 0, nothing found
 				ahead.done = true
-				return
+				break
 			}
 			ahead.skipTo(p)
 			if matched {
@@ -244,44 +255,83 @@ func (sc *scan) askIndex(tx *bolt.Tx, limit int) (rest window, done, ok bool) {
 				ahead.pass()
 			}
 		}
+		n.exact = walk.Exact()
 	})
-	return ahead.window, ahead.done, ok
+	n.rest, n.done = ahead.window, ahead.done
+	return n, ok
 }
 
 // takeNamed takes the records that the index has named. If the log does not bear
 // the index out, what was taken before that stands, and the log tells the rest.
-func (sc *scan) takeNamed(log *bolt.Bucket, limit int, rest window, done bool) error {
+func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
+	records := newRecordReader(log)
 	for _, p := range sc.named {
-		r, err := getRecord(log, p)
+		r, err := records.at(p)
 		if err != nil {
 			return err
 		}
-		problem := sc.streams.check(&r.Event)
 		if !sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
-			problem = fmt.Sprintf("it names position %d, whose event does not match", p)
+			if !n.exact {
+				continue
+			}
+			return sc.askLog(log, x, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
 		}
-		if problem != "" {
-			return sc.askLog(log, limit, problem)
+		if problem := sc.streams.check(&r.Event); problem != "" {
+			return sc.askLog(log, x, limit, problem)
 		}
 		if full := sc.take(r, limit); full {
 			return nil
 		}
 	}
-	sc.window, sc.done = rest, done
+	sc.window, sc.done = n.rest, n.done
 	return nil
 }
 
 // askLog goes on in the log, because of a problem with what the index says. If the
 // log can be read there, the index is what is wrong.
-func (sc *scan) askLog(log *bolt.Bucket, limit int, problem string) error {
+func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem string) error {
 	if len(sc.found) > 0 {
 		return nil // these first; the index names the rest again
 	}
 	err := sc.walkLog(log, limit)
 	if err == nil {
-		sc.store.suspect(fmt.Errorf("%w: %s", index.ErrUnusable, problem))
+		sc.store.suspect(x, fmt.Errorf("%w: %s", index.ErrUnusable, problem))
 	}
 	return err
+}
+
+// recordReader reads records by their positions. One that lies next to the last
+// is reached by a step and not by a search.
+type recordReader struct {
+	log    *bolt.Bucket
+	cursor *bolt.Cursor
+	last   eventstore.Position
+}
+
+func newRecordReader(log *bolt.Bucket) *recordReader {
+	return &recordReader{log: log, cursor: log.Cursor()}
+}
+
+// at returns the record at p, which must be there.
+func (r *recordReader) at(p eventstore.Position) (record.Record, error) {
+	want := record.Key(p)
+	var key, value []byte
+	switch {
+	case r.last == 0:
+		key, value = r.cursor.Seek(want[:])
+	case p == r.last+1:
+		key, value = r.cursor.Next()
+	case p == r.last-1:
+		key, value = r.cursor.Prev()
+	default:
+		key, value = r.cursor.Seek(want[:])
+	}
+	r.last = p
+	if !bytes.Equal(key, want[:]) {
+		r.last = 0
+		return record.Record{}, missing(p)
+	}
+	return record.Decode(p, value)
 }
 
 // next returns the position at which to go on.

@@ -296,6 +296,7 @@ func TestRebuild_NeedsNothingButTheLog(t *testing.T) {
 			page = uint64(find(tx).Root())
 			return nil
 		})
+		require.NotZero(t, page, "the bucket has no page of its own")
 		return page
 	}
 	sales := func(tx *bolt.Tx) *bolt.Bucket { return tx.Bucket([]byte("rows")).Bucket([]byte("sales")) }
@@ -314,6 +315,7 @@ func TestRebuild_NeedsNothingButTheLog(t *testing.T) {
 			path := logWithViews(t, 100)
 			var before []eventstore.Event
 			withLog(t, path, func(s *boltstore.Store) { before = all(t, s) })
+			writeIndex(t, path)
 			overwritePage(t, path, tt.page(path))
 
 			if tt.views {

@@ -12,6 +12,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
 )
 
 // Store is an event log in one bbolt file. It is safe for concurrent use by
@@ -25,19 +26,24 @@ type Store struct {
 
 	commitTx func(*bolt.Tx) error // bbolt's Commit; tests make it fail
 
-	queue     chan job      // to the writer
+	queue     *queue        // to the writer
 	durableTx atomic.Int64  // id of the last transaction that is on disk
 	failed    atomic.Bool   // an outcome was unknown: no more appends
 	failure   chan struct{} // closed when failed is set
 	closing   chan struct{} // closed when Close is called
 	stopped   chan struct{} // closed when the writer has ended
 
-	indexDown atomic.Bool   // the log is read instead of the index
-	repairs   chan struct{} // asks the writer to build the index anew
-	repaired  bool          // the writer has tried to; its own
+	index          atomic.Pointer[index.Index]
+	indexDown      atomic.Bool   // the log is read instead
+	repairs        chan struct{} // asks the writer to build the index anew
+	repaired       bool          // the writer has tried to; its own
+	indexWork      chan struct{} // tells the indexer that there is something to do
+	indexerStopped chan struct{} // closed when the indexer has ended
+	room           gate          // opened when there may be room in the index
 
 	views viewSet
 
+	counters  counters
 	closeOnce sync.Once
 }
 
@@ -72,6 +78,8 @@ func (s *Store) Close() (err error) {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		<-s.stopped
+		<-s.indexerStopped
+		s.saveIndex()
 		err = s.db.Close()
 	})
 	return err

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sort"
@@ -27,6 +28,9 @@ type group struct {
 	bytes    int                                        // of the records
 	views    map[eventstore.ViewID]*viewChange          // what it does to views
 	spared   map[eventstore.ViewID]error                // what it does not do, and why
+	slices   []*indexWrite                              // what it does to the index
+	batches  []*batch                                   // the jobs that it consists of
+	indexed  func(durable bool)                         // ends what indexGroup has begun
 
 	terms termIndex
 
@@ -50,9 +54,8 @@ func newGroup(after eventstore.Position, recorded time.Time) *group {
 func (g *group) weight() int { return max(1, len(g.entries)) }
 
 // add appends a request that has been judged to the group, and returns its
-// receipt. versions are those of its expectations' streams before it; they are
-// brought up to date.
-func (g *group) add(r *request, versions []eventstore.Version) eventstore.Receipt {
+// receipt. It brings the request's versions up to date.
+func (g *group) add(r *request) eventstore.Receipt {
 	g.recorded = later(g.recorded, r.recorded)
 	commit := span{start: len(g.entries), n: len(r.entries), recorded: g.recorded}
 	if r.commit.Key != "" {
@@ -68,8 +71,8 @@ func (g *group) add(r *request, versions []eventstore.Version) eventstore.Receip
 		e := &r.entries[i]
 		g.through++
 		if e.stream != "" {
-			versions[e.expect]++
-			e.version = versions[e.expect]
+			r.versions[e.expect]++
+			e.version = r.versions[e.expect]
 			g.heads[e.stream] = e.version
 		}
 		record.Seal(e.record, g.through, e.version, g.recorded)
@@ -115,29 +118,35 @@ func (g *group) sighting(i int) sighting {
 	return sighting{position: g.position(i), eventType: g.entries[i].kind, id: g.entries[i].id}
 }
 
-// recent is the past that came after the group which a request's caller judged
-// it against: all groups since, the one being formed last.
+// recent is the past that came after what a request's caller judged it against:
+// groups that have been published since, and one more, the one that is being
+// formed.
 type recent struct {
-	request *request
-	groups  []*group
+	expect    []eventstore.Expect
+	versions  []eventstore.Version // before these groups, of each expectation's stream
+	published *group               // the first of them, or nil
+	more      *group
 }
 
-// since returns the groups that have been published after base.
-func since(base *group) []*group {
-	var groups []*group
-	for g := base.next.Load(); g != nil; g = g.next.Load() {
-		groups = append(groups, g)
+// first returns the first group.
+func (p *recent) first() *group { return cmp.Or(p.published, p.more) }
+
+// after returns the group that follows another, or nil.
+func (p *recent) after(g *group) *group {
+	if g == p.more {
+		return nil
 	}
-	return groups
+	return cmp.Or(g.next.Load(), p.more)
 }
 
-// merge returns consecutive groups as one, to be judged against.
-func merge(groups []*group) *group {
-	m := newGroup(groups[0].first-1, time.Time{})
-	m.through = groups[len(groups)-1].through
+// merge returns groups that follow each other, up to the last one, as one to be
+// judged against.
+func merge(g, last *group) *group {
+	m := newGroup(g.first-1, time.Time{})
+	m.through = last.through
 	m.heads = make(map[eventstore.StreamID]eventstore.Version)
 	m.keys = make(map[string]int)
-	for _, g := range groups {
+	for ; ; g = g.next.Load() {
 		for key, i := range g.keys {
 			m.keys[key] = len(m.commits) + i
 		}
@@ -147,12 +156,14 @@ func merge(groups []*group) *group {
 		}
 		maps.Copy(m.heads, g.heads)
 		m.entries = append(m.entries, g.entries...)
+		if g == last {
+			return m
+		}
 	}
-	return m
 }
 
 func (p *recent) byKey(key string) (eventstore.Receipt, bool, error) {
-	for _, g := range p.groups {
+	for g := p.first(); g != nil; g = p.after(g) {
 		if i, ok := g.keys[key]; ok {
 			return g.receipt(i), true, nil
 		}
@@ -161,27 +172,18 @@ func (p *recent) byKey(key string) (eventstore.Receipt, bool, error) {
 }
 
 func (p *recent) version(i int) (eventstore.Version, error) {
-	v := p.request.versions[i]
-	for _, g := range p.groups {
-		if head, ok := g.heads[p.request.commit.Expect[i].Stream]; ok {
+	v := p.versions[i]
+	for g := p.first(); g != nil; g = p.after(g) {
+		if head, ok := g.heads[p.expect[i].Stream]; ok {
 			v = head
 		}
 	}
 	return v, nil
 }
 
-// versions returns the versions of all expectations' streams.
-func (p *recent) versions() []eventstore.Version {
-	versions := make([]eventstore.Version, len(p.request.versions))
-	for i := range versions {
-		versions[i], _ = p.version(i)
-	}
-	return versions
-}
-
 func (p *recent) event(i int, v eventstore.Version) (sighting, error) {
-	stream := p.request.commit.Expect[i].Stream
-	for _, g := range p.groups {
+	stream := p.expect[i].Stream
+	for g := p.first(); g != nil; g = p.after(g) {
 		for j := range g.entries {
 			if e := &g.entries[j]; e.version == v && e.stream == stream {
 				return g.sighting(j), nil
@@ -192,7 +194,7 @@ func (p *recent) event(i int, v eventstore.Version) (sighting, error) {
 }
 
 func (p *recent) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {
-	for _, g := range p.groups {
+	for g := p.first(); g != nil; g = p.after(g) {
 		if i := g.firstMatch(q, after); i >= 0 {
 			return g.sighting(i), nil
 		}
@@ -201,8 +203,10 @@ func (p *recent) firstMatch(q eventstore.Query, after eventstore.Position) (sigh
 }
 
 func (p *recent) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
-	at := slices.IndexFunc(p.groups, func(g *group) bool { return s.position <= g.through })
-	g := p.groups[at]
+	g := p.first()
+	for s.position > g.through {
+		g = p.after(g)
+	}
 	i := g.commitOf(int(s.position - g.first))
 	commit := g.commits[i]
 	ids := make([]uuid.UUID, commit.n)
@@ -243,6 +247,12 @@ func (t *tail) last() *group {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.groups[len(t.groups)-1]
+}
+
+func (t *tail) stats() TailStats {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return TailStats{Head: t.groups[len(t.groups)-1].through, Events: t.events, Bytes: t.bytes}
 }
 
 // publish makes a durable group visible, and wakes the followers.

@@ -38,7 +38,9 @@ func TestGroup_FirstMatchAgreesWithMatches(t *testing.T) {
 				})
 				g.through++
 			}
-			after, groups[i] = g.through, g
+			if after, groups[i] = g.through, g; i > 0 {
+				groups[i-1].next.Store(g)
+			}
 		}
 		item := eventstore.Item{Types: some(), Tags: as[eventstore.Tag](some())}
 		if random.IntN(2) == 0 {
@@ -57,10 +59,11 @@ func TestGroup_FirstMatchAgreesWithMatches(t *testing.T) {
 				}
 			}
 		}
-		for _, past := range [][]*group{groups, {merge(groups)}} {
-			got, err := (&recent{groups: past}).firstMatch(q, bound)
+		last := groups[len(groups)-1]
+		for _, past := range []recent{{published: groups[0], more: last}, {more: merge(groups[0], last)}} {
+			got, err := past.firstMatch(q, bound)
 			require.NoError(t, err)
-			require.Equal(t, want, got, "query %v after %d in %d groups", q, bound, len(past))
+			require.Equal(t, want, got, "query %v after %d in %d groups", q, bound, len(groups))
 		}
 	}
 }

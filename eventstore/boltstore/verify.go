@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
 )
 
 // VerifyOptions say how to verify a store. Nil and zero values mean the defaults.
@@ -146,7 +147,8 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, err
 		v.opts.MaxFindings = 1000
 	}
 	v.result.Head = s.tail.last().through
-	for _, check := range []func() error{v.checkFile, v.checkBuckets, v.checkThrough, v.checkLog, v.checkIndex, v.checkViews} {
+	defer v.endIndex()
+	for _, check := range []func() error{v.checkFile, v.checkBuckets, v.beginIndex, v.checkLog, v.checkIndex, v.checkViews} {
 		if err := check(); err != nil {
 			return v.result, fmt.Errorf("verify: %w", err)
 		}
@@ -161,15 +163,11 @@ type verifier struct {
 	opts   VerifyOptions
 	result Verification
 
-	noIndex  bool // there is no index that could be checked
-	badIndex bool // it lacks something, or has it wrong
-	damaged  int  // records that could not be read, and so have postings that nobody knows of
+	index   *index.Checker // nil: there is no index that could be checked
+	damaged int            // records that could not be read, and so have postings that nobody knows of
 }
 
-const (
-	verifyEvents = 1024 // events and rows a page
-	verifyKeys   = 4096 // postings a page
-)
+const verifyEvents = 1024 // events and rows a page
 
 // add notes a finding.
 func (v *verifier) add(kind FindingKind, p eventstore.Position, problem string, args ...any) {

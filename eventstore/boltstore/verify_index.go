@@ -1,9 +1,6 @@
 package boltstore
 
 import (
-	"fmt"
-	"math"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
@@ -11,17 +8,19 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// The index is checked against the log in both directions. For each record, all
-// its postings must be there; that is looked up while the log is walked. Then a
-// walk over the index counts the postings that are whole: if there are as many
-// as were looked up, none is too many. A stream's postings lie in the order of
-// positions, so that walk sees, too, whether versions follow each other. None of
-// it needs memory for each stream or key.
+// The index is checked against the log in both directions. While the log is
+// walked, the postings that its events must have are summed up; then a walk over
+// the index sums up those that it has. Where the sums differ, what differs is
+// looked for, event by event. A stream's postings lie in the order of positions,
+// so the walk over the index sees, too, whether versions follow each other. None
+// of it needs memory for each stream or key.
+//
+// What the index has in memory only, of the latest events, is looked up for each
+// of them.
 
-// checkThrough checks that there is an index and that it is one of this log.
-func (v *verifier) checkThrough() error {
+// beginIndex checks that there is an index and that it is one of this log.
+func (v *verifier) beginIndex() error {
 	if v.store.file.badIndex != nil { // its pages have been reported
-		v.noIndex = true
 		return nil
 	}
 	damage, err := v.page(func(tx *bolt.Tx) error {
@@ -31,173 +30,221 @@ func (v *verifier) checkThrough() error {
 		}
 		if log := tx.Bucket(logBucket); log != nil {
 			key, _ := log.Cursor().Last()
-			if last, _ := record.ParseKey(key); last != through {
+			if last, _ := record.ParseKey(key); last < through {
 				v.add(IndexEntry, 0, "the index says that it reaches to position %d, the log ends at position %d", through, last)
 			}
 		}
 		return nil
 	})
 	if damage != nil {
-		v.noIndex = true
 		v.add(IndexEntry, 0, "%v", damage)
+	}
+	if x := v.store.index.Load(); x != nil && damage == nil {
+		v.index = x.Check()
 	}
 	return err
 }
 
-// checkEntries checks what the index has of a page of records.
+// endIndex lets go of the index.
+func (v *verifier) endIndex() {
+	if v.index != nil {
+		v.index.Close()
+	}
+}
+
+// checkEntries takes what the index must have of a page of records.
 func (v *verifier) checkEntries(entries []index.Entry) error {
-	if len(entries) == 0 || v.noIndex {
+	if v.index == nil {
 		return nil
 	}
-	damage, err := v.checkSomeEntries(entries)
-	if damage == nil || err != nil {
+	for i := range entries {
+		if entries[i].Position > v.index.Through() {
+			return v.checkLatest(entries[i:])
+		}
+		v.index.Event(entries[i])
+	}
+	return nil
+}
+
+// checkLatest looks up what the index has of events.
+func (v *verifier) checkLatest(entries []index.Entry) error {
+	if v.store.indexDown.Load() {
+		return nil
+	}
+	found, problems, damage, err := v.lookUp(entries)
+	if damage != nil {
+		v.add(IndexEntry, entries[0].Position, "%v", damage)
+	}
+	for _, p := range problems {
+		if p.Kind != index.BrokenStream || v.damaged == 0 { // versions that are missing have been reported
+			v.addProblem(p, IndexEntry)
+		}
+	}
+	v.result.Postings += found
+	return err
+}
+
+// lookUp looks up the events in the index, and returns how many postings are as
+// they should be, and what is not.
+func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Problem, damage, err error) {
+	view := v.store.index.Load().View()
+	damage, err = v.page(func(tx *bolt.Tx) error {
+		reader, err := view.Reader(tx, v.result.Head)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			n, err := reader.Check(entries[i], func(p index.Problem) { problems = append(problems, p) })
+			if err != nil {
+				return err
+			}
+			found += n
+		}
+		return nil
+	})
+	return found, problems, damage, err
+}
+
+// addProblem notes a problem that the index has, or, if its kind is not that of
+// one, the log.
+func (v *verifier) addProblem(p index.Problem, kind FindingKind) {
+	switch p.Kind {
+	case index.RepeatedKey:
+		kind = RepeatedKey
+	case index.BrokenStream:
+		kind = BrokenStream
+	}
+	v.add(kind, p.Position, "%s", p.Text)
+}
+
+// checkIndex walks the index.
+func (v *verifier) checkIndex() error {
+	if v.index == nil {
+		return nil
+	}
+	var problems []index.Problem
+	var damage error
+	view := func(fn func(*bolt.Tx) error) (err error) {
+		damage, err = v.page(fn)
 		return err
 	}
-	if len(entries) == 1 {
-		v.badIndex = true
-		v.add(IndexEntry, entries[0].Position, "%v", damage)
+	for more := true; more && damage == nil; {
+		var err error
+		more, err = v.index.Walk(view, false, func(p index.Problem) {
+			if len(problems) < v.opts.MaxFindings {
+				problems = append(problems, p)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if damage != nil {
+		v.add(DamagedPage, 0, "the index cannot be read on: %v", damage)
+	}
+	v.result.Postings += v.index.Postings()
+	for _, p := range problems {
+		if p.Kind == index.BrokenStream && v.index.Differs(p.Position) {
+			p.Kind = index.WrongEntry // it is not as the log has it
+		}
+		v.addProblem(p, IndexEntry)
+	}
+	if damage != nil {
 		return nil
 	}
-	for i := range entries { // which are on the page that cannot be read?
-		if err := v.checkEntries(entries[i : i+1]); err != nil {
+	return v.findDifferences()
+}
+
+// findDifferences looks for what differs between the log and the index, where
+// something does. It takes long, and is not done if there is nothing.
+func (v *verifier) findDifferences() error {
+	ranges := v.index.Differing()
+	if len(ranges) == 0 {
+		return nil
+	}
+	before := len(v.result.Findings) + v.result.Omitted
+	for _, r := range ranges {
+		if err := v.compare(r[0], min(r[1], v.result.Head)); err != nil {
 			return err
+		}
+	}
+	if err := v.findStray(); err != nil {
+		return err
+	}
+	if v.damaged == 0 && before == 0 && len(v.result.Findings) == 0 {
+		v.add(IndexEntry, ranges[0][0], "the index is not as the log has it, between here and position %d", ranges[0][1])
+	}
+	return nil
+}
+
+// compare looks up the events of a range of positions, a page at a time.
+func (v *verifier) compare(from, to eventstore.Position) error {
+	for from <= to {
+		var entries []index.Entry
+		last := min(to, from+verifyEvents-1)
+		damage, err := v.page(func(tx *bolt.Tx) error {
+			log := tx.Bucket(logBucket)
+			for p := from; p <= last; p++ {
+				if r, err := getRecord(log, p); err == nil {
+					entries = append(entries, indexEntry(&r))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if damage == nil { // else it has been reported by the walk over the log
+			if err := v.compareEntries(entries); err != nil {
+				return err
+			}
+		}
+		from = last + 1
+	}
+	return nil
+}
+
+// compareEntries looks up events, those by themselves that cannot be looked up
+// together.
+func (v *verifier) compareEntries(entries []index.Entry) error {
+	_, problems, damage, err := v.lookUp(entries)
+	if err != nil {
+		return err
+	}
+	if damage != nil && len(entries) > 1 {
+		for i := range entries {
+			if err := v.compareEntries(entries[i : i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if damage != nil {
+		v.add(IndexEntry, entries[0].Position, "%v", damage)
+	}
+	for _, p := range problems {
+		if p.Kind == index.WrongEntry { // the others have been reported by the walk
+			v.addProblem(p, IndexEntry)
 		}
 	}
 	return nil
 }
 
-func (v *verifier) checkSomeEntries(entries []index.Entry) (damage, err error) {
-	var problems []Finding
-	found := 0
-	note := func(p eventstore.Position, problem string) {
-		problems = append(problems, Finding{Kind: IndexEntry, Position: p, Problem: problem})
-	}
-	damage, err = v.page(func(tx *bolt.Tx) (err error) {
-		if found, err = index.Check(tx, entries, note); err != nil {
-			return err
-		}
-		reader, err := index.NewReader(tx, v.result.Head)
-		if err != nil {
-			return err
-		}
-		for i := range entries {
-			if key := entries[i].Key; key != "" {
-				if first := reader.Key(key); first > 0 && first < entries[i].Position {
-					problems = append(problems, Finding{Kind: RepeatedKey, Position: entries[i].Position,
-						Problem: fmt.Sprintf("the key of its commit is that of the commit at position %d", first)})
-				}
-			}
-		}
-		return reader.Err()
-	})
-	if damage != nil || err != nil {
-		return damage, err // what it found before is found again
-	}
-	for _, problem := range problems {
-		v.addFinding(problem)
-		v.badIndex = v.badIndex || problem.Kind == IndexEntry
-	}
-	v.result.Postings += found
-	return nil, nil
-}
-
-// checkIndex walks the index.
-func (v *verifier) checkIndex() error {
-	if v.noIndex {
-		return nil
-	}
-	w := &indexWalk{v: v}
-	counted := 0
-	for {
-		var n int
-		damage, err := v.page(func(tx *bolt.Tx) (err error) {
-			n, err = w.scan(tx)
-			return err
-		})
-		switch {
-		case err != nil:
-			return err
-		case damage != nil:
-			v.add(DamagedPage, 0, "the index cannot be read on from key %q: %v", w.from, damage)
-			return nil
-		}
-		counted += n
-		if w.from == nil {
-			break
-		}
-	}
-	if counted == v.result.Postings && v.damaged == 0 {
-		return nil
-	}
-	return v.findStray()
-}
-
-// indexWalk goes over the index.
-type indexWalk struct {
-	v    *verifier
-	from []byte // the key to go on from
-}
-
-// scan counts the next postings that are whole.
-func (w *indexWalk) scan(tx *bolt.Tx) (count int, err error) {
-	through, err := index.Through(tx)
-	if err != nil {
-		return 0, err
-	}
-	last := w.v.result.Head
-	if through == last { // nothing was appended meanwhile, so there may be none beyond
-		last = math.MaxUint64
-	}
-	log := tx.Bucket(logBucket)
-	count, w.from, err = index.Scan(tx, w.from, verifyKeys, last, func(p eventstore.Position, problem string) {
-		w.v.add(w.kindOf(tx, log, p), p, "%s", problem)
-	})
-	return count, err
-}
-
-// kindOf returns the kind of a problem that the index has at p. If the index is
-// as the log has it, so is the problem.
-func (w *indexWalk) kindOf(tx *bolt.Tx, log *bolt.Bucket, p eventstore.Position) FindingKind {
-	if w.v.badIndex || log == nil {
-		return IndexEntry
-	}
-	r, err := getRecord(log, p)
-	if err != nil {
-		return IndexEntry
-	}
-	kind := BrokenStream
-	_, err = index.Check(tx, []index.Entry{indexEntry(&r)}, func(eventstore.Position, string) { kind = IndexEntry })
-	if err != nil {
-		return IndexEntry
-	}
-	return kind
-}
-
-// findStray looks up the record of each posting, to find those that are too
-// many. It takes long, and is not done if there are none.
+// findStray looks up the record of each posting, to find those that are too many.
 func (v *verifier) findStray() error {
-	var from []byte
-	for {
-		damage, err := v.page(func(tx *bolt.Tx) (err error) {
-			log := tx.Bucket(logBucket)
-			if log == nil {
-				from = nil
-				return nil
-			}
-			has := func(p eventstore.Position) (index.Entry, bool) {
-				r, err := getRecord(log, p)
-				return indexEntry(&r), err == nil
-			}
-			from, err = index.Stray(tx, from, verifyKeys, has, func(p eventstore.Position, problem string) {
-				v.add(IndexEntry, p, "%s", problem)
-			})
-			return err
-		})
-		if damage != nil { // it has been reported by the walks before
-			return err
-		}
-		if err != nil || from == nil {
-			return err
-		}
+	view := func(fn func(*bolt.Tx) error) error {
+		_, err := v.page(fn) // damage has been reported by the walk before
+		return err
 	}
+	known := func(p eventstore.Position) (e index.Entry, ok bool) {
+		_ = v.store.view(func(tx *bolt.Tx) error {
+			r, err := getRecord(tx.Bucket(logBucket), p)
+			e, ok = indexEntry(&r), err == nil
+			return nil
+		})
+		return e, ok
+	}
+	return v.index.Stray(view, known, func(p eventstore.Position, problem string) {
+		v.add(IndexEntry, p, "%s", problem)
+	})
 }

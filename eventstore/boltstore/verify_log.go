@@ -76,6 +76,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 			return fmt.Errorf("a key of %d bytes follows position %d", len(key), w.next-1)
 		case !ok || p < w.next:
 			w.v.add(StrayRecord, 0, "the log has a key that is no position in it: %x", key[:min(len(key), 32)])
+			w.v.damaged++ // it hides the next one from a reader
 		default:
 			w.miss(p)
 			w.check(p, value)

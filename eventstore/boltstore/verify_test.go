@@ -81,6 +81,10 @@ func TestVerify_AHealthyStore(t *testing.T) {
 	again, err := s.Verify(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, v, again)
+	require.NoError(t, s.Close())
+
+	writeIndex(t, path) // until here it was in memory
+	require.Equal(t, v, findings(t, path))
 
 	empty, err := open(t, logPath(t), nil).Verify(t.Context(), nil)
 	require.NoError(t, err)
@@ -101,17 +105,10 @@ func rewrite(tx *bolt.Tx, p eventstore.Position, change func(r *record.Record)) 
 	return log.Put(key[:], rec)
 }
 
-// putPosting puts a posting that is whole.
-func putPosting(tx *bolt.Tx, kind byte, name string, p eventstore.Position, value []byte) error {
-	key := postingKey(kind, name, p)
-	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Update(crc32.Checksum(key, table), table, value)
-	return tx.Bucket([]byte("index")).Put(key, binary.BigEndian.AppendUint32(append([]byte{}, value...), sum))
-}
-
-func postingKey(kind byte, name string, p eventstore.Position) []byte {
-	position := record.Key(p)
-	return append(append(append([]byte{kind}, name...), 0), position[:]...)
+// retag replaces a record by one that has other tags, of which the index does not
+// know.
+func retag(tx *bolt.Tx, p eventstore.Position, tags ...eventstore.Tag) error {
+	return rewrite(tx, p, func(r *record.Record) { r.Event.Tags = tags })
 }
 
 func TestVerify_FindsEachKindOfDamage(t *testing.T) {
@@ -122,11 +119,6 @@ func TestVerify_FindsEachKindOfDamage(t *testing.T) {
 			b = b.Bucket([]byte(name))
 		}
 		return b
-	}
-	flip := func(b *bolt.Bucket, key []byte) error {
-		value := append([]byte{}, b.Get(key)...)
-		value[len(value)/2] ^= 0x10
-		return b.Put(key, value)
 	}
 	type want struct {
 		kind     boltstore.FindingKind
@@ -201,27 +193,27 @@ func TestVerify_FindsEachKindOfDamage(t *testing.T) {
 			reindex: true,
 			want:    []want{{kind: boltstore.RepeatedKey, position: 12}},
 		},
-		"a changed posting": {
-			damage: func(tx *bolt.Tx) error { return flip(bucket(tx, "index"), postingKey('g', "all", 3)) },
-			want:   []want{{kind: boltstore.IndexEntry, position: 3}, {kind: boltstore.IndexEntry, position: 3}},
+		"a changed filter": {
+			damage: func(tx *bolt.Tx) error { return flip(bucket(tx, "index"), runKeys(tx, true)[0]) },
+			want:   []want{{kind: boltstore.IndexEntry, position: 1}},
 		},
 		"a missing posting": {
-			damage: func(tx *bolt.Tx) error { return bucket(tx, "index").Delete(postingKey('t', "t", 3)) },
+			damage: func(tx *bolt.Tx) error { return retag(tx, 3, "all", "n:0", "n:6") },
 			want:   []want{{kind: boltstore.IndexEntry, position: 3}},
 		},
 		"a posting too many": {
-			damage: func(tx *bolt.Tx) error { return putPosting(tx, 'g', "n:6", 3, nil) },
+			damage: func(tx *bolt.Tx) error { return retag(tx, 3, "all") },
 			want:   []want{{kind: boltstore.IndexEntry, position: 3}},
 		},
 		"a posting instead of another": {
 			damage: func(tx *bolt.Tx) error {
-				return errors.Join(putPosting(tx, 'g', "n:6", 3, nil), bucket(tx, "index").Delete(postingKey('t', "t", 5)))
+				return errors.Join(retag(tx, 3, "all"), retag(tx, 5, "all", "n:0", "n:6"))
 			},
 			want: []want{{kind: boltstore.IndexEntry, position: 5}, {kind: boltstore.IndexEntry, position: 3}},
 		},
-		"a posting beyond the head": {
-			damage: func(tx *bolt.Tx) error { return putPosting(tx, 't', "t", 99, nil) },
-			want:   []want{{kind: boltstore.IndexEntry, position: 99}},
+		"an index beyond the head": {
+			damage: changeStatus(func(s *indexStatus) { s.runs[0].through = 99 }),
+			want:   []want{{kind: boltstore.IndexEntry}},
 		},
 		"no index": {
 			damage: func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("index")) },
@@ -287,6 +279,7 @@ func TestVerify_FindsEachKindOfDamage(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			path := verifiable(t)
+			writeIndex(t, path)
 			edit(t, path, tt.damage)
 			if tt.reindex {
 				edit(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("index")) })
@@ -365,6 +358,7 @@ func TestVerify_OverwrittenPages(t *testing.T) {
 		appendEvents(t, s, eventstore.StreamID(fmt.Sprint("s-", i)), 50)
 	}
 	require.NoError(t, s.Close())
+	writeIndex(t, path)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	page, opened, damaged, large := os.Getpagesize(), 0, 0, 0

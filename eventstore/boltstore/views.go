@@ -300,7 +300,7 @@ func (g *group) spare(s *Store, bad *badViewError) {
 
 // outcome returns the error that a job ends with, of a group that is durable.
 func (g *group) outcome(j job) error {
-	if changer, ok := j.(interface{ changes() eventstore.ViewID }); ok {
+	if changer, ok := j.(rowJob); ok {
 		return g.spared[changer.changes()]
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -17,8 +19,16 @@ import (
 // apply the events of those that stand; puts events and rows into one
 // transaction; and when that is on disk, publishes the group to readers and
 // tells all callers their outcome, the refused ones too, for what refused them
-// is true only if the group is. A lone job is a group of its own and waits for
-// nobody.
+// is true only if the group is.
+//
+// How fast the writer is depends on how large its groups are, for the syncs of a
+// transaction cost the same however much is in it. Callers whose jobs have just
+// ended are often about to come back with the next: if the writer took at once
+// what is there, half of them would always miss the group and wait for two. So it
+// waits for as many as have just been told, but only for a tenth of the time that
+// the last transaction took, and never for a single one: a lone caller waits for
+// nobody. And who comes while a transaction is being filled joins it, unless
+// views are attached, which see a group as a whole before that.
 //
 // If the transaction fails, the whole group fails with its error, and the
 // writer goes on with the log as it was. That is safe as long as the failed
@@ -31,21 +41,35 @@ const (
 	groupBytes  = 8 << 20
 )
 
+// writer is the state of the writer's goroutine.
+type writer struct {
+	store *Store
+	told  int           // callers whose jobs have ended just now
+	took  time.Duration // of the last transaction
+}
+
 // runWriter is the writer's goroutine. It ends when the store is closing.
 func (s *Store) runWriter() {
 	defer close(s.stopped)
-	var next job
+	defer s.queue.close()
+	w := writer{store: s}
 	for {
+		select {
+		case <-s.closing:
+			return
+		default:
+		}
 		if s.indexDown.Load() {
 			s.repairIndex()
 		}
-		if next != nil {
-			next = s.writeGroup(next)
+		w.awaitCompany()
+		if batches := s.queue.take(); len(batches) > 0 {
+			w.writeGroup(batches)
 			continue
 		}
+		w.told = 0
 		select {
-		case j := <-s.queue:
-			next = s.writeGroup(j)
+		case <-s.queue.bell:
 		case <-s.repairs:
 		case <-s.closing:
 			return
@@ -53,53 +77,91 @@ func (s *Store) runWriter() {
 	}
 }
 
-// writeGroup does the first job and those that wait behind it, as one group, and
-// gives each its outcome. It returns the job that has to begin the next group, if
-// there is one.
-func (s *Store) writeGroup(first job) (next job) {
-	jobs, next := s.collect(first)
+// awaitCompany waits a moment for the callers that have just been told.
+func (w *writer) awaitCompany() {
+	target := int64(w.told) + w.store.queue.jobs.Load()
+	if w.told == 0 || target <= 1 {
+		return
+	}
+	for begin := time.Now(); w.store.queue.jobs.Load() < target && time.Since(begin) < w.took/10; {
+		runtime.Gosched()
+	}
+}
+
+// writeGroup does the jobs of the batches, and those that join them, as one group,
+// and gives each its outcome.
+func (w *writer) writeGroup(batches []*batch) {
+	s := w.store
 	last := s.tail.last()
 	g := newGroup(last.through, last.recorded)
-	for _, j := range jobs {
-		j.enter(s, g)
-	}
+	g.enter(s, batches)
 	if len(g.entries) > 0 {
 		s.applyInline(g)
 	}
 	var err error
 	if g.changesFile() {
-		if err = s.commit(g); err == nil {
+		begin := time.Now()
+		err = s.commit(g)
+		w.took = time.Since(begin)
+		s.counters.count(g, w.took, err)
+		if err == nil {
 			s.settleViews(g)
-			g.views = nil // done with; the tail need not keep the rows
 			s.tail.publish(g)
+			s.tendIndex(g)
 		}
 	}
-	for _, j := range jobs {
-		j.end(cmp.Or(err, g.outcome(j)))
+	w.told = 0
+	for _, b := range g.batches {
+		for _, j := range b.jobs {
+			j.end(cmp.Or(err, g.outcome(j)))
+		}
+		w.told += len(b.jobs)
+		close(b.ended)
 	}
-	return next
+	g.views, g.slices, g.batches = nil, nil, nil // done with; the tail need not keep them
 }
 
-// collect takes the first job and those that wait behind it, as far as a group
-// goes.
-func (s *Store) collect(first job) (jobs []job, next job) {
-	weight, bytes := 0, 0
-	for j := first; ; {
-		if j.take() {
-			jobs = append(jobs, j)
-			w, b := j.size()
-			weight, bytes = weight+w, bytes+b
+// enter lets the jobs of the batches enter the group.
+func (g *group) enter(s *Store, batches []*batch) {
+	g.batches = append(g.batches, batches...)
+	for _, b := range batches {
+		for _, j := range b.jobs {
+			if j.take() {
+				j.enter(s, g)
+			}
 		}
-		if weight >= groupEvents || bytes >= groupBytes || isAttachment(first) {
-			return jobs, nil
-		}
-		select {
-		case j = <-s.queue:
-		default:
-			return jobs, nil
-		}
-		if isAttachment(j) {
-			return jobs, j
+	}
+}
+
+// indexGroup begins to add the group to the index in memory, while it is written;
+// readers, who know the head, look no further than that.
+func (s *Store) indexGroup(g *group) {
+	x := s.index.Load()
+	n := len(g.entries)
+	if n == 0 || s.indexDown.Load() || x.Through() != g.first-1 {
+		return
+	}
+	var keys map[int]string // by the entry that has it
+	if len(g.keys) > 0 {
+		keys = make(map[int]string, len(g.keys))
+	}
+	for key, i := range g.keys {
+		keys[g.commits[i].start] = key
+	}
+	entry := func(i int) index.Entry {
+		e := &g.entries[i]
+		return index.Entry{Position: g.position(i), Stream: e.stream, Version: e.version, Type: e.kind, Tags: e.tags, Key: keys[i]}
+	}
+	added := make(chan struct{})
+	go func() {
+		defer close(added)
+		x.Add(n, entry)
+	}()
+	g.indexed = func(durable bool) {
+		<-added
+		g.indexed = nil
+		if !durable {
+			x.Undo(n, entry)
 		}
 	}
 }
@@ -107,16 +169,18 @@ func (s *Store) collect(first job) (jobs []job, next job) {
 // commit makes the group durable. On an error nothing of it is in the log,
 // apart from ErrUnknownOutcome.
 func (s *Store) commit(g *group) error {
-	indexed := !s.indexDown.Load()
 	for {
-		err := s.transact(func(tx *bolt.Tx) error { return g.put(tx, indexed) })
+		err := s.transact(func(tx *bolt.Tx) error { return s.fill(tx, g) })
+		if g.indexed != nil {
+			g.indexed(err == nil)
+		}
 		var bad *badViewError
 		switch {
 		case err == nil:
 			return nil
-		case indexed && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)):
-			s.suspect(err)
-			indexed = false
+		case len(g.slices) > 0 && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)):
+			s.suspect(g.slices[0].index, err)
+			g.dropSlices()
 		case errors.As(err, &bad) && g.spared[bad.view] == nil:
 			s.opts.Logger.Error("a view's rows are damaged", "file", s.file.path, "error", bad)
 			g.spare(s, bad)
@@ -163,45 +227,66 @@ func (s *Store) transact(fn func(*bolt.Tx) error) error {
 }
 
 // changesFile reports whether there is anything to write.
-func (g *group) changesFile() bool { return len(g.entries) > 0 || len(g.views) > 0 }
+func (g *group) changesFile() bool { return len(g.entries)+len(g.views)+len(g.slices) > 0 }
 
-// put writes all that the group changes; the index only if it is in use.
-func (g *group) put(tx *bolt.Tx, indexed bool) error {
-	if err := g.putViews(tx); err != nil || len(g.entries) == 0 {
+// fill puts all that the group changes into the transaction, and what comes
+// meanwhile.
+func (s *Store) fill(tx *bolt.Tx, g *group) error {
+	if err := g.putViews(tx); err != nil {
 		return err
 	}
 	log := tx.Bucket(logBucket)
 	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
-	for i := range g.entries {
-		key := record.Key(g.position(i))
-		if err := log.Put(key[:], g.entries[i].record); err != nil {
+	for put := 0; ; {
+		for ; put < len(g.entries); put++ {
+			key := record.Key(g.position(put))
+			if err := log.Put(key[:], g.entries[put].record); err != nil {
+				return err
+			}
+		}
+		if !g.joinable(s) {
+			break
+		}
+		batches := s.queue.takeMore(len(g.entries), g.bytes)
+		if len(batches) == 0 {
+			break
+		}
+		g.enter(s, batches)
+	}
+	s.indexGroup(g)
+	return g.putSlices(tx)
+}
+
+// joinable reports whether others may join the group, whose views have been put
+// into the transaction: none has to see their events, and they change no rows.
+func (g *group) joinable(s *Store) bool {
+	return len(g.entries) > 0 && len(g.views) == 0 && len(s.views.inline) == 0
+}
+
+// putSlices puts what the group changes in the index into the transaction.
+func (g *group) putSlices(tx *bolt.Tx) error {
+	for _, w := range g.slices {
+		err := guard(func() error { return w.slice.Apply(tx) })
+		if errors.Is(err, errBadPage) {
+			return fmt.Errorf("%w: %w", errIndexPage, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if !indexed {
-		return nil
+	return nil
+}
+
+// dropSlices takes out of the group what it does to the index.
+func (g *group) dropSlices() {
+	for _, w := range g.slices {
+		w.err = errIndexReplaced
 	}
-	err := guard(func() error { return index.Add(tx, g.indexEntries()) })
-	if errors.Is(err, errBadPage) {
-		return fmt.Errorf("%w: %w", errIndexPage, err)
-	}
-	return err
+	g.slices = nil
 }
 
 // errIndexPage says that the index has a page that bbolt panics on.
 var errIndexPage = errors.New("the index")
-
-func (g *group) indexEntries() []index.Entry {
-	entries := make([]index.Entry, len(g.entries))
-	for i := range g.entries {
-		e := &g.entries[i]
-		entries[i] = index.Entry{Position: g.position(i), Stream: e.stream, Version: e.version, Type: e.kind, Tags: e.tags}
-	}
-	for key, i := range g.keys {
-		entries[g.commits[i].start].Key = key
-	}
-	return entries
-}
 
 // mayBeNewest reports whether a transaction whose commit failed may be found by
 // the next one that begins: its meta page is in the page cache, and may or may

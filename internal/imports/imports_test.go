@@ -24,6 +24,8 @@ var allowed = map[string][]string{
 	"eventstore/boltstore": {"eventstore", "internal/index", "internal/pages", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
 	"codec":                {},
+	"codec/codectest":      {"codec"},
+	"codec/doctor":         {"codec", "eventstore"},
 	"aggregate":            {"eventstore", "codec"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore"},
 	"projection":           {"eventstore", "codec", "internal/rows", "github.com/google/uuid"},

@@ -2,112 +2,287 @@ package index
 
 import (
 	"bytes"
-	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/maphash"
+	"sort"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Check reports, for each entry, the postings that it must have and that are
-// not there as they should be. It returns how many are. Together with [Scan],
-// which counts what there is, it proves the index right: nothing missing, and
-// nothing too many.
-func Check(tx *bolt.Tx, entries []Entry, report func(p eventstore.Position, problem string)) (found int, err error) {
+// A Checker compares what the index has on disk with the log, without memory for
+// each posting. It sums up a hash of each posting that the events of a run's
+// positions must have, and of each that the run has: the sums agree if and only
+// if the postings do, as nearly as 64 bits can tell. Where they do not,
+// [Reader.Check] and [Checker.Stray] find what differs.
+//
+// The runs that the Checker looks at stay in the file until Close, though they may
+// be merged meanwhile.
+type Checker struct {
+	view    *View
+	release func()
+	seed    maphash.Seed
+	want    []digest // of the events, by run
+	have    []digest // of the runs
+	walk    *merge
+	term    []byte  // of the posting before
+	before  posting // and itself
+}
+
+// digest is a number of postings, and the sum of their hashes.
+type digest struct {
+	count int
+	sum   uint64
+}
+
+// Check returns a Checker of the index as it is now.
+func (x *Index) Check() *Checker {
+	view, release := x.pin()
+	n := len(view.runs)
+	return &Checker{view: view, release: release, seed: maphash.MakeSeed(), want: make([]digest, n), have: make([]digest, n), walk: newMerge(view.runs)}
+}
+
+// Close lets go of the runs. It must be called once.
+func (c *Checker) Close() { c.release() }
+
+// Through returns the position through which the Checker compares.
+func (c *Checker) Through() eventstore.Position { return c.view.runs.through() }
+
+// runOf returns the number of the run of a position, or -1.
+func (c *Checker) runOf(p eventstore.Position) int {
+	runs := c.view.runs
+	i := sort.Search(len(runs), func(i int) bool { return runs[i].through >= p })
+	if p == 0 || i == len(runs) {
+		return -1
+	}
+	return i
+}
+
+// Event takes an event of the log, up to Through.
+func (c *Checker) Event(e Entry) {
+	i := c.runOf(e.Position)
+	if i < 0 {
+		return
+	}
+	d := &c.want[i]
+	e.each(func(kind byte, name string, p posting) {
+		d.count++
+		d.sum += c.hash(maphash.String(c.seed, name)+uint64(kind), p)
+	})
+}
+
+func (c *Checker) hash(term uint64, p posting) uint64 {
+	return maphash.Comparable(c.seed, [3]uint64{term, uint64(p.position), uint64(p.version)})
+}
+
+// Problem is something that is not as it should be.
+type Problem struct {
+	Kind     ProblemKind
+	Position eventstore.Position // of the event concerned; 0 if it is not known
+	Text     string
+}
+
+// ProblemKind says what a problem concerns.
+type ProblemKind int
+
+const (
+	// WrongEntry: the index is damaged, or not as the log has it.
+	WrongEntry ProblemKind = iota
+	// BrokenStream: the version of an event does not follow that before it.
+	BrokenStream
+	// RepeatedKey: the key of a commit is that of an earlier one.
+	RepeatedKey
+)
+
+// Walk goes over some of the index. It returns false when it has gone over all.
+// Damage does not end it: it is reported, the rest of the run concerned is left
+// out, and so the run differs. gaps allows versions of a stream not to follow each
+// other, as long as they increase.
+func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
+	if c.walk.done() {
+		for _, damage := range c.walk.bad {
+			report(Problem{Text: damage.Error()})
+		}
+		return false, view(func(tx *bolt.Tx) error { return c.checkFilters(tx, report) })
+	}
+	if err := view(c.walk.fill); err != nil {
+		return false, err
+	}
+	for piece := c.walk.next(); piece != nil; piece = c.walk.next() {
+		run := c.walk.last.number
+		if f := c.view.runs[run].filter.Load(); f != nil && !f.has(fingerprint(piece.term)) {
+			report(Problem{Position: piece.at.position, Text: "the filter has not " + describe(piece.term)})
+		}
+		term := maphash.Bytes(c.seed, piece.term[1:len(piece.term)-1]) + uint64(piece.term[0])
+		for more := true; more; more = piece.step() {
+			c.have[run].count++
+			c.have[run].sum += c.hash(term, piece.at)
+			c.follow(piece.term, piece.at, gaps, report)
+		}
+	}
+	return true, nil
+}
+
+// checkFilters reports filters that are damaged.
+func (c *Checker) checkFilters(tx *bolt.Tx, report func(Problem)) error {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
-		return 0, fmt.Errorf("%w: there is none", ErrUnusable)
+		return errNone
 	}
-	for i := range entries {
-		for _, want := range appendPostings(nil, &entries[i]) {
-			switch got := b.Get(want.key); {
-			case got == nil:
-				report(entries[i].Position, fmt.Sprintf("the index lacks %s", describe(want.key)))
-			case !bytes.Equal(got, want.value):
-				report(entries[i].Position, fmt.Sprintf("the index has something else for %s", describe(want.key)))
-			default:
-				found++
-			}
+	for _, r := range c.view.runs {
+		if err := r.eachFilterPart(b, func([]byte) {}); err != nil {
+			report(Problem{Position: r.from, Text: err.Error()})
 		}
 	}
-	return found, nil
+	return nil
 }
 
-// Scan goes over the postings from the key from on, at most limit of them, nil
-// being the beginning. It reports those that are damaged and the versions of a
-// stream that do not follow each other, and returns how many whole postings have
-// a position up to last, and the key to go on from, nil at the end.
-func Scan(tx *bolt.Tx, from []byte, limit int, last eventstore.Position, report func(p eventstore.Position, problem string)) (count int, next []byte, err error) {
-	b := tx.Bucket([]byte(Bucket))
-	if b == nil {
-		return 0, nil, fmt.Errorf("%w: there is none", ErrUnusable)
+// follow holds a posting to what may come behind the one before.
+func (c *Checker) follow(term []byte, p posting, gaps bool, report func(Problem)) {
+	before := c.before
+	if !bytes.Equal(term, c.term) {
+		c.term, before = append(c.term[:0], term...), posting{}
 	}
-	cursor := b.Cursor()
-	var previous []byte // the posting before, for the version that comes next
-	var version uint64
-	if from != nil {
-		cursor.Seek(from)
-		if key, sealed := cursor.Prev(); key != nil {
-			if value, ok := unseal(key, sealed); ok && len(value) == 8 {
-				previous, version = bytes.Clone(key), binary.BigEndian.Uint64(value)
-			}
+	c.before = p
+	switch term[0] {
+	case kindStream:
+		if p.version != before.version+1 && (!gaps || p.version <= before.version) {
+			report(Problem{Kind: BrokenStream, Position: p.position, Text: fmt.Sprintf("version %d of stream %q, where version %d comes next", p.version, term[1:len(term)-1], before.version+1)})
+		}
+	case kindKey:
+		if before.position > 0 {
+			report(Problem{Kind: RepeatedKey, Position: p.position, Text: fmt.Sprintf("key %q is that of the commit at position %d too", term[1:len(term)-1], before.position)})
 		}
 	}
-	key, sealed := cursor.Seek(from)
-	for n := 0; key != nil && n < limit; n++ {
-		if !bytes.Equal(key, statusKey) {
-			p, value, problem := open(key, sealed)
-			if problem == "" && key[0] == kindStream {
-				want := uint64(1)
-				if sameTerm(previous, key) {
-					want = version + 1
+}
+
+// Postings returns how many postings the runs have.
+func (c *Checker) Postings() int {
+	n := 0
+	for _, d := range c.have {
+		n += d.count
+	}
+	return n
+}
+
+// Differs reports whether the run that has a position differs from the events that
+// the Checker was given.
+func (c *Checker) Differs(p eventstore.Position) bool {
+	i := c.runOf(p)
+	return i >= 0 && c.want[i] != c.have[i]
+}
+
+// Differing returns the ranges of positions of the runs that differ.
+func (c *Checker) Differing() (ranges [][2]eventstore.Position) {
+	for i, r := range c.view.runs {
+		if c.want[i] != c.have[i] {
+			ranges = append(ranges, [2]eventstore.Position{r.from, r.through})
+		}
+	}
+	return ranges
+}
+
+// Stray goes over the index once more, and reports of the runs that differ the
+// postings that their event must not have. entry returns what the index has to
+// know of the event at a position, and whether that is known.
+func (c *Checker) Stray(view func(func(*bolt.Tx) error) error, entry func(eventstore.Position) (Entry, bool), report func(p eventstore.Position, problem string)) error {
+	for m := newMerge(c.view.runs); !m.done(); {
+		if err := view(m.fill); err != nil {
+			return err
+		}
+		for piece := m.next(); piece != nil; piece = m.next() {
+			for more := true; more; more = piece.step() {
+				run := m.last.run
+				if p := piece.at.position; p < run.from || p > run.through {
+					report(p, fmt.Sprintf("the index has %s, outside its run", describe(appendPosition(bytes.Clone(piece.term), p))))
+				} else if c.Differs(p) {
+					if e, known := entry(p); known && !e.has(piece.term, piece.at) {
+						report(p, fmt.Sprintf("the index has %s, which it must not have", describe(appendPosition(bytes.Clone(piece.term), p))))
+					}
 				}
-				if version = binary.BigEndian.Uint64(value); version != want {
-					problem = fmt.Sprintf("the index has version %d where version %d comes next, in %s", version, want, describe(key))
-				}
-				previous = append(previous[:0], key...)
-			}
-			switch {
-			case problem != "":
-				report(p, problem)
-			case p <= last:
-				count++
 			}
 		}
-		key, sealed = cursor.Next()
 	}
-	return count, bytes.Clone(key), nil
+	return nil
 }
 
-// open returns what a posting holds, or what is wrong with it.
-func open(key, sealed []byte) (p eventstore.Position, value []byte, problem string) {
-	term := len(key) - 8
-	if term < 2 || key[term-1] != 0 || bytes.IndexByte(key[:term], 0) != term-1 {
-		return 0, nil, fmt.Sprintf("the index has a key that is no posting: %q", key)
-	}
-	p = eventstore.Position(binary.BigEndian.Uint64(key[term:]))
-	value, ok := unseal(key, sealed)
-	if !ok || key[0] == kindStream && len(value) != 8 {
-		return p, nil, fmt.Sprintf("the index has a damaged posting: %s", describe(key))
-	}
-	return p, value, ""
+// has reports whether the posting is one of the entry's.
+func (e *Entry) has(term []byte, at posting) (found bool) {
+	e.each(func(kind byte, name string, p posting) {
+		found = found || p == at && term[0] == kind && string(term[1:len(term)-1]) == name
+	})
+	return found
 }
 
-// sameTerm reports whether two postings are of one term.
-func sameTerm(a, b []byte) bool {
-	return len(a) == len(b) && len(a) > 8 && bytes.Equal(a[:len(a)-8], b[:len(b)-8])
-}
-
-var kinds = map[byte]string{
-	kindStream: "stream", kindCategory: "category", kindType: "type", kindTag: "tag", kindKey: "key",
-}
-
-// describe says what a posting's key says.
-func describe(key []byte) string {
-	term := len(key) - 8
-	if term < 2 {
-		return fmt.Sprintf("%q", key)
+// Check reports the postings that the event must have and that are not there as
+// they should be, and a version or a key that does not follow what is before. It
+// returns how many postings are. An event that could not be read when it was to be
+// indexed has none.
+func (r *Reader) Check(e Entry, report func(Problem)) (found int, err error) {
+	if r.exactly(kindUnknown, "", e.Position).position > 0 {
+		return 0, r.err
 	}
-	return fmt.Sprintf("%s %q at position %d", kinds[key[0]], key[1:term-1], binary.BigEndian.Uint64(key[term:]))
+	e.each(func(kind byte, name string, want posting) {
+		got := r.exactly(kind, name, want.position)
+		term := describe(appendPosition(appendTerm(nil, kind, name), want.position))
+		switch {
+		case got.position == 0:
+			report(Problem{Position: e.Position, Text: "the index lacks " + term})
+		case got != want:
+			report(Problem{Position: e.Position, Text: "the index has something else for " + term})
+		default:
+			found++
+		}
+	})
+	if e.Stream != "" {
+		if before := r.before(e.Stream, e.Position-1); before.version+1 != e.Version {
+			report(Problem{Kind: BrokenStream, Position: e.Position, Text: fmt.Sprintf("version %d of stream %q, where version %d comes next", e.Version, e.Stream, before.version+1)})
+		}
+	}
+	if e.Key != "" {
+		if first := r.Key(e.Key); first > 0 && first < e.Position {
+			report(Problem{Kind: RepeatedKey, Position: e.Position, Text: fmt.Sprintf("key %q is that of the commit at position %d too", e.Key, first)})
+		}
+	}
+	return found, r.err
+}
+
+// exactly returns the posting of a term at a position, or zeros.
+func (r *Reader) exactly(kind byte, name string, p eventstore.Position) posting {
+	var found [1]posting
+	for _, s := range r.segments(p, p, false) {
+		if l := r.list(s, kind, name); l != nil {
+			if at := l.load(p, false, found[:0]); len(at) > 0 && at[0].position == p {
+				return at[0]
+			}
+		}
+	}
+	return posting{}
+}
+
+// Finish writes all postings, so that the index on disk reaches as far as the
+// log, and checks their order: versions of a stream that do not follow each other
+// (unless gaps are allowed) and a key of two commits are a
+// [*eventstore.CorruptError]. It is for an index that was made from a log which
+// nobody has held to that yet.
+func (x *Index) Finish(file File, gaps bool) (err error) {
+	if err := x.Save(file); err != nil {
+		return err
+	}
+	c := x.Check()
+	defer c.Close()
+	for more := true; more && err == nil; {
+		var walkErr error
+		more, walkErr = c.Walk(file.View, gaps, func(p Problem) {
+			if err == nil && p.Kind == WrongEntry {
+				err = fmt.Errorf("%w: %s", ErrUnusable, p.Text)
+			} else if err == nil {
+				err = &eventstore.CorruptError{Position: p.Position, Reason: p.Text}
+			}
+		})
+		err = errors.Join(err, walkErr)
+	}
+	return err
 }

@@ -2,30 +2,27 @@
 // derived from the log: dropped, it is rebuilt from the records, and nothing is
 // lost but time.
 //
-// It is one inverted index in one bucket: a term (a stream, a category, a type,
-// a tag, a commit's key) has a posting for each event it stands on. A posting is
-// a key of the bucket, so that the postings of a term lie side by side in
-// position order:
+// It is one inverted index: a term (a stream, a category, a type, a tag, a
+// commit's key) has a list of postings, the positions of the events that it stands
+// on, in order. In a stream's list each has the event's version, so that the last
+// posting of a stream is its head.
 //
-//	kind (1 byte) | name | 0x00 | position (8 bytes, big-endian)
+// An [Index] is made of parts, each of which has the postings of a range of
+// positions. The latest are tables, in memory (table.go). The others are runs, on
+// disk (run.go, block.go), which are sorted by term and never change. How tables
+// become runs, and small runs large ones, is told in maintain.go. Since the parts
+// follow each other, so do the lists that they have of a term, and whoever looks
+// for what came after a position asks the last parts only.
 //
-// Names hold no NUL, so no name's postings run into another's. The value of a
-// stream's posting is the event's version (8 bytes, big-endian), which makes the
-// last posting of a stream its head; other values are empty. One key that is no
-// posting, the single byte 0x00, holds the position through which the log is
-// indexed (8 bytes) and the format of the index (4 bytes). Every value is
-// followed by a CRC32C over its key and itself.
+// A query becomes a tree of walkers over each part in turn (walk.go): a list at
+// the leaves, unions where the query says or, intersections where it says and. A
+// walker seeks: given a position it returns the next match from there on, forward
+// or backward. An intersection lets its parts leap over each other's gaps, so that
+// its cost is that of its rarest part and not of its commonest.
 //
-// A reader that meets a damaged posting says that the index cannot be used
-// ([ErrUnusable]), and so does one of an index that does not reach as far as the
-// log. What it would have told is in the log.
+// A reader that meets damage says that the index cannot be used ([ErrUnusable]),
+// and so does one of an index that does not reach as far as the log. What it would
+// have told is in the log.
 //
-// A query becomes a tree of walkers: a posting list at the leaves, unions where
-// the query says or, intersections where it says and. A walker seeks: given a
-// position it returns the next match from there on, forward or backward. An
-// intersection lets its parts leap over each other's gaps, so that its cost is
-// that of its rarest part and not of its commonest.
-//
-// The writer adds postings in the transaction that appends the events, so a
-// reader sees both or neither.
+// The file format is described in docs/reference/format.md.
 package index

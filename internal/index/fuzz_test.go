@@ -2,8 +2,7 @@ package index_test
 
 import (
 	"bytes"
-	"fmt"
-	"path/filepath"
+	"encoding/binary"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,116 +12,148 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-// FuzzReader puts any value under any key of an index, or takes postings away.
-// Walks and look-ups end, and find nothing that they should not without saying
-// that the index is not usable; what Check and Scan do not object to is as it was.
+// FuzzReader puts any value under any key of an index, or takes keys away. All
+// lookups end, and either agree with the log or say that the index is not usable;
+// if its Checker objects to nothing and nothing was put where nothing was, all
+// agree. A value that is put with the right checksum may be believed, but
+// everything still ends.
 func FuzzReader(f *testing.F) {
-	log := make([]index.Entry, 120)
-	for i := range log {
-		log[i] = index.Entry{
-			Position: eventstore.Position(i + 1), Stream: eventstore.StreamID(fmt.Sprint("s-", i%3)), Version: eventstore.Version(i/3 + 1),
-			Type: fmt.Sprint("t-", i%2), Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("n:", i%7))}, Key: fmt.Sprint("k-", i),
-		}
+	d := newDamaged(f)
+	for _, p := range d.pairs {
+		f.Add(p.key, p.value[:len(p.value)-4], uint16(0), uint16(0), false)
+		f.Add(p.key, p.value[:len(p.value)-4], uint16(1), uint16(0), true)
 	}
-	db, err := bolt.Open(filepath.Join(f.TempDir(), "index.db"), 0o600, &bolt.Options{NoSync: true})
-	require.NoError(f, err)
-	f.Cleanup(func() { require.NoError(f, db.Close()) })
-	require.NoError(f, db.Update(func(tx *bolt.Tx) error {
-		if err := index.Create(tx); err != nil {
-			return err
-		}
-		return index.Add(tx, log)
-	}))
-	f.Add([]byte("ss-1\x00\x00\x00\x00\x00\x00\x00\x00\x02"), []byte("12345678abcd"), uint16(9), uint16(0))
-	f.Add([]byte{0}, []byte{}, uint16(500), uint16(3))
-	f.Add([]byte("kk-3\x00\x00\x00\x00\x00\x00\x00\x00\x04"), []byte{1, 2, 3, 4}, uint16(0), uint16(2))
-	f.Fuzz(func(t *testing.T, key, value []byte, lost, damaged uint16) {
-		tx, err := db.Begin(true)
+	f.Add([]byte{0}, []byte{}, uint16(500), uint16(3), false)
+	f.Add(d.pairs[1].key, forged(nil, piece("sc1-1", 3, 9, 1, nil)), uint16(0), uint16(0), true)
+	f.Fuzz(func(t *testing.T, key, value []byte, lost, damaged uint16, sealed bool) {
+		tx, err := d.Begin(true)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, tx.Rollback()) }()
-		mutate(t, tx.Bucket([]byte(index.Bucket)), key, value, lost, damaged)
-		whole := checkAll(t, tx, log)
-		reader, err := index.NewReader(tx, log[len(log)-1].Position)
-		if err != nil {
-			require.ErrorIs(t, err, index.ErrUnusable)
-			require.False(t, whole, "Check and Scan object to nothing in an index that cannot be read")
+		b := tx.Bucket([]byte(index.Bucket))
+		put := len(key) > 0 && len(key) <= bolt.MaxKeySize
+		known := put && b.Get(key) != nil
+		if sealed {
+			value = index.Seal(key, value)
+		}
+		if put {
+			require.NoError(t, b.Put(key, value))
+		}
+		d.mutate(t, b, lost, damaged)
+		if sealed {
+			d.end(t, tx)
 			return
 		}
-		requireAgreement(t, reader, log, whole)
+		d.ask(t, inTx{tx: tx}, d.old, index.ErrUnusable)
+		x, err := index.Open(tx, large)
+		if err != nil {
+			require.ErrorIs(t, err, index.ErrUnusable)
+			return
+		}
+		told := d.ask(t, inTx{tx: tx}, x, index.ErrUnusable)
+		differing, problems, err := check(inTx{tx: tx}, x, d.log, false)
+		require.NoError(t, err)
+		if len(differing)+len(problems) == 0 && (known || !put) {
+			require.Equal(t, len(d.questions), told, "the Checker objects to nothing")
+		}
 	})
 }
 
-// mutate puts a value under a key, takes away the posting with number lost, and
-// changes a byte of the value of the one with number damaged, unless they are 0.
-func mutate(t *testing.T, b *bolt.Bucket, key, value []byte, lost, damaged uint16) {
-	var keys, values [][]byte
-	require.NoError(t, b.ForEach(func(k, v []byte) error {
-		keys, values = append(keys, bytes.Clone(k)), append(values, bytes.Clone(v))
-		return nil
-	}))
-	if len(key) > 0 && len(key) <= bolt.MaxKeySize {
-		require.NoError(t, b.Put(key, value))
-	}
+// mutate takes away the pair with number lost, and changes a byte of the value of
+// the one with number damaged, unless they are 0.
+func (d *damaged) mutate(t testing.TB, b *bolt.Bucket, lost, damaged uint16) {
 	if lost > 0 {
-		require.NoError(t, b.Delete(keys[int(lost)%len(keys)]))
+		require.NoError(t, b.Delete(d.pairs[int(lost)%len(d.pairs)].key))
 	}
 	if damaged > 0 {
-		i := int(damaged) % len(keys)
-		values[i][int(damaged)%len(values[i])]++
-		require.NoError(t, b.Put(keys[i], values[i]))
+		p := d.pairs[int(damaged)%len(d.pairs)]
+		value := bytes.Clone(p.value)
+		value[int(damaged)/len(d.pairs)%len(value)]++
+		require.NoError(t, b.Put(p.key, value))
 	}
 }
 
-// checkAll reports whether Check and Scan find the index whole.
-func checkAll(t *testing.T, tx *bolt.Tx, log []index.Entry) bool {
-	whole := true
-	object := func(eventstore.Position, string) { whole = false }
-	found, err := index.Check(tx, log, object)
-	require.NoError(t, err)
-	through, err := index.Through(tx)
-	if err != nil || through < eventstore.Position(len(log)) {
-		whole = false
+// end asks all questions without minding what is told, and lets a Checker walk.
+func (d *damaged) end(t testing.TB, tx *bolt.Tx) {
+	x, err := index.Open(tx, large)
+	if err != nil {
+		require.ErrorIs(t, err, index.ErrUnusable)
+		return
 	}
-	counted := 0
-	for from, more := []byte(nil), true; more; more = from != nil {
-		var n int
-		n, from, err = index.Scan(tx, from, 50, eventstore.Position(len(log)), object)
-		require.NoError(t, err)
-		counted += n
-	}
-	return whole && counted == found
-}
-
-// requireAgreement compares what the reader answers with the log, unless the
-// reader says that the index is not usable. Something may be left out then only
-// if the index is not whole.
-func requireAgreement(t *testing.T, reader *index.Reader, log []index.Entry, whole bool) {
-	queries := []eventstore.Query{
-		eventstore.Stream("s-1"), eventstore.Category("s"), eventstore.Match(eventstore.Item{Types: []string{"t-1"}, Tags: []eventstore.Tag{"n:3"}}),
-		eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:1"}}, eventstore.Item{Streams: []eventstore.StreamID{"s-2", "s-0"}, Types: []string{"t-0"}}),
-	}
-	for _, q := range queries {
-		for _, backward := range []bool{false, true} {
-			found := matches(reader, q, 1, eventstore.Position(len(log)), backward)
-			if reader.Err() != nil {
-				require.ErrorIs(t, reader.Err(), index.ErrUnusable)
-				return
-			}
-			want := 0
-			for i := range log {
-				if q.Matches(log[i].Stream, log[i].Type, log[i].Tags) {
-					want++
-				}
-			}
-			if whole {
-				require.Len(t, found, want, "%v, backward %v", q, backward)
-			}
+	for _, x := range []*index.Index{x, d.old} {
+		r, err := x.View().Reader(tx, min(x.Through(), damagedEvents))
+		if err != nil {
+			require.ErrorIs(t, err, index.ErrUnusable)
+			continue
+		}
+		for i := range d.questions {
+			d.questions[i].ask(r)
 		}
 	}
-	p, v := reader.Head("s-1")
-	if whole && reader.Err() == nil {
-		require.EqualValues(t, []uint64{119, 40}, []uint64{uint64(p), uint64(v)})
-		require.EqualValues(t, 4, reader.Key("k-3"))
+	if _, _, err := check(inTx{tx: tx}, x, d.log, false); err != nil {
+		require.ErrorIs(t, err, index.ErrUnusable)
 	}
-	_ = reader.At("s-1", 7)
+}
+
+// TestReader_EndsOnBlocksThatAreForged puts blocks with right checksums that no
+// index would have.
+func TestReader_EndsOnBlocksThatAreForged(t *testing.T) {
+	d := newDamaged(t)
+	blocks := map[string]func(key, value []byte) []byte{
+		"nothing":          func([]byte, []byte) []byte { return nil },
+		"no pieces":        func([]byte, []byte) []byte { return forged(nil, nil) },
+		"ends at itself":   func(key, _ []byte) []byte { return forged(key[8:], nil) },
+		"ends at once":     func([]byte, []byte) []byte { return forged([]byte("c"), nil) },
+		"position 0":       func([]byte, []byte) []byte { return forged(nil, piece("sc1-1", 0, 9, 1, nil)) },
+		"no postings":      func([]byte, []byte) []byte { return forged(nil, piece("sc1-1", 1, 1, 0, nil)) },
+		"more than it has": func([]byte, []byte) []byte { return forged(nil, piece("sc1-1", 1, 1, 9, []byte{1, 1})) },
+		"twice the same":   func([]byte, []byte) []byte { return forged(nil, piece("sc1-1", 1, 1, 3, []byte{1, 0})) },
+		"past all":         func([]byte, []byte) []byte { return forged(nil, piece("sc1-1", 1<<64-1, 1, 2, []byte{1})) },
+		"no term":          func([]byte, []byte) []byte { return forged(nil, piece("", 1, 1, 1, nil)) },
+		"backward": func([]byte, []byte) []byte {
+			return forged(nil, append(piece("sc1-1", 90, 1<<64-1, 1, nil), piece("sc1-1", 3, 9, 1, nil)...))
+		},
+	}
+	for name, forge := range blocks {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range d.pairs[1:] {
+				d.endWith(t, p.key, forge(p.key, p.value))
+			}
+		})
+	}
+	t.Run("the whole status", func(t *testing.T) {
+		status := d.pairs[0].value[:len(d.pairs[0].value)-4]
+		for i := 4; i < len(status); i++ {
+			for _, c := range []byte{0, 1, 0x7f, 0xff} {
+				value := bytes.Clone(status)
+				value[i] = c
+				require.NotPanics(t, func() { d.endWith(t, []byte{0}, value) }, "byte %d is %d", i, c)
+			}
+		}
+	})
+}
+
+// endWith asks all questions with a value, and its right checksum, under a key.
+func (d *damaged) endWith(t testing.TB, key, value []byte) {
+	tx, err := d.Begin(true)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback()) }()
+	require.NoError(t, tx.Bucket([]byte(index.Bucket)).Put(key, index.Seal(key, value)))
+	d.end(t, tx)
+}
+
+// forged returns a block without its checksum.
+func forged(end, pieces []byte) []byte {
+	return append(append(binary.AppendUvarint(nil, uint64(len(end))), end...), pieces...)
+}
+
+// piece returns a piece of a block, the first of it.
+func piece(term string, p eventstore.Position, v eventstore.Version, count uint64, deltas []byte) []byte {
+	term += "\x00"
+	b := binary.AppendUvarint([]byte{0}, uint64(len(term)))
+	b = binary.AppendUvarint(append(b, term...), uint64(p))
+	if term[0] == 's' {
+		b = binary.AppendUvarint(b, uint64(v))
+	}
+	b = binary.AppendUvarint(b, count)
+	return append(binary.AppendUvarint(b, uint64(len(deltas))), deltas...)
 }

@@ -5,8 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"slices"
+	"math"
+	"sync"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -16,51 +17,9 @@ import (
 // Bucket is the name of the bucket that the index is in.
 const Bucket = "index"
 
-const (
-	format  = 2
-	sumSize = 4
-
-	kindStream   = 's'
-	kindCategory = 'c'
-	kindType     = 't'
-	kindTag      = 'g'
-	kindKey      = 'k'
-)
-
-var statusKey = []byte{0}
-
-// Entry is what the index has to know of one event.
-type Entry struct {
-	Position eventstore.Position
-	Stream   eventstore.StreamID
-	Version  eventstore.Version
-	Type     string
-	Tags     []eventstore.Tag
-	// Key is the commit's key, on its first event; "" if it has none.
-	Key string
-}
-
 // ErrUnusable says that the index is missing, damaged, of another format, or not
 // as far as the log. What it would have told is found in the log.
 var ErrUnusable = errors.New("the index cannot be used")
-
-// Through returns the position through which the log is indexed. An index that
-// is not there, is of another format, or is damaged where it says so, is
-// [ErrUnusable].
-func Through(tx *bolt.Tx) (eventstore.Position, error) {
-	b := tx.Bucket([]byte(Bucket))
-	if b == nil {
-		return 0, fmt.Errorf("%w: there is none", ErrUnusable)
-	}
-	status, ok := unseal(statusKey, b.Get(statusKey))
-	if !ok || len(status) != 12 {
-		return 0, fmt.Errorf("%w: its status is damaged", ErrUnusable)
-	}
-	if f := binary.BigEndian.Uint32(status[8:]); f != format {
-		return 0, fmt.Errorf("%w: it has format %d, not %d", ErrUnusable, f, format)
-	}
-	return eventstore.Position(binary.BigEndian.Uint64(status)), nil
-}
 
 // Create makes an empty index where there is none.
 func Create(tx *bolt.Tx) error {
@@ -68,88 +27,265 @@ func Create(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return setThrough(b, 0)
+	return b.Put(statusKey, manifest(nil).status(uint64(tx.ID())))
 }
 
-func setThrough(b *bolt.Bucket, p eventstore.Position) error {
-	status := binary.BigEndian.AppendUint64(nil, uint64(p))
-	return b.Put(statusKey, seal(statusKey, binary.BigEndian.AppendUint32(status, format)))
-}
-
-// Add adds the events that come next in the log, behind those that are indexed.
-// The order of the entries is theirs in the log. An index that ends elsewhere is
-// [ErrUnusable], and stays as it is.
-func Add(tx *bolt.Tx, entries []Entry) error {
-	through, err := Through(tx)
-	if err != nil {
-		return err
-	}
-	if first := entries[0].Position; through >= first {
-		return fmt.Errorf("%w: it reaches to position %d, beyond %d", ErrUnusable, through, first)
-	}
+// Through returns the position through which the index on disk reaches.
+func Through(tx *bolt.Tx) (eventstore.Position, error) {
 	b := tx.Bucket([]byte(Bucket))
-	var postings []posting
-	for i := range entries {
-		postings = appendPostings(postings, &entries[i])
+	if b == nil {
+		return 0, errNone
 	}
-	// In key order each page of the tree is visited once.
-	slices.SortFunc(postings, func(a, b posting) int { return bytes.Compare(a.key, b.key) })
-	for _, p := range postings {
-		if err := b.Put(p.key, p.value); err != nil {
-			return err
+	runs, _, err := parseManifest(b.Get(statusKey))
+	return runs.through(), err
+}
+
+var errNone = fmt.Errorf("%w: there is none", ErrUnusable)
+
+// Index is the index of a log that is in use.
+//
+// Add, Undo and Freeze are for the goroutine that writes the log; Maintain
+// and Finish are for one goroutine at a time; all else is safe for concurrent use
+// by multiple goroutines.
+type Index struct {
+	limits  Limits
+	current atomic.Pointer[View]
+
+	mu   sync.Mutex // held to replace current, and for pins
+	pins int        // runs that are replaced are not deleted while there are any
+
+	next  uint64   // number of the next run; of who maintains
+	stale []uint64 // runs to be deleted; of who maintains
+}
+
+// View is the index at a moment. A reader needs one from before its transaction
+// began: what the file has not got by then is in the view's tables.
+type View struct {
+	created uint64 // the transaction that created the bucket
+	runs    manifest
+	status  []byte   // as it lies in the bucket
+	tables  []*table // in the order of positions; the last one grows
+}
+
+// Limits say when postings that are held in memory are to be written: when they
+// take so many bytes, about, or are of so many events. There may be three times as
+// many in memory, for one table fills while others are written.
+type Limits struct{ Bytes, Events int }
+
+// maxTables is how many tables there are when appends should wait.
+const maxTables = 3
+
+// Open returns the index that is in the file, as far as it reaches. What is
+// missing to the end of the log is to be added.
+func Open(tx *bolt.Tx, limits Limits) (*Index, error) {
+	b := tx.Bucket([]byte(Bucket))
+	if b == nil {
+		return nil, errNone
+	}
+	raw := b.Get(statusKey)
+	runs, created, err := parseManifest(raw)
+	if err != nil {
+		return nil, err
+	}
+	x := &Index{limits: limits}
+	if err := x.findStale(b.Cursor(), runs); err != nil {
+		return nil, err
+	}
+	x.current.Store(&View{
+		created: created, runs: runs, status: bytes.Clone(raw),
+		tables: []*table{newTable(runs.through()+1, tableSize{})},
+	})
+	return x, nil
+}
+
+// findStale finds the runs of which there is something in the bucket that are not
+// in the manifest.
+func (x *Index) findStale(c *bolt.Cursor, runs manifest) error {
+	var id uint64
+	for key, _ := c.Seek(runKey(1)); key != nil; key, _ = c.Seek(runKey(id + 1)) {
+		if len(key) < 8 || binary.BigEndian.Uint64(key) <= id || binary.BigEndian.Uint64(key) == math.MaxUint64 {
+			return fmt.Errorf("%w: damaged at key %x", ErrUnusable, key[:min(len(key), 32)])
+		}
+		if id = binary.BigEndian.Uint64(key); runs.find(id) == nil {
+			x.stale = append(x.stale, id)
 		}
 	}
-	return setThrough(b, entries[len(entries)-1].Position)
+	x.next = id + 1
+	for _, r := range runs {
+		x.next = max(x.next, r.id+1)
+	}
+	return nil
 }
 
-type posting struct{ key, value []byte }
-
-func appendPostings(postings []posting, e *Entry) []posting {
-	add := func(kind byte, name string, value []byte) {
-		key := binary.BigEndian.AppendUint64(prefix(kind, name), uint64(e.Position))
-		postings = append(postings, posting{key, seal(key, value)})
-	}
-	if e.Stream != "" {
-		add(kindStream, string(e.Stream), binary.BigEndian.AppendUint64(nil, uint64(e.Version)))
-		add(kindCategory, e.Stream.Category(), nil)
-	}
-	add(kindType, e.Type, nil)
-	for _, tag := range e.Tags {
-		add(kindTag, string(tag), nil)
-	}
-	if e.Key != "" {
-		add(kindKey, e.Key, nil)
-	}
-	return postings
+// Through returns the position through which the index reaches.
+func (x *Index) Through() eventstore.Position {
+	v := x.current.Load()
+	return v.tables[len(v.tables)-1].through()
 }
 
-// prefix returns what the keys of a term's postings begin with, with room for
-// the position.
-func prefix(kind byte, name string) []byte {
-	p := make([]byte, 0, 2+len(name)+8)
-	p = append(p, kind)
-	p = append(p, name...)
-	return append(p, 0)
+// Saved returns the position through which the index on disk reaches.
+func (x *Index) Saved() eventstore.Position { return x.current.Load().runs.through() }
+
+// active returns the table that grows.
+func (x *Index) active() *table {
+	v := x.current.Load()
+	return v.tables[len(v.tables)-1]
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// Add adds the n events that come next in the log. A reader that looks no further
+// than the head that it knows does not see them before they are durable.
+func (x *Index) Add(n int, entry func(i int) Entry) { x.active().add(n, entry) }
 
-// seal returns the value as the bucket holds it under key: followed by a CRC32C
-// over both, so that a posting that was moved or changed is found out.
-func seal(key, value []byte) []byte {
-	sealed := append(make([]byte, 0, len(value)+sumSize), value...)
-	return binary.BigEndian.AppendUint32(sealed, sum(key, value))
+// Undo takes back what the last Add added.
+func (x *Index) Undo(n int, entry func(i int) Entry) { x.active().undo(n, entry) }
+
+// Full reports whether the table that grows should be written.
+func (x *Index) Full() bool {
+	t := x.active()
+	return t.through()+1-t.first >= eventstore.Position(x.limits.Events) || t.bytes() >= x.limits.Bytes
 }
 
-// unseal returns the value that is sealed under key, and whether it is whole.
-func unseal(key, sealed []byte) (value []byte, ok bool) {
-	if len(sealed) < sumSize {
-		return nil, false
+// Freeze begins a new table, so that Maintain can write the one before, and
+// reports whether it has. Unless forced, it lets a table grow until it is full, and
+// further while others wait to be written.
+func (x *Index) Freeze(force bool) bool {
+	v := x.current.Load()
+	t := v.tables[len(v.tables)-1]
+	if t.through() < t.first || !force && (!x.Full() || len(v.tables) >= maxTables) {
+		return false
 	}
-	value = sealed[:len(sealed)-sumSize]
-	return value, binary.BigEndian.Uint32(sealed[len(value):]) == sum(key, value)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	v = x.current.Load()
+	x.current.Store(&View{
+		created: v.created, runs: v.runs, status: v.status,
+		tables: append(v.tables[:len(v.tables):len(v.tables)], newTable(t.last+1, t.size())),
+	})
+	return true
 }
 
-func sum(key, value []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+// Waiting reports whether there is something for Maintain to write.
+func (x *Index) Waiting() bool { return len(x.current.Load().tables) > 1 }
+
+// Crowded reports whether as many postings are held in memory as should be:
+// appends have to wait for Maintain.
+func (x *Index) Crowded() bool {
+	v := x.current.Load()
+	return len(v.tables) >= maxTables && x.Full()
+}
+
+// replaceRuns makes a manifest that is on disk the index's, and drops tables from
+// the front.
+func (x *Index) replaceRuns(runs manifest, status []byte, tables int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	v := x.current.Load()
+	x.current.Store(&View{created: v.created, runs: runs, status: status, tables: v.tables[tables:]})
+}
+
+// View returns the index as it is now.
+func (x *Index) View() *View { return x.current.Load() }
+
+// Reader returns a reader of the events up to and including last, which must be
+// in the view. The transaction must have begun after the view was taken, and the
+// reader must not be used after it has ended. Without one, the reader says
+// [ErrNeedsFile] when it would need one.
+func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
+	r := &Reader{last: last, runs: v.runs, tables: v.tables}
+	if tx != nil {
+		if r.bucket = tx.Bucket([]byte(Bucket)); r.bucket == nil {
+			return nil, errNone
+		}
+		if raw := r.bucket.Get(statusKey); !bytes.Equal(raw, v.status) {
+			runs, created, err := parseManifest(raw)
+			if err == nil && created != v.created {
+				err = fmt.Errorf("%w: it was made anew meanwhile", ErrUnusable)
+			}
+			if err != nil {
+				return nil, err
+			}
+			r.runs = runs
+			r.adoptFilters(v.runs)
+		}
+	}
+	if through := v.tables[len(v.tables)-1].through(); through < last {
+		return nil, fmt.Errorf("%w: it ends at position %d, before %d", ErrUnusable, through, last)
+	}
+	if through := r.runs.through(); v.tables[0].first > through+1 {
+		return nil, fmt.Errorf("%w: it lacks positions %d to %d", ErrUnusable, through+1, v.tables[0].first-1)
+	}
+	return r, nil
+}
+
+// Head returns the position and version of a stream's last event up to a position,
+// zeros if there is none, if that can be told from what is in memory.
+func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eventstore.Position, version eventstore.Version, known bool) {
+	for i := len(v.tables) - 1; i >= 0; i-- {
+		if head := v.tables[i].before(kindStream, string(stream), last); head.position > 0 {
+			return head.position, head.version, true
+		}
+	}
+	if len(v.runs) == 0 {
+		return 0, 0, true
+	}
+	var room [256 + 2]byte
+	print := fingerprint(appendTerm(room[:0], kindStream, string(stream)))
+	for _, r := range v.runs {
+		if r.from <= last && r.mayHave(print) {
+			return 0, 0, false
+		}
+	}
+	return 0, 0, true
+}
+
+// adoptFilters takes the filters that are in memory from runs that are known.
+func (r *Reader) adoptFilters(known manifest) {
+	for _, run := range r.runs {
+		if same := known.find(run.id); same != nil {
+			run.filter.Store(same.filter.Load())
+		}
+	}
+}
+
+// pin keeps the runs of the view from being deleted, until release is called.
+func (x *Index) pin() (v *View, release func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.pins++
+	return x.current.Load(), func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.pins--
+	}
+}
+
+func (x *Index) pinned() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.pins > 0
+}
+
+// Stats are figures of the index.
+type Stats struct {
+	Runs     int                 // parts on disk
+	Postings uint64              // on disk
+	Through  eventstore.Position // reached on disk
+	Memory   int                 // bytes of postings held in memory
+	Filters  int                 // bytes of filters held in memory
+}
+
+// Stats returns the figures of the index as it is now.
+func (x *Index) Stats() Stats {
+	v := x.current.Load()
+	s := Stats{Runs: len(v.runs), Through: v.runs.through()}
+	for _, r := range v.runs {
+		s.Postings += r.postings
+		if f := r.filter.Load(); f != nil {
+			s.Filters += len(*f)
+		}
+	}
+	for _, t := range v.tables {
+		s.Memory += t.bytes()
+	}
+	return s
 }

@@ -1,10 +1,9 @@
 package index_test
 
 import (
+	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,344 +13,347 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-func open(t *testing.T) *bolt.DB {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "index.db"), 0o600, &bolt.Options{NoSync: true})
+// file is a file with an index in it, as the index sees it.
+type file struct {
+	*bolt.DB
+	writes int
+	before func(write int) error // called before each write, the first being 1; nil: not
+}
+
+func (f *file) Write(s *index.Slice) error {
+	f.writes++
+	if f.before != nil {
+		if err := f.before(f.writes); err != nil {
+			return err
+		}
+	}
+	return f.Update(s.Apply)
+}
+
+func newFile(t testing.TB) *file {
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "index.db"), 0o600, &bolt.Options{NoSync: true, NoFreelistSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	require.NoError(t, db.Update(index.Create))
-	return db
+	return &file{DB: db}
 }
 
-func add(t *testing.T, db *bolt.DB, entries ...index.Entry) {
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return index.Add(tx, entries) }))
+// large are limits that nothing here reaches.
+var large = index.Limits{Bytes: 1 << 40, Events: 1 << 40}
+
+func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
+	var x *index.Index
+	require.NoError(t, f.View(func(tx *bolt.Tx) (err error) {
+		x, err = index.Open(tx, limits)
+		return err
+	}))
+	return x
 }
 
-func view(t *testing.T, db *bolt.DB, last eventstore.Position, fn func(*index.Reader)) {
-	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		reader, err := index.NewReader(tx, last)
+// read calls fn with a reader of a view and a transaction that begins now.
+func (f *file) read(t testing.TB, view *index.View, last eventstore.Position, fn func(*index.Reader)) {
+	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+		reader, err := view.Reader(tx, last)
 		require.NoError(t, err)
 		fn(reader)
 		return nil
 	}))
 }
 
-// matches walks over all matches within a closed window.
-func matches(reader *index.Reader, q eventstore.Query, from, to eventstore.Position, backward bool) []eventstore.Position {
-	var found []eventstore.Position
-	walk := reader.Walk(q, backward)
-	if backward {
-		for p := to; p >= from && p > 0; {
-			at, matched := walk.Seek(p)
-			if at < from || at == 0 {
-				break
-			}
-			if p = at; matched {
-				found = append(found, at)
-				p--
-			}
-		}
-		return found
-	}
-	for p := from; p <= to; {
-		at, matched := walk.Seek(p)
-		if at == 0 || at > to {
-			break
-		}
-		if p = at; matched {
-			found = append(found, at)
-			p++
-		}
-	}
-	return found
+func add(x *index.Index, entries ...index.Entry) {
+	x.Add(len(entries), func(i int) index.Entry { return entries[i] })
 }
 
-// TestWalk_AgreesWithMatches compares walks with the one definition of what a
-// query means, on random logs and queries.
-func TestWalk_AgreesWithMatches(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	streams := []eventstore.StreamID{"a", "a-1", "a-b", "ab", "ab-1", "a-b-c", "b-1", "é-1", ""}
-	types := []string{"t", "tt", "t-1", "u"}
-	tags := []eventstore.Tag{"x", "x:1", "x:2", "y", "xy"}
-	for range 20 {
-		db := open(t)
-		log := make([]index.Entry, 500)
-		versions := map[eventstore.StreamID]eventstore.Version{}
-		for i := range log {
-			stream := pick(random, streams)
-			versions[stream]++
-			log[i] = index.Entry{Position: eventstore.Position(i) + 1, Stream: stream, Version: versions[stream], Type: pick(random, types), Tags: subset(random, tags)}
-		}
-		for rest := log; len(rest) > 0; {
-			n := min(1+random.IntN(100), len(rest))
-			add(t, db, rest[:n]...)
-			rest = rest[n:]
-		}
-		for range 200 {
-			q := randomQuery(random, streams[:len(streams)-1], types, tags)
-			last := eventstore.Position(random.IntN(len(log) + 1))
-			from := eventstore.Position(1 + random.IntN(len(log)))
-			backward := random.IntN(2) == 0
-			var want []eventstore.Position
-			for _, e := range log[:last] {
-				if e.Position >= from && q.Matches(e.Stream, e.Type, e.Tags) {
-					want = append(want, e.Position)
-				}
-			}
-			if backward {
-				slices.Reverse(want)
-			}
-			view(t, db, last, func(reader *index.Reader) {
-				require.Equal(t, want, matches(reader, q, from, last, backward),
-					"query %v, from %d to %d, backward %v", q, from, last, backward)
-			})
-		}
+// written returns a file with an index that has each of the groups as a run, as
+// long as none are merged.
+func written(t testing.TB, groups ...[]index.Entry) (*file, *index.Index) {
+	f := newFile(t)
+	x := f.open(t, large)
+	for _, group := range groups {
+		add(x, group...)
+		require.True(t, x.Freeze(true))
+		require.NoError(t, x.Maintain(f))
 	}
+	return f, x
 }
 
-func pick[T any](random *rand.Rand, from []T) T { return from[random.IntN(len(from))] }
-
-func subset[T any](random *rand.Rand, from []T) []T {
-	var some []T
-	for _, v := range from {
-		if random.IntN(3) == 0 {
-			some = append(some, v)
-		}
+// split returns the log in n groups.
+func split(log []index.Entry, n int) (groups [][]index.Entry) {
+	for i := range n {
+		groups = append(groups, log[i*len(log)/n:(i+1)*len(log)/n])
 	}
-	return some
+	return groups
 }
 
-func randomQuery(random *rand.Rand, streams []eventstore.StreamID, types []string, tags []eventstore.Tag) eventstore.Query {
-	items := make([]eventstore.Item, 1+random.IntN(3))
-	for i := range items {
-		switch random.IntN(4) {
-		case 0:
-			items[i].Streams = subset(random, streams)
-		case 1:
-			items[i].Categories = subset(random, []string{"a", "ab", "b", "é"})
-		}
-		if random.IntN(2) == 0 {
-			items[i].Types = subset(random, types)
-		}
-		items[i].Tags = subset(random, tags)[:0]
-		if random.IntN(2) == 0 {
-			items[i].Tags = subset(random, tags)
-		}
-		if len(items[i].Streams)+len(items[i].Categories)+len(items[i].Types)+len(items[i].Tags) == 0 {
-			items[i].Types = []string{pick(random, types)}
-		}
+// check gives the events to a Checker, and returns what it says.
+func check(f index.File, x *index.Index, log []index.Entry, gaps bool) (differing [][2]eventstore.Position, problems []index.Problem, err error) {
+	c := x.Check()
+	defer c.Close()
+	for _, e := range log {
+		c.Event(e)
 	}
-	return eventstore.Match(items...)
+	for more := true; more && err == nil; {
+		more, err = c.Walk(f.View, gaps, func(p index.Problem) { problems = append(problems, p) })
+	}
+	return c.Differing(), problems, err
+}
+
+// requireWhole holds the index to the log: what it has on disk with the Checker,
+// and all of it with Reader.Check.
+func requireWhole(t testing.TB, f *file, x *index.Index, log []index.Entry) {
+	differing, problems, err := check(f, x, log, false)
+	require.NoError(t, err)
+	require.Empty(t, problems)
+	require.Empty(t, differing)
+	f.read(t, x.View(), x.Through(), func(r *index.Reader) {
+		for _, e := range log {
+			found, err := r.Check(e, func(p index.Problem) { require.Fail(t, p.Text) })
+			require.NoError(t, err)
+			require.Equal(t, postingsOf(e), found, "postings of the event at %d", e.Position)
+		}
+	})
+}
+
+// postingsOf returns how many postings Reader.Check finds of an event.
+func postingsOf(e index.Entry) int {
+	if e.Unknown {
+		return 0
+	}
+	n := 1 + len(e.Tags)
+	if e.Stream != "" {
+		n += 2
+	}
+	if e.Key != "" {
+		n++
+	}
+	return n
+}
+
+// requireSwept looks for keys of runs that are not part of the index.
+func requireSwept(t testing.TB, f *file) {
+	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+		ids, _, err := index.Runs(tx)
+		require.NoError(t, err)
+		return tx.Bucket([]byte(index.Bucket)).ForEach(func(key, _ []byte) error {
+			if len(key) > 1 {
+				require.Contains(t, ids, binary.BigEndian.Uint64(key), "key %x", key)
+			}
+			return nil
+		})
+	}))
+}
+
+// everywhere calls fn with a reader of the log while it is all in memory, when it
+// is one run, and when it is several.
+func everywhere(t *testing.T, log []index.Entry, last eventstore.Position, fn func(t *testing.T, r *index.Reader)) {
+	t.Run("in memory", func(t *testing.T) {
+		f := newFile(t)
+		x := f.open(t, large)
+		add(x, log...)
+		f.read(t, x.View(), last, func(r *index.Reader) { fn(t, r) })
+	})
+	for _, runs := range []int{1, 3} {
+		t.Run(fmt.Sprint("in runs: ", runs), func(t *testing.T) {
+			f, x := written(t, split(log, runs)...)
+			f.read(t, x.View(), last, func(r *index.Reader) { fn(t, r) })
+		})
+	}
 }
 
 // TestWalk_StopsEarlyAndGoesOn has two tags that alternate and never meet until
 // the end: an intersection that must leap over every event.
 func TestWalk_StopsEarlyAndGoesOn(t *testing.T) {
-	db := open(t)
-	const n = 5000
+	const n = 20000
 	log := make([]index.Entry, n)
 	for i := range log {
-		log[i] = index.Entry{Position: eventstore.Position(i) + 1, Type: "t", Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint(i % 2))}}
+		log[i] = index.Entry{Position: eventstore.Position(i) + 1, Type: "t"}
+		if i%20 == 0 { // often enough, the lists would be dense
+			log[i].Tags = []eventstore.Tag{eventstore.Tag(fmt.Sprint(i / 20 % 2))}
+		}
 	}
+	log[1].Tags = []eventstore.Tag{"0", "1"}
 	log[n-1].Tags = []eventstore.Tag{"0", "1"}
-	log[0].Tags = []eventstore.Tag{"0", "1"}
-	add(t, db, log...)
 	q := eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"0", "1"}})
-	view(t, db, n, func(reader *index.Reader) {
-		found, matched := reader.Walk(q, false).Seek(2)
+	everywhere(t, log, n, func(t *testing.T, r *index.Reader) {
+		found, matched := r.Walk(q, 3, n, false).Seek(3)
 		require.False(t, matched, "one seek searched the whole log and found %d", found)
+		require.NotZero(t, found)
 		require.Less(t, found, eventstore.Position(n/2))
-		require.Equal(t, []eventstore.Position{1, n}, matches(reader, q, 1, n, false))
-		require.Equal(t, []eventstore.Position{n, 1}, matches(reader, q, 1, n, true))
+		found, matched = r.Walk(q, 1, n-1, true).Seek(n - 1)
+		require.False(t, matched)
+		require.Greater(t, found, eventstore.Position(n/2))
+		for _, backward := range []bool{false, true} {
+			whole := upTo(log, n).walk(q, 1, n, backward)
+			require.Len(t, whole.want, 2)
+			require.True(t, whole.tells(t, r, nil))
+		}
 	})
 }
 
 func TestReader_KnowsHeadsVersionsAndKeys(t *testing.T) {
-	db := open(t)
-	add(t, db,
-		index.Entry{Position: 1, Stream: "a-1", Version: 1, Type: "t", Key: "k"},
-		index.Entry{Position: 2, Stream: "a-12", Version: 1, Type: "t"},
-		index.Entry{Position: 3, Stream: "a-1", Version: 2, Type: "t", Key: "kk"},
-		index.Entry{Position: 4, Type: "t"},
-		index.Entry{Position: 5, Stream: "a-1", Version: 3, Type: "t"},
-	)
-	view(t, db, 5, func(reader *index.Reader) {
-		p, v := reader.Head("a-1")
+	log := []index.Entry{
+		{Position: 1, Stream: "a-1", Version: 1, Type: "t", Key: "k"},
+		{Position: 2, Stream: "a-12", Version: 1, Type: "t"},
+		{Position: 3, Stream: "a-1", Version: 2, Type: "t", Key: "kk"},
+		{Position: 4, Type: "t"},
+		{Position: 5, Stream: "a-1", Version: 3, Type: "t"},
+	}
+	everywhere(t, log, 5, func(t *testing.T, r *index.Reader) {
+		p, v := r.Head("a-1")
 		require.EqualValues(t, 5, p)
 		require.EqualValues(t, 3, v)
-		p, v = reader.Head("a")
+		p, v = r.Head("a")
 		require.Zero(t, p)
 		require.Zero(t, v)
-		require.EqualValues(t, 1, reader.At("a-1", 1))
-		require.EqualValues(t, 3, reader.At("a-1", 2))
-		require.EqualValues(t, 5, reader.At("a-1", 3))
-		require.Zero(t, reader.At("a-1", 4))
-		require.Zero(t, reader.At("b", 1))
-		require.EqualValues(t, 1, reader.Key("k"))
-		require.EqualValues(t, 3, reader.Key("kk"))
-		require.Zero(t, reader.Key("kkk"))
+		require.EqualValues(t, 1, r.At("a-1", 1))
+		require.EqualValues(t, 3, r.At("a-1", 2))
+		require.EqualValues(t, 5, r.At("a-1", 3))
+		require.Zero(t, r.At("a-1", 4))
+		require.Zero(t, r.At("b", 1))
+		require.EqualValues(t, 1, r.Key("k"))
+		require.EqualValues(t, 3, r.Key("kk"))
+		require.Zero(t, r.Key("kkk"))
+		require.NoError(t, r.Err())
 	})
-	view(t, db, 2, func(reader *index.Reader) {
-		_, v := reader.Head("a-1")
+	everywhere(t, log, 2, func(t *testing.T, r *index.Reader) {
+		_, v := r.Head("a-1")
 		require.EqualValues(t, 1, v, "an event beyond the reader's end was seen")
-		require.Zero(t, reader.Key("kk"))
+		require.Zero(t, r.Key("kk"))
+		require.Zero(t, r.At("a-1", 2))
+		require.NoError(t, r.Err())
 	})
 }
 
-func TestThrough_KnowsAnIndexOfThisFormat(t *testing.T) {
-	db := open(t)
-	through := func() (p eventstore.Position, err error) {
-		_ = db.View(func(tx *bolt.Tx) error {
-			p, err = index.Through(tx)
-			return nil
-		})
-		return p, err
+// TestReader_WithoutTheFile answers what memory tells, and asks for the file
+// otherwise.
+func TestReader_WithoutTheFile(t *testing.T) {
+	old := index.Entry{Position: 1, Stream: "a-1", Version: 1, Type: "t"}
+	f, x := written(t, []index.Entry{old})
+	_, _, known := x.View().Head("a-1", 1)
+	require.False(t, known)
+	_, v, known := x.View().Head("a-3", 1)
+	require.True(t, known)
+	require.Zero(t, v)
+	add(x, index.Entry{Position: 2, Stream: "a-2", Version: 1, Type: "t"})
+	reader := func() *index.Reader {
+		r, err := x.View().Reader(nil, 2)
+		require.NoError(t, err)
+		return r
 	}
-	p, err := through()
-	require.NoError(t, err)
-	require.Zero(t, p)
-	add(t, db, index.Entry{Position: 1, Type: "t"}, index.Entry{Position: 2, Type: "t"})
-	p, err = through()
-	require.NoError(t, err)
-	require.EqualValues(t, 2, p)
-	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		_, err := index.NewReader(tx, 3)
+	_, v, known = x.View().Head("a-2", 2)
+	require.True(t, known)
+	require.EqualValues(t, 1, v)
+	r := reader()
+	_, v = r.Head("a-2")
+	require.NoError(t, r.Err())
+	require.EqualValues(t, 1, v)
+	_, v = r.Head("a-3")
+	require.NoError(t, r.Err(), "the run's filter says that there is no such stream")
+	require.Zero(t, v)
+	r.Head("a-1")
+	require.ErrorIs(t, r.Err(), index.ErrNeedsFile)
+
+	x = f.open(t, large)
+	add(x, index.Entry{Position: 2, Stream: "a-2", Version: 1, Type: "t"})
+	r = reader()
+	r.Head("a-3")
+	require.ErrorIs(t, r.Err(), index.ErrNeedsFile, "no filter is loaded")
+	f.read(t, x.View(), 2, func(r *index.Reader) { r.Head("a-4") })
+	r = reader()
+	r.Head("a-3")
+	require.NoError(t, r.Err())
+}
+
+// TestIndex_KnowsHowFarItReaches of what is in memory, on disk and asked for.
+func TestIndex_KnowsHowFarItReaches(t *testing.T) {
+	f := newFile(t)
+	x := f.open(t, index.Limits{Bytes: 1 << 30, Events: 3})
+	require.False(t, x.Freeze(true), "there is nothing to be written")
+	add(x, index.Entry{Position: 1, Type: "t"}, index.Entry{Position: 2, Type: "t"})
+	require.False(t, x.Freeze(false), "the table is not full")
+	require.EqualValues(t, 2, x.Through())
+	require.Zero(t, x.Saved())
+	add(x, index.Entry{Position: 3, Type: "t"})
+	require.True(t, x.Freeze(false))
+	require.True(t, x.Waiting())
+	require.NoError(t, x.Maintain(f))
+	require.False(t, x.Waiting())
+	require.EqualValues(t, 3, x.Saved())
+	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+		through, err := index.Through(tx)
+		require.NoError(t, err)
+		require.EqualValues(t, 3, through)
+		_, err = x.View().Reader(tx, 3)
+		require.NoError(t, err)
+		_, err = x.View().Reader(tx, 4)
 		require.ErrorIs(t, err, index.ErrUnusable, "a reader beyond the end of the index")
 		return nil
 	}))
-
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(index.Bucket)).Put([]byte{0}, []byte("something else"))
-	}))
-	_, err = through()
-	require.ErrorIs(t, err, index.ErrUnusable)
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(index.Bucket)) }))
-	_, err = through()
-	require.ErrorIs(t, err, index.ErrUnusable)
-	require.NoError(t, db.Update(index.Create))
-	p, err = through()
-	require.NoError(t, err)
-	require.Zero(t, p)
+	for p := eventstore.Position(4); !x.Crowded(); p++ {
+		require.Less(t, p, eventstore.Position(100), "tables pile up")
+		add(x, index.Entry{Position: p, Type: "t"})
+		x.Freeze(false)
+	}
+	require.EqualValues(t, 12, x.Through(), "three tables of three events")
+	require.NoError(t, x.Save(f))
+	require.EqualValues(t, 12, x.Saved())
+	require.False(t, x.Crowded())
 }
 
-// damage changes what the index holds, posting by posting: fn returns the key
-// and the value that shall be there instead; a nil key deletes.
-func damage(t *testing.T, db *bolt.DB, nth int, fn func(key, value []byte) ([]byte, []byte)) {
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(index.Bucket))
-		cursor := b.Cursor()
-		key, value := cursor.First()
-		for range nth {
-			key, value = cursor.Next()
-		}
-		newKey, newValue := fn(slices.Clone(key), slices.Clone(value))
-		require.NoError(t, b.Delete(slices.Clone(key)))
-		if newKey == nil {
-			return nil
-		}
-		return b.Put(newKey, newValue)
-	}))
-}
-
-var checked = []index.Entry{
-	{Position: 1, Stream: "a-1", Version: 1, Type: "t", Tags: []eventstore.Tag{"x", "y"}, Key: "k"},
-	{Position: 2, Stream: "a-1", Version: 2, Type: "u"},
-	{Position: 3, Type: "t", Tags: []eventstore.Tag{"x"}},
-	{Position: 4, Stream: "a-2", Version: 1, Type: "t"},
-}
-
-const checkedPostings = 14
-
-// problems checks the index against the entries and returns what it finds.
-func problems(t *testing.T, db *bolt.DB, limit int) (found, count int, all []string) {
-	report := func(p eventstore.Position, problem string) { all = append(all, fmt.Sprintf("%d: %s", p, problem)) }
-	require.NoError(t, db.View(func(tx *bolt.Tx) (err error) {
-		found, err = index.Check(tx, checked, report)
-		require.NoError(t, err)
-		var from []byte
-		for {
-			n, next, err := index.Scan(tx, from, limit, 4, report)
-			require.NoError(t, err)
-			if count += n; next == nil {
-				return nil
-			}
-			from = next
-		}
-	}))
-	return found, count, all
-}
-
-// TestCheckAndScan_FindEveryChange deletes, moves and changes each posting in
-// turn.
-func TestCheckAndScan_FindEveryChange(t *testing.T) {
-	changes := map[string]func(key, value []byte) ([]byte, []byte){
-		"deleted":     func(_, _ []byte) ([]byte, []byte) { return nil, nil },
-		"a bit off":   func(key, value []byte) ([]byte, []byte) { value[0] ^= 1; return key, value },
-		"moved":       func(key, value []byte) ([]byte, []byte) { key[len(key)-1] ^= 64; return key, value },
-		"of another":  func(key, value []byte) ([]byte, []byte) { key[1] ^= 1; return key, value },
-		"cut short":   func(key, value []byte) ([]byte, []byte) { return key, value[:1] },
-		"not a key":   func(_, value []byte) ([]byte, []byte) { return []byte("?"), value },
-		"of no place": func(key, value []byte) ([]byte, []byte) { return key[:len(key)-1], value },
+// TestOpen_RefusesWhatIsNoIndex of this format; so does a reader that finds such a
+// thing in the place of its index.
+func TestOpen_RefusesWhatIsNoIndex(t *testing.T) {
+	put := func(key, value []byte) func(*bolt.Tx) error {
+		return func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Put(key, value) }
+	}
+	status := []byte{0}
+	changes := map[string]func(*bolt.Tx) error{
+		"none":         func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(index.Bucket)) },
+		"no status":    func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Delete(status) },
+		"damaged":      put(status, []byte("something else")),
+		"short":        put(status, index.Seal(status, []byte{0, 0, 3})),
+		"other format": put(status, index.Seal(status, []byte{0, 0, 0, 2, 0, 0})),
+		"more":         put(status, index.Seal(status, []byte{0, 0, 0, 3, 2, 0, 0})),
+		"runs missing": put(status, index.Seal(status, []byte{0, 0, 0, 3, 2, 1})),
+		"many runs":    put(status, index.Seal(status, []byte{0, 0, 0, 3, 2, 0xff, 0xff, 0xff, 0x7f})),
+		"a hole":       put(status, index.Seal(status, []byte{0, 0, 0, 3, 2, 1, 1, 0, 2, 3, 1, 1, 1, 64})),
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
-			for nth := 1; nth <= checkedPostings; nth++ {
-				db := open(t)
-				add(t, db, checked...)
-				for _, limit := range []int{1, 3, 100} {
-					found, count, all := problems(t, db, limit)
-					require.Empty(t, all)
-					require.Equal(t, checkedPostings, found)
-					require.Equal(t, checkedPostings, count)
-				}
-				damage(t, db, nth, change)
-				found, count, all := problems(t, db, 3)
-				require.NotEmpty(t, all, "posting %d", nth)
-				require.Less(t, found, checkedPostings, "posting %d", nth)
-				require.Less(t, count, checkedPostings, "posting %d", nth)
-			}
+			f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
+			require.NoError(t, f.Update(change))
+			require.NoError(t, f.View(func(tx *bolt.Tx) error {
+				_, err := index.Open(tx, large)
+				require.ErrorIs(t, err, index.ErrUnusable)
+				_, err = index.Through(tx)
+				require.ErrorIs(t, err, index.ErrUnusable)
+				_, err = x.View().Reader(tx, 1)
+				require.ErrorIs(t, err, index.ErrUnusable)
+				return nil
+			}))
 		})
 	}
-}
-
-func TestScan_FindsWhatIsTooMany(t *testing.T) {
-	db := open(t)
-	more := slices.Clone(checked)
-	more[2].Tags = []eventstore.Tag{"x", "too many"}
-	add(t, db, more...)
-	found, count, all := problems(t, db, 100)
-	require.Empty(t, all)
-	require.Equal(t, checkedPostings, found)
-	require.Equal(t, checkedPostings+1, count)
-}
-
-// TestReader_SaysWhenAPostingIsDamaged flips a bit in each posting in turn.
-func TestReader_SaysWhenAPostingIsDamaged(t *testing.T) {
-	lookups := map[string]func(*index.Reader){
-		"head": func(r *index.Reader) { r.Head("a-1"); r.Head("a-2") },
-		"at":   func(r *index.Reader) { r.At("a-1", 1); r.At("a-2", 1) },
-		"key":  func(r *index.Reader) { r.Key("k") },
-		"all": func(r *index.Reader) {
-			matches(r, eventstore.Match(eventstore.Item{Types: []string{"t", "u"}}, eventstore.Item{Tags: []eventstore.Tag{"x", "y"}},
-				eventstore.Item{Streams: []eventstore.StreamID{"a-1", "a-2"}}, eventstore.Item{Categories: []string{"a"}}), 1, 4, false)
-			r.Key("k")
-		},
-	}
-	noticed := map[string]int{}
-	for nth := 1; nth <= checkedPostings; nth++ {
-		db := open(t)
-		add(t, db, checked...)
-		damage(t, db, nth, func(key, value []byte) ([]byte, []byte) { value[len(value)-1] ^= 1; return key, value })
-		for name, lookup := range lookups {
-			view(t, db, 4, func(reader *index.Reader) {
-				lookup(reader)
-				if reader.Err() != nil {
-					require.ErrorIs(t, reader.Err(), index.ErrUnusable)
-					noticed[name]++
-				}
-			})
-		}
-	}
-	require.Equal(t, map[string]int{"head": 2, "at": 3, "key": 1, "all": checkedPostings}, noticed)
+	t.Run("made anew", func(t *testing.T) {
+		f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
+		require.NoError(t, f.Update(changes["none"]))
+		require.NoError(t, f.Update(index.Create))
+		require.NoError(t, f.View(func(tx *bolt.Tx) error {
+			_, err := x.View().Reader(tx, 1)
+			require.ErrorIs(t, err, index.ErrUnusable)
+			through, err := index.Through(tx)
+			require.NoError(t, err)
+			require.Zero(t, through)
+			return nil
+		}))
+		require.Error(t, f.Update(index.Create), "there is one")
+	})
+	t.Run("a key of no run", func(t *testing.T) {
+		f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
+		require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
+		require.NoError(t, f.View(func(tx *bolt.Tx) error {
+			_, err := index.Open(tx, large)
+			require.ErrorIs(t, err, index.ErrUnusable)
+			return nil
+		}))
+	})
 }

@@ -1,142 +1,137 @@
 package index
 
 import (
-	"bufio"
 	"bytes"
 	"container/heap"
-	"encoding/binary"
-	"errors"
-	"hash"
-	"hash/crc32"
-	"io"
-	"math"
-	"slices"
+	"fmt"
 
-	"github.com/yore-es/yore/eventstore"
+	bolt "go.etcd.io/bbolt"
 )
 
-// merge reads all runs side by side. As a heap it has the run first whose term
-// comes first, and of those with the same term the earliest.
-type merge []*runReader
-
-// merge returns a reader of all postings. What is still in memory is the last run.
-func (s *Sorter) merge() (*merge, error) {
-	if len(s.marks) > 0 {
-		if err := s.spill(); err != nil {
-			return nil, err
-		}
-	}
-	m := &merge{}
-	for i, r := range s.spilled {
-		reader := newRunReader(i, r, io.NewSectionReader(s.file, r.start, r.size))
-		switch err := reader.nextTerm(); {
-		case err == nil:
-			*m = append(*m, reader)
-		case !errors.Is(err, io.EOF):
-			return nil, err
-		}
-	}
-	heap.Init(m)
-	return m, nil
+// A merge goes over the postings of several runs in the order of terms and
+// positions. Since each run has positions of its own, pieces of lists are all
+// that has to be put in order. It copies blocks in short transactions, and goes
+// over them with none open.
+//
+//	for !m.done() {
+//		err := view(m.fill)
+//		for piece := m.next(); piece != nil; piece = m.next() {
+//			// piece.at, and then piece.step and piece.at
+//		}
+//	}
+type merge struct {
+	ready mergeHeap    // those that stand on a piece
+	dry   []*runReader // those that have to be filled
+	last  *runReader   // whose piece next returned
+	bad   []error      // damage; the rest of the run concerned is left out
 }
 
-// next returns the next posting, or io.EOF. The term is valid until the next call.
-func (m *merge) next() (term []byte, _ mark, err error) {
-	for len(*m) > 0 {
-		r := (*m)[0]
-		if r.left > 0 {
-			err := r.nextMark()
-			return r.term, r.mark, err
-		}
-		switch err := r.nextTerm(); {
-		case err == nil:
-			heap.Fix(m, 0)
-		case errors.Is(err, io.EOF):
-			heap.Pop(m)
-		default:
-			return nil, mark{}, err
-		}
-	}
-	return nil, mark{}, io.EOF
-}
-
-func (m merge) Len() int { return len(m) }
-
-func (m merge) Less(i, j int) bool {
-	order := bytes.Compare(m[i].term, m[j].term)
-	return order < 0 || order == 0 && m[i].number < m[j].number
-}
-
-func (m merge) Swap(i, j int) { m[i], m[j] = m[j], m[i] }
-
-func (m *merge) Push(x any) { *m = append(*m, x.(*runReader)) }
-
-func (m *merge) Pop() any {
-	last := (*m)[len(*m)-1]
-	*m = (*m)[:len(*m)-1]
-	return last
-}
-
-// runReader reads one run.
+// runReader goes over the pieces of a run.
 type runReader struct {
-	number int
-	run    run
-	in     *bufio.Reader
-	sum    hash.Hash32 // of what has been read
-	term   []byte
-	left   uint64 // postings of the term that have not been read
-	mark   mark   // the last one that was
+	number int // in the order of positions
+	run    *run
+	from   []byte // where the blocks that are not filled in begin
+	ended  bool   // there are none
+	blocks [][]byte
+	piece  pieceReader
 }
 
-func newRunReader(number int, r run, from io.Reader) *runReader {
-	sum := crc32.New(castagnoli)
-	return &runReader{number: number, run: r, in: bufio.NewReaderSize(io.TeeReader(from, sum), runBuffer), sum: sum}
+const fillBytes = 64 << 10 // of blocks, copied for a run at a time
+
+func newMerge(runs manifest) *merge {
+	m := &merge{}
+	for i, r := range runs {
+		m.dry = append(m.dry, &runReader{number: i, run: r})
+	}
+	return m
 }
 
-// nextTerm goes on to the next term. At the end of the run it returns io.EOF.
-func (r *runReader) nextTerm() error {
-	size, err := binary.ReadUvarint(r.in)
-	switch {
-	case errors.Is(err, io.EOF) && r.sum.Sum32() != r.run.sum:
-		return errScratch
-	case err != nil:
-		return err
-	case size < 2 || size > math.MaxUint16:
-		return errScratch
-	}
-	r.term = slices.Grow(r.term[:0], int(size))[:size]
-	if _, err := io.ReadFull(r.in, r.term); err != nil {
-		return cutShort(err)
-	}
-	r.left, err = binary.ReadUvarint(r.in)
-	r.mark = mark{}
-	return cutShort(err)
-}
+// done reports whether there is nothing more.
+func (m *merge) done() bool { return len(m.ready) == 0 && len(m.dry) == 0 && m.last == nil }
 
-func (r *runReader) nextMark() error {
-	r.left--
-	step, err := binary.ReadUvarint(r.in)
-	if err != nil {
-		return cutShort(err)
+// fill reads what is needed to go on.
+func (m *merge) fill(tx *bolt.Tx) error {
+	b := tx.Bucket([]byte(Bucket))
+	if b == nil {
+		return errNone
 	}
-	r.mark.position += eventstore.Position(step)
-	if r.term[0] == kindStream {
-		step, err := binary.ReadVarint(r.in)
-		if err != nil {
-			return cutShort(err)
+	for len(m.dry) > 0 {
+		r := m.dry[len(m.dry)-1]
+		if err := r.fill(b.Cursor()); err != nil {
+			m.bad = append(m.bad, err)
+			r.ended = true
 		}
-		r.mark.version += eventstore.Version(step)
+		m.dry = m.dry[:len(m.dry)-1]
+		m.place(r)
 	}
 	return nil
 }
 
-// errScratch says that the scratch file is not read as it was written.
-var errScratch = errors.New("the scratch file is damaged")
-
-// cutShort makes an end of the file where there should be none an error.
-func cutShort(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errScratch
+// place puts a run where it belongs once its piece is done with.
+func (m *merge) place(r *runReader) {
+	for !r.piece.next() {
+		if r.piece.broken {
+			m.bad = append(m.bad, fmt.Errorf("%w: run %d has a block that is none", ErrUnusable, r.run.id))
+			return
+		}
+		if len(r.blocks) == 0 {
+			if !r.ended {
+				m.dry = append(m.dry, r)
+			}
+			return
+		}
+		r.piece = pieceReader{rest: r.blocks[0], run: r.run}
+		r.blocks = r.blocks[1:]
 	}
-	return err
+	heap.Push(&m.ready, r)
+}
+
+// next returns the next piece, standing on its first posting, or nil when fill has
+// to be called, or all is done.
+func (m *merge) next() *pieceReader {
+	if m.last != nil {
+		m.place(m.last)
+		m.last = nil
+	}
+	if len(m.dry) > 0 || len(m.ready) == 0 {
+		return nil
+	}
+	m.last = heap.Pop(&m.ready).(*runReader)
+	return &m.last.piece
+}
+
+// fill copies the run's next blocks.
+func (r *runReader) fill(c *bolt.Cursor) error {
+	for size := 0; size < fillBytes && !r.ended; {
+		found, ok := r.run.blockOf(c, r.from)
+		if !ok || !bytes.Equal(found.begin, r.from) {
+			return fmt.Errorf("%w: damaged in run %d, at %s", ErrUnusable, r.run.id, describe(r.from))
+		}
+		r.blocks = append(r.blocks, bytes.Clone(found.pieces))
+		size += len(found.pieces)
+		r.from = bytes.Clone(found.end)
+		r.ended = len(r.from) == 0
+	}
+	return nil
+}
+
+// mergeHeap has the run first whose term comes first, and of those with the same
+// term the one with the earliest positions.
+type mergeHeap []*runReader
+
+func (h mergeHeap) Len() int { return len(h) }
+
+func (h mergeHeap) Less(i, j int) bool {
+	order := bytes.Compare(h[i].piece.term, h[j].piece.term)
+	return order < 0 || order == 0 && h[i].number < h[j].number
+}
+
+func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+func (h *mergeHeap) Push(x any) { *h = append(*h, x.(*runReader)) }
+
+func (h *mergeHeap) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
 }

@@ -1,6 +1,8 @@
 package index
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -8,56 +10,330 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Reader looks things up in the index as of one transaction, and no further
-// than a position. It is not safe for concurrent use.
+// Reader looks things up in the index as of one moment, and no further than a
+// position. It is not safe for concurrent use.
 type Reader struct {
-	bucket *bolt.Bucket
 	last   eventstore.Position
-	steps  int   // seeks made in posting lists
-	err    error // a posting is damaged; nothing that was found counts
+	runs   manifest
+	tables []*table
+
+	bucket *bolt.Bucket // nil: without the file
+	cursor *bolt.Cursor
+	open   block // the block that was looked at last
+	openOf *run
+
+	steps   int // seeks made in posting lists
+	guessed bool
+	err     error // nothing that was found counts
 }
 
-// NewReader returns a reader of the events up to and including last. It must
-// not be used after the transaction has ended. An index that does not reach that
-// far is [ErrUnusable].
-func NewReader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
-	through, err := Through(tx)
-	if err != nil {
-		return nil, err
-	}
-	if through < last {
-		return nil, fmt.Errorf("%w: it ends at position %d, before %d", ErrUnusable, through, last)
-	}
-	return &Reader{bucket: tx.Bucket([]byte(Bucket)), last: last}, nil
-}
+// ErrNeedsFile says that what was asked cannot be told without the file.
+var ErrNeedsFile = errors.New("the index has to be read from the file")
 
-// Err returns [ErrUnusable] once the reader has come by a damaged posting. What
-// its methods returned is then worth nothing.
+// Err returns [ErrUnusable] once the reader has come by a damaged block, and
+// [ErrNeedsFile] if it was made without a transaction and would need one. What its
+// methods returned is then worth nothing.
 func (r *Reader) Err() error { return r.err }
 
 // Key returns the position of the first event of the commit with that key, or 0.
 func (r *Reader) Key(key string) eventstore.Position {
-	p, _ := r.newPostings(kindKey, key, false).seek(1)
-	return p
+	var found [1]posting
+	for _, s := range r.segments(1, r.last, false) {
+		if l := r.list(s, kindKey, key); l != nil {
+			if first := l.load(1, false, found[:0]); len(first) > 0 && first[0].position <= r.last {
+				return first[0].position
+			}
+		}
+	}
+	return 0
 }
 
 // Head returns the position and version of a stream's last event, or zeros.
 func (r *Reader) Head(stream eventstore.StreamID) (eventstore.Position, eventstore.Version) {
-	list := r.newPostings(kindStream, string(stream), true)
-	p, _ := list.seek(r.last)
-	return p, list.version()
+	head := r.before(stream, r.last)
+	return head.position, head.version
+}
+
+// before returns the stream's last posting up to p, or zeros.
+func (r *Reader) before(stream eventstore.StreamID, p eventstore.Position) posting {
+	var found [1]posting
+	for _, s := range r.segments(1, p, true) {
+		if l := r.list(s, kindStream, string(stream)); l != nil {
+			if last := l.load(p, true, found[:0]); len(last) > 0 {
+				return last[0]
+			}
+		}
+	}
+	return posting{}
 }
 
 // At returns the position of the event that has this version in the stream, or
 // 0. It looks from the stream's end.
 func (r *Reader) At(stream eventstore.StreamID, v eventstore.Version) eventstore.Position {
-	list := r.newPostings(kindStream, string(stream), true)
-	p, _ := list.seek(r.last)
-	for list.version() > v {
-		p, _ = list.seek(p - 1)
+	for _, s := range r.segments(1, r.last, true) {
+		l := r.list(s, kindStream, string(stream))
+		if l == nil {
+			continue
+		}
+		walk := postings{r: r, list: l, backward: true}
+		for p := r.last; ; {
+			at, ok := walk.at(p)
+			if !ok {
+				break
+			}
+			if at.version <= v {
+				if at.version < v {
+					return 0
+				}
+				return at.position
+			}
+			p = at.position - 1
+		}
 	}
-	if list.version() != v {
-		return 0
+	return 0
+}
+
+// segment is a part of the index that covers a range of positions: a run or a
+// table.
+type segment struct {
+	from, to eventstore.Position
+	run      *run
+	table    *table
+}
+
+// segments returns the parts of the index that have to do with the positions
+// from..to, in the direction of a walk.
+func (r *Reader) segments(from, to eventstore.Position, backward bool) []segment {
+	segments := make([]segment, 0, len(r.runs)+len(r.tables))
+	to = min(to, r.last)
+	for _, run := range r.runs {
+		if run.from <= to && run.through >= from {
+			segments = append(segments, segment{from: run.from, to: run.through, run: run})
+		}
 	}
-	return p
+	start := r.runs.through() + 1
+	for i, t := range r.tables {
+		end := r.last
+		if i+1 < len(r.tables) {
+			end = r.tables[i+1].first - 1
+		}
+		if start <= end && end >= from && t.first <= to {
+			segments = append(segments, segment{from: max(t.first, start), to: end, table: t})
+		}
+	}
+	if backward {
+		for i, j := 0, len(segments)-1; i < j; i, j = i+1, j-1 {
+			segments[i], segments[j] = segments[j], segments[i]
+		}
+	}
+	return segments
+}
+
+// list is the postings of a term in one segment.
+type list interface {
+	// load returns postings that lie side by side, in the direction of the walk:
+	// the first one is the first at or after p, or, backward, the last at or
+	// before p. They are at most as many as into has room for, and none only if
+	// there are none.
+	load(p eventstore.Position, backward bool, into []posting) []posting
+	// dense reports whether the list seems to have so many of the segment's
+	// positions that it hardly tells them apart.
+	dense() bool
+}
+
+// A list is dense when it has as many as one in denseGap positions, and more than
+// a few.
+const (
+	denseGap   = 16
+	denseCount = 64
+)
+
+// list returns the list of a term in a segment, or nil if the segment has none.
+func (r *Reader) list(s segment, kind byte, name string) list {
+	if s.table != nil {
+		if l := s.table.list(kind, name); l != nil {
+			return l
+		}
+		return nil
+	}
+	term := appendTerm(make([]byte, 0, len(name)+2+positionSize), kind, name)
+	print := fingerprint(term)
+	if s.run.filter.Load() == nil && r.bucket != nil && r.err == nil && r.filterFits(s.run) {
+		r.err = s.run.loadFilter(r.bucket)
+	}
+	if !s.run.mayHave(print) {
+		return nil
+	}
+	if r.bucket == nil {
+		r.fail(ErrNeedsFile)
+		return nil
+	}
+	return &runList{r: r, run: s.run, term: term}
+}
+
+// maxFilters is how many bytes of filters are kept in memory. Runs whose filters
+// do not fit, the largest, are asked without.
+const maxFilters = 64 << 20
+
+func (r *Reader) filterFits(of *run) bool {
+	used := of.size
+	for _, other := range r.runs {
+		if other.filter.Load() != nil {
+			used += other.size
+		}
+	}
+	return used <= maxFilters
+}
+
+func (r *Reader) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// runList is a list in a run.
+type runList struct {
+	r    *Reader
+	run  *run
+	term []byte // with room for a position
+}
+
+// find returns the block that has the place, and notes damage.
+func (l *runList) find(place []byte) (block, bool) {
+	r := l.r
+	if r.err != nil {
+		return block{}, false
+	}
+	if r.openOf == l.run && r.open.covers(place) {
+		return r.open, true
+	}
+	if r.cursor == nil {
+		r.cursor = r.bucket.Cursor()
+	}
+	found, ok := l.run.blockOf(r.cursor, place)
+	if !ok {
+		r.fail(fmt.Errorf("%w: damaged in run %d, at %s", ErrUnusable, l.run.id, describe(place)))
+		return block{}, false
+	}
+	r.open, r.openOf = found, l.run
+	return found, true
+}
+
+// load implements list.
+func (l *runList) load(p eventstore.Position, backward bool, into []posting) []posting {
+	into = into[:0]
+	b, ok := l.find(appendPosition(l.term, p))
+	if !ok {
+		return into
+	}
+	if backward {
+		return l.collectBackward(&b, p, into)
+	}
+	into = l.collect(&b, p, into)
+	// The first at or after p may be the first of the next block.
+	if len(into) == 0 && len(b.end) == len(l.term)+positionSize && bytes.HasPrefix(b.end, l.term) {
+		if b, ok = l.find(b.end); ok {
+			into = l.collect(&b, p, into)
+		}
+	}
+	return into
+}
+
+// pieces calls fn for the term's pieces in the block, until it returns false.
+func (l *runList) pieces(b *block, fn func(*pieceReader) bool) {
+	pieces := pieceReader{rest: b.pieces, run: l.run}
+	for pieces.next() {
+		if order := bytes.Compare(pieces.term, l.term); order > 0 || order == 0 && !fn(&pieces) {
+			break
+		}
+	}
+	if pieces.broken {
+		l.r.fail(fmt.Errorf("%w: run %d has a block that is none, at %s", ErrUnusable, l.run.id, describe(b.begin)))
+	}
+}
+
+func (l *runList) collect(b *block, p eventstore.Position, into []posting) []posting {
+	l.pieces(b, func(piece *pieceReader) bool {
+		for more := true; more; more = piece.step() {
+			if piece.at.position < p {
+				continue
+			}
+			if into = append(into, piece.at); len(into) == cap(into) {
+				return false
+			}
+		}
+		return true
+	})
+	return into
+}
+
+// collectBackward collects the last postings up to p, the last one first.
+func (l *runList) collectBackward(b *block, p eventstore.Position, into []posting) []posting {
+	ring := into[:cap(into)]
+	n := 0
+	l.pieces(b, func(piece *pieceReader) bool {
+		for more := true; more; more = piece.step() {
+			if piece.at.position > p {
+				return false
+			}
+			ring[n%len(ring)] = piece.at
+			n++
+		}
+		return true
+	})
+	// Bring the ring into the order of the walk.
+	kept := min(n, len(ring))
+	rotated := n % len(ring)
+	if kept == len(ring) && rotated > 0 {
+		reverse(ring[:rotated])
+		reverse(ring[rotated:])
+		return ring
+	}
+	reverse(ring[:kept])
+	return ring[:kept]
+}
+
+func reverse(p []posting) {
+	for i, j := 0, len(p)-1; i < j; i, j = i+1, j-1 {
+		p[i], p[j] = p[j], p[i]
+	}
+}
+
+// dense implements list. It judges by the first piece.
+func (l *runList) dense() (dense bool) {
+	b, ok := l.find(appendPosition(l.term, l.run.from))
+	if !ok {
+		return false
+	}
+	judge := func(piece *pieceReader) bool {
+		first := piece.at.position
+		for piece.step() {
+		}
+		dense = piece.count >= denseCount && uint64(piece.at.position-first) <= denseGap*piece.count
+		return false
+	}
+	begun := false
+	l.pieces(&b, func(piece *pieceReader) bool {
+		begun = true
+		return judge(piece)
+	})
+	if !begun && bytes.HasPrefix(b.end, l.term) {
+		if b, ok = l.find(b.end); ok {
+			l.pieces(&b, judge)
+		}
+	}
+	return dense
+}
+
+// describe says what a place is: a term, and perhaps a position.
+func describe(place []byte) string {
+	end := bytes.IndexByte(place, 0)
+	if end < 1 {
+		return fmt.Sprintf("%q", place[:min(len(place), 32)])
+	}
+	text := fmt.Sprintf("%s %q", kinds[place[0]], place[1:end])
+	if at := place[end+1:]; len(at) == positionSize {
+		text += fmt.Sprintf(" at position %d", positionOf(at))
+	}
+	return text
 }

@@ -1,19 +1,20 @@
 package index
 
 import (
-	"bytes"
-	"encoding/binary"
-	"fmt"
-
-	bolt "go.etcd.io/bbolt"
+	"sort"
 
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Walk is a walk over the positions that match a query, in one direction.
+// Walk is a walk over the positions that match a query, in one direction. It goes
+// through the segments of the index one after the other.
 type Walk struct {
-	r    *Reader
-	root walker
+	r        *Reader
+	query    eventstore.Query
+	backward bool
+	segments []segment
+	root     walker // over the first of the segments; nil: not begun
+	empty    bool   // nothing in that segment can match
 }
 
 // walker finds positions in one direction. seek returns the first match at or
@@ -29,13 +30,10 @@ type walker interface {
 // before it stops early.
 const leaps = 256
 
-// Walk returns a walk over the matches of q, which is valid and not All.
-func (r *Reader) Walk(q eventstore.Query, backward bool) *Walk {
-	var items []walker
-	for _, item := range q.Items() {
-		items = append(items, r.item(item, backward))
-	}
-	return &Walk{r: r, root: newUnion(items, backward)}
+// Walk returns a walk over the matches of q within a range of positions, whose
+// ends are in it. q is valid and not All.
+func (r *Reader) Walk(q eventstore.Query, from, to eventstore.Position, backward bool) *Walk {
+	return &Walk{r: r, query: q, backward: backward, segments: r.segments(from, to, backward)}
 }
 
 // Seek returns the first match at or after p (at or before p, when walking
@@ -44,154 +42,176 @@ func (r *Reader) Walk(q eventstore.Query, backward bool) *Walk {
 // for long, so that the caller can end its transaction. What it found counts
 // only if the reader's Err is nil.
 func (w *Walk) Seek(p eventstore.Position) (found eventstore.Position, matched bool) {
-	return w.root.seek(p)
+	if w.backward {
+		p = min(p, w.r.last)
+	}
+	for len(w.segments) > 0 && w.r.err == nil {
+		s := w.segments[0]
+		if w.backward && p >= s.from || !w.backward && p <= s.to {
+			if w.root == nil && !w.empty {
+				w.root = w.r.walker(s, w.query, w.backward)
+				w.empty = w.root == nil
+			}
+			if !w.empty {
+				// The first of the segment, if p is before it.
+				start := max(p, s.from)
+				if w.backward {
+					start = min(p, s.to)
+				}
+				if found, matched := w.root.seek(start); found != 0 {
+					return found, matched
+				}
+			}
+		}
+		w.segments, w.root, w.empty = w.segments[1:], nil, false
+	}
+	return 0, false
 }
 
 // Steps returns how many seeks in posting lists the reader has made so far.
 func (w *Walk) Steps() int { return w.r.steps }
 
-func (r *Reader) item(it eventstore.Item, backward bool) walker {
-	var parts []walker
-	for _, tag := range it.Tags {
-		parts = append(parts, r.newPostings(kindTag, string(tag), backward))
+// Exact reports whether all that the walk found does match. Otherwise it has left
+// out to look whether a term that most events have is on each of them too, and
+// some of what it found may not match; nor may an event of which nothing is known.
+// None that matches is ever left out.
+func (w *Walk) Exact() bool { return !w.r.guessed }
+
+// walker returns the walker over what matches q in a segment, nil if nothing can.
+func (r *Reader) walker(s segment, q eventstore.Query, backward bool) walker {
+	var items []walker
+	streamsOnly := true
+	for _, item := range q.Items() {
+		if w := r.item(s, item, backward); w != nil {
+			items = append(items, w)
+		}
+		streamsOnly = streamsOnly && len(item.Streams) > 0
 	}
-	parts = appendAlternatives(parts, r, kindStream, it.Streams, backward)
-	parts = appendAlternatives(parts, r, kindType, it.Types, backward)
-	parts = appendAlternatives(parts, r, kindCategory, it.Categories, backward)
+	if streamsOnly { // a stream's versions show if there is one missing
+		return newUnion(items, backward)
+	}
+	if unknown := r.list(s, kindUnknown, ""); unknown != nil {
+		items = append(items, &postings{r: r, list: unknown, backward: backward})
+		r.guessed = true
+	}
+	return newUnion(items, backward)
+}
+
+// item returns the walker over what matches an item in a segment, nil if nothing
+// can.
+//
+// To ask a list that has, say, half of all positions whether it has one, costs
+// about as much as to look at the event, and tells little. So such lists are left
+// out where there is one that tells more.
+func (r *Reader) item(s segment, it eventstore.Item, backward bool) walker {
+	parts := make([]walker, 0, len(it.Tags)+3)
+	sparse := make([]walker, 0, cap(parts))
+	add := func(lists []list) (possible bool) {
+		if len(lists) == 0 {
+			return false
+		}
+		dense := false
+		walkers := make([]walker, len(lists))
+		for i, l := range lists {
+			walkers[i] = &postings{r: r, list: l, backward: backward}
+			dense = dense || several(it) && l.dense()
+		}
+		w := newUnion(walkers, backward)
+		if parts = append(parts, w); !dense {
+			sparse = append(sparse, w)
+		}
+		return true
+	}
+	for _, tag := range it.Tags {
+		if !add(listsOf(r, s, kindTag, []eventstore.Tag{tag})) {
+			return nil
+		}
+	}
+	if len(it.Streams) > 0 && !add(listsOf(r, s, kindStream, it.Streams)) ||
+		len(it.Types) > 0 && !add(listsOf(r, s, kindType, it.Types)) ||
+		len(it.Categories) > 0 && !add(listsOf(r, s, kindCategory, it.Categories)) {
+		return nil
+	}
+	if n := len(sparse); n > 0 && n < len(parts) {
+		parts = sparse
+		r.guessed = true
+	}
 	if len(parts) == 1 {
 		return parts[0]
 	}
 	return &intersection{parts: parts}
 }
 
-// appendAlternatives appends the walker over the events with one of the names,
-// if there are any names.
-func appendAlternatives[S ~string](parts []walker, r *Reader, kind byte, names []S, backward bool) []walker {
-	if len(names) == 0 {
-		return parts
+// several reports whether the item has more than one part.
+func several(it eventstore.Item) bool {
+	n := len(it.Tags)
+	for _, names := range []int{len(it.Streams), len(it.Types), len(it.Categories)} {
+		n += min(1, names)
 	}
-	lists := make([]walker, len(names))
-	for i, name := range names {
-		lists[i] = r.newPostings(kind, string(name), backward)
-	}
-	return append(parts, newUnion(lists, backward))
+	return n > 1
 }
 
-// postings is the walker over one term's posting list.
+// listsOf returns the lists that the segment has of the names.
+func listsOf[S ~string](r *Reader, s segment, kind byte, names []S) []list {
+	var lists []list
+	for _, name := range names {
+		if l := r.list(s, kind, string(name)); l != nil {
+			lists = append(lists, l)
+		}
+	}
+	return lists
+}
+
+// postings is the walker over one list.
 type postings struct {
 	r        *Reader
-	cursor   *bolt.Cursor
-	prefix   []byte
+	list     list
 	backward bool
-	started  bool
-	at       eventstore.Position // where the cursor stands; 0 at the list's end
-	value    []byte              // of the posting there, without its checksum
+	buffer   []posting
+	loaded   []posting // the rest of buffer, in the direction of the walk
+	ended    bool
 }
 
-func (r *Reader) newPostings(kind byte, name string, backward bool) *postings {
-	return &postings{r: r, cursor: r.bucket.Cursor(), prefix: prefix(kind, name), backward: backward}
-}
-
-func (l *postings) version() eventstore.Version {
-	if l.at == 0 || len(l.value) != 8 {
-		return 0
-	}
-	return eventstore.Version(binary.BigEndian.Uint64(l.value))
-}
+// The first load of a list is small, for it may be the only one.
+const (
+	firstLoad = 4
+	maxLoad   = 256
+)
 
 func (l *postings) seek(p eventstore.Position) (eventstore.Position, bool) {
+	at, ok := l.at(p)
+	if !ok {
+		return 0, false
+	}
+	return at.position, true
+}
+
+// at returns the first posting at or after p, or, backward, at or before p.
+func (l *postings) at(p eventstore.Position) (posting, bool) {
 	l.r.steps++
+	if len(l.loaded) > 0 && l.passed(l.loaded[0], p) {
+		skip := sort.Search(len(l.loaded), func(i int) bool { return !l.passed(l.loaded[i], p) })
+		l.loaded = l.loaded[skip:]
+	}
+	if len(l.loaded) == 0 && !l.ended {
+		if n := cap(l.buffer); n < maxLoad {
+			l.buffer = make([]posting, 0, max(firstLoad, 4*n))
+		}
+		l.loaded = l.list.load(p, l.backward, l.buffer)
+		l.ended = len(l.loaded) == 0
+	}
+	if l.r.err != nil || len(l.loaded) == 0 || l.loaded[0].position > l.r.last {
+		return posting{}, false
+	}
+	return l.loaded[0], true
+}
+
+// passed reports whether the walk is behind the posting when it is at p.
+func (l *postings) passed(at posting, p eventstore.Position) bool {
 	if l.backward {
-		return l.seekBackward(min(p, l.r.last)), true
+		return at.position > p
 	}
-	return l.seekForward(p), true
-}
-
-func (l *postings) seekForward(p eventstore.Position) eventstore.Position {
-	if l.started && (l.at == 0 || l.at >= p) {
-		return l.at
-	}
-	// The next posting is often the one; else descend the tree.
-	if l.started && (l.take(l.cursor.Next()) == 0 || l.at >= p) {
-		return l.at
-	}
-	l.started = true
-	return l.take(l.descend(p))
-}
-
-func (l *postings) seekBackward(p eventstore.Position) eventstore.Position {
-	if l.started && l.at <= p {
-		return l.at
-	}
-	if l.started && l.take(l.cursor.Prev()) <= p {
-		return l.at
-	}
-	l.started = true
-	return l.take(l.descend(p))
-}
-
-// descend puts the cursor on the posting at p, or else on what comes after that
-// in the walker's direction, nil at the bucket's end. That there is nothing at p is told by the neighbours:
-// damage to a key or to a page that leads there makes the search end beside the
-// place where it should have, so both must be whole, and on the right sides.
-func (l *postings) descend(p eventstore.Position) (key, sealed []byte) {
-	want := l.key(p)
-	key, sealed = l.cursor.Seek(want)
-	if bytes.Equal(key, want) {
-		return key, sealed
-	}
-	before, sealedBefore := l.cursor.Prev() // there is one: the status is the first
-	_, whole := unseal(before, sealedBefore)
-	if whole && key != nil {
-		_, whole = unseal(key, sealed)
-	}
-	if !whole || bytes.Compare(before, want) >= 0 || key != nil && bytes.Compare(key, want) <= 0 {
-		l.damaged(want)
-		return nil, nil
-	}
-	switch {
-	case l.backward:
-		return before, sealedBefore
-	case key == nil:
-		return nil, nil
-	}
-	return l.cursor.Next()
-}
-
-func (l *postings) key(p eventstore.Position) []byte {
-	return binary.BigEndian.AppendUint64(l.prefix, uint64(p))
-}
-
-// take notes where the cursor stands.
-func (l *postings) take(key, sealed []byte) eventstore.Position {
-	was := l.at
-	l.at, l.value = 0, nil
-	if key == nil || l.r.err != nil {
-		return 0
-	}
-	value, whole := unseal(key, sealed)
-	if !whole {
-		l.damaged(key)
-		return 0
-	}
-	if !bytes.HasPrefix(key, l.prefix) || len(key) != len(l.prefix)+8 {
-		return 0 // the list has ended
-	}
-	p := eventstore.Position(binary.BigEndian.Uint64(key[len(l.prefix):]))
-	if was != 0 && l.backward != (p < was) {
-		l.damaged(key) // out of order: who goes on may never come to an end
-		return 0
-	}
-	if p <= l.r.last {
-		l.at, l.value = p, value
-	}
-	return l.at
-}
-
-// damaged notes that the index is, around a key.
-func (l *postings) damaged(key []byte) {
-	l.at, l.value = 0, nil
-	l.r.err = fmt.Errorf("%w: damaged at %s", ErrUnusable, describe(key))
+	return at.position < p
 }
 
 // union is the walker over what any of its parts has.
@@ -208,8 +228,13 @@ type place struct {
 	matched bool
 }
 
+// newUnion returns the walker over what any of the parts has, nil if there are
+// none.
 func newUnion(parts []walker, backward bool) walker {
-	if len(parts) == 1 {
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
 		return parts[0]
 	}
 	return &union{parts: parts, at: make([]place, len(parts)), backward: backward}

@@ -60,6 +60,8 @@ func TestRun(t *testing.T) {
 func TestJudge(t *testing.T) {
 	data := testCase{commit: 1, fault: simfs.Fault{At: simfs.WriteData, Nth: 1}}
 	meta := testCase{commit: 1, fault: simfs.Fault{At: simfs.SyncMeta, Nth: 1}}
+	index := data
+	index.mode = workload.WithIndex
 	for name, c := range map[string]struct {
 		testCase testCase
 		met      workload.Met
@@ -71,6 +73,7 @@ func TestJudge(t *testing.T) {
 		"unknown, in the data":            {data, workload.Met{Unknown: 1}, true, false},
 		"the call was not made":           {data, workload.Met{}, false, false},
 		"no error":                        {data, workload.Met{}, true, false},
+		"no error, for it was the index":  {index, workload.Met{}, true, true},
 		"the store did what it shall not": {data, workload.Met{Refused: 1, Problem: "it did"}, true, false},
 	} {
 		err := judge(c.testCase, c.met, c.injected)

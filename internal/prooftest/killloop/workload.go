@@ -34,7 +34,7 @@ func workload(ctx context.Context, args []string) error {
 		return errors.New("usage: FILE")
 	}
 	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // nobody kills it any more
-	s, err := boltstore.Open(args[0], &boltstore.Options{LockTimeout: 10 * time.Second})
+	s, err := boltstore.Open(args[0], &boltstore.Options{LockTimeout: 10 * time.Second, IndexMemory: rand.IntN(2)})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -29,7 +30,14 @@ type numbered[T any] struct {
 // serve is the child: it opens the log at the path and makes the calls that come
 // in, each on a goroutine of its own.
 func serve(ctx context.Context, args []string) (err error) {
-	s, err := boltstore.Open(args[0], nil)
+	if len(args) != 2 {
+		return errors.New("usage: FILE INDEX-MEMORY")
+	}
+	memory, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	s, err := boltstore.Open(args[0], &boltstore.Options{IndexMemory: memory})
 	if err != nil {
 		return err
 	}
@@ -72,8 +80,8 @@ type process struct {
 // startProcess starts a child on the file at path. Failing says which calls of
 // fdatasync by one of its threads end with EIO, "" for none: "5" is the fifth,
 // "5+" those from then on.
-func startProcess(ctx context.Context, env *proof.Env, path, failing string) (*process, error) {
-	cmd, err := env.Child(ctx, childName, path)
+func startProcess(ctx context.Context, env *proof.Env, path string, indexMemory int, failing string) (*process, error) {
+	cmd, err := env.Child(ctx, childName, path, strconv.Itoa(indexMemory))
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,7 @@ type segment struct {
 	env     *proof.Env
 	kind    kind
 	path    string
+	memory  int // Options.IndexMemory: 1 has the index written all the time
 	random  *rand.Rand
 	start   time.Time
 	known   *known
@@ -77,6 +78,7 @@ func runSegment(ctx context.Context, env *proof.Env, number int, k kind) (*segme
 		env: env, kind: k, path: filepath.Join(dir, "log.db"), start: time.Now(), known: newKnown(),
 		random: env.Rand(uint64(number) * 100),
 	}
+	s.memory = s.random.IntN(2)
 	for id := range clients {
 		s.clients = append(s.clients, &client{id: id + 1, random: env.Rand(uint64(number)*100 + uint64(id) + 1), known: s.known})
 	}
@@ -89,7 +91,7 @@ func runSegment(ctx context.Context, env *proof.Env, number int, k kind) (*segme
 }
 
 func (s *segment) runLocal(ctx context.Context) error {
-	store, err := boltstore.Open(s.path, nil)
+	store, err := boltstore.Open(s.path, &boltstore.Options{IndexMemory: s.memory})
 	if err != nil {
 		return err
 	}
@@ -108,7 +110,7 @@ func (s *segment) runProcesses(ctx context.Context) error {
 		if s.kind == withFaults && !last {
 			failing = fmt.Sprint(2+s.random.IntN(12), pick(s.clients[0], []string{"", "+"}))
 		}
-		p, err := startProcess(ctx, s.env, s.path, failing)
+		p, err := startProcess(ctx, s.env, s.path, s.memory, failing)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 type pair struct {
 	ctx    context.Context
 	path   string
+	opened int // times
 	bolt   *boltstore.Store
 	memory *memstore.Store
 
@@ -59,10 +60,13 @@ func (p *pair) memoryOptions() *memstore.Options {
 	}
 }
 
+// open opens the store. Every second time its index is written all the time.
 func (p *pair) open() (err error) {
+	p.opened++
 	p.bolt, err = boltstore.Open(p.path, &boltstore.Options{
-		Clock: func() time.Time { return p.now },
-		NewID: func() (uuid.UUID, error) { return p.newID(&p.idsBolt), nil },
+		IndexMemory: p.opened % 2,
+		Clock:       func() time.Time { return p.now },
+		NewID:       func() (uuid.UUID, error) { return p.newID(&p.idsBolt), nil },
 	})
 	return err
 }

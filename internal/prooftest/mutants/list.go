@@ -108,8 +108,8 @@ func concurrency() []mutant {
 			name: "head published before commit", proof: "linear", env: []string{someOperations},
 			file: writer,
 			edits: []edit{
-				{"		if err = s.commit(g); err == nil {", "		s.tail.publish(g)\n		if err = s.commit(g); err == nil {"},
-				{"			s.tail.publish(g)\n", ""},
+				{"		err = s.commit(g)\n", "		s.tail.publish(g)\n		err = s.commit(g)\n"},
+				{"			s.settleViews(g)\n			s.tail.publish(g)\n", "			s.settleViews(g)\n"},
 			},
 		},
 		{
@@ -125,7 +125,7 @@ func concurrency() []mutant {
 		{
 			name: "expectation judged against the disk only", proof: "linear", env: []string{someOperations},
 			file:  tail,
-			edits: []edit{{"	v := p.request.versions[i]\n	for _, g := range p.groups {", "	v := p.request.versions[i]\n	for _, g := range p.groups[len(p.groups)-1:] {"}},
+			edits: []edit{{"	v := p.versions[i]\n	for g := p.first(); g", "	v := p.versions[i]\n	for g := p.more; g"}},
 		},
 		{
 			name: "key lookup skipped for recent groups", proof: "linear", env: []string{someOperations},
@@ -134,7 +134,7 @@ func concurrency() []mutant {
 		},
 		{
 			name: "index entry not written", proof: "linear", env: []string{someOperations},
-			file:  "internal/index/index.go",
+			file:  "internal/index/term.go",
 			edits: []edit{{"	for _, tag := range e.Tags {", "	for _, tag := range e.Tags[:min(1, len(e.Tags))] {"}},
 		},
 		{
@@ -145,10 +145,11 @@ func concurrency() []mutant {
 	}
 }
 
-// ackedEarly tells all callers of a group that all is well before it is so.
+// ackedEarly tells callers of a group that all is well before it is so; those that
+// join it later are told when it is.
 var ackedEarly = []edit{
-	{"	if g.changesFile() {\n		if err = s.commit(g)", "	for _, j := range jobs {\n		j.end(nil)\n	}\n	if g.changesFile() {\n		if err = s.commit(g)"},
-	{"	for _, j := range jobs {\n		j.end(cmp.Or(err, g.outcome(j)))\n	}\n	return next", "	_ = cmp.Or(err)\n	return next"},
+	{"	if g.changesFile() {\n		begin", "	early := len(g.batches)\n	for _, b := range g.batches {\n		for _, j := range b.jobs {\n			j.end(nil)\n		}\n		close(b.ended)\n	}\n	if g.changesFile() {\n		begin"},
+	{"	for _, b := range g.batches {\n		for _, j := range b.jobs {\n			j.end(cmp.Or(", "	for _, b := range g.batches[early:] {\n		for _, j := range b.jobs {\n			j.end(cmp.Or("},
 }
 
 // answers are stores that answer wrongly even to a single caller.
@@ -163,6 +164,26 @@ func answers() []mutant {
 			name: "rows are not deleted", proof: "model", env: []string{someSequences},
 			file:  boltstore + "tally.go",
 			edits: []edit{{"		return t.bucket.Delete(key)\n", "		return nil\n"}},
+		},
+		{
+			name: "failed commits stay in the index", proof: "linear", env: []string{someOperations},
+			file:  writer,
+			edits: []edit{{"		if !durable {\n", "		if !durable && n < 0 {\n"}},
+		},
+		{
+			name: "postings lost when runs are merged", proof: "model", env: []string{someSequences},
+			file:  "internal/index/maintain.go",
+			edits: []edit{{"				if err := w.add(piece.term, piece.at); err != nil {", "				if piece.at.position%16 == 0 {\n					continue\n				}\n				if err := w.add(piece.term, piece.at); err != nil {"}},
+		},
+		{
+			name: "terms missing from a filter", proof: "model", env: []string{someSequences},
+			file:  "internal/index/maintain.go",
+			edits: []edit{{"		w.filter.add(fingerprint(term))\n", "		if w.run.terms%16 > 0 {\n			w.filter.add(fingerprint(term))\n		}\n"}},
+		},
+		{
+			name: "unwritten postings forgotten", proof: "model", env: []string{someSequences},
+			file:  boltstore + "buildindex.go",
+			edits: []edit{{"window{from: x.Through() + 1, to: head}", "window{from: x.Through() + 2, to: head}"}},
 		},
 		{
 			name: "keys are not looked up on disk", proof: "model", env: []string{someSequences},

@@ -51,11 +51,18 @@ const (
 // commits is how many commits a sample has.
 const commits = 130
 
+// indexMemory is so little that most of the index is in the file, in several runs,
+// and not all of it.
+const indexMemory = 100
+
 // Build makes a sample in a new file at path. The same seed makes the same log,
 // but for the store's id.
 func Build(ctx context.Context, path string, seed uint64) (_ *Sample, err error) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s, err := boltstore.Open(path, &boltstore.Options{Clock: func() time.Time { now = now.Add(time.Second); return now }})
+	s, err := boltstore.Open(path, &boltstore.Options{
+		Clock:       func() time.Time { now = now.Add(time.Second); return now },
+		IndexMemory: indexMemory,
+	})
 	if err != nil {
 		return nil, err
 	}

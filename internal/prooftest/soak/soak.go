@@ -73,7 +73,7 @@ type measured struct {
 // cycle opens the store, uses it for some time, and closes it: when all is
 // quiet, or under load.
 func (s *soak) cycle(number int, length time.Duration) error {
-	store, err := boltstore.Open(s.path, nil)
+	store, err := boltstore.Open(s.path, &boltstore.Options{IndexMemory: number % 2})
 	if err != nil {
 		return err
 	}

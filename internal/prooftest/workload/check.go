@@ -95,7 +95,8 @@ func (c *checker) check() ([]string, error) {
 }
 
 func (c *checker) open() (err error) {
-	if c.store, err = boltstore.Open(c.path, nil); err != nil {
+	options := &boltstore.Options{IndexMemory: c.script.params.indexMemory()}
+	if c.store, err = boltstore.Open(c.path, options); err != nil {
 		return wrongf(Unusable, "%v", err)
 	}
 	return nil

@@ -21,6 +21,7 @@ func ran(t *testing.T, scenario Scenario, dir string, p Params) []string {
 	t.Helper()
 	s, err := newSession(t.Context(), dir, NewScript(p))
 	require.NoError(t, err)
+	s.options.IndexMemory = p.indexMemory()
 	require.NoError(t, s.open())
 	require.NoError(t, scenario.run(s))
 	require.NoError(t, errors.Join(s.close(), s.marks.Close()))

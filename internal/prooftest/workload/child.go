@@ -63,6 +63,7 @@ func runScenario(ctx context.Context, name, dir string, p Params) error {
 	if err != nil {
 		return err
 	}
+	s.options.IndexMemory = p.indexMemory()
 	if err := s.open(); err != nil {
 		return err
 	}

@@ -80,6 +80,11 @@ type Params struct {
 	Large bool // payloads take several pages
 }
 
+// indexMemory returns Options.IndexMemory of a store that the script is appended
+// to: of every second script the index is written all the time, of the others it
+// is in memory.
+func (p Params) indexMemory() int { return int(p.Seed % 2) }
+
 // NewScript returns the script of the parameters.
 func NewScript(p Params) *Script {
 	return &Script{params: p, commits: make(map[ID]*eventstore.Commit), written: make(map[ID]int)}

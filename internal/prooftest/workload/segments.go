@@ -19,10 +19,11 @@ const (
 	Plain      Mode = "plain"
 	WithInline Mode = "inline" // a view is attached
 	WithRows   Mode = "rows"   // a view is brought up after each commit
+	WithIndex  Mode = "index"  // the index is written all the time, by another goroutine
 )
 
 // Modes returns all modes.
-func Modes() []Mode { return []Mode{Plain, WithInline, WithRows} }
+func Modes() []Mode { return []Mode{Plain, WithInline, WithRows, WithIndex} }
 
 // Segments is a process that runs short workloads, bit by bit, so that faults can
 // be put between. It goes on after errors as an application would: it tries
@@ -146,6 +147,9 @@ const other = 8
 
 func newSegment(ctx context.Context, q segmentRequest) (*segment, error) {
 	s, err := newSession(ctx, q.Dir, NewScript(q.Params))
+	if err == nil && q.Mode == WithIndex {
+		s.options.IndexMemory = 1
+	}
 	return &segment{session: s, mode: q.Mode}, err
 }
 
@@ -220,7 +224,9 @@ func (s *segment) insist(do func() error) (err error) {
 		if err := s.readable(); err != nil {
 			return fmt.Errorf("after an error: %w", err)
 		}
-		if !errors.Is(err, eventstore.ErrUnknownOutcome) {
+		// The outcome of what the index is written with may be unknown, too: then
+		// it is the next commit that learns of it.
+		if !errors.Is(err, eventstore.ErrUnknownOutcome) && !errors.Is(err, eventstore.ErrFailed) {
 			continue
 		}
 		if err := s.refuses(); err != nil {

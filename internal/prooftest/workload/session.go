@@ -31,6 +31,7 @@ const (
 type session struct {
 	ctx      context.Context
 	dir      string
+	options  boltstore.Options
 	store    *boltstore.Store
 	registry *codec.Registry
 	marks    *os.File
@@ -63,7 +64,7 @@ func (s *session) mark(format string, args ...any) {
 // open opens the store, and learns from it how far the writers had come.
 func (s *session) open() (err error) {
 	s.mark("opening")
-	if s.store, err = boltstore.Open(filepath.Join(s.dir, LogName), nil); err != nil {
+	if s.store, err = boltstore.Open(filepath.Join(s.dir, LogName), &s.options); err != nil {
 		return err
 	}
 	s.mark("opened")

@@ -1,0 +1,289 @@
+package index
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// The index grows like this. Postings are added to a table in memory. A table
+// that is full is frozen, and sorted into a new run while the next one fills; the
+// writer of the log never waits for that. Runs are written to the file in slices
+// of bounded size, each in a transaction that the log is written with anyway. The
+// last slice has the status that makes the run one of the index; until then
+// nobody looks at it. When there are many runs of about the same size side by
+// side, they are merged into one, in the same way, and deleted afterwards, also
+// in slices.
+//
+// So each posting is written as often as there are sizes of runs, a few times for
+// a log of any length, and always next to its neighbours. A crash at any moment
+// leaves the index as the status has it, and perhaps blocks of runs that are not
+// in it; those are deleted the next time.
+
+const (
+	fanOut     = 8         // so many runs of a level make one of the next
+	runEvents  = 1 << 17   // of a run of level 0, at most
+	sliceBytes = 512 << 10 // of blocks, written in one transaction
+	sliceKeys  = 512       // keys deleted in one transaction
+)
+
+// Slice is what one transaction changes in the index.
+type Slice struct {
+	pairs  []byte // of keys and values: their sizes (4 bytes each), and they
+	status []byte // nil: it stays
+	sweep  uint64 // a run of which some keys are deleted; 0: none
+	swept  bool   // all of its keys are
+}
+
+// Size returns about how many bytes the slice writes.
+func (s *Slice) Size() int { return len(s.pairs) }
+
+// Apply makes the changes.
+func (s *Slice) Apply(tx *bolt.Tx) error {
+	b := tx.Bucket([]byte(Bucket))
+	if b == nil {
+		return errNone
+	}
+	b.FillPercent = 1 // keys come in order, and none between them later
+	for rest := s.pairs; len(rest) > 0; {
+		key := rest[8:][:binary.BigEndian.Uint32(rest)]
+		value := rest[8+len(key):][:binary.BigEndian.Uint32(rest[4:])]
+		if err := b.Put(key, value); err != nil {
+			return err
+		}
+		rest = rest[8+len(key)+len(value):]
+	}
+	if s.sweep != 0 {
+		if err := s.delete(b); err != nil {
+			return err
+		}
+	}
+	if s.status != nil {
+		return b.Put(statusKey, s.status)
+	}
+	return nil
+}
+
+// delete deletes the next keys of the run that is swept.
+func (s *Slice) delete(b *bolt.Bucket) error {
+	prefix := runKey(s.sweep)
+	var keys [][]byte
+	c := b.Cursor()
+	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(keys) < sliceKeys; key, _ = c.Next() {
+		keys = append(keys, bytes.Clone(key))
+	}
+	for _, key := range keys {
+		if err := b.Delete(key); err != nil {
+			return err
+		}
+	}
+	s.swept = len(keys) < sliceKeys
+	return nil
+}
+
+func (s *Slice) put(key, value []byte) {
+	s.pairs = binary.BigEndian.AppendUint32(s.pairs, uint32(len(key)))
+	s.pairs = binary.BigEndian.AppendUint32(s.pairs, uint32(len(value)))
+	s.pairs = append(append(s.pairs, key...), value...)
+}
+
+// File is how the index reads and writes the file.
+type File interface {
+	// View runs fn in a short transaction.
+	View(fn func(*bolt.Tx) error) error
+	// Write applies the slice in a transaction and returns when that is durable.
+	// An error means that nothing of it is in the file. It keeps nothing of the
+	// slice.
+	Write(s *Slice) error
+}
+
+// Maintain does all that is to be done: it writes tables that are frozen, merges
+// runs, and deletes those that are not in use. On an error, which is one of the
+// file's or ErrUnusable, the index is as good as before, and Maintain may be
+// called again.
+func (x *Index) Maintain(file File) error {
+	for {
+		did, err := x.maintain(file)
+		if err != nil || !did {
+			return err
+		}
+	}
+}
+
+// Save writes all postings that are held in memory, and does nothing else.
+func (x *Index) Save(file File) error {
+	x.Freeze(true)
+	for v := x.current.Load(); len(v.tables) > 1; v = x.current.Load() {
+		if err := x.flush(file, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maintain does one thing, the most urgent, and reports whether it has.
+func (x *Index) maintain(file File) (bool, error) {
+	v := x.current.Load()
+	if len(v.tables) > 1 {
+		return true, x.flush(file, v)
+	}
+	if start := mergeable(v.runs); start >= 0 {
+		return true, x.merge(file, v, start)
+	}
+	if len(x.stale) > 0 && !x.pinned() {
+		return true, x.sweep(file)
+	}
+	return false, nil
+}
+
+// runWriter writes a run.
+type runWriter struct {
+	file    File
+	created uint64 // as the view has it
+	run     *run
+	filter  filter
+	blocks  blockWriter
+	slice   Slice
+}
+
+// newRun begins a run. terms is how many terms it has at the most.
+func (x *Index) newRun(file File, r *run, terms uint64) *runWriter {
+	r.id = x.next
+	x.next++
+	w := &runWriter{file: file, created: x.current.Load().created, run: r, filter: newFilter(terms)}
+	w.blocks = blockWriter{run: r.id, emit: w.emit}
+	return w
+}
+
+// emit puts a block into the slice, and writes that when it is large.
+func (w *runWriter) emit(key, value []byte) error {
+	w.slice.put(key, value)
+	if w.slice.Size() < sliceBytes {
+		return nil
+	}
+	return w.write()
+}
+
+func (w *runWriter) write() error {
+	err := w.file.Write(&w.slice)
+	w.slice.pairs = w.slice.pairs[:0]
+	return err
+}
+
+func (w *runWriter) add(term []byte, p posting) error {
+	w.run.postings++
+	if w.run.postings == 1 || !bytes.Equal(term, w.blocks.term) {
+		w.run.terms++
+		w.filter.add(fingerprint(term))
+	}
+	return w.blocks.add(term, p)
+}
+
+// finish writes the rest of the run, and the status with which it is one of the
+// index. in returns the manifest with the run.
+func (w *runWriter) finish(in func(*run) manifest) (manifest, []byte, error) {
+	if err := w.blocks.close(); err != nil {
+		return nil, nil, err
+	}
+	r := w.run
+	r.blocks, r.size = uint64(w.blocks.blocks), uint64(len(w.filter))
+	if err := w.filter.emit(r.id, w.emit); err != nil {
+		return nil, nil, err
+	}
+	r.filter.Store(&w.filter)
+	runs := in(r)
+	w.slice.status = runs.status(w.created)
+	return runs, w.slice.status, w.write()
+}
+
+// abandon leaves the run that was not finished to be deleted.
+func (x *Index) abandon(w *runWriter, err error) error {
+	x.stale = append(x.stale, w.run.id)
+	return err
+}
+
+// flush writes the first table as a run.
+func (x *Index) flush(file File, v *View) error {
+	t := v.tables[0]
+	made := &run{from: t.first, through: t.last}
+	for events := made.through + 1 - made.from; events > runEvents; events /= fanOut {
+		made.level++
+	}
+	w := x.newRun(file, made, uint64(len(t.terms)))
+	if err := t.walk(w.add); err != nil {
+		return x.abandon(w, err)
+	}
+	runs, status, err := w.finish(func(r *run) manifest { return append(v.runs[:len(v.runs):len(v.runs)], r) })
+	if err != nil {
+		return x.abandon(w, err)
+	}
+	x.replaceRuns(runs, status, 1)
+	return nil
+}
+
+// mergeable returns the index of the first of fanOut runs side by side that are to
+// be merged, or -1.
+func mergeable(runs manifest) int {
+	for start := 0; start+fanOut <= len(runs); start++ {
+		if runs[start].level == runs[start+fanOut-1].level {
+			return start
+		}
+	}
+	return -1
+}
+
+// merge merges the runs from the start-th on into one.
+func (x *Index) merge(file File, v *View, start int) error {
+	old := v.runs[start:][:fanOut]
+	made := &run{level: old[0].level + 1, from: old[0].from, through: old[fanOut-1].through}
+	var terms uint64
+	for _, r := range old {
+		terms += r.terms
+	}
+	w := x.newRun(file, made, terms)
+	m := newMerge(old)
+	for !m.done() {
+		if err := file.View(m.fill); err != nil {
+			return x.abandon(w, err)
+		}
+		for piece := m.next(); piece != nil; piece = m.next() {
+			for more := true; more; more = piece.step() {
+				if err := w.add(piece.term, piece.at); err != nil {
+					return x.abandon(w, err)
+				}
+			}
+			if piece.broken {
+				return x.abandon(w, fmt.Errorf("%w: a block that is whole is not one", ErrUnusable))
+			}
+		}
+	}
+	if len(m.bad) > 0 {
+		return x.abandon(w, m.bad[0])
+	}
+	runs, status, err := w.finish(func(r *run) manifest {
+		merged := append(manifest(nil), v.runs[:start]...)
+		return append(append(merged, r), v.runs[start+fanOut:]...)
+	})
+	if err != nil {
+		return x.abandon(w, err)
+	}
+	x.replaceRuns(runs, status, 0)
+	for _, r := range old {
+		x.stale = append(x.stale, r.id)
+	}
+	return nil
+}
+
+// sweep deletes some of what is left of a run.
+func (x *Index) sweep(file File) error {
+	s := Slice{sweep: x.stale[0]}
+	if err := file.Write(&s); err != nil {
+		return err
+	}
+	if s.swept {
+		x.stale = x.stale[1:]
+	}
+	return nil
+}

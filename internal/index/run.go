@@ -1,0 +1,155 @@
+package index
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// run is a part of the index on disk: the postings of a range of positions,
+// sorted. It never changes.
+type run struct {
+	id       uint64 // given in order, never twice
+	level    uint64 // how often its postings have been merged
+	from     eventstore.Position
+	through  eventstore.Position
+	terms    uint64 // or a few more
+	postings uint64
+	blocks   uint64
+	size     uint64 // bytes of the filter
+
+	filter atomic.Pointer[filter] // nil: not in memory
+}
+
+func runKey(id uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 64), id) }
+
+// mayHave reports whether the run may have the term, as far as its filter tells.
+func (r *run) mayHave(fingerprint uint64) bool {
+	f := r.filter.Load()
+	return f == nil || f.has(fingerprint)
+}
+
+// loadFilter reads the run's filter into memory.
+func (r *run) loadFilter(b *bolt.Bucket) error {
+	f := make(filter, 0, r.size)
+	if err := r.eachFilterPart(b, func(part []byte) { f = append(f, part...) }); err != nil {
+		return err
+	}
+	r.filter.Store(&f)
+	return nil
+}
+
+// eachFilterPart calls fn for each part of the run's filter.
+func (r *run) eachFilterPart(b *bolt.Bucket, fn func([]byte)) error {
+	for part, size := 0, uint64(0); size < r.size; part++ {
+		key := filterKey(r.id, part)
+		value, ok := unseal(key, b.Get(key))
+		if size += uint64(len(value)); !ok || len(value) == 0 || size > r.size {
+			return fmt.Errorf("%w: the filter of run %d is damaged", ErrUnusable, r.id)
+		}
+		fn(value)
+	}
+	return nil
+}
+
+// The bucket's first key is its status: the format, the number of the transaction
+// that created the bucket, and the runs that make up the index. What lies under
+// the number of another run is of one that was not finished, or is being deleted.
+var statusKey = []byte{0}
+
+const (
+	format = 3
+
+	runFields = 8
+	maxRuns   = 1 << 16
+)
+
+// manifest is the runs of the index, in the order of their positions, which they
+// cover from the first on without gaps.
+type manifest []*run
+
+// through returns the position through which the runs reach.
+func (m manifest) through() eventstore.Position {
+	if len(m) == 0 {
+		return 0
+	}
+	return m[len(m)-1].through
+}
+
+// status returns the manifest as it lies in the bucket.
+func (m manifest) status(created uint64) []byte {
+	b := binary.BigEndian.AppendUint32(nil, format)
+	b = binary.AppendUvarint(b, created)
+	b = binary.AppendUvarint(b, uint64(len(m)))
+	for _, r := range m {
+		for _, field := range [runFields]uint64{r.id, r.level, uint64(r.from), uint64(r.through), r.terms, r.postings, r.blocks, r.size} {
+			b = binary.AppendUvarint(b, field)
+		}
+	}
+	return appendSum(statusKey, b)
+}
+
+// parseManifest returns the manifest that lies in the bucket as raw, and the
+// transaction that created the bucket.
+func parseManifest(raw []byte) (m manifest, created uint64, err error) {
+	status, ok := unseal(statusKey, raw)
+	if !ok || len(status) < 4 {
+		return nil, 0, fmt.Errorf("%w: its status is damaged", ErrUnusable)
+	}
+	if f := binary.BigEndian.Uint32(status); f != format {
+		return nil, 0, fmt.Errorf("%w: it has format %d, not %d", ErrUnusable, f, format)
+	}
+	fields := pieceReader{rest: status[4:]} // for its numbers
+	created = fields.number()
+	n := fields.number()
+	if n > maxRuns {
+		return nil, 0, fmt.Errorf("%w: its status tells of %d runs", ErrUnusable, n)
+	}
+	for range n {
+		r := &run{
+			id: fields.number(), level: fields.number(), from: eventstore.Position(fields.number()), through: eventstore.Position(fields.number()),
+			terms: fields.number(), postings: fields.number(), blocks: fields.number(), size: fields.number(),
+		}
+		if r.from != m.through()+1 || r.through < r.from || r.through > maxPosition ||
+			r.size == 0 || r.size%filterLine != 0 || r.size > maxFilter {
+			return nil, 0, fmt.Errorf("%w: its status is not that of an index", ErrUnusable)
+		}
+		m = append(m, r)
+	}
+	if fields.broken || len(fields.rest) > 0 {
+		return nil, 0, fmt.Errorf("%w: its status is not that of an index", ErrUnusable)
+	}
+	return m, created, nil
+}
+
+// No position is greater, and no filter larger in bytes.
+const (
+	maxPosition = 1 << 62
+	maxFilter   = 1 << 40
+)
+
+// find returns the run with a number, or nil.
+func (m manifest) find(id uint64) *run {
+	for _, r := range m {
+		if r.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// blockOf returns the block of the run that has the place, if any has.
+func (r *run) blockOf(c *bolt.Cursor, place []byte) (block, bool) {
+	want := append(runKey(r.id), place...)
+	key, sealed := c.Seek(want)
+	if !bytes.Equal(key, want) {
+		key, sealed = c.Prev()
+	}
+	found, ok := openBlock(r.id, key, sealed)
+	return found, ok && found.covers(place)
+}

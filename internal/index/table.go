@@ -1,0 +1,405 @@
+package index
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// A table holds the latest postings, in memory: a hash table of terms, each with
+// a list of postings in the order of positions. Only one goroutine adds.
+//
+// A log of many streams makes hundreds of thousands of terms, and a garbage
+// collector that had to follow a pointer to each would spend more time on the
+// table than the table takes to fill. So it is a few large slices without
+// pointers: terms refer to names and to lists by numbers.
+//
+// Nor does it keep a caller's strings, which might be small parts of large ones.
+type table struct {
+	first eventstore.Position // it has the events from here on, whether they are there yet or not
+
+	mu    sync.RWMutex
+	last  eventstore.Position // of the last one added; first-1 while there is none
+	seed  maphash.Seed
+	slots []uint32 // by hash: number of a term, plus 1; its length is a power of 2
+	terms []tableTerm
+	names arena[byte]
+	words arena[uint32] // chunks of the lists
+	again [256]uint32   // by kind: the number of the term that was put last
+}
+
+// tableTerm is a term of a table. Its list is a chain of chunks of growing size,
+// each of which is, in words:
+//
+//	previous chunk | next chunk | postings in it | room | postings
+//
+// A posting is its position, as what it is more than the table's first, and in
+// a stream's list the two halves of the version.
+type tableTerm struct {
+	hash       uint32
+	name, size uint32 // where the term is in names, and how long
+	head, tail uint32 // chunks
+	count      uint32 // postings
+}
+
+const (
+	chunkPrevious = iota
+	chunkNext
+	chunkUsed
+	chunkRoom
+	chunkHeader
+
+	maxChunk = 256 // postings
+)
+
+// tableSize are the numbers by which a table can be made with room for what one
+// like it had.
+type tableSize struct{ slots, terms int }
+
+func newTable(first eventstore.Position, like tableSize) *table {
+	return &table{
+		first: first, last: first - 1,
+		seed:  maphash.MakeSeed(),
+		slots: make([]uint32, max(1024, like.slots)),
+		terms: make([]tableTerm, 0, max(512, like.terms)),
+	}
+}
+
+// bytes returns about how much memory the table's content takes.
+func (t *table) bytes() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	const perTerm = 24 + 8 // with its slots
+	return t.names.size() + 4*t.words.size() + perTerm*len(t.terms)
+}
+
+func (t *table) through() eventstore.Position {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.last
+}
+
+func (t *table) size() tableSize { return tableSize{len(t.slots), len(t.terms)} }
+
+// addBatch is how many entries are added before readers get a turn.
+const addBatch = 256
+
+// add adds n entries that come next in the log. Readers that look no further than
+// the durable head do not see them before that has moved.
+func (t *table) add(n int, entry func(i int) Entry) {
+	for start := 0; start < n; start += addBatch {
+		t.mu.Lock()
+		for i := start; i < min(n, start+addBatch); i++ {
+			e := entry(i)
+			e.each(t.put)
+			t.last = e.Position
+		}
+		t.mu.Unlock()
+	}
+}
+
+// undo takes back the entries that were added last, which it is given in their
+// order.
+func (t *table) undo(n int, entry func(i int) Entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := n - 1; i >= 0; i-- {
+		e := entry(i)
+		e.each(func(kind byte, name string, _ posting) {
+			if x := t.look(kind, name); x != nil {
+				t.pop(x)
+			}
+		})
+		t.last = e.Position - 1
+	}
+}
+
+// put adds a posting. It is called with mu held.
+func (t *table) put(kind byte, name string, p posting) {
+	x := t.at(kind, name)
+	width := width(kind)
+	chunk := t.words.at(x.tail)
+	if x.tail == 0 || chunk[chunkUsed] == chunk[chunkRoom] {
+		chunk = t.grow(x, width)
+	}
+	at := chunk[chunkHeader+chunk[chunkUsed]*width:]
+	at[0] = uint32(p.position - t.first)
+	if width > 1 {
+		at[1], at[2] = uint32(p.version>>32), uint32(p.version)
+	}
+	chunk[chunkUsed]++
+	x.count++
+}
+
+// at returns the term, which it adds if it is not there. Events that follow each
+// other often have the same type or are in the same stream.
+func (t *table) at(kind byte, name string) *tableTerm {
+	if n := t.again[kind]; n < uint32(len(t.terms)) {
+		if x := &t.terms[n]; t.is(x, kind, name) {
+			return x
+		}
+	}
+	hash := t.hash(kind, name)
+	n, ok := t.find(hash, kind, name)
+	if !ok {
+		n = t.insert(hash, kind, name)
+	}
+	t.again[kind] = n
+	return &t.terms[n]
+}
+
+// width returns the words of a posting.
+func width(kind byte) uint32 {
+	if kind == kindStream {
+		return 3
+	}
+	return 1
+}
+
+// grow puts an empty chunk at the end of the term's list.
+func (t *table) grow(x *tableTerm, width uint32) []uint32 {
+	room := min(maxChunk, max(1, x.count)) // doubles the list, at first
+	address := t.words.take(int(chunkHeader + room*width))
+	chunk := t.words.at(address)
+	chunk[chunkPrevious], chunk[chunkRoom] = x.tail, room
+	if x.tail == 0 {
+		x.head = address
+	} else {
+		t.words.at(x.tail)[chunkNext] = address
+	}
+	x.tail = address
+	return chunk
+}
+
+// pop takes the last posting off the term's list.
+func (t *table) pop(x *tableTerm) {
+	chunk := t.words.at(x.tail)
+	chunk[chunkUsed]--
+	x.count--
+	if chunk[chunkUsed] > 0 {
+		return
+	}
+	if x.tail = chunk[chunkPrevious]; x.tail == 0 {
+		x.head = 0
+	} else {
+		t.words.at(x.tail)[chunkNext] = 0
+	}
+}
+
+func (t *table) hash(kind byte, name string) uint32 {
+	h := maphash.String(t.seed, name) + uint64(kind)*0x9e3779b97f4a7c15
+	return uint32(h ^ h>>32)
+}
+
+// find returns the number of the term, and whether it is there.
+func (t *table) find(hash uint32, kind byte, name string) (uint32, bool) {
+	mask := uint32(len(t.slots) - 1)
+	for i := hash & mask; t.slots[i] != 0; i = (i + 1) & mask {
+		n := t.slots[i] - 1
+		if x := &t.terms[n]; x.hash == hash && t.is(x, kind, name) {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// look returns the term, or nil.
+func (t *table) look(kind byte, name string) *tableTerm {
+	n, ok := t.find(t.hash(kind, name), kind, name)
+	if !ok {
+		return nil
+	}
+	return &t.terms[n]
+}
+
+func (t *table) is(x *tableTerm, kind byte, name string) bool {
+	term := t.term(x)
+	return len(term) == len(name)+2 && term[0] == kind && string(term[1:len(term)-1]) == name
+}
+
+// term returns the term's bytes.
+func (t *table) term(x *tableTerm) []byte { return t.names.at(x.name)[:x.size:x.size] }
+
+// insert adds a term that is not there, and returns its number.
+func (t *table) insert(hash uint32, kind byte, name string) uint32 {
+	if 2*len(t.terms) >= len(t.slots) {
+		t.slots = make([]uint32, 2*len(t.slots))
+		for i := range t.terms {
+			t.occupy(t.terms[i].hash, i)
+		}
+	}
+	x := tableTerm{hash: hash, size: uint32(len(name) + 2)}
+	x.name = t.names.take(int(x.size))
+	appendTerm(t.names.at(x.name)[:0], kind, name)
+	t.occupy(hash, len(t.terms))
+	t.terms = append(t.terms, x)
+	return uint32(len(t.terms) - 1)
+}
+
+// occupy takes a slot for the term with a number.
+func (t *table) occupy(hash uint32, number int) {
+	mask := uint32(len(t.slots) - 1)
+	i := hash & mask
+	for t.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	t.slots[i] = uint32(number) + 1
+}
+
+// list returns the term's list, or nil.
+func (t *table) list(kind byte, name string) list {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	x := t.look(kind, name)
+	if x == nil || x.count == 0 {
+		return nil
+	}
+	dense := x.count >= denseCount && uint64(t.last-t.first+1) <= denseGap*uint64(x.count)
+	return &tableList{table: t, head: x.head, tail: x.tail, width: width(kind), isDense: dense}
+}
+
+// before returns the term's last posting up to p, or zeros.
+func (t *table) before(kind byte, name string, p eventstore.Position) posting {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	x := t.look(kind, name)
+	if x == nil {
+		return posting{}
+	}
+	l := tableList{table: t, width: width(kind)}
+	for address := x.tail; address != 0; {
+		chunk := t.words.at(address)
+		for i := int(chunk[chunkUsed]) - 1; i >= 0; i-- {
+			if at := l.posting(chunk, uint32(i)); at.position <= p {
+				return at
+			}
+		}
+		address = chunk[chunkPrevious]
+	}
+	return posting{}
+}
+
+// tableList is a list in a table, as of when it was looked up or later.
+type tableList struct {
+	table      *table
+	head, tail uint32
+	width      uint32
+	isDense    bool
+}
+
+func (l *tableList) dense() bool { return l.isDense }
+
+// load implements list.
+func (l *tableList) load(p eventstore.Position, backward bool, into []posting) []posting {
+	t := l.table
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	into = into[:0]
+	if backward {
+		for address := l.tail; address != 0; {
+			chunk := t.words.at(address)
+			for i := int(chunk[chunkUsed]) - 1; i >= 0; i-- {
+				at := l.posting(chunk, uint32(i))
+				if at.position > p {
+					continue
+				}
+				if into = append(into, at); len(into) == cap(into) {
+					return into
+				}
+			}
+			address = chunk[chunkPrevious]
+		}
+		return into
+	}
+	for address := l.head; address != 0; {
+		chunk := t.words.at(address)
+		if used := chunk[chunkUsed]; used > 0 && l.posting(chunk, used-1).position >= p {
+			for i := range used {
+				at := l.posting(chunk, i)
+				if at.position < p {
+					continue
+				}
+				if into = append(into, at); len(into) == cap(into) {
+					return into
+				}
+			}
+		}
+		address = chunk[chunkNext]
+	}
+	return into
+}
+
+func (l *tableList) posting(chunk []uint32, i uint32) posting {
+	words := chunk[chunkHeader+i*l.width:]
+	p := posting{position: l.table.first + eventstore.Position(words[0])}
+	if l.width > 1 {
+		p.version = eventstore.Version(words[1])<<32 | eventstore.Version(words[2])
+	}
+	return p
+}
+
+// walk calls fn for each posting, by term and position, until fn returns an
+// error. The table must not change any more.
+func (t *table) walk(fn func(term []byte, p posting) error) error {
+	order := make([]uint32, 0, len(t.terms))
+	for i := range t.terms {
+		if t.terms[i].count > 0 {
+			order = append(order, uint32(i))
+		}
+	}
+	slices.SortFunc(order, func(a, b uint32) int {
+		return bytes.Compare(t.term(&t.terms[a]), t.term(&t.terms[b]))
+	})
+	for _, i := range order {
+		x := &t.terms[i]
+		term := t.term(x)
+		l := tableList{table: t, width: width(term[0])}
+		for address := x.head; address != 0; {
+			chunk := t.words.at(address)
+			for i := range chunk[chunkUsed] {
+				if err := fn(term, l.posting(chunk, i)); err != nil {
+					return err
+				}
+			}
+			address = chunk[chunkNext]
+		}
+	}
+	return nil
+}
+
+// arena is memory that is taken in pieces and given back as a whole. It grows by
+// pages, so that nothing is ever copied. Address 0 is never given out.
+type arena[T any] struct {
+	pages [][]T
+	used  int // of the last page
+}
+
+const arenaPage = 1 << 15 // elements; a piece is never larger
+
+// take returns the address of n elements that lie side by side, and are zero.
+func (a *arena[T]) take(n int) uint32 {
+	if len(a.pages) == 0 || a.used+n > arenaPage {
+		a.pages = append(a.pages, make([]T, arenaPage))
+		a.used = 0
+		if len(a.pages) == 1 {
+			a.used = 1
+		}
+	}
+	address := uint32((len(a.pages)-1)*arenaPage + a.used)
+	a.used += n
+	return address
+}
+
+// at returns the elements from an address on; none at address 0.
+func (a *arena[T]) at(address uint32) []T {
+	if address == 0 {
+		return nil
+	}
+	return a.pages[address/arenaPage][address%arenaPage:]
+}
+
+// size returns how many elements have been taken.
+func (a *arena[T]) size() int { return max(0, len(a.pages)-1)*arenaPage + a.used }

@@ -1,0 +1,119 @@
+package index
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Entry is what the index has to know of one event.
+type Entry struct {
+	Position eventstore.Position
+	Stream   eventstore.StreamID
+	Version  eventstore.Version
+	Type     string
+	Tags     []eventstore.Tag
+	// Key is the commit's key, on its first event; "" if it has none.
+	Key string
+	// Unknown says that the event cannot be read, and so that nothing else is
+	// known of it. Every walk comes by it, but for those over streams.
+	Unknown bool
+}
+
+const (
+	kindStream   = 's'
+	kindCategory = 'c'
+	kindType     = 't'
+	kindTag      = 'g'
+	kindKey      = 'k'
+	kindUnknown  = 'u' // its one term has no name
+)
+
+var kinds = map[byte]string{
+	kindStream: "stream", kindCategory: "category", kindType: "type", kindTag: "tag", kindKey: "key", kindUnknown: "unknown event",
+}
+
+// posting says that a term stands on the event at a position. In the list of a
+// stream it has the event's version too; in others that is 0.
+type posting struct {
+	position eventstore.Position
+	version  eventstore.Version
+}
+
+// each calls fn for each term that stands on the entry's event.
+func (e *Entry) each(fn func(kind byte, name string, p posting)) {
+	if e.Unknown {
+		fn(kindUnknown, "", posting{position: e.Position})
+		return
+	}
+	if e.Stream != "" {
+		fn(kindStream, string(e.Stream), posting{e.Position, e.Version})
+		fn(kindCategory, e.Stream.Category(), posting{position: e.Position})
+	}
+	fn(kindType, e.Type, posting{position: e.Position})
+	for _, tag := range e.Tags {
+		fn(kindTag, string(tag), posting{position: e.Position})
+	}
+	if e.Key != "" {
+		fn(kindKey, e.Key, posting{position: e.Position})
+	}
+}
+
+// A term in bytes is its kind, its name and a NUL. Names hold no NUL, so no term
+// is the beginning of another. With a position behind it, it orders postings: by
+// term, and within a term by position.
+
+func appendTerm(b []byte, kind byte, name string) []byte {
+	return append(append(append(b, kind), name...), 0)
+}
+
+func appendPosition(b []byte, p eventstore.Position) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(p))
+}
+
+const positionSize = 8
+
+// fingerprint is a hash of a term, for filters. It is part of the format.
+func fingerprint(term []byte) uint64 {
+	const m1, m2 = 0x9e3779b97f4a7c15, 0xff51afd7ed558ccd
+	h := uint64(len(term)) * m1
+	for ; len(term) >= 8; term = term[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(term)) * m2
+		h ^= h >> 32
+	}
+	for _, c := range term {
+		h = (h ^ uint64(c)) * m1
+	}
+	h ^= h >> 33
+	h *= m2
+	return h ^ h>>33
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+const sumSize = 4
+
+// appendSum appends the CRC32C over a key of the bucket and the value under it.
+// It is over both so that a block that was moved or changed is found out.
+func appendSum(key, value []byte) []byte {
+	return binary.BigEndian.AppendUint32(value, sum(key, value))
+}
+
+// unseal returns the value without the checksum under which it is kept, and
+// whether it is whole.
+func unseal(key, sealed []byte) (value []byte, ok bool) {
+	if len(sealed) < sumSize {
+		return nil, false
+	}
+	value = sealed[:len(sealed)-sumSize]
+	return value, binary.BigEndian.Uint32(sealed[len(value):]) == sum(key, value)
+}
+
+func sum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+func positionOf(b []byte) eventstore.Position {
+	return eventstore.Position(binary.BigEndian.Uint64(b))
+}
