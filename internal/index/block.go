@@ -98,7 +98,7 @@ func (w *blockWriter) endPiece() {
 	b = binary.AppendUvarint(b, uint64(len(w.deltas)))
 	w.body = append(b, w.deltas...)
 	w.prior = append(w.prior[:0], w.term...)
-	w.count = 0
+	w.count, w.deltas = 0, w.deltas[:0]
 }
 
 func commonPrefix(a, b []byte) int {

@@ -88,17 +88,17 @@ type Problem struct {
 type ProblemKind int
 
 const (
-	// WrongEntry: the index is damaged, or not as the log has it.
+	// WrongEntry says that the index is damaged, or not as the log has it.
 	WrongEntry ProblemKind = iota
-	// BrokenStream: the version of an event does not follow that before it.
+	// BrokenStream says that the version of an event does not follow the one before it.
 	BrokenStream
-	// RepeatedKey: the key of a commit is that of an earlier one.
+	// RepeatedKey says that the key of a commit is that of an earlier one.
 	RepeatedKey
 )
 
 // Walk goes over some of the index. It returns false when it has gone over all.
-// Damage does not end it: it is reported, the rest of the run concerned is left
-// out, and so the run differs. gaps allows versions of a stream not to follow each
+// Damage does not end it: it is reported, and the rest of the run concerned is left
+// out. gaps allows versions of a stream not to follow each
 // other, as long as they increase.
 func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
 	if c.walk.done() {
@@ -194,10 +194,7 @@ func (c *Checker) Stray(view func(func(*bolt.Tx) error) error, entry func(events
 		}
 		for piece := m.next(); piece != nil; piece = m.next() {
 			for more := true; more; more = piece.step() {
-				run := m.last.run
-				if p := piece.at.position; p < run.from || p > run.through {
-					report(p, fmt.Sprintf("the index has %s, outside its run", describe(appendPosition(bytes.Clone(piece.term), p))))
-				} else if c.Differs(p) {
+				if p := piece.at.position; c.Differs(p) {
 					if e, known := entry(p); known && !e.has(piece.term, piece.at) {
 						report(p, fmt.Sprintf("the index has %s, which it must not have", describe(appendPosition(bytes.Clone(piece.term), p))))
 					}

@@ -228,7 +228,7 @@ func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eve
 	if len(v.runs) == 0 {
 		return 0, 0, true
 	}
-	var room [256 + 2]byte
+	var room [maxTerm]byte
 	print := fingerprint(appendTerm(room[:0], kindStream, string(stream)))
 	for _, r := range v.runs {
 		if r.from <= last && r.mayHave(print) {

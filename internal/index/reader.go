@@ -156,7 +156,8 @@ func (r *Reader) list(s segment, kind byte, name string) list {
 		}
 		return nil
 	}
-	term := appendTerm(make([]byte, 0, len(name)+2+positionSize), kind, name)
+	var room [maxTerm]byte
+	term := appendTerm(room[:0], kind, name)
 	print := fingerprint(term)
 	if s.run.filter.Load() == nil && r.bucket != nil && r.err == nil && r.filterFits(s.run) {
 		r.err = s.run.loadFilter(r.bucket)
@@ -168,7 +169,7 @@ func (r *Reader) list(s segment, kind byte, name string) list {
 		r.fail(ErrNeedsFile)
 		return nil
 	}
-	return &runList{r: r, run: s.run, term: term}
+	return &runList{r: r, run: s.run, term: append(make([]byte, 0, len(term)+positionSize), term...)}
 }
 
 // maxFilters is how many bytes of filters are kept in memory. Runs whose filters

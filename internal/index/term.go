@@ -3,6 +3,7 @@ package index
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -17,7 +18,7 @@ type Entry struct {
 	// Key is the commit's key, on its first event; "" if it has none.
 	Key string
 	// Unknown says that the event cannot be read, and so that nothing else is
-	// known of it. Every walk comes by it, but for those over streams.
+	// known of it. Every walk comes by it, but for those over whole streams.
 	Unknown bool
 }
 
@@ -52,8 +53,10 @@ func (e *Entry) each(fn func(kind byte, name string, p posting)) {
 		fn(kindCategory, e.Stream.Category(), posting{position: e.Position})
 	}
 	fn(kindType, e.Type, posting{position: e.Position})
-	for _, tag := range e.Tags {
-		fn(kindTag, string(tag), posting{position: e.Position})
+	for i, tag := range e.Tags {
+		if !slices.Contains(e.Tags[:i], tag) {
+			fn(kindTag, string(tag), posting{position: e.Position})
+		}
 	}
 	if e.Key != "" {
 		fn(kindKey, e.Key, posting{position: e.Position})
@@ -72,7 +75,10 @@ func appendPosition(b []byte, p eventstore.Position) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(p))
 }
 
-const positionSize = 8
+const (
+	positionSize = 8
+	maxTerm      = 255 + 2 // bytes of a term, as names are limited
+)
 
 // fingerprint is a hash of a term, for filters. It is part of the format.
 func fingerprint(term []byte) uint64 {

@@ -85,7 +85,7 @@ func (r *Reader) walker(s segment, q eventstore.Query, backward bool) walker {
 		if w := r.item(s, item, backward); w != nil {
 			items = append(items, w)
 		}
-		streamsOnly = streamsOnly && len(item.Streams) > 0
+		streamsOnly = streamsOnly && len(item.Streams) > 0 && !several(item)
 	}
 	if streamsOnly { // a stream's versions show if there is one missing
 		return newUnion(items, backward)
