@@ -37,6 +37,8 @@ func targets() []target {
 	return []target{
 		{"record", "internal/record", "FuzzDecode"},
 		{"index", "internal/index", "FuzzReader"},
+		{"index_block", "internal/index", "FuzzBlock"},
+		{"index_status", "internal/index", "FuzzStatus"},
 		{"pages", "internal/pages", "FuzzCheck"},
 		{"export_lines", "eventstore/boltstore", "FuzzImport"},
 		{"mutated_file", "eventstore/boltstore", "FuzzOpen_MutatedFile"},

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+)
+
+// guarded returns the row of 256 writers whose appends are guarded after the head
+// that they decided on, or so many events before it.
+func guarded(back eventstore.Position) func(*bench) (sample, error) {
+	return func(b *bench) (s sample, err error) {
+		path, err := b.copyOfLog()
+		if err != nil {
+			return sample{}, err
+		}
+		name := "guard/tags"
+		if back > 0 {
+			name = "guard/tags-100k"
+		}
+		b.smaller(name, "in a log of %d events", b.scale.logEvents)
+		err = withStore(path, func(store *boltstore.Store) error {
+			const writers = 256
+			free, bound := b.newCrew(store, "free", writers, 1), make(crew, writers)
+			for i := range bound {
+				bound[i] = newGuardedWriter(b.ctx, store, i, back)
+			}
+			s, err = b.beside(
+				func() (float64, error) { return bound.during(b.scale.warm, b.scale.window) },
+				func() (float64, error) { return free.during(b.scale.warm, b.scale.window) },
+			)
+			return err
+		})
+		return s, errors.Join(err, os.Remove(path))
+	}
+}
+
+// newGuardedWriter returns a writer that looks at the head, as one does who decides
+// on what is there, and appends if nothing that concerns it has come since.
+//
+// What concerns it are events of a type with two tags of its own. After the head
+// there can be none, since it alone writes them. Going back, there must be none
+// either, and yet something to search through: so the tags are two neighbours of
+// the loose ones, each of which is on events of the log, and in turn on those that
+// this writer appends, but never both on one.
+func newGuardedWriter(ctx context.Context, store eventstore.Store, number int, back eventstore.Position) appender {
+	w := newWriter(ctx, store, "bound", number, 1)
+	tags, event := w.commit.Events[0].Tags, &w.commit.Events[0]
+	own := tags
+	if back > 0 {
+		own = []eventstore.Tag{looseTag(2 * number), looseTag(2*number + 1)}
+		event.Tags = []eventstore.Tag{own[0], tags[0]}
+		event.Type = logType(number)
+	}
+	w.commit.Guards = []eventstore.Guard{{Query: eventstore.Match(eventstore.Item{Types: []string{event.Type}, Tags: own})}}
+	turn := 0
+	w.prepare = func(commit *eventstore.Commit) error {
+		head, err := store.Head(ctx)
+		if err != nil {
+			return err
+		}
+		commit.Guards[0].After = head - min(head, back)
+		if back > 0 {
+			turn = 1 - turn
+			commit.Events[0].Tags[0] = own[turn]
+		}
+		return nil
+	}
+	return w.append
+}
