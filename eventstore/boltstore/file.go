@@ -235,16 +235,28 @@ func (f *file) rewriteMeta() error {
 // than its index is.
 func (f *file) checkBranches(readOnly bool) error {
 	problems, err := f.branchProblems(string(asideBucket))
-	if err == nil && problems.free != nil {
-		// If it is the index that uses pages which are free, it is the index that is wrong.
-		var others branchProblems
-		if others, err = f.branchProblems(string(asideBucket), index.Bucket); others.free == nil {
-			problems.index = problems.free
-			problems.free = nil
-		}
-	}
 	if err != nil {
 		return err
+	}
+	// If it is the index, or the rows, that use pages which are free, it is they that
+	// are wrong.
+	for _, suspect := range []struct {
+		problem *error
+		buckets []string
+	}{
+		{&problems.index, []string{index.Bucket}},
+		{&problems.rows, []string{string(rowsBucket), string(checkpointsBucket)}},
+	} {
+		if problems.free == nil {
+			break
+		}
+		others, err := f.branchProblems(append(suspect.buckets, string(asideBucket))...)
+		if err != nil {
+			return err
+		}
+		if others.free == nil {
+			*suspect.problem, problems.free = problems.free, nil
+		}
 	}
 	f.badIndex, f.badRows = problems.index, problems.rows
 	for _, problem := range []error{problems.index, problems.rows, problems.free} {

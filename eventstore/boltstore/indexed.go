@@ -44,16 +44,24 @@ func (s *Store) ask(head eventstore.Position, fn func(*index.Reader)) (indexed b
 		return false, nil
 	}
 	x := s.indexView()
-	if reader, err := x.view.Reader(nil, head); err == nil {
-		if fn(reader); reader.Err() == nil {
-			return true, nil
-		}
+	if x.recall(head, fn) {
+		return true, nil
 	}
 	err = s.view(func(tx *bolt.Tx) error {
 		indexed = s.lookup(tx, x, head, fn)
 		return nil
 	})
 	return indexed, err
+}
+
+// recall is ask for what is in memory. It reports whether that was enough.
+func (x indexView) recall(head eventstore.Position, fn func(*index.Reader)) bool {
+	reader, err := x.view.Reader(nil, head)
+	if err != nil {
+		return false
+	}
+	fn(reader)
+	return reader.Err() == nil
 }
 
 // lookup is ask in a transaction that has begun after the view was taken.

@@ -30,15 +30,16 @@ func (s *Store) runIndexer() {
 		}
 		x := s.index.Load()
 		err := x.Maintain(indexFile{s, x})
-		s.room.open()
+		s.indexStuck.Store(err != nil)
 		switch {
 		case err == nil, errors.Is(err, errIndexReplaced), errors.Is(err, eventstore.ErrClosed),
 			errors.Is(err, eventstore.ErrFailed), errors.Is(err, eventstore.ErrUnknownOutcome):
-		case errors.Is(err, index.ErrUnusable), errors.Is(err, errBadPage), x.Crowded():
+		case errors.Is(err, index.ErrUnusable), errors.Is(err, errBadPage), x.Overflowing():
 			s.suspect(x, err)
 		default: // a full disk, perhaps; it is tried again when more has been appended
 			s.opts.Logger.Warn("the index could not be written", "file", s.file.path, "error", err)
 		}
+		s.room.open()
 	}
 }
 
@@ -54,22 +55,25 @@ func (s *Store) tendIndex(g *group) {
 	}
 }
 
-// awaitRoom returns when the index has room for more in memory.
+// awaitRoom returns when the index has room for more in memory. If the indexer
+// could not write, the append goes on: it may fail for the same reason, and if not,
+// the indexer tries again.
 func (s *Store) awaitRoom(ctx context.Context) error {
-	for !s.indexDown.Load() {
-		room := s.room.opened()
-		if !s.index.Load().Crowded() {
+	for {
+		room := s.room.opened() // before looking: it is opened when there is something new to see
+		if s.indexDown.Load() || s.indexStuck.Load() || !s.index.Load().Crowded() {
 			return nil
 		}
 		select {
 		case <-room:
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-s.failure:
+			return eventstore.ErrFailed
 		case <-s.closing:
 			return eventstore.ErrClosed
 		}
 	}
-	return nil
 }
 
 // gate lets those pass who wait for it, each time that it is opened.

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -163,13 +164,41 @@ func (s *Store) version(stream eventstore.StreamID, head eventstore.Position) (v
 			return v, nil
 		}
 	}
-	indexed, err := s.ask(head, func(reader *index.Reader) { _, v = reader.Head(stream) })
+	var last eventstore.Position
+	indexed, err := s.ask(head, func(reader *index.Reader) { last, v = reader.Head(stream) })
+	if err == nil && indexed {
+		err = s.mustBeLast(last, stream, head)
+	}
 	if err == nil && !indexed {
 		backward := newScan(s, eventstore.Stream(stream), window{from: 1, to: head, backward: true})
 		_, last, scanErr := backward.first(func(*record.Record) bool { return true })
 		v, err = last.Event.Version, scanErr
 	}
 	return v, err
+}
+
+// mustBeLast returns an error if there is a damaged record after a position of
+// which nothing is known: it may be of the stream. One that is missing altogether
+// does not count, for Salvage leaves such holes.
+func (s *Store) mustBeLast(p eventstore.Position, stream eventstore.StreamID, head eventstore.Position) error {
+	for {
+		var unknown eventstore.Position
+		indexed, err := s.ask(head, func(reader *index.Reader) { unknown = reader.Unknown(p) })
+		if err != nil || !indexed || unknown == 0 {
+			return err
+		}
+		err = s.view(func(tx *bolt.Tx) error {
+			key := record.Key(unknown)
+			if tx.Bucket(logBucket).Get(key[:]) == nil {
+				return nil
+			}
+			return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may be of stream %q", stream)}
+		})
+		if err != nil {
+			return err
+		}
+		p = unknown
+	}
 }
 
 func (d *durable) event(i int, v eventstore.Version) (sighting, error) {

@@ -74,9 +74,10 @@ type queue struct {
 	bytes   int
 	closed  bool
 
-	jobs  atomic.Int64  // how many are in the batches
-	bell  chan struct{} // has room for one; rung when there is a job
-	space gate          // opened when there may be room
+	jobs   atomic.Int64  // how many are in the batches
+	weight atomic.Int64  // theirs
+	bell   chan struct{} // has room for one; rung when there is a job
+	space  gate          // opened when there may be room
 }
 
 const (
@@ -121,6 +122,7 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	b.bytes += bytes
 	q.bytes += bytes
 	q.jobs.Add(1)
+	q.weight.Add(int64(weight))
 	if n == 0 {
 		select {
 		case q.bell <- struct{}{}:
@@ -177,6 +179,7 @@ func (q *queue) remove(n int) []*batch {
 	for _, b := range batches {
 		q.bytes -= b.bytes
 		q.jobs.Add(-int64(len(b.jobs)))
+		q.weight.Add(-int64(b.weight))
 	}
 	if n > 0 {
 		q.space.open()

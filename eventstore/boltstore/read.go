@@ -146,6 +146,9 @@ type scan struct {
 	window
 	streams streamCheck
 
+	pages int // of the log that were walked
+	ahead readAhead
+
 	named []eventstore.Position // by the index, for the page
 	found []record.Record       // the page
 	bytes int                   // of payload in the page
@@ -182,11 +185,21 @@ func (sc *scan) page(limit int) error {
 	if sc.query.IsAll() || sc.store.indexDown.Load() {
 		return sc.store.view(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logBucket), limit) })
 	}
+	// What the index knows of the latest events needs no transaction, and that
+	// there are none that match is often all there is to know.
 	x := sc.store.indexView()
+	n, ok := sc.askIndex(limit, func(fn func(*index.Reader)) bool { return x.recall(sc.to, fn) })
+	if ok && len(sc.named) == 0 {
+		sc.window, sc.done = n.rest, n.done
+		return nil
+	}
 	return sc.store.view(func(tx *bolt.Tx) error {
 		log := tx.Bucket(logBucket)
-		if names, ok := sc.askIndex(tx, x, limit); ok {
-			return sc.takeNamed(log, x.index, limit, names)
+		if !ok {
+			n, ok = sc.askIndex(limit, func(fn func(*index.Reader)) bool { return sc.store.lookup(tx, x, sc.to, fn) })
+		}
+		if ok {
+			return sc.takeNamed(log, x.index, limit, n)
 		}
 		return sc.walkLog(log, limit)
 	})
@@ -201,7 +214,11 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	}
 	start := record.Key(sc.next())
 	skipped := 0
-	for key, value := cursor.Seek(start[:]); !sc.done; key, value = step() {
+	key, value := cursor.Seek(start[:])
+	if sc.pages++; sc.pages > 1 { // it is a long one
+		sc.ahead.from(value, sc.backward)
+	}
+	for ; !sc.done; key, value = step() {
 		p := sc.next()
 		if at, ok := record.ParseKey(key); !ok || at != p {
 			return missing(p)
@@ -234,14 +251,14 @@ type names struct {
 	done  bool   // nothing is
 }
 
-// askIndex puts into named the positions of the next records that match. ok is
-// false if the index cannot be used.
-func (sc *scan) askIndex(tx *bolt.Tx, x indexView, limit int) (n names, ok bool) {
+// askIndex puts into named the positions of the next records that match. ask runs
+// a function with a reader of the index; ok is false if it cannot.
+func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names, ok bool) {
 	const few = 16 // some may turn out not to match
 	limit = max(limit, few)
-	sc.named = sc.named[:0]
-	ahead := scan{window: sc.window}
-	ok = sc.store.lookup(tx, x, sc.to, func(reader *index.Reader) {
+	var ahead scan
+	ok = ask(func(reader *index.Reader) {
+		sc.named, ahead = sc.named[:0], scan{window: sc.window}
 		walk := reader.Walk(sc.query, sc.from, sc.to, sc.backward)
 		for !ahead.done && len(sc.named) < limit && walk.Steps() <= pageSteps {
 			p, matched := walk.Seek(ahead.next())

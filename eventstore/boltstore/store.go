@@ -38,6 +38,7 @@ type Store struct {
 	repairs        chan struct{} // asks the writer to build the index anew
 	repaired       bool          // the writer has tried to; its own
 	indexWork      chan struct{} // tells the indexer that there is something to do
+	indexStuck     atomic.Bool   // the indexer could not write when it last tried
 	indexerStopped chan struct{} // closed when the indexer has ended
 	room           gate          // opened when there may be room in the index
 

@@ -39,6 +39,10 @@ import (
 const (
 	groupEvents = 8192 // a group is closed when it has so many events and rows,
 	groupBytes  = 8 << 20
+
+	// With so many events and rows a group is worth its syncs; more of them had
+	// better be got ready while it is written.
+	enough = 1024
 )
 
 // writer is the state of the writer's goroutine.
@@ -79,11 +83,13 @@ func (s *Store) runWriter() {
 
 // awaitCompany waits a moment for the callers that have just been told.
 func (w *writer) awaitCompany() {
-	target := int64(w.told) + w.store.queue.jobs.Load()
+	q := w.store.queue
+	target := int64(w.told) + q.jobs.Load()
 	if w.told == 0 || target <= 1 {
 		return
 	}
-	for begin := time.Now(); w.store.queue.jobs.Load() < target && time.Since(begin) < w.took/10; {
+	begin := time.Now()
+	for q.jobs.Load() < target && q.weight.Load() < enough && time.Since(begin) < w.took/10 {
 		runtime.Gosched()
 	}
 }
@@ -180,10 +186,12 @@ func (s *Store) commit(g *group) error {
 			return nil
 		case len(g.slices) > 0 && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)):
 			s.suspect(g.slices[0].index, err)
-			g.dropSlices()
+			g.dropSlices(errIndexReplaced)
 		case errors.As(err, &bad) && g.spared[bad.view] == nil:
 			s.opts.Logger.Error("a view's rows are damaged", "file", s.file.path, "error", bad)
 			g.spare(s, bad)
+		case len(g.slices) > 0 && len(g.entries)+len(g.views) > 0 && !s.failed.Load():
+			g.dropSlices(err) // there may be room for the events, if not for the index
 		default:
 			return fmt.Errorf("append: %w", err)
 		}
@@ -277,10 +285,11 @@ func (g *group) putSlices(tx *bolt.Tx) error {
 	return nil
 }
 
-// dropSlices takes out of the group what it does to the index.
-func (g *group) dropSlices() {
+// dropSlices takes out of the group what it does to the index; who wanted that is
+// told err.
+func (g *group) dropSlices(err error) {
 	for _, w := range g.slices {
-		w.err = errIndexReplaced
+		w.err = err
 	}
 	g.slices = nil
 }

@@ -26,6 +26,7 @@ type Checker struct {
 	seed    maphash.Seed
 	want    []digest // of the events, by run
 	have    []digest // of the runs
+	filters []filter // of the runs, as the file has them; nil: not read, damaged or too large
 	walk    *merge
 	term    []byte  // of the posting before
 	before  posting // and itself
@@ -105,14 +106,19 @@ func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report 
 		for _, damage := range c.walk.bad {
 			report(Problem{Text: damage.Error()})
 		}
-		return false, view(func(tx *bolt.Tx) error { return c.checkFilters(tx, report) })
+		return false, nil
+	}
+	if c.filters == nil {
+		if err := view(func(tx *bolt.Tx) error { return c.readFilters(tx, report) }); err != nil {
+			return false, err
+		}
 	}
 	if err := view(c.walk.fill); err != nil {
 		return false, err
 	}
 	for piece := c.walk.next(); piece != nil; piece = c.walk.next() {
 		run := c.walk.last.number
-		if f := c.view.runs[run].filter.Load(); f != nil && !f.has(fingerprint(piece.term)) {
+		if f := c.filters[run]; f != nil && !f.has(fingerprint(piece.term)) {
 			report(Problem{Position: piece.at.position, Text: "the filter has not " + describe(piece.term)})
 		}
 		term := maphash.Bytes(c.seed, piece.term[1:len(piece.term)-1]) + uint64(piece.term[0])
@@ -125,16 +131,31 @@ func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report 
 	return true, nil
 }
 
-// checkFilters reports filters that are damaged.
-func (c *Checker) checkFilters(tx *bolt.Tx, report func(Problem)) error {
+// readFilters reads the filters, as far as memory has room, and reports those that
+// are damaged.
+func (c *Checker) readFilters(tx *bolt.Tx, report func(Problem)) error {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return errNone
 	}
-	for _, r := range c.view.runs {
-		if err := r.eachFilterPart(b, func([]byte) {}); err != nil {
-			report(Problem{Position: r.from, Text: err.Error()})
+	c.filters = make([]filter, len(c.view.runs))
+	used := uint64(0)
+	for i, r := range c.view.runs {
+		fits := used+r.size <= maxFilters
+		if fits {
+			used += r.size
 		}
+		var f filter
+		err := r.eachFilterPart(b, func(part []byte) {
+			if fits {
+				f = append(f, part...)
+			}
+		})
+		if err != nil {
+			report(Problem{Position: r.from, Text: err.Error()})
+			continue
+		}
+		c.filters[i] = f
 	}
 	return nil
 }
@@ -223,6 +244,9 @@ func (r *Reader) Check(e Entry, report func(Problem)) (found int, err error) {
 	}
 	e.each(func(kind byte, name string, want posting) {
 		got := r.exactly(kind, name, want.position)
+		if r.err != nil {
+			return
+		}
 		term := describe(appendPosition(appendTerm(nil, kind, name), want.position))
 		switch {
 		case got.position == 0:
@@ -234,12 +258,12 @@ func (r *Reader) Check(e Entry, report func(Problem)) (found int, err error) {
 		}
 	})
 	if e.Stream != "" {
-		if before := r.before(e.Stream, e.Position-1); before.version+1 != e.Version {
+		if before := r.before(e.Stream, e.Position-1); r.err == nil && before.version+1 != e.Version {
 			report(Problem{Kind: BrokenStream, Position: e.Position, Text: fmt.Sprintf("version %d of stream %q, where version %d comes next", e.Version, e.Stream, before.version+1)})
 		}
 	}
 	if e.Key != "" {
-		if first := r.Key(e.Key); first > 0 && first < e.Position {
+		if first := r.Key(e.Key); r.err == nil && first > 0 && first < e.Position {
 			report(Problem{Kind: RepeatedKey, Position: e.Position, Text: fmt.Sprintf("key %q is that of the commit at position %d too", e.Key, first)})
 		}
 	}

@@ -174,6 +174,12 @@ func (x *Index) Crowded() bool {
 	return len(v.tables) >= maxTables && x.Full()
 }
 
+// Overflowing reports whether far more is held in memory than should be.
+func (x *Index) Overflowing() bool {
+	t := x.active()
+	return t.bytes() >= 4*max(x.limits.Bytes, 1<<20)
+}
+
 // replaceRuns makes a manifest that is on disk the index's, and drops tables from
 // the front.
 func (x *Index) replaceRuns(runs manifest, status []byte, tables int) {
@@ -220,6 +226,9 @@ func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
 // Head returns the position and version of a stream's last event up to a position,
 // zeros if there is none, if that can be told from what is in memory.
 func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eventstore.Position, version eventstore.Version, known bool) {
+	if v.mayHaveUnknown() {
+		return 0, 0, false
+	}
 	for i := len(v.tables) - 1; i >= 0; i-- {
 		if head := v.tables[i].before(kindStream, string(stream), last); head.position > 0 {
 			return head.position, head.version, true
@@ -236,6 +245,21 @@ func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eve
 		}
 	}
 	return 0, 0, true
+}
+
+// mayHaveUnknown reports whether there may be events of which nothing is known.
+func (v *View) mayHaveUnknown() bool {
+	for _, t := range v.tables {
+		if t.unknown.Load() {
+			return true
+		}
+	}
+	for _, r := range v.runs {
+		if r.mayHave(unknownPrint) {
+			return true
+		}
+	}
+	return false
 }
 
 // adoptFilters takes the filters that are in memory from runs that are known.

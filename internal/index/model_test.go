@@ -79,7 +79,9 @@ func (m *model) run() {
 		}
 	}
 	require.Positive(m.t, m.told, "no question was answered without the file")
-	require.Positive(m.t, m.heads, "no view told a head")
+	if !m.shape.unknown { // else there may always be one more
+		require.Positive(m.t, m.heads, "no view told a head")
+	}
 	require.Greater(m.t, m.runs, 5, "runs at a time")
 	m.file.before = nil
 	require.NoError(m.t, m.index.Maintain(m.file))

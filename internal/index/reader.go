@@ -54,6 +54,20 @@ func (r *Reader) Head(stream eventstore.StreamID) (eventstore.Position, eventsto
 	return head.position, head.version
 }
 
+// Unknown returns the position of the first event after p of which nothing is
+// known, or 0.
+func (r *Reader) Unknown(after eventstore.Position) eventstore.Position {
+	var found [1]posting
+	for _, s := range r.segments(after+1, r.last, false) {
+		if l := r.list(s, kindUnknown, ""); l != nil {
+			if first := l.load(after+1, false, found[:0]); len(first) > 0 && first[0].position <= r.last {
+				return first[0].position
+			}
+		}
+	}
+	return 0
+}
+
 // before returns the stream's last posting up to p, or zeros.
 func (r *Reader) before(stream eventstore.StreamID, p eventstore.Position) posting {
 	var found [1]posting

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -29,6 +30,8 @@ type table struct {
 	names arena[byte]
 	words arena[uint32] // chunks of the lists
 	again [256]uint32   // by kind: the number of the term that was put last
+
+	unknown atomic.Bool // there are, or were, events of which nothing is known
 }
 
 // tableTerm is a term of a table. Its list is a chain of chunks of growing size,
@@ -94,6 +97,9 @@ func (t *table) add(n int, entry func(i int) Entry) {
 		t.mu.Lock()
 		for i := start; i < min(n, start+addBatch); i++ {
 			e := entry(i)
+			if e.Unknown {
+				t.unknown.Store(true)
+			}
 			e.each(t.put)
 			t.last = e.Position
 		}

@@ -80,6 +80,9 @@ const (
 	maxTerm      = 255 + 2 // bytes of a term, as names are limited
 )
 
+// unknownPrint is the fingerprint of the term of unknown events.
+var unknownPrint = fingerprint(appendTerm(nil, kindUnknown, ""))
+
 // fingerprint is a hash of a term, for filters. It is part of the format.
 func fingerprint(term []byte) uint64 {
 	const m1, m2 = 0x9e3779b97f4a7c15, 0xff51afd7ed558ccd

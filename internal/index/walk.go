@@ -189,10 +189,7 @@ func (l *postings) seek(p eventstore.Position) (eventstore.Position, bool) {
 // at returns the first posting at or after p, or, backward, at or before p.
 func (l *postings) at(p eventstore.Position) (posting, bool) {
 	l.r.steps++
-	if len(l.loaded) > 0 && l.passed(l.loaded[0], p) {
-		skip := sort.Search(len(l.loaded), func(i int) bool { return !l.passed(l.loaded[i], p) })
-		l.loaded = l.loaded[skip:]
-	}
+	l.skip(p)
 	if len(l.loaded) == 0 && !l.ended {
 		if n := cap(l.buffer); n < maxLoad {
 			l.buffer = make([]posting, 0, max(firstLoad, 4*n))
@@ -204,6 +201,24 @@ func (l *postings) at(p eventstore.Position) (posting, bool) {
 		return posting{}, false
 	}
 	return l.loaded[0], true
+}
+
+// skip drops what the walk has passed from the loaded postings. Most often that is
+// one or two, so it looks at some before it searches.
+func (l *postings) skip(p eventstore.Position) {
+	const near = 8
+	for i := range l.loaded {
+		if !l.passed(l.loaded[i], p) {
+			l.loaded = l.loaded[i:]
+			return
+		}
+		if i == near {
+			rest := l.loaded[i:]
+			l.loaded = rest[sort.Search(len(rest), func(i int) bool { return !l.passed(rest[i], p) }):]
+			return
+		}
+	}
+	l.loaded = nil
 }
 
 // passed reports whether the walk is behind the posting when it is at p.
@@ -275,16 +290,18 @@ type intersection struct {
 
 func (x *intersection) seek(p eventstore.Position) (eventstore.Position, bool) {
 	agree := 0 // how many parts, up to the last one asked, have p
-	for n := 0; n < leaps+2*len(x.parts); n++ {
-		found, _ := x.parts[n%len(x.parts)].seek(p)
-		if found == 0 {
-			return 0, false
-		}
-		if found != p {
-			p, agree = found, 0
-		}
-		if agree++; agree == len(x.parts) {
-			return p, true
+	for n := 0; n < leaps+2*len(x.parts); {
+		for _, part := range x.parts {
+			found, _ := part.seek(p)
+			if found == 0 {
+				return 0, false
+			}
+			if n++; found != p {
+				p, agree = found, 0
+			}
+			if agree++; agree == len(x.parts) {
+				return p, true
+			}
 		}
 	}
 	return p, false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unsafe"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -42,9 +43,13 @@ func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 	e.Version = eventstore.Version(binary.BigEndian.Uint64(rec[offVersion:]))
 	e.Recorded = time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC()
 	copy(e.ID[:], rec[offID:])
-	e.Data = append([]byte{}, rec[data:len(rec)-crcSize]...)
 
-	f := fields{rest: string(rec[offFields:data])}
+	// One piece of memory holds fields and payload. The payload is the reader's to
+	// change; the names in the fields are strings, which nobody can.
+	own := make([]byte, len(rec)-crcSize-offFields)
+	copy(own, rec[offFields:])
+	e.Data = own[data-offFields:]
+	f := fields{rest: unsafe.String(unsafe.SliceData(own), data-offFields)}
 	r.Place = Place{I: int(f.number(math.MaxInt32)), N: int(f.number(math.MaxInt32))}
 	e.SchemaVersion = uint32(f.number(math.MaxUint32))
 	e.Time = e.Recorded

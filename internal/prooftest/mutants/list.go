@@ -135,7 +135,7 @@ func concurrency() []mutant {
 		{
 			name: "index entry not written", proof: "linear", env: []string{someOperations},
 			file:  "internal/index/term.go",
-			edits: []edit{{"	for _, tag := range e.Tags {", "	for _, tag := range e.Tags[:min(1, len(e.Tags))] {"}},
+			edits: []edit{{"	for i, tag := range e.Tags {", "	for i, tag := range e.Tags[:min(1, len(e.Tags))] {"}},
 		},
 		{
 			name: "acknowledged event lost", proof: "linear", env: []string{someOperations},

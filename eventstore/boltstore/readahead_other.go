@@ -1,0 +1,8 @@
+//go:build !linux
+
+package boltstore
+
+import "unsafe"
+
+// willNeed does nothing where there is no way to ask.
+func willNeed(unsafe.Pointer, int) {}
