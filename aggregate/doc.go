@@ -36,15 +36,55 @@
 //	state, version, err := counters.Load(ctx, "7")
 //
 // [Repository.LoadAt] and [Repository.LoadAsOf] give the state as it was at a
-// version or at a time, [Repository.History] the events themselves. Package aggtest tests deciders without a store.
+// version or at a time, [Repository.History] the events themselves. Package aggtest
+// tests deciders without a store, and decisions on any store.
+//
+// # Decisions over more than one stream
+//
+// A [Model] is a query and the fold of what it finds: which of the log's events
+// matter, by tag, stream or category, and what they come to. A [Decision] names
+// the models that it depends on, each with a variable for its state, and decides
+// on these:
+//
+//	func seatsTaken(course string) aggregate.Model[int] {
+//		return aggregate.NewModel(aggregate.Tagged("course:"+course),
+//			aggregate.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
+//	}
+//
+//	var taken int
+//	decision := aggregate.Decision{
+//		Models: aggregate.Models{seatsTaken("c1").Into(&taken)},
+//		Decide: func() ([]any, error) {
+//			if taken >= 30 {
+//				return nil, ErrFullyBooked
+//			}
+//			return []any{StudentSubscribed{Student: "s1", Course: "c1"}}, nil
+//		},
+//	}
+//
+// [Decisions] carries it out. What was read is what is guarded: the events are
+// appended only if none has come that one of the models asks for. They are in
+// streams or in none, as Decide says:
+//
+//	decisions, err := aggregate.NewDecisions(store, registry, nil)
+//	decided, err := decisions.Execute(ctx, decision)
+//
+// A decider has a part in that: [Decider.Decision] is what an aggregate decides,
+// and [Decision.Provided] adds rules over the rest of the log to it.
+//
+// Models ask for events by the names of today, and get, and guard against, those
+// that were stored under older names too, if the registry's upcasters make them
+// so; what these make of an event is matched again, with the tags that were
+// stored. So a rename weakens no guard.
 //
 // # What Execute promises
 //
 // The events are appended only if the stream is still at the version that was
-// decided on. If somebody else was faster, the new events are read and Decide
-// is asked again, a bounded number of times; so Decide must be pure. What Decide
-// refuses is the application's own error and is returned as it is, with the
-// state it was judged by.
+// decided on, or, for a Decision, if the guards of its models hold. If somebody
+// else was faster, the new events are read and Decide is asked again, a bounded
+// number of times; so Decide must be pure. What Decide refuses is the
+// application's own error and is returned as it is, with the state it was judged
+// by.
 //
 // A command with a command id in its context (see
 // [eventstore.WithCommandID]) is carried out once, however often it is sent:
@@ -61,7 +101,7 @@
 //
 // # Memory and panics
 //
-// Evolve may change the state it is given and return it: every call of a
-// Repository folds a state of its own. A panic in the decider's functions
-// reaches the caller.
+// Evolve may change the state it is given and return it: every call folds a
+// state of its own. It must not change the event, which other models may be given
+// too. A panic in the application's functions reaches the caller.
 package aggregate

@@ -63,60 +63,50 @@ func (r *Repository[S, C, E]) execute(
 		return result, nil, err
 	}
 	at := r.start()
-	for attempt := 1; ; attempt++ {
+	err = retried(ctx, r.maxAttempts, func() (again bool, err error) {
 		at, err = r.fold(ctx, stream, at, eventstore.ReadOptions{From: at.position + 1}, nil)
 		if err != nil {
-			return Result[S, E]{}, nil, err
+			return false, err
 		}
-		events, rejection := r.decider.Decide(at.state, cmd)
-		if rejection != nil || len(events) == 0 {
-			result, done, err := r.carriedOut(ctx, stream, commandID)
+		var events []E
+		if events, rejection = r.decider.Decide(at.state, cmd); rejection != nil || len(events) == 0 {
+			repeat, done, err := r.carriedOut(ctx, stream, commandID)
 			if done || err != nil {
-				return result, nil, err
+				result, rejection = repeat, nil
+				return false, err
 			}
-			return Result[S, E]{State: at.state, Version: at.version}, rejection, nil
+			result = Result[S, E]{State: at.state, Version: at.version}
+			return false, nil
 		}
 		receipt, err := r.append(ctx, stream, at.version, commandID, events)
 		switch {
-		case err == nil && receipt.Repeated:
+		case err != nil:
+			return errors.Is(err, eventstore.ErrConflict), err
+		case receipt.Repeated:
 			result, err = r.repeated(ctx, stream, commandID, receipt)
-			return result, nil, err
-		case err == nil:
-			return r.appended(stream, at, events, receipt), nil, nil
-		case !errors.Is(err, eventstore.ErrConflict):
-			return Result[S, E]{}, nil, err
-		case attempt >= r.maxAttempts:
-			return Result[S, E]{}, nil, fmt.Errorf("gave up after %d attempts: %w", attempt, err)
+		default:
+			result = r.appended(stream, at, events, receipt)
 		}
-		if err := pause(ctx, attempt); err != nil {
-			return Result[S, E]{}, nil, fmt.Errorf("waiting to retry after %d attempts: %w", attempt, err)
-		}
-	}
+		return false, err
+	})
+	return result, rejection, err
 }
 
 // append sends the events as one commit.
 func (r *Repository[S, C, E]) append(
 	ctx context.Context, stream eventstore.StreamID, at eventstore.Version, commandID string, events []E,
 ) (eventstore.Receipt, error) {
-	metadata := eventstore.MetadataFrom(ctx)
 	commit := eventstore.Commit{
 		Key:    commandID,
 		Events: make([]eventstore.NewEvent, len(events)),
 		Expect: []eventstore.Expect{{Stream: stream, At: eventstore.At(at)}},
 	}
 	for i, event := range events {
-		encoded, err := r.registry.Encode(event)
+		encoded, err := newEvent(ctx, r.registry, stream, event)
 		if err != nil {
 			return eventstore.Receipt{}, err
 		}
-		var tags []eventstore.Tag
-		for _, tag := range encoded.Tags {
-			tags = append(tags, eventstore.Tag(tag))
-		}
-		commit.Events[i] = eventstore.NewEvent{
-			Stream: stream, Type: encoded.Type, SchemaVersion: encoded.SchemaVersion, Codec: encoded.Codec,
-			Data: encoded.Data, Metadata: metadata, Tags: tags, Time: eventstore.TimeFrom(ctx),
-		}
+		commit.Events[i] = encoded
 	}
 	return r.store.Append(ctx, commit)
 }
@@ -138,15 +128,9 @@ func (r *Repository[S, C, E]) appended(
 func (r *Repository[S, C, E]) carriedOut(
 	ctx context.Context, stream eventstore.StreamID, commandID string,
 ) (Result[S, E], bool, error) {
-	if commandID == "" {
-		return Result[S, E]{}, false, nil
-	}
-	receipt, found, err := r.store.Lookup(ctx, commandID)
-	if err != nil {
-		return Result[S, E]{}, false, fmt.Errorf("look up command id %q: %w", commandID, err)
-	}
-	if !found {
-		return Result[S, E]{}, false, nil
+	receipt, found, err := lookUp(ctx, r.store, commandID)
+	if !found || err != nil {
+		return Result[S, E]{}, false, err
 	}
 	result, err := r.repeated(ctx, stream, commandID, receipt)
 	return result, true, err
@@ -161,7 +145,6 @@ func (r *Repository[S, C, E]) repeated(
 		return Result[S, E]{}, fmt.Errorf("%w: command id %q was used for another command, which wrote to %s and not to stream %q",
 			eventstore.ErrInvalid, commandID, written(receipt), stream)
 	}
-	receipt.Repeated = true
 	var events []E
 	at, err := r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: receipt.Last},
 		func(event Event[E]) {

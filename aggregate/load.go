@@ -14,7 +14,8 @@ import (
 // Load returns the aggregate's state and version. One that has no events has
 // the initial state and version 0, and is no error. An event that cannot be
 // decoded or is not an E is an error that names stream and position: a state
-// without it would be a lie.
+// without it would be a lie. What the registry's upcasters make of an event
+// evolves the state, in order; the version is that of what is stored.
 func (r *Repository[S, C, E]) Load(ctx context.Context, id string) (S, eventstore.Version, error) {
 	return r.load(ctx, id, eventstore.ReadOptions{})
 }
@@ -56,15 +57,18 @@ func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, t time.Ti
 // Event is an event of an aggregate as it is stored and as the application
 // knows it. It is the reader's own copy.
 type Event[E any] struct {
-	// Event is what was stored: position, version, times, metadata, tags, id.
-	// Its Data are the bytes, hidden by the Data below.
+	// Event is what was stored: position, version, times, metadata, tags, id;
+	// type and schema version too, whatever it was upcast to. Its Data are the
+	// bytes, hidden by the Data below.
 	eventstore.Event
 	// Data is the decoded event.
 	Data E
 }
 
 // History yields the aggregate's events by version, as a snapshot that is fixed
-// when ranging starts; none for an aggregate that has no events. The sequence
+// when ranging starts; none for an aggregate that has no events. An event that
+// was split by an upcaster comes once for each part, in order, with the same
+// version; one that was dropped does not come. The sequence
 // can be ranged over more than once. An error (an empty id, those of
 // [eventstore.Store].Read, an event that cannot be decoded or is not an E) is
 // the last element and comes with the zero Event.
@@ -80,8 +84,10 @@ func (r *Repository[S, C, E]) History(ctx context.Context, id string) iter.Seq2[
 				yield(Event[E]{}, fmt.Errorf("history of stream %q: %w", stream, err))
 				return
 			}
-			if !yield(event, nil) {
-				return
+			for _, data := range event.data {
+				if !yield(Event[E]{Event: event.Event, Data: data}, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -120,21 +126,30 @@ func (r *Repository[S, C, E]) fold(
 		if err != nil {
 			return image[S]{}, err
 		}
-		at.state = r.decider.Evolve(at.state, event.Data)
-		at.version, at.position = event.Version, event.Position
-		if visit != nil {
-			visit(event)
+		for _, data := range event.data {
+			at.state = r.decider.Evolve(at.state, data)
+			if visit != nil {
+				visit(Event[E]{Event: event.Event, Data: data})
+			}
 		}
+		at.version, at.position = event.Version, event.Position
 	}
 	return at, nil
+}
+
+// storedEvent is an event as it is stored and all that it is today.
+type storedEvent[E any] struct {
+	eventstore.Event
+	data []E // until the next event is asked for
 }
 
 // events yields the stream's events that opts let it see, decoded. The first
 // must be the one after version, and each later one the next.
 func (r *Repository[S, C, E]) events(
 	ctx context.Context, stream eventstore.StreamID, version eventstore.Version, opts eventstore.ReadOptions,
-) iter.Seq2[Event[E], error] {
-	return func(yield func(Event[E], error) bool) {
+) iter.Seq2[storedEvent[E], error] {
+	return func(yield func(storedEvent[E], error) bool) {
+		var data []E
 		for stored, err := range r.store.Read(ctx, eventstore.Stream(stream), opts) {
 			if version++; err == nil && (stored.Stream != stream || stored.Version != version) {
 				err = &eventstore.CorruptError{
@@ -143,33 +158,35 @@ func (r *Repository[S, C, E]) events(
 						stored.Version, stored.Stream, version, stream),
 				}
 			}
-			event := Event[E]{Event: stored}
 			if err == nil {
-				if event.Data, err = r.decode(stored); err != nil {
+				if data, err = r.decode(stored, data[:0]); err != nil {
 					err = fmt.Errorf("position %d: %w", stored.Position, err)
 				}
 			}
 			if err != nil {
-				yield(Event[E]{}, err)
+				yield(storedEvent[E]{}, err)
 				return
 			}
-			if !yield(event, nil) {
+			if !yield(storedEvent[E]{Event: stored, data: data}, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (r *Repository[S, C, E]) decode(stored eventstore.Event) (E, error) {
-	var none E
-	value, err := r.registry.Decode(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
+// decode appends to events what the stored one is today.
+func (r *Repository[S, C, E]) decode(stored eventstore.Event, events []E) ([]E, error) {
+	values, err := r.registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
 	if err != nil {
-		return none, err
+		return nil, err
 	}
-	event, ok := value.(E)
-	if !ok {
-		return none, fmt.Errorf("event type %q version %d is %T, which is not a %v",
-			stored.Type, stored.SchemaVersion, value, reflect.TypeFor[E]())
+	for _, value := range values {
+		event, ok := value.(E)
+		if !ok {
+			return nil, fmt.Errorf("event type %q version %d is %T, which is not a %v",
+				stored.Type, stored.SchemaVersion, value, reflect.TypeFor[E]())
+		}
+		events = append(events, event)
 	}
-	return event, nil
+	return events, nil
 }

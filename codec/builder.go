@@ -12,10 +12,12 @@ import (
 // maxName is the most bytes that a stored name may have: a store's limit.
 const maxName = 255
 
-// Builder collects registrations. Get one with [NewBuilder], fill it with
-// [Register]. It is not safe for concurrent use.
+// Builder collects registrations and upcasters. Get one with [NewBuilder], fill
+// it with [Register], and with [Rename], [Upcast], [UpcastJSON], [Split] and
+// [Drop] for what was stored in the past. It is not safe for concurrent use.
 type Builder struct {
-	entries []*entry
+	entries   []*entry
+	upcasters []*upcaster
 }
 
 // Registration binds a stored name and version to a Go type.
@@ -71,8 +73,14 @@ func Register[E any](b *Builder, name string, version uint32, tags func(E) []str
 	})
 }
 
-// Build returns a registry of all registrations, or all their faults joined in
-// one error, one line each, which names the registration and the rule.
+// Build returns a registry of all registrations and upcasters, or all their
+// faults joined in one error, one line each, which names the registration, or the
+// name and version that the upcaster takes, and the rule.
+//
+// A name and version is either registered or upcast, by one upcaster. Whatever an
+// upcaster leads to is registered or upcast in turn, so that every chain ends at
+// what is registered, or in [Drop]; one that comes back to where it began is a
+// fault.
 func (b *Builder) Build() (*Registry, error) {
 	r := &Registry{
 		byType: make(map[reflect.Type]*entry, len(b.entries)),
@@ -84,9 +92,12 @@ func (b *Builder) Build() (*Registry, error) {
 			faults = append(faults, fmt.Errorf("register %v: %s", e.Registration, fault))
 		}
 	}
-	if len(faults) > 0 {
+	l := link(b.entries, b.upcasters)
+	if faults = append(faults, l.faults...); len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
+	r.readers = l.readers()
+	r.stored, r.first = l.names()
 	return r, nil
 }
 

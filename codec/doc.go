@@ -20,9 +20,33 @@
 // # Names are for ever
 //
 // What is stored is the name and the version, never the name of the Go type, so
-// Go types can be renamed and moved freely. A payload whose shape changes in a
-// way that the old Go type cannot read gets a new version and a new Go type;
-// the old registration stays as long as the log does.
+// Go types can be renamed and moved freely. What was stored once under a name and
+// version must be readable as long as the log is: it stays registered, or an
+// upcaster says what it is today.
+//
+// # Upcasters
+//
+// An upcaster takes what was stored under exactly one name and version, and makes
+// of it what the program knows today. [Rename] gives it another name and version;
+// [Upcast] decodes it into the old shape and changes that into the new one;
+// [UpcastJSON] does so with the bytes; [Split] makes several events of one, and
+// [Drop] none:
+//
+//	codec.Register[ItemAdded](b, "cart.item-added", 2, nil)
+//	codec.Upcast(b, "cart.item-added", 1, func(old itemAddedV1) ItemAdded { … })
+//	codec.Rename(b, "cart.item-put", 1, "cart.item-added", 1)
+//
+// What one upcaster makes another may take, so each change is said once, when it
+// is made; Build composes the chains and refuses steps that lead nowhere, cycles,
+// and what is said twice. Encode knows nothing of all this: it writes the
+// registered name and version. What is stored is never rewritten, and metadata
+// and tags stay as they were stored.
+//
+// [Registry.DecodeAll] decodes whatever was stored, and [Registry.StoredNames]
+// says under which names to look for it. The repositories and projections of the
+// packages above do both; a query that an application gives to a store itself is
+// taken as it is. Package codectest keeps samples of what was stored, and package
+// doctor examines a store.
 //
 // # JSON
 //
@@ -38,8 +62,8 @@
 // # Errors
 //
 // Encode of a Go type that is not registered is an [*UnregisteredTypeError];
-// Decode of a name or version that is not is an [*UnknownTypeError]. No data
-// makes Decode panic, and a panic in the application's own MarshalJSON,
-// UnmarshalJSON or tags function is returned as an error that names the
-// registration.
+// DecodeAll of a name or version that is neither registered nor upcast is an
+// [*UnknownTypeError]. No data makes DecodeAll panic, and a panic in the
+// application's own MarshalJSON, UnmarshalJSON, tags function or upcaster is
+// returned as an error that names the registration or upcaster.
 package codec

@@ -6,13 +6,13 @@ import (
 )
 
 // UnknownTypeError says that an event has a name, or a version of a name, that
-// is not registered.
+// is neither registered nor upcast.
 type UnknownTypeError struct {
 	// Name and Version are the event's.
 	Name    string
 	Version uint32
-	// Known are the versions of Name that are registered, ascending; none when
-	// the name itself is unknown.
+	// Known are the versions of Name that are registered or upcast, ascending;
+	// none when the name itself is unknown.
 	Known []uint32
 }
 
@@ -21,7 +21,7 @@ func (e *UnknownTypeError) Error() string {
 	if len(e.Known) == 0 {
 		return fmt.Sprintf("unknown event type %q (version %d): the name is not registered", e.Name, e.Version)
 	}
-	return fmt.Sprintf("unknown version %d of event type %q: registered are %v", e.Version, e.Name, e.Known)
+	return fmt.Sprintf("unknown version %d of event type %q: known are %v", e.Version, e.Name, e.Known)
 }
 
 // UnregisteredTypeError says that a value has a Go type that is not registered.

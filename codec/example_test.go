@@ -84,6 +84,6 @@ func ExampleUnknownTypeError() {
 	_, err = registry.Encode(&ItemAdded{})
 	fmt.Println(err)
 	// Output:
-	// true unknown version 2 of event type "cart.item-added": registered are [1]
+	// true unknown version 2 of event type "cart.item-added": known are [1]
 	// Go type *codec_test.ItemAdded is not registered, but codec_test.ItemAdded is: pass the value, not a pointer
 }

@@ -3,9 +3,7 @@ package codec
 import (
 	"fmt"
 	"iter"
-	"maps"
 	"reflect"
-	"slices"
 )
 
 // JSON is the name of the codec that payloads are encoded with.
@@ -17,6 +15,9 @@ type Registry struct {
 	entries []*entry // in the order of registration
 	byType  map[reflect.Type]*entry
 	byName  map[string]map[uint32]*entry
+	readers map[pair]*reader    // of all that is registered or upcast
+	stored  map[string][]string // by registered name, the older names
+	first   map[string][]string // by registered name, the oldest names
 }
 
 // Encoded is an event value in the form in which a store takes it. It is the
@@ -54,33 +55,6 @@ func (r *Registry) Encode(value any) (encoded Encoded, err error) {
 		return Encoded{}, fmt.Errorf("encode %v: %w", e.Registration, err)
 	}
 	return Encoded{Type: e.Name, SchemaVersion: e.Version, Codec: JSON, Data: data, Tags: tags}, nil
-}
-
-// Decode decodes what was stored under this name and version. The value has the
-// registered Go type, not a pointer to it. An unknown name or version is an
-// [*UnknownTypeError]; another codec than [JSON], and data that is not one JSON
-// value of the type's shape, are errors that name the registration and wrap the
-// cause. Decode keeps no reference to data.
-func (r *Registry) Decode(name string, version uint32, codec string, data []byte) (value any, err error) {
-	e, ok := r.byName[name][version]
-	if !ok {
-		return nil, &UnknownTypeError{
-			Name: name, Version: version,
-			Known: slices.Sorted(maps.Keys(r.byName[name])),
-		}
-	}
-	if codec != JSON {
-		return nil, fmt.Errorf("decode %v: the codec is %q, only %q is known", e.Registration, codec, JSON)
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			value, err = nil, fmt.Errorf("decode %v: %w", e.Registration, panicked(p))
-		}
-	}()
-	if value, err = e.decode(data); err != nil {
-		return nil, fmt.Errorf("decode %v: %w", e.Registration, err)
-	}
-	return value, nil
 }
 
 // All yields the registrations in the order in which they were made. The

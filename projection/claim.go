@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -10,7 +11,7 @@ import (
 // claim returns the build that a run of the definition writes: the live one if
 // it is of this version, else one that is under way, else a new one.
 func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (claimed build, live bool, err error) {
-	err = changePointer(ctx, store, d.name, func(p *pointer) (bool, error) {
+	err = changePointer(ctx, store, d.name, func(p *pointer) (changed bool, err error) {
 		switch under := p.underWay(d.version); {
 		case p.Live != nil && p.Live.Version > d.version:
 			return false, d.replaced(p)
@@ -19,28 +20,73 @@ func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (clai
 			if claimed.Shape != d.shape {
 				return false, invalidf("the events, tables or indexes of projection %q have changed since version %d was built: raise the version, or Rebuild", d.name, d.version)
 			}
-			return false, nil
 		case under != nil && under.Shape == d.shape:
 			claimed, live = *under, false
-			return false, nil
 		default:
-			claimed, live = p.begin(d.version, d.shape), false
-			return true, nil
+			claimed, live, changed = p.begin(d.version, d.shape), false, true
 		}
+		if err := d.checkNames(ctx, store, p, claimed); err != nil {
+			return false, err
+		}
+		return d.noteNames(p, claimed) || changed, nil
 	})
 	return claimed, live, err
+}
+
+// checkNames returns an error if events of the build are stored under names that
+// the definition does not know: it would pass them over.
+func (d *definition) checkNames(ctx context.Context, store eventstore.RowStore, p *pointer, b build) error {
+	var unknown []string
+	for _, name := range p.Later[b.Number] {
+		if !d.names[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	query := eventstore.Match(eventstore.Item{Types: unknown})
+	for e, err := range store.Read(ctx, query, eventstore.ReadOptions{Limit: 1}) {
+		if err != nil {
+			return err
+		}
+		return invalidf("projection %q takes events that another program has stored as %q (the first at position %d), and the registry has no such name for them",
+			d.name, e.Type, e.Position)
+	}
+	return nil
+}
+
+// noteNames notes the later names of the build's events in the pointer, and
+// reports whether it has changed.
+func (d *definition) noteNames(p *pointer, b build) (changed bool) {
+	for _, name := range d.later {
+		if slices.Contains(p.Later[b.Number], name) {
+			continue
+		}
+		if p.Later == nil {
+			p.Later = make(map[uint64][]string)
+		}
+		p.Later[b.Number] = append(p.Later[b.Number], name)
+		changed = true
+	}
+	return changed
 }
 
 // begin returns the build that a rebuild of the definition writes: one that is
 // under way, unless it is to start over, else a new one.
 func (d *definition) begin(ctx context.Context, store eventstore.RowStore, over bool) (begun build, err error) {
-	err = changePointer(ctx, store, d.name, func(p *pointer) (bool, error) {
+	err = changePointer(ctx, store, d.name, func(p *pointer) (changed bool, err error) {
+		if p.Live != nil && p.Live.Version == d.version {
+			if err := d.checkNames(ctx, store, p, *p.Live); err != nil {
+				return false, err
+			}
+		}
 		if under := p.underWay(d.version); under != nil && under.Shape == d.shape && !over {
 			begun = *under
-			return false, nil
+		} else {
+			begun, changed = p.begin(d.version, d.shape), true
 		}
-		begun = p.begin(d.version, d.shape)
-		return true, nil
+		return d.noteNames(p, begun) || changed, nil
 	})
 	return begun, err
 }

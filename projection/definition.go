@@ -20,7 +20,8 @@ type definition struct {
 	*Projection
 	registry *codec.Registry
 	byType   map[reflect.Type]handler
-	names    map[string]bool // of the handled events
+	names    map[string]bool // under which the handled events may be stored
+	later    []string        // of these names, those that the shape does not have
 	query    eventstore.Query
 	shape    string
 }
@@ -55,11 +56,15 @@ func (p *Projection) define(registry *codec.Registry) (*definition, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("%w: projection %q: %w", eventstore.ErrInvalid, p.name, errors.Join(faults...))
 	}
-	for _, name := range names {
+	stored, first := registry.StoredNames(names...), registry.FirstNames(names...)
+	for _, name := range stored {
 		d.names[name] = true
+		if !slices.Contains(first, name) {
+			d.later = append(d.later, name)
+		}
 	}
-	d.query = eventstore.Match(eventstore.Item{Types: names})
-	d.shape = shape(names, p.tables)
+	d.query = eventstore.Match(eventstore.Item{Types: stored})
+	d.shape = shape(first, p.tables)
 	return d, nil
 }
 
@@ -134,7 +139,8 @@ func nameFaults(what, name string, limit int, reserved string) []error {
 
 // shape returns a digest of what of a definition can be seen to change: rows
 // that were written with another shape are not what this definition would have
-// written.
+// written. The names of the events are those that they had first, so that an
+// event that is only renamed leaves the shape as it is.
 func shape(names []string, tables []*tableShape) string {
 	var lines []string
 	for _, t := range tables {
@@ -172,12 +178,19 @@ func keyShape(t reflect.Type) string {
 	}
 }
 
-// handle applies one event to rows. Its error is a *HandlerError if the event or
-// its handler is at fault, and another one if the rows or the context are.
+// handle applies one stored event to rows: all that the upcasters make of it and
+// that has a handler, in order. Its error is a *HandlerError if the event or a
+// handler is at fault, and another one if the rows or the context are.
 func (d *definition) handle(tx Tx, stored eventstore.Event) error {
-	data, err := d.registry.Decode(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
-	if err == nil {
-		err = call(d.byType[reflect.TypeOf(data)], tx, stored, data)
+	values, err := d.registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
+	for _, data := range values {
+		h, handled := d.byType[reflect.TypeOf(data)]
+		if !handled {
+			continue
+		}
+		if err = call(h, tx, stored, data); err != nil || tx.rows.err != nil {
+			break
+		}
 	}
 	if tx.rows.err != nil { // even if the handler has not minded
 		return fmt.Errorf("projection %q version %d: type %q at position %d: %w", d.name, d.version, stored.Type, stored.Position, tx.rows.err)

@@ -64,6 +64,14 @@
 // Rebuild builds a version that is live once more, beside itself: after a fault,
 // or when its handlers were wrong. [Projection.Status] tells how a version is.
 //
+// An event that is renamed in the registry ([codec.Rename]) or has a new version
+// of its payload is no reason to raise the version: the projection goes on, over
+// old events and new ones, and a program that does not know the new name is
+// refused once there are events of it. A projection whose handlers take events of
+// another kind now, because an upcaster makes such events into theirs, is refused
+// until its version is raised: its tables do not show those that are stored
+// already.
+//
 // # Guarantees
 //
 // Tables show the fold of the log up to the view's checkpoint, Row.At and Rows.At,

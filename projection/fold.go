@@ -30,7 +30,9 @@ type Handler[S any] struct {
 // events, up to the head.
 type FoldOptions struct {
 	// Query leaves out the handled events that do not match it; the zero Query
-	// leaves out none. Types that it names and no handler takes are passed over.
+	// leaves out none. It names types as they are registered today, and finds
+	// older events that upcasters make into them. Types that no handler takes
+	// are passed over.
 	Query eventstore.Query
 	// To is the highest position folded, inclusive; 0 is the head.
 	To eventstore.Position
@@ -49,7 +51,8 @@ func NewFold[S any](initial func() S, handlers ...Handler[S]) *Fold[S] {
 	return &Fold[S]{initial: initial, handlers: slices.Clone(handlers)}
 }
 
-// When returns a handler for the events of the Go type T, exactly that one. It
+// When returns a handler for the events of the Go type T, exactly that one, and
+// for older events that the registry's upcasters make into a T. It
 // may change the S it is given and return it. It cannot fail: what an event
 // means for the value is a matter of course, and to say that an event makes no
 // sense is part of the answer, in S.
@@ -72,8 +75,8 @@ func When[S, T any](handle func(S, Event[T]) S) Handler[S] {
 // read, all of it at once, in an error that matches [eventstore.ErrInvalid]: a
 // nil store or registry, no handlers, a handler without a function, a Go type
 // that is not registered or has two handlers, a handled name with a version
-// that has no handler, a query that cannot be or names none of the handled
-// types. An event that cannot be decoded ends the fold with an error that names
+// that has no handler, a query that cannot be, names none of the handled types,
+// or names one as it was named before an upcaster. An event that cannot be decoded ends the fold with an error that names
 // its position and type.
 func (f *Fold[S]) Run(
 	ctx context.Context, store eventstore.Store, registry *codec.Registry, opts *FoldOptions,
@@ -109,11 +112,15 @@ func (f *Fold[S]) run(
 		if err != nil {
 			return none, 0, err
 		}
-		data, err := registry.Decode(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
+		values, err := registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
 		if err != nil {
 			return none, 0, fmt.Errorf("position %d: %w", stored.Position, err)
 		}
-		state = plan.handlers[reflect.TypeOf(data)].apply(state, stored, data)
+		for _, data := range values {
+			if apply := plan.handler(stored, data); apply != nil {
+				state = apply(state, stored, data)
+			}
+		}
 	}
 	return state, through, nil
 }
@@ -140,8 +147,21 @@ func end(ctx context.Context, store eventstore.Store, opts FoldOptions) (eventst
 
 // plan is a fold that has met a registry.
 type plan[S any] struct {
-	query    eventstore.Query
+	query    eventstore.Query // for the store, in stored names
 	handlers map[reflect.Type]Handler[S]
+	asked    func(stored eventstore.Event, name string) bool // what the options ask for
+	names    map[reflect.Type]string
+}
+
+// handler returns what is to be done with one of the values that a stored event
+// is today; nil if there is no handler or the value was not asked for.
+func (p *plan[S]) handler(stored eventstore.Event, data any) func(S, eventstore.Event, any) S {
+	t := reflect.TypeOf(data)
+	h, handled := p.handlers[t]
+	if !handled || !p.asked(stored, p.names[t]) {
+		return nil
+	}
+	return h.apply
 }
 
 // plan returns what to read and who handles it, or all that is wrong.
@@ -160,12 +180,16 @@ func (f *Fold[S]) plan(store eventstore.Store, registry *codec.Registry, query e
 	} else if names, err = handledNames(handlers, registry); err != nil {
 		faults = append(faults, err)
 	}
+	p := plan[S]{handlers: handlers, asked: asks(query), names: make(map[reflect.Type]string)}
 	if len(faults) == 0 {
-		if query, err = narrow(query, names); err != nil {
+		for r := range registry.All() {
+			p.names[r.Type] = r.Name
+		}
+		if p.query, err = narrow(query, names, registry); err != nil {
 			faults = append(faults, err)
 		}
 	}
-	return plan[S]{query: query, handlers: handlers}, errors.Join(faults...)
+	return p, errors.Join(faults...)
 }
 
 // byType returns the handlers by the Go type they handle.

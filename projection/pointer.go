@@ -43,6 +43,10 @@ type pointer struct {
 	Builds []build `json:"builds,omitempty"`
 	// Dropped are no longer used; their rows are being dropped.
 	Dropped []build `json:"dropped,omitempty"`
+	// Later holds, by the number of a build, the names that its events have got
+	// since they had those of the shape. A program of before a rename does not
+	// know them, and must not go on with the build.
+	Later map[uint64][]string `json:"later,omitempty"`
 	// Last is the number of the last build that was begun.
 	Last uint64 `json:"last"`
 }
@@ -153,6 +157,7 @@ func dropBuilds(ctx context.Context, store eventstore.RowStore, name string) err
 			kept := slices.DeleteFunc(slices.Clone(p.Dropped), func(other build) bool { return other == b })
 			changed := len(kept) < len(p.Dropped)
 			p.Dropped = kept
+			delete(p.Later, b.Number)
 			return changed, nil
 		})
 		if err != nil {

@@ -80,7 +80,9 @@ func New(name string, version uint32) *Projection {
 }
 
 // On says what the projection does with the events of the Go type T, exactly
-// that one. The handler reads and writes the projection's tables through tx, and
+// that one, and with older events that the registry's upcasters make into a T.
+// Of an event that was split, each part is handled in turn, with the same
+// [Event.Event]; one that was dropped is passed over. The handler reads and writes the projection's tables through tx, and
 // nothing else: it may be called again for the same event, with everything it
 // wrote before forgotten.
 func On[T any](p *Projection, handle func(tx Tx, e Event[T]) error) {

@@ -131,11 +131,17 @@ func (r *recorder) Fatalf(format string, args ...any) {
 // failure returns what a test reports that does this.
 func failure(t *testing.T, test func(s *scenario)) string {
 	t.Helper()
+	return reported(t, func(tb testing.TB) { test(aggtest.New(tb, newRegistry(t), decider)) })
+}
+
+// reported returns what a test reports.
+func reported(t *testing.T, test func(tb testing.TB)) string {
+	t.Helper()
 	r := &recorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		test(aggtest.New(r, newRegistry(t), decider))
+		test(r)
 	}()
 	<-done
 	require.NotEmpty(t, r.report.String(), "the test must fail")
@@ -285,12 +291,6 @@ func TestScenario_When_DecideChangedTheState(t *testing.T) {
 }
 
 func TestNew_FaultyDecider(t *testing.T) {
-	r := &recorder{TB: t}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		aggtest.New(r, nil, aggregate.Decider[loans, command, event]{})
-	}()
-	<-done
-	require.Contains(t, r.report.String(), "Decide is nil")
+	report := reported(t, func(tb testing.TB) { aggtest.New(tb, nil, aggregate.Decider[loans, command, event]{}) })
+	require.Contains(t, report, "Decide is nil")
 }

@@ -6,23 +6,36 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
+
+	"github.com/yore-es/yore/aggregate"
+	"github.com/yore-es/yore/codec"
 )
 
-// diffEvents shows how the decided events differ from those that are wanted: as
-// JSON, unless JSON does not show it.
-func (o *Outcome[S, C, E]) diffEvents(events []E, want, got []string) string {
-	wantJSON, gotJSON := o.scenario.render(events), o.scenario.render(o.events)
+// diffEvents shows how the events that were got differ from those that are wanted:
+// as JSON, unless JSON does not show it. It is empty if they do not.
+func diffEvents(registry *codec.Registry, want, got []any) string {
+	wantDump, gotDump := dump(want), dump(got)
+	if slices.Equal(wantDump, gotDump) {
+		return ""
+	}
+	wantJSON, gotJSON := render(registry, want), render(registry, got)
 	if slices.Equal(wantJSON, gotJSON) {
-		return diff(want, got)
+		return diff(wantDump, gotDump)
 	}
 	return diff(wantJSON, gotJSON)
 }
 
-// render returns the lines that show the events: Go type and indented JSON.
-func (s *Scenario[S, C, E]) render(events []E) []string {
+// render returns the lines that show the events: Go type and indented JSON, and
+// the stream if there is one.
+func render(registry *codec.Registry, events []any) []string {
 	var lines []string
 	for _, event := range events {
-		encoded, err := s.registry.Encode(event)
+		in, isIn := event.(aggregate.InStream)
+		if isIn {
+			event = in.Event
+		}
+		encoded, err := registry.Encode(event)
 		if err != nil {
 			lines = append(lines, fmt.Sprintf("%T (%v)", event, err))
 			continue
@@ -31,9 +44,50 @@ func (s *Scenario[S, C, E]) render(events []E) []string {
 		if err := json.Indent(&text, encoded.Data, "", "  "); err != nil {
 			text.Write(encoded.Data)
 		}
+		if isIn {
+			fmt.Fprintf(&text, " in stream %q", in.Stream)
+		}
 		lines = append(lines, strings.Split(fmt.Sprintf("%T %s", event, &text), "\n")...)
 	}
 	return lines
+}
+
+// roundTrip encodes the events and checks that they decode to what they were.
+func roundTrip(t testing.TB, registry *codec.Registry, what string, events []any) []codec.Encoded {
+	t.Helper()
+	stored := make([]codec.Encoded, 0, len(events))
+	for i, event := range events {
+		encoded, err := registry.Encode(event)
+		if err != nil {
+			t.Fatalf("%s event %d: %v", what, i, err)
+			return nil
+		}
+		before, after := dump(event), dump(decode(t, registry, encoded))
+		if !slices.Equal(before, after) {
+			t.Errorf("%s event %d: %T is another after it was stored and read:\n%s", what, i, event, diff(before, after))
+		}
+		stored = append(stored, encoded)
+	}
+	return stored
+}
+
+// decode decodes what was encoded just now.
+func decode(t testing.TB, registry *codec.Registry, encoded codec.Encoded) any {
+	t.Helper()
+	values, err := registry.DecodeAll(encoded.Type, encoded.SchemaVersion, encoded.Codec, encoded.Data)
+	if err != nil || len(values) != 1 {
+		t.Fatalf("decode %q version %d: %d values, error %v", encoded.Type, encoded.SchemaVersion, len(values), err)
+		return nil
+	}
+	return values[0]
+}
+
+func anys[E any](events []E) []any {
+	list := make([]any, len(events))
+	for i, event := range events {
+		list[i] = event
+	}
+	return list
 }
 
 func count(events int) string {

@@ -1,7 +1,6 @@
 package aggtest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -42,7 +41,7 @@ type noStore struct{ eventstore.Store }
 func (s *Scenario[S, C, E]) Given(events ...E) *Scenario[S, C, E] {
 	s.t.Helper()
 	next := *s
-	next.given = slices.Concat(s.given, s.roundTrip("given", events))
+	next.given = slices.Concat(s.given, roundTrip(s.t, s.registry, "given", anys(events)))
 	return &next
 }
 
@@ -59,7 +58,7 @@ func (s *Scenario[S, C, E]) When(cmd C) *Outcome[S, C, E] {
 	o := &Outcome[S, C, E]{scenario: s, cmd: cmd, err: err}
 	if err == nil {
 		o.events = events
-		o.stored = s.roundTrip("decided", events)
+		o.stored = roundTrip(s.t, s.registry, "decided", anys(events))
 	}
 	return o
 }
@@ -74,34 +73,9 @@ func (s *Scenario[S, C, E]) fold(events []codec.Encoded) S {
 	return state
 }
 
-// roundTrip encodes the events and checks that they decode to what they were.
-func (s *Scenario[S, C, E]) roundTrip(what string, events []E) []codec.Encoded {
-	s.t.Helper()
-	stored := make([]codec.Encoded, 0, len(events))
-	for i, event := range events {
-		encoded, err := s.registry.Encode(event)
-		if err != nil {
-			s.t.Fatalf("%s event %d: %v", what, i, err)
-			return nil
-		}
-		before, after := dump(event), dump(s.decode(encoded))
-		if !slices.Equal(before, after) {
-			s.t.Errorf("%s event %d: %T is another after it was stored and read:\n%s", what, i, event, diff(before, after))
-		}
-		stored = append(stored, encoded)
-	}
-	return stored
-}
-
 func (s *Scenario[S, C, E]) decode(encoded codec.Encoded) E {
 	s.t.Helper()
-	var none E
-	value, err := s.registry.Decode(encoded.Type, encoded.SchemaVersion, encoded.Codec, encoded.Data)
-	if err != nil {
-		s.t.Fatalf("%v", err)
-		return none
-	}
-	event, _ := value.(E) // it was encoded from an E of this very type
+	event, _ := decode(s.t, s.registry, encoded).(E) // it was encoded from an E of this very type
 	return event
 }
 
@@ -117,15 +91,8 @@ type Outcome[S, C, E any] struct {
 
 // Then checks that the command was accepted and led to exactly these events.
 func (o *Outcome[S, C, E]) Then(events ...E) *Outcome[S, C, E] {
-	t := o.scenario.t
-	t.Helper()
-	if o.err != nil {
-		t.Errorf("when %T: want %s, got a refusal: %v", o.cmd, count(len(events)), o.err)
-		return o
-	}
-	if want, got := dump(events), dump(o.events); !slices.Equal(want, got) {
-		t.Errorf("when %T: events:\n%s", o.cmd, o.diffEvents(events, want, got))
-	}
+	o.scenario.t.Helper()
+	o.verdict().accepted(anys(events))
 	return o
 }
 
@@ -138,25 +105,16 @@ func (o *Outcome[S, C, E]) ThenNothing() *Outcome[S, C, E] {
 // ThenRejected checks that the command was refused with an error that is the
 // target, as [errors.Is] has it.
 func (o *Outcome[S, C, E]) ThenRejected(target error) *Outcome[S, C, E] {
-	t := o.scenario.t
-	t.Helper()
-	if target == nil {
-		t.Fatalf("ThenRejected: the target is nil")
-	} else if o.rejected(fmt.Sprintf("%q", target)) && !errors.Is(o.err, target) {
-		t.Errorf("when %T: want refusal %q, got %q", o.cmd, target, o.err)
-	}
+	o.scenario.t.Helper()
+	o.verdict().rejected(target)
 	return o
 }
 
 // ThenRejectedAs checks that the command was refused with an error of the type
 // that target, a pointer, points to, and sets it, as [errors.As] does.
 func (o *Outcome[S, C, E]) ThenRejectedAs(target any) *Outcome[S, C, E] {
-	t := o.scenario.t
-	t.Helper()
-	kind := fmt.Sprintf("%T", target)[1:]
-	if o.rejected("of type "+kind) && !errors.As(o.err, target) {
-		t.Errorf("when %T: want refusal of type %s, got %T: %v", o.cmd, kind, o.err, o.err)
-	}
+	o.scenario.t.Helper()
+	o.verdict().rejectedAs(target)
 	return o
 }
 
@@ -171,13 +129,9 @@ func (o *Outcome[S, C, E]) ThenState(state S) *Outcome[S, C, E] {
 	return o
 }
 
-// rejected reports whether the command was refused, and fails the test if not.
-func (o *Outcome[S, C, E]) rejected(want string) bool {
-	t := o.scenario.t
-	t.Helper()
-	if o.err == nil {
-		t.Errorf("when %T: want refusal %s, got %s:\n%s", o.cmd, want, count(len(o.events)),
-			diff(nil, o.scenario.render(o.events)))
+func (o *Outcome[S, C, E]) verdict() verdict {
+	return verdict{
+		t: o.scenario.t, registry: o.scenario.registry,
+		what: fmt.Sprintf("when %T", o.cmd), events: anys(o.events), err: o.err,
 	}
-	return o.err != nil
 }

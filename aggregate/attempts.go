@@ -1,0 +1,56 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+)
+
+// retried calls attempt until it says that another one is of no use, or maxAttempts
+// are used up. The errors that it calls for another one with are conflicts.
+func retried(ctx context.Context, maxAttempts int, attempt func() (again bool, err error)) error {
+	for n := 1; ; n++ {
+		again, err := attempt()
+		switch {
+		case !again:
+			return err
+		case n >= maxAttempts:
+			return fmt.Errorf("gave up after %d attempts: %w", n, err)
+		}
+		if err := pause(ctx, n); err != nil {
+			return fmt.Errorf("waiting to retry after %d attempts: %w", n, err)
+		}
+	}
+}
+
+// lookUp returns the receipt of the command with this id, and whether it has
+// been carried out; none has the id "".
+func lookUp(ctx context.Context, store eventstore.Store, commandID string) (eventstore.Receipt, bool, error) {
+	if commandID == "" {
+		return eventstore.Receipt{}, false, nil
+	}
+	receipt, found, err := store.Lookup(ctx, commandID)
+	if err != nil {
+		return eventstore.Receipt{}, false, fmt.Errorf("look up command id %q: %w", commandID, err)
+	}
+	receipt.Repeated = found
+	return receipt, found, nil
+}
+
+// newEvent encodes an event, with the metadata and the time that ctx carries.
+func newEvent(ctx context.Context, registry *codec.Registry, stream eventstore.StreamID, event any) (eventstore.NewEvent, error) {
+	encoded, err := registry.Encode(event)
+	if err != nil {
+		return eventstore.NewEvent{}, err
+	}
+	var tags []eventstore.Tag
+	for _, tag := range encoded.Tags {
+		tags = append(tags, eventstore.Tag(tag))
+	}
+	return eventstore.NewEvent{
+		Stream: stream, Type: encoded.Type, SchemaVersion: encoded.SchemaVersion, Codec: encoded.Codec,
+		Data: encoded.Data, Metadata: eventstore.MetadataFrom(ctx), Tags: tags, Time: eventstore.TimeFrom(ctx),
+	}, nil
+}

@@ -1,0 +1,313 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Decisions carries out decisions over one log. It is safe for concurrent use by
+// multiple goroutines, starts none and needs no closing. Make one with [NewDecisions].
+type Decisions struct {
+	store       eventstore.Store
+	vocabulary  *vocabulary
+	maxAttempts int
+	itemsOnce   int // items in one read
+}
+
+// NewDecisions returns what carries out decisions over the store, under the
+// registry's names; closing the store remains the caller's part. The options are
+// those of a repository; nil means the defaults. All faults are returned at once,
+// in an error that matches [eventstore.ErrInvalid]: a nil store or registry,
+// options out of range.
+func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Options) (*Decisions, error) {
+	d := &Decisions{store: store, maxAttempts: defaultMaxAttempts}
+	if opts != nil && opts.MaxAttempts != 0 {
+		d.maxAttempts = opts.MaxAttempts
+	}
+	var faults []error
+	if store == nil {
+		faults = append(faults, errors.New("the store is nil"))
+	} else {
+		d.itemsOnce = store.Info().Limits.ItemsPerQuery
+	}
+	if registry == nil {
+		faults = append(faults, errors.New("the registry is nil"))
+	} else {
+		d.vocabulary = newVocabulary(registry)
+	}
+	if d.maxAttempts < 0 {
+		faults = append(faults, errors.New("MaxAttempts is negative"))
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("new decisions: %w: %w", eventstore.ErrInvalid, errors.Join(faults...))
+	}
+	return d, nil
+}
+
+// Decided is what became of a decision. It is the caller's own.
+type Decided struct {
+	// Events are those of the decision, without their streams; none if it was
+	// refused or there was nothing to do.
+	Events []any
+	// Receipt is the commit's; the zero Receipt when nothing was appended. Its
+	// Repeated says that the command had been carried out before.
+	Receipt eventstore.Receipt
+}
+
+// Execute carries out a decision: it reads the events of all models, up to one
+// position of the log, sets the models' variables, asks Decide, and appends the
+// events, all or none, if nothing has come after that position that a model
+// asks for; otherwise it begins again with what is new, as often as Options say.
+//
+// If ctx carries a command id, the decision is carried out once, as by
+// [Repository.Execute]. Found to be carried out already, it is answered with the
+// first receipt and its events as they decode today, and the variables are of no
+// meaning. What is compared is the id, not the decision.
+//
+// An error of Decide is returned as it is; the variables hold what it was judged
+// by. Every other error wraps its cause: [eventstore.ErrInvalid] for a decision or
+// a model that cannot be, with all that is wrong; those of [eventstore.Store],
+// matching [eventstore.ErrConflict] once the attempts are used up, or at once if
+// one of Expect does not hold for an event that was there when the decision was
+// made. On any error but [eventstore.ErrUnknownOutcome] nothing was appended;
+// after that one, send the command again with the same command id.
+func (d *Decisions) Execute(ctx context.Context, decision Decision) (Decided, error) {
+	decided, rejection, err := d.execute(ctx, decision)
+	if err != nil {
+		return Decided{}, fmt.Errorf("execute decision: %w", err)
+	}
+	return decided, rejection
+}
+
+// execute is Execute; rejection is Decide's error, err any other.
+func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Decided, rejection, err error) {
+	foldings, err := decision.Models.resolve(d.vocabulary)
+	if err == nil && decision.Decide == nil {
+		err = fmt.Errorf("%w: Decide is nil", eventstore.ErrInvalid)
+	}
+	if err != nil {
+		return Decided{}, nil, err
+	}
+	commandID := eventstore.MetadataFrom(ctx).CommandID()
+	if receipt, done, err := lookUp(ctx, d.store, commandID); done || err != nil {
+		return d.repeated(ctx, receipt, err)
+	}
+	var through eventstore.Position
+	err = retried(ctx, d.maxAttempts, func() (again bool, err error) {
+		if through, err = d.fold(ctx, foldings, through); err != nil {
+			return false, err
+		}
+		var events []any
+		if events, rejection = decision.Decide(); rejection != nil || len(events) == 0 {
+			receipt, done, err := lookUp(ctx, d.store, commandID)
+			if done || err != nil {
+				decided, rejection, err = d.repeated(ctx, receipt, err)
+			}
+			return false, err
+		}
+		if decided, err = d.append(ctx, &decision, events, guards(foldings, through)); err != nil {
+			return overcome(err, through), err
+		}
+		if decided.Receipt.Repeated {
+			decided, _, err = d.repeated(ctx, decided.Receipt, nil)
+		}
+		return false, err
+	})
+	return decided, rejection, err
+}
+
+// Decide returns a function that carries out commands of one type by the
+// decisions about them: what command.Handle takes.
+func Decide[C any](d *Decisions, decide func(C) Decision) func(context.Context, C) (Decided, eventstore.Receipt, error) {
+	return func(ctx context.Context, cmd C) (Decided, eventstore.Receipt, error) {
+		decided, err := d.Execute(ctx, decide(cmd))
+		return decided, decided.Receipt, err
+	}
+}
+
+// Load sets the variables of the models to their states as of one position of the
+// log, its head, and returns the guards that hold as long as the states do, one
+// for each model in their order: for a question, or for a commit of one's own.
+func (d *Decisions) Load(ctx context.Context, models ...BoundModel) ([]eventstore.Guard, error) {
+	foldings, err := Models(models).resolve(d.vocabulary)
+	if err != nil {
+		return nil, fmt.Errorf("load models: %w", err)
+	}
+	through, err := d.fold(ctx, foldings, 0)
+	if err != nil {
+		return nil, fmt.Errorf("load models: %w", err)
+	}
+	return guards(foldings, through), nil
+}
+
+// guards returns a guard for each folding, so that a conflict names the one.
+func guards(foldings []*folding, through eventstore.Position) []eventstore.Guard {
+	guards := make([]eventstore.Guard, len(foldings))
+	for i, f := range foldings {
+		guards[i] = eventstore.Guard{Query: f.stored, After: through}
+	}
+	return guards
+}
+
+// overcome reports whether the error is a conflict with an event that came after
+// what was decided on, so that the next attempt knows more.
+func overcome(err error, through eventstore.Position) bool {
+	var conflict *eventstore.ConflictError
+	if errors.As(err, &conflict) {
+		return conflict.Guard != nil || conflict.Position > through
+	}
+	return errors.Is(err, eventstore.ErrConflict)
+}
+
+// append sends the decided events as one commit.
+func (d *Decisions) append(ctx context.Context, decision *Decision, decided []any, guards []eventstore.Guard) (Decided, error) {
+	plain := make([]any, len(decided))
+	events := make([]eventstore.NewEvent, len(decided))
+	for i := range decided {
+		stream, event := addressed(decided[i])
+		encoded, err := newEvent(ctx, d.vocabulary.registry, stream, event)
+		if err != nil {
+			return Decided{}, err
+		}
+		if in, isIn := decided[i].(InStream); isIn && in.Stream == "" {
+			return Decided{}, fmt.Errorf("%w: event %d (%T) goes to a stream without a name", eventstore.ErrInvalid, i, event)
+		}
+		plain[i], events[i] = event, encoded
+	}
+	receipt, err := d.store.Append(ctx, eventstore.Commit{
+		Key:    eventstore.MetadataFrom(ctx).CommandID(),
+		Events: events,
+		Expect: decision.expectations(events),
+		Guards: guards,
+	})
+	if err != nil {
+		return Decided{}, err
+	}
+	return Decided{Events: plain, Receipt: receipt}, nil
+}
+
+// repeated returns what was decided when the command was carried out, unless
+// there is an error already.
+func (d *Decisions) repeated(ctx context.Context, receipt eventstore.Receipt, err error) (Decided, error, error) {
+	if err != nil {
+		return Decided{}, nil, err
+	}
+	decided := Decided{Receipt: receipt}
+	commit := eventstore.ReadOptions{From: receipt.First, To: receipt.Last}
+	for stored, err := range d.store.Read(ctx, eventstore.All(), commit) {
+		var values []any
+		if err == nil {
+			values, err = d.decode(stored)
+		}
+		if err != nil {
+			return Decided{}, nil, err
+		}
+		decided.Events = append(decided.Events, values...)
+	}
+	return decided, nil, nil
+}
+
+// fold folds what is after a position into the foldings, shows their states, and
+// returns the position through which they have come: the head.
+func (d *Decisions) fold(ctx context.Context, foldings []*folding, after eventstore.Position) (eventstore.Position, error) {
+	head, err := d.store.Head(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if head > after { // and so not 0, which would be no bound
+		window := eventstore.ReadOptions{From: after + 1, To: head}
+		for _, together := range d.reads(foldings) {
+			if err := d.read(ctx, together, window); err != nil {
+				return 0, err
+			}
+		}
+	}
+	for _, f := range foldings {
+		f.publish()
+	}
+	return max(head, after), nil
+}
+
+// reads parts the foldings into those that can be read together: all of those
+// that need every event, unless their queries have more items than one may have.
+func (d *Decisions) reads(foldings []*folding) [][]*folding {
+	var reads [][]*folding
+	var together []*folding
+	items := 0
+	for _, f := range foldings {
+		n := len(f.stored.Items())
+		if f.last {
+			reads = append(reads, []*folding{f})
+			continue
+		}
+		if len(together) > 0 && items+n > d.itemsOnce {
+			reads = append(reads, together)
+			together, items = nil, 0
+		}
+		together = append(together, f)
+		items += n
+	}
+	if len(together) > 0 {
+		reads = append(reads, together)
+	}
+	return reads
+}
+
+// read folds the events of a window, each into those that ask for it. One that
+// needs the last only is read alone.
+func (d *Decisions) read(ctx context.Context, foldings []*folding, window eventstore.ReadOptions) error {
+	queries := make([]eventstore.Query, len(foldings))
+	for i, f := range foldings {
+		queries[i] = f.stored
+	}
+	window.Backward = foldings[0].last
+	for stored, err := range d.store.Read(ctx, eventstore.Union(queries...), window) {
+		if err != nil {
+			return err
+		}
+		values, err := d.decode(stored)
+		if err != nil {
+			return err
+		}
+		for _, f := range foldings {
+			fed, err := d.feed(f, stored, values)
+			if err != nil {
+				return err
+			}
+			if fed && f.last {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// feed gives a folding those of an event's values that it asks for, and reports
+// whether there were any. A stored name may have become another one, or several:
+// only today's says what a value is.
+func (d *Decisions) feed(f *folding, stored eventstore.Event, values []any) (fed bool, err error) {
+	for _, value := range values {
+		if !f.asked.Matches(stored.Stream, d.vocabulary.name(value), stored.Tags) {
+			continue
+		}
+		taken := f.apply(stored, value)
+		if !taken && f.whole {
+			return false, fmt.Errorf("position %d: event type %q version %d is %T, which is no event of stream %q",
+				stored.Position, stored.Type, stored.SchemaVersion, value, stored.Stream)
+		}
+		fed = fed || taken
+	}
+	return fed, nil
+}
+
+func (d *Decisions) decode(stored eventstore.Event) ([]any, error) {
+	values, err := d.vocabulary.registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
+	if err != nil {
+		return nil, fmt.Errorf("position %d: %w", stored.Position, err)
+	}
+	return values, nil
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"github.com/yore-es/yore/aggregate"
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+)
+
+type InvoiceCreated struct {
+	Number int    `json:"number"`
+	Text   string `json:"text"`
+}
+
+func registerInvoices(b *codec.Builder) {
+	codec.Register[InvoiceCreated](b, "invoice.created", 1, nil)
+}
+
+// nextInvoice is the number that comes next. It needs no more than the last
+// invoice, and guards against any other.
+func nextInvoice() aggregate.Model[int] {
+	return aggregate.Model[int]{
+		Query:   eventstore.All(),
+		Initial: func() int { return 1 },
+		Evolve:  []aggregate.Handler[int]{aggregate.On(func(_ int, e InvoiceCreated) int { return e.Number + 1 })},
+		Last:    true,
+	}
+}
+
+func createInvoice(text string) aggregate.Decision {
+	var next int
+	return aggregate.Decision{
+		Models: aggregate.Models{nextInvoice().Into(&next)},
+		Decide: func() ([]any, error) {
+			return []any{InvoiceCreated{Number: next, Text: text}}, nil
+		},
+	}
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/yore-es/yore/aggregate"
+	"github.com/yore-es/yore/codec"
+)
+
+// OrderPlaced holds the token of the form that it came from.
+type OrderPlaced struct {
+	Order string `json:"order"`
+	Form  string `json:"form"`
+}
+
+func registerOrders(b *codec.Builder) {
+	codec.Register(b, "order.placed", 1, func(e OrderPlaced) []string { return []string{"order:" + e.Order, "form:" + e.Form} })
+}
+
+func formWasSent(form string) aggregate.Model[bool] {
+	return aggregate.NewModel(aggregate.Tagged("form:"+form),
+		aggregate.On(func(bool, OrderPlaced) bool { return true }))
+}
+
+const ErrOrderPlaced = rule("the order was placed already")
+
+// placeOrder takes the token that the client made for its form. The client knows
+// no other: the order's id is the server's. (A client that should get the first
+// answer again, and not a refusal, sends a command id: eventstore.WithCommandID.)
+func placeOrder(order, form string) aggregate.Decision {
+	var sent bool
+	return aggregate.Decision{
+		Models: aggregate.Models{formWasSent(form).Into(&sent)},
+		Decide: func() ([]any, error) {
+			if sent {
+				return nil, ErrOrderPlaced
+			}
+			return []any{OrderPlaced{Order: order, Form: form}}, nil
+		},
+	}
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"time"
+
+	"github.com/yore-es/yore/aggregate"
+	"github.com/yore-es/yore/codec"
+)
+
+type AccountRegistered struct {
+	Username string `json:"username"`
+}
+
+type AccountClosed struct {
+	Username string `json:"username"`
+}
+
+// UsernameChanged is about two names, and carries the tags of both.
+type UsernameChanged struct {
+	Old string `json:"old"`
+	New string `json:"new"`
+}
+
+func registerUsernames(b *codec.Builder) {
+	codec.Register(b, "account.registered", 1, func(e AccountRegistered) []string { return []string{"username:" + e.Username} })
+	codec.Register(b, "account.closed", 1, func(e AccountClosed) []string { return []string{"username:" + e.Username} })
+	codec.Register(b, "account.username-changed", 1, func(e UsernameChanged) []string {
+		return []string{"username:" + e.Old, "username:" + e.New}
+	})
+}
+
+// retention is how long a name that was given up stays nobody's.
+const retention = 3 * 24 * time.Hour
+
+// claim is what is known of a name: somebody's, or given up at some time.
+type claim struct {
+	Active  bool
+	GivenUp time.Time // zero: never
+}
+
+// holds reports whether nobody else may have the name at this time.
+func (c claim) holds(now time.Time) bool {
+	return c.Active || !c.GivenUp.IsZero() && now.Sub(c.GivenUp) <= retention
+}
+
+func claimOn(username string) aggregate.Model[claim] {
+	return aggregate.NewModel(aggregate.Tagged("username:"+username),
+		aggregate.On(func(claim, AccountRegistered) claim { return claim{Active: true} }),
+		aggregate.OnEvent(func(_ claim, e aggregate.Event[AccountClosed]) claim { return claim{GivenUp: e.Time} }),
+		aggregate.OnEvent(func(_ claim, e aggregate.Event[UsernameChanged]) claim {
+			if e.Data.New == username {
+				return claim{Active: true}
+			}
+			return claim{GivenUp: e.Time}
+		}))
+}
+
+const (
+	ErrUsernameClaimed = rule("the username is claimed")
+	ErrNoAccount       = rule("there is no account of that name")
+)
+
+func registerAccount(username string, now time.Time) aggregate.Decision {
+	var name claim
+	return aggregate.Decision{
+		Models: aggregate.Models{claimOn(username).Into(&name)},
+		Decide: func() ([]any, error) {
+			if name.holds(now) {
+				return nil, ErrUsernameClaimed
+			}
+			return []any{AccountRegistered{Username: username}}, nil
+		},
+	}
+}
+
+func closeAccount(username string) aggregate.Decision {
+	var name claim
+	return aggregate.Decision{
+		Models: aggregate.Models{claimOn(username).Into(&name)},
+		Decide: func() ([]any, error) {
+			if !name.Active {
+				return nil, ErrNoAccount
+			}
+			return []any{AccountClosed{Username: username}}, nil
+		},
+	}
+}
+
+func changeUsername(from, to string, now time.Time) aggregate.Decision {
+	var name, wanted claim
+	return aggregate.Decision{
+		Models: aggregate.Models{
+			claimOn(from).Into(&name),
+			claimOn(to).Into(&wanted),
+		},
+		Decide: func() ([]any, error) {
+			switch {
+			case !name.Active:
+				return nil, ErrNoAccount
+			case wanted.holds(now):
+				return nil, ErrUsernameClaimed
+			}
+			return []any{UsernameChanged{Old: from, New: to}}, nil
+		},
+	}
+}

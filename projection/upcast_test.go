@@ -1,0 +1,378 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// Shapes of the past.
+type (
+	noteWritten struct{ Text string }
+	notePair    struct{ First, Second string }
+)
+
+func buildRegistry(t testing.TB, fill func(*codec.Builder)) *codec.Registry {
+	b := codec.NewBuilder()
+	fill(b)
+	registry, err := b.Build()
+	require.NoError(t, err)
+	return registry
+}
+
+// newNames is the registry of a program that has renamed note.written, takes a
+// note.pair for several events, and drops note.seen.
+func newNames(t testing.TB) *codec.Registry {
+	return buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "noted", 1, nil)
+		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[stray](b, "stray", 1, nil)
+		codec.Rename(b, "note.written", 1, "noted", 1)
+		codec.Split(b, "note.pair", 1, func(old notePair) []any {
+			return []any{noted{old.First}, stray{}, erased{}, noted{old.Second}}
+		}, noted{}, erased{}, stray{})
+		codec.Drop(b, "note.seen", 1)
+	})
+}
+
+// oldNotes is a log of old events, with a new one at its end.
+func oldNotes(t testing.TB) *memstore.Store {
+	store := newStore(t)
+	add(t, store, "x-1", "note.written", 1, `{"Text":"a"}`)
+	add(t, store, "x-1", "note.seen", 1, `{}`)
+	add(t, store, "x-1", "note.pair", 1, `{"First":"b","Second":"c"}`)
+	add(t, store, "x-1", "note.written", 1, `{"Text":"d"}`, "red")
+	add(t, store, "x-2", "noted", 1, `{"Text":"e"}`)
+	return store
+}
+
+var notes = journal{"1 a", "3 b", "3 erased", "3 c", "4 d", "5 e"}
+
+// notebook is a projection that writes its journal into a table.
+type notebook struct {
+	*projection.Projection
+	lines *projection.Table[projection.Pair[eventstore.Position, int], string]
+	fail  string // the text to fail on
+}
+
+func newNotebook() *notebook {
+	n := &notebook{Projection: projection.New("notebook", 1)}
+	n.lines = projection.NewTable[projection.Pair[eventstore.Position, int], string](n.Projection, "lines")
+	projection.On(n.Projection, func(tx projection.Tx, e projection.Event[noted]) error {
+		if err := n.write(tx, e.Position, fmt.Sprintf("%d %s", e.Position, e.Data.Text)); err != nil {
+			return err
+		}
+		if e.Data.Text == n.fail {
+			return errors.New("no such text")
+		}
+		return nil
+	})
+	projection.On(n.Projection, func(tx projection.Tx, e projection.Event[erased]) error {
+		return n.write(tx, e.Position, fmt.Sprintf("%d erased", e.Position))
+	})
+	return n
+}
+
+// write adds a line. It counts the lines of the event by reading its own writes.
+func (n *notebook) write(tx projection.Tx, at eventstore.Position, line string) error {
+	lines := 0
+	for _, err := range n.lines.In(tx).Scan(projection.WithFirst[int](at)) {
+		if err != nil {
+			return err
+		}
+		lines++
+	}
+	return n.lines.In(tx).Put(projection.PairOf(at, lines), line)
+}
+
+func (n *notebook) read(t testing.TB, r projection.Reader) journal {
+	t.Helper()
+	var j journal
+	for row, err := range n.lines.Scan(t.Context(), r, projection.Range[projection.Pair[eventstore.Position, int]]{}) {
+		require.NoError(t, err)
+		j = append(j, row.Value)
+	}
+	return j
+}
+
+// lives are the ways in which a notebook comes to show a log.
+var lives = map[string]func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal{
+	"CatchUp": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
+		n := newNotebook()
+		require.NoError(t, projection.CatchUp(t.Context(), store, registry, n.Projection))
+		return n.read(t, store)
+	},
+	"Attach": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
+		n := newNotebook()
+		require.NoError(t, projection.Attach(t.Context(), store, registry, n.Projection))
+		return n.read(t, store)
+	},
+	"Rebuild": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
+		n := newNotebook()
+		require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, n.Projection))
+		return n.read(t, store)
+	},
+	"Build": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
+		n := newNotebook()
+		view, err := projection.Build(t.Context(), store, registry, n.Projection, nil)
+		require.NoError(t, err)
+		return n.read(t, view)
+	},
+	"Fold": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
+		j, _, err := newJournal().Run(t.Context(), store, registry, nil)
+		require.NoError(t, err)
+		return j
+	},
+}
+
+// TestUpcasts_OldEventsAreSeen: whatever life a projection has, it sees the events
+// that are stored under older names, as what they are today, and those alone.
+func TestUpcasts_OldEventsAreSeen(t *testing.T) {
+	for name, life := range lives {
+		require.Equal(t, notes, life(t, oldNotes(t), newNames(t)), name)
+	}
+}
+
+// unexpanded is a store whose readers ask for events by their names of today
+// only: what projections would do if they did not expand their queries.
+type unexpanded struct{ *memstore.Store }
+
+func (u unexpanded) narrow(q eventstore.Query) eventstore.Query {
+	var items []eventstore.Item
+	for _, item := range q.Items() {
+		item.Types = slices.DeleteFunc(slices.Clone(item.Types), func(name string) bool {
+			return !slices.Contains([]string{"noted", "erased"}, name)
+		})
+		items = append(items, item)
+	}
+	return eventstore.Match(items...)
+}
+
+func (u unexpanded) Read(ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+	return u.Store.Read(ctx, u.narrow(q), opts)
+}
+
+func (u unexpanded) Follow(ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
+	return u.Store.Follow(ctx, u.narrow(q), after)
+}
+
+func (u unexpanded) Attach(ctx context.Context, view eventstore.InlineView) error {
+	view.Query = u.narrow(view.Query)
+	return u.Store.Attach(ctx, view)
+}
+
+// TestUpcasts_OldEventsAreSeen_Mutant: that test finds queries that are not expanded.
+func TestUpcasts_OldEventsAreSeen_Mutant(t *testing.T) {
+	for name, life := range lives {
+		require.Equal(t, journal{"5 e"}, life(t, unexpanded{oldNotes(t)}, newNames(t)), name)
+	}
+}
+
+// TestUpcasts_CheckpointsAreOfStoredEvents: what is split is applied whole or not
+// at all, and nothing is doubled by who goes on.
+func TestUpcasts_CheckpointsAreOfStoredEvents(t *testing.T) {
+	store, registry, n := oldNotes(t), newNames(t), newNotebook()
+	for _, n.fail = range []string{"b", "c", "c"} { // the first part of what was split, the last one
+		err := projection.CatchUp(t.Context(), store, registry, n.Projection)
+		var failed *projection.HandlerError
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, eventstore.Position(3), failed.Position)
+		require.Equal(t, "note.pair", failed.Type)
+		status, err := n.Status(t.Context(), store)
+		require.NoError(t, err)
+		require.Less(t, status.Position, eventstore.Position(3))
+	}
+	n.fail = ""
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, n.Projection))
+	require.Equal(t, notes, n.read(t, store))
+	status, err := n.Status(t.Context(), store)
+	require.NoError(t, err)
+	require.Equal(t, eventstore.Position(5), status.Position)
+}
+
+func TestUpcasts_Skip(t *testing.T) {
+	for name, run := range map[string]func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
+		"CatchUp": projection.CatchUp, "Attach": projection.Attach,
+	} {
+		store, registry, n := oldNotes(t), newNames(t), newNotebook()
+		add(t, store, "x-1", "note.pair", 1, `{"First":7}`)
+		n.fail, n.OnFailure = "c", projection.Skip
+		require.NoError(t, run(t.Context(), store, registry, n.Projection))
+		require.Equal(t, journal{"1 a", "4 d", "5 e"}, n.read(t, store), name)
+		status, err := n.Status(t.Context(), store)
+		require.NoError(t, err)
+		require.Equal(t, uint64(2), status.SkippedCount, "one for each stored event")
+		require.Contains(t, status.Skipped[0].Reason, `split "note.pair" version 1: decode into projection_test.notePair`)
+	}
+}
+
+// TestUpcasts_ARenameLeavesTheBuild: a view that was built before an event was
+// renamed goes on after it, without being built anew.
+func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
+	before := buildRegistry(t, func(b *codec.Builder) { codec.Register[noted](b, "note.written", 1, nil) })
+	after := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "noted", 1, nil)
+		codec.Rename(b, "note.written", 1, "noted", 1)
+	})
+	later := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "note.taken", 2, nil)
+		codec.Upcast(b, "noted", 1, func(old noteWritten) noted { return noted(old) })
+		codec.Rename(b, "note.written", 1, "noted", 1)
+	})
+	newTexts := func() (*projection.Projection, *projection.Table[eventstore.Position, string]) {
+		p := projection.New("texts", 1)
+		table := projection.NewTable[eventstore.Position, string](p, "texts")
+		projection.On(p, func(tx projection.Tx, e projection.Event[noted]) error {
+			return table.In(tx).Put(e.Position, e.Data.Text)
+		})
+		return p, table
+	}
+	store := newStore(t)
+	var want []string
+	for _, step := range []struct {
+		registry *codec.Registry
+		name     string
+		version  uint32
+		run      func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error
+	}{
+		{before, "note.written", 1, projection.CatchUp},
+		{after, "noted", 1, projection.CatchUp},
+		{later, "note.taken", 2, projection.Attach},
+	} {
+		add(t, store, "x-1", step.name, step.version, fmt.Sprintf(`{"Text":%q}`, step.name))
+		want = append(want, step.name)
+		p, table := newTexts()
+		require.NoError(t, step.run(t.Context(), store, step.registry, p), step.name)
+		var got []string
+		for row, err := range table.Scan(t.Context(), store, projection.Range[eventstore.Position]{}) {
+			require.NoError(t, err)
+			got = append(got, row.Value)
+		}
+		require.Equal(t, want, got)
+		status, err := p.Status(t.Context(), store)
+		require.NoError(t, err)
+		require.Equal(t, eventstore.ViewID("texts@1.1"), status.Build, "the first build, still")
+	}
+}
+
+// TestUpcasts_AProgramOfBeforeTheRename: who does not know the new name is not let
+// go on with a view whose events have it, once there are some.
+func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
+	before := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "note.written", 1, nil)
+		codec.Register[erased](b, "erased", 1, nil)
+	})
+	after := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "noted", 1, nil)
+		codec.Register[erased](b, "erased", 1, nil)
+		codec.Rename(b, "note.written", 1, "noted", 1)
+	})
+	back := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "note.written", 1, nil)
+		codec.Register[erased](b, "erased", 1, nil)
+		codec.Rename(b, "noted", 1, "note.written", 1)
+	})
+	runs := map[string]func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
+		"Run": projection.Run, "CatchUp": projection.CatchUp, "Attach": projection.Attach,
+		"Rebuild": func(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *projection.Projection) error {
+			return projection.Rebuild(ctx, store, registry, nil, p)
+		},
+	}
+	for name, run := range runs {
+		store, n := newStore(t), newNotebook()
+		add(t, store, "x-1", "note.written", 1, `{"Text":"a"}`)
+		require.NoError(t, projection.CatchUp(t.Context(), store, before, newNotebook().Projection))
+		require.NoError(t, projection.CatchUp(t.Context(), store, after, n.Projection))
+		require.NoError(t, projection.CatchUp(t.Context(), store, before, newNotebook().Projection), "%s: nothing has the new name yet", name)
+		add(t, store, "x-1", "noted", 1, `{"Text":"b"}`)
+		err := run(t.Context(), store, before, newNotebook().Projection)
+		require.ErrorIs(t, err, eventstore.ErrInvalid, name)
+		require.ErrorContains(t, err, `stored as "noted" (the first at position 2), and the registry has no such name for them`)
+		require.NoError(t, projection.CatchUp(t.Context(), store, after, n.Projection))
+		require.Equal(t, journal{"1 a", "2 b"}, n.read(t, store), name)
+		add(t, store, "x-1", "note.written", 1, `{"Text":"c"}`)
+		require.NoError(t, projection.Rebuild(t.Context(), store, back, nil, n.Projection), "the way back")
+		require.Equal(t, journal{"1 a", "2 b", "3 c"}, n.read(t, store), name)
+	}
+}
+
+// TestUpcasts_EventsOfAnotherKindChangeTheBuild: a view that has not seen the old
+// events that are today what it handles does not go on as if it had.
+func TestUpcasts_EventsOfAnotherKindChangeTheBuild(t *testing.T) {
+	before := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "noted", 1, nil)
+		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noteWritten](b, "note.written", 1, nil)
+	})
+	after := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "noted", 1, nil)
+		codec.Register[erased](b, "erased", 1, nil)
+		codec.Rename(b, "note.written", 1, "noted", 1)
+	})
+	store, n := newStore(t), newNotebook()
+	add(t, store, "x-1", "note.written", 1, `{"Text":"a"}`)
+	add(t, store, "x-1", "noted", 1, `{"Text":"b"}`)
+	require.NoError(t, projection.CatchUp(t.Context(), store, before, n.Projection))
+	require.Equal(t, journal{"2 b"}, n.read(t, store))
+	err := projection.CatchUp(t.Context(), store, after, newNotebook().Projection)
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "raise the version, or Rebuild")
+	require.NoError(t, projection.Rebuild(t.Context(), store, after, nil, n.Projection))
+	require.Equal(t, journal{"1 a", "2 b"}, n.read(t, store))
+}
+
+// TestFold_Run_QueryInNamesOfToday: a query names types as they are today, and is
+// held to what an event became, not to what it was.
+func TestFold_Run_QueryInNamesOfToday(t *testing.T) {
+	type item = eventstore.Item
+	store, registry := oldNotes(t), newNames(t)
+	for name, c := range map[string]struct {
+		query eventstore.Query
+		want  journal
+	}{
+		"a renamed type":      {eventstore.Match(item{Types: []string{"noted"}}), journal{"1 a", "3 b", "3 c", "4 d", "5 e"}},
+		"one part of a split": {eventstore.Match(item{Types: []string{"erased"}}), journal{"3 erased"}},
+		"tags, as stored":     {eventstore.Match(item{Types: []string{"noted"}, Tags: []eventstore.Tag{"red"}}), journal{"4 d"}},
+		"a stream":            {eventstore.Stream("x-2"), journal{"5 e"}},
+		"a type in a stream, another everywhere": {eventstore.Match(
+			item{Types: []string{"noted"}, Streams: []eventstore.StreamID{"x-2"}}, item{Types: []string{"erased"}}), journal{"3 erased", "5 e"}},
+	} {
+		j, through, err := newJournal().Run(t.Context(), store, registry, &projection.FoldOptions{Query: c.query})
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, j, name)
+		require.Equal(t, eventstore.Position(5), through)
+	}
+	_, _, err := newJournal().Run(t.Context(), store, registry,
+		&projection.FoldOptions{Query: eventstore.Match(item{Types: []string{"noted", "note.written"}})})
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, `the query names "note.written", which upcasters make into "noted": name that`)
+}
+
+func TestUpcasts_VersionWithoutAHandler(t *testing.T) {
+	registry := buildRegistry(t, func(b *codec.Builder) {
+		codec.Register[noted](b, "noted", 1, nil)
+		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[stray](b, "note.written", 2, nil) // the old name, used for something else
+		codec.Rename(b, "note.written", 1, "noted", 1)
+	})
+	store := newStore(t)
+	add(t, store, "x-1", "note.written", 1, `{"Text":"a"}`)
+	add(t, store, "x-1", "note.written", 2, `{}`)
+	add(t, store, "x-1", "noted", 1, `{"Text":"b"}`)
+	for name, life := range lives {
+		require.Equal(t, journal{"1 a", "3 b"}, life(t, store, registry), "%s: what is not handled is passed over", name)
+	}
+	add(t, store, "x-1", "note.written", 3, `{}`)
+	err := projection.CatchUp(t.Context(), store, registry, newNotebook().Projection)
+	require.ErrorContains(t, err, `unknown version 3 of event type "note.written": known are [1 2]`)
+}
