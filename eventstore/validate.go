@@ -95,8 +95,10 @@ func (l Limits) event(e *NewEvent) (int, error) {
 	if err := atMost("bytes of metadata", metadata, l.MetadataBytes); err != nil {
 		return 0, err
 	}
-	if year := e.Time.UTC().Year(); year < 1 || year > 9999 {
-		return 0, invalidf("time in year %d, outside 1 to 9999", year)
+	if !e.Time.IsZero() {
+		if year := e.Time.UTC().Year(); year < 1 || year > 9999 {
+			return 0, invalidf("time in year %d, outside 1 to 9999", year)
+		}
 	}
 	return len(e.Data) + metadata, nil
 }
@@ -104,29 +106,71 @@ func (l Limits) event(e *NewEvent) (int, error) {
 // expectations checks that every written stream has exactly one expectation
 // and no stream has two.
 func (l Limits) expectations(c Commit) error {
+	const few = 8
+	if len(c.Expect) <= few { // as nearly always: no map
+		return l.fewExpectations(c)
+	}
 	expected := make(map[StreamID]struct{}, len(c.Expect))
 	for i, x := range c.Expect {
-		if err := l.stream(x.Stream); err != nil {
-			return fmt.Errorf("expectation %d: %w", i, err)
-		}
-		if x.At == 0 {
-			return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q: the zero Expectation says nothing", x.Stream))
+		if err := l.expectation(i, x); err != nil {
+			return err
 		}
 		if _, twice := expected[x.Stream]; twice {
-			return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q has one already", x.Stream))
+			return twiceExpected(i, x)
 		}
 		expected[x.Stream] = struct{}{}
 	}
 	for i := range c.Events {
 		stream := c.Events[i].Stream
-		if stream == "" {
-			continue
-		}
-		if _, ok := expected[stream]; !ok {
-			return fmt.Errorf("event %d: %w", i, invalidf("stream %q is written without an expectation", stream))
+		if _, ok := expected[stream]; !ok && stream != "" {
+			return unexpected(i, stream)
 		}
 	}
 	return nil
+}
+
+// fewExpectations is expectations for a few.
+func (l Limits) fewExpectations(c Commit) error {
+	named := func(expect []Expect, stream StreamID) bool {
+		for i := range expect {
+			if expect[i].Stream == stream {
+				return true
+			}
+		}
+		return false
+	}
+	for i, x := range c.Expect {
+		if err := l.expectation(i, x); err != nil {
+			return err
+		}
+		if named(c.Expect[:i], x.Stream) {
+			return twiceExpected(i, x)
+		}
+	}
+	for i := range c.Events {
+		if stream := c.Events[i].Stream; stream != "" && !named(c.Expect, stream) {
+			return unexpected(i, stream)
+		}
+	}
+	return nil
+}
+
+func (l Limits) expectation(i int, x Expect) error {
+	if err := l.stream(x.Stream); err != nil {
+		return fmt.Errorf("expectation %d: %w", i, err)
+	}
+	if x.At == 0 {
+		return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q: the zero Expectation says nothing", x.Stream))
+	}
+	return nil
+}
+
+func twiceExpected(i int, x Expect) error {
+	return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q has one already", x.Stream))
+}
+
+func unexpected(i int, stream StreamID) error {
+	return fmt.Errorf("event %d: %w", i, invalidf("stream %q is written without an expectation", stream))
 }
 
 func (l Limits) query(q Query) error {

@@ -143,6 +143,9 @@ func inspect(f *os.File) (pages.State, error) {
 		return pages.State{}, fmt.Errorf("%w: the file is empty", eventstore.ErrFormat)
 	}
 	state, err := pages.Inspect(f, info.Size())
+	if now, statErr := f.Stat(); err != nil && statErr == nil && now.Size() > info.Size() {
+		return inspect(f) // it has grown meanwhile, and the size that was seen was the old one
+	}
 	switch {
 	case errors.Is(err, pages.ErrForeign):
 		return state, fmt.Errorf("%w: not a Yore log: %w", eventstore.ErrFormat, err)

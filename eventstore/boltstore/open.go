@@ -73,6 +73,7 @@ func open(path string, opts Options) (*Store, error) {
 		stopped:        make(chan struct{}),
 		indexerStopped: make(chan struct{}),
 	}
+	s.writer.store = s
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

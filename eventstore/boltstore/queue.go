@@ -76,7 +76,8 @@ type queue struct {
 
 	jobs   atomic.Int64  // how many are in the batches
 	weight atomic.Int64  // theirs
-	bell   chan struct{} // has room for one; rung when there is a job
+	bell   chan struct{} // has room for one; rung when there are jobs and nobody is writing
+	plenty chan struct{} // has room for one; rung when there is enough for a group
 	space  gate          // opened when there may be room
 }
 
@@ -93,7 +94,7 @@ type batch struct {
 	ended         chan struct{}
 }
 
-func newQueue() *queue { return &queue{bell: make(chan struct{}, 1)} }
+func newQueue() *queue { return &queue{bell: make(chan struct{}, 1), plenty: make(chan struct{}, 1)} }
 
 // push puts a job into the queue, and returns its batch. If the queue is full, it
 // returns a channel instead that is closed when it may not be any more.
@@ -104,8 +105,7 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	if q.closed {
 		return nil, nil, eventstore.ErrClosed
 	}
-	n := q.jobs.Load()
-	if n >= queueJobs || n > 0 && q.bytes+bytes > queueBytes {
+	if n := q.jobs.Load(); n >= queueJobs || n > 0 && q.bytes+bytes > queueBytes {
 		return nil, q.space.opened(), nil
 	}
 	if last := len(q.batches) - 1; last >= 0 && q.batches[last].fits(j) {
@@ -122,14 +122,24 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	b.bytes += bytes
 	q.bytes += bytes
 	q.jobs.Add(1)
-	q.weight.Add(int64(weight))
-	if n == 0 {
+	if now := q.weight.Add(int64(weight)); now >= enough && now-int64(weight) < enough {
 		select {
-		case q.bell <- struct{}{}:
+		case q.plenty <- struct{}{}:
 		default:
 		}
 	}
 	return b, nil, nil
+}
+
+// ringIfWaiting wakes the writer's goroutine if there are jobs.
+func (q *queue) ringIfWaiting() {
+	if q.jobs.Load() == 0 {
+		return
+	}
+	select {
+	case q.bell <- struct{}{}:
+	default: // it has been rung already
+	}
 }
 
 // fits reports whether the job can be put into the batch. A view is attached
@@ -228,6 +238,7 @@ func (s *Store) submit(j job) error {
 			}
 		}
 	}
+	s.tryWrite()
 	gone := t.ctx.Done()
 	if gone == nil {
 		<-b.ended

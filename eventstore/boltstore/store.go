@@ -26,7 +26,8 @@ type Store struct {
 
 	commitTx func(*bolt.Tx) error // bbolt's Commit; tests make it fail
 
-	queue     *queue        // to the writer
+	queue     *queue // to the writer
+	writer    writer
 	durableTx atomic.Int64  // id of the last transaction that is on disk
 	failed    atomic.Bool   // an outcome was unknown: no more appends
 	failure   chan struct{} // closed when failed is set
@@ -84,6 +85,15 @@ func (s *Store) Close() (err error) {
 		err = s.db.Close()
 	})
 	return err
+}
+
+func (s *Store) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 // usable returns the error that every call ends with on a closed store or an

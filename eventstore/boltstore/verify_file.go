@@ -28,7 +28,7 @@ func (v *verifier) checkFile() error {
 
 // metaTries is how often the meta pages are read before they count as damaged:
 // one that is being written at that moment is seen half.
-const metaTries = 10
+const metaTries = 200
 
 // checkPages checks the meta pages and, by them, all others. The transaction
 // keeps the pages that they lead to from being used again meanwhile. It reports

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -14,12 +15,18 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// One goroutine writes. Each turn it takes all jobs that are waiting as one group:
-// it judges them in order, each against all before it; lets the inline views
+// One goroutine at a time writes: it has the store's pen. Each turn it takes all jobs
+// that are waiting as one group: it judges them in order, each against all before it; lets the inline views
 // apply the events of those that stand; puts events and rows into one
 // transaction; and when that is on disk, publishes the group to readers and
 // tells all callers their outcome, the refused ones too, for what refused them
 // is true only if the group is.
+//
+// The pen is the writer goroutine's as long as there is something to write. A caller
+// who finds it free takes it and does his job himself, with those that come
+// meanwhile: to wake another goroutine, and be woken by it, would take as long as
+// all else that is done for a small append. When he lays it down and there is more,
+// the writer goroutine goes on.
 //
 // How fast the writer is depends on how large its groups are, for the syncs of a
 // transaction cost the same however much is in it. Callers whose jobs have just
@@ -45,51 +52,83 @@ const (
 	enough = 1024
 )
 
-// writer is the state of the writer's goroutine.
+// writer is the state of who writes. It is used with the pen in hand.
 type writer struct {
-	store *Store
-	told  int           // callers whose jobs have ended just now
-	took  time.Duration // of the last transaction
+	store  *Store
+	pen    sync.Mutex
+	expect int64         // jobs that may be waiting soon: as many as there were, and as have just been told
+	until  time.Time     // how long it is worth waiting for them
+	took   time.Duration // of the last group
 }
 
 // runWriter is the writer's goroutine. It ends when the store is closing.
 func (s *Store) runWriter() {
 	defer close(s.stopped)
 	defer s.queue.close()
-	w := writer{store: s}
+	w := &s.writer
 	for {
-		select {
-		case <-s.closing:
-			return
-		default:
-		}
-		if s.indexDown.Load() {
-			s.repairIndex()
-		}
-		w.awaitCompany()
-		if batches := s.queue.take(); len(batches) > 0 {
-			w.writeGroup(batches)
-			continue
-		}
-		w.told = 0
 		select {
 		case <-s.queue.bell:
 		case <-s.repairs:
 		case <-s.closing:
+			w.pen.Lock() // whoever has it finishes first
+			defer w.pen.Unlock()
 			return
 		}
+		w.pen.Lock()
+		s.repairIndex()
+		for w.turn() && !s.isClosing() {
+		}
+		w.pen.Unlock()
+		s.queue.ringIfWaiting()
 	}
 }
 
-// awaitCompany waits a moment for the callers that have just been told.
-func (w *writer) awaitCompany() {
-	q := w.store.queue
-	target := int64(w.told) + q.jobs.Load()
-	if w.told == 0 || target <= 1 {
+// tryWrite does a turn on the caller's goroutine, if nobody else is writing. Whoever
+// lays the pen down looks once more whether somebody came and found it taken.
+func (s *Store) tryWrite() {
+	if !s.writer.pen.TryLock() {
 		return
 	}
-	begin := time.Now()
-	for q.jobs.Load() < target && q.weight.Load() < enough && time.Since(begin) < w.took/10 {
+	if !s.indexDown.Load() && !s.isClosing() { // else it is for the writer's goroutine
+		s.writer.turn()
+	}
+	s.writer.pen.Unlock()
+	s.queue.ringIfWaiting()
+}
+
+// turn writes a group, and reports whether there was anything to write.
+func (w *writer) turn() bool {
+	w.awaitCompany()
+	batches := w.store.queue.take()
+	if len(batches) > 0 {
+		w.writeGroup(batches)
+	}
+	return len(batches) > 0
+}
+
+// awaitCompany waits a moment for the callers that have just been told.
+//
+// Who yields to a crowd gets his turn only when all of it has had one. So if more
+// callers are expected than a group needs, the one that makes it large enough rings.
+func (w *writer) awaitCompany() {
+	q := w.store.queue
+	if w.expect > enough && q.weight.Load() < enough && time.Now().Before(w.until) {
+		late := time.NewTimer(w.took)
+		defer late.Stop()
+		select {
+		case <-q.plenty: // perhaps from before
+		default:
+		}
+		if q.weight.Load() < enough {
+			select {
+			case <-q.plenty:
+			case <-late.C:
+			}
+		}
+		return
+	}
+	for q.jobs.Load() < w.expect && q.weight.Load() < enough && time.Now().Before(w.until) {
 		runtime.Gosched()
 	}
 }
@@ -105,25 +144,27 @@ func (w *writer) writeGroup(batches []*batch) {
 		s.applyInline(g)
 	}
 	var err error
+	begin := time.Now()
 	if g.changesFile() {
-		begin := time.Now()
 		err = s.commit(g)
-		w.took = time.Since(begin)
-		s.counters.count(g, w.took, err)
+		s.counters.count(g, time.Since(begin), err)
 		if err == nil {
 			s.settleViews(g)
 			s.tail.publish(g)
 			s.tendIndex(g)
 		}
 	}
-	w.told = 0
+	w.expect = s.queue.jobs.Load()
 	for _, b := range g.batches {
 		for _, j := range b.jobs {
 			j.end(cmp.Or(err, g.outcome(j)))
 		}
-		w.told += len(b.jobs)
+		w.expect += int64(len(b.jobs))
 		close(b.ended)
 	}
+	now := time.Now()
+	w.took = now.Sub(begin)
+	w.until = now.Add(w.took / 10)
 	g.views, g.slices, g.batches = nil, nil, nil // done with; the tail need not keep them
 }
 
@@ -158,13 +199,15 @@ func (s *Store) indexGroup(g *group) {
 		e := &g.entries[i]
 		return index.Entry{Position: g.position(i), Stream: e.stream, Version: e.version, Type: e.kind, Tags: e.tags, Key: keys[i]}
 	}
-	added := make(chan struct{})
-	go func() {
-		defer close(added)
+	const few = 64 // not worth another goroutine
+	var adding sync.WaitGroup
+	if n < few {
 		x.Add(n, entry)
-	}()
+	} else {
+		adding.Go(func() { x.Add(n, entry) })
+	}
 	g.indexed = func(durable bool) {
-		<-added
+		adding.Wait()
 		g.indexed = nil
 		if !durable {
 			x.Undo(n, entry)

@@ -148,7 +148,7 @@ func concurrency() []mutant {
 // ackedEarly tells callers of a group that all is well before it is so; those that
 // join it later are told when it is.
 var ackedEarly = []edit{
-	{"	if g.changesFile() {\n		begin", "	early := len(g.batches)\n	for _, b := range g.batches {\n		for _, j := range b.jobs {\n			j.end(nil)\n		}\n		close(b.ended)\n	}\n	if g.changesFile() {\n		begin"},
+	{"	begin := time.Now()\n	if g.changesFile() {", "	early := len(g.batches)\n	for _, b := range g.batches {\n		for _, j := range b.jobs {\n			j.end(nil)\n		}\n		close(b.ended)\n	}\n	begin := time.Now()\n	if g.changesFile() {"},
 	{"	for _, b := range g.batches {\n		for _, j := range b.jobs {\n			j.end(cmp.Or(", "	for _, b := range g.batches[early:] {\n		for _, j := range b.jobs {\n			j.end(cmp.Or("},
 }
 
