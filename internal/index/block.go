@@ -218,12 +218,7 @@ func (r *pieceReader) step() bool {
 	if r.left == 0 {
 		return false
 	}
-	delta, n := uint64(0), 1
-	if len(r.deltas) > 0 && r.deltas[0] < 0x80 { // most are
-		delta = uint64(r.deltas[0])
-	} else {
-		delta, n = binary.Uvarint(r.deltas)
-	}
+	delta, n := shortUvarint(r.deltas)
 	if n <= 0 || delta == 0 || delta > uint64(r.run.through-r.at.position) {
 		r.broken, r.left, r.rest = true, 0, nil
 		return false
@@ -233,6 +228,45 @@ func (r *pieceReader) step() bool {
 	r.at.position += eventstore.Position(delta)
 	if r.term[0] == kindStream {
 		r.at.version++
+	}
+	return true
+}
+
+// shortUvarint is binary.Uvarint, faster for numbers of one or two bytes.
+func shortUvarint(b []byte) (uint64, int) {
+	if len(b) > 1 {
+		if b[0] < 0x80 {
+			return uint64(b[0]), 1
+		}
+		if b[1] < 0x80 {
+			return uint64(b[0]&0x7f) | uint64(b[1])<<7, 2
+		}
+	}
+	return binary.Uvarint(b)
+}
+
+// skipTo steps to the piece's first posting at or after p, and reports whether
+// there is one.
+func (r *pieceReader) skipTo(p eventstore.Position) bool {
+	at, left, deltas := r.at, r.left, r.deltas
+	for at.position < p && left > 0 {
+		delta, n := shortUvarint(deltas)
+		if n <= 0 || delta == 0 || delta > uint64(r.run.through-at.position) {
+			break // step says what is wrong
+		}
+		at.position += eventstore.Position(delta)
+		at.version++
+		left--
+		deltas = deltas[n:]
+	}
+	if r.term[0] != kindStream {
+		at.version = 0
+	}
+	r.at, r.left, r.deltas = at, left, deltas
+	for r.at.position < p {
+		if !r.step() {
+			return false
+		}
 	}
 	return true
 }

@@ -269,10 +269,7 @@ func (l *runList) pieces(b *block, fn func(*pieceReader) bool) {
 
 func (l *runList) collect(b *block, p eventstore.Position, into []posting) []posting {
 	l.pieces(b, func(piece *pieceReader) bool {
-		for more := true; more; more = piece.step() {
-			if piece.at.position < p {
-				continue
-			}
+		for more := piece.skipTo(p); more; more = piece.step() {
 			if into = append(into, piece.at); len(into) == cap(into) {
 				return false
 			}

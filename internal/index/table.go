@@ -88,7 +88,7 @@ func (t *table) through() eventstore.Position {
 func (t *table) size() tableSize { return tableSize{len(t.slots), len(t.terms)} }
 
 // addBatch is how many entries are added before readers get a turn.
-const addBatch = 256
+const addBatch = 64
 
 // add adds n entries that come next in the log. Readers that look no further than
 // the durable head do not see them before that has moved.

@@ -174,7 +174,7 @@ type postings struct {
 
 // The first load of a list is small, for it may be the only one.
 const (
-	firstLoad = 4
+	firstLoad = 8
 	maxLoad   = 256
 )
 
@@ -191,8 +191,11 @@ func (l *postings) at(p eventstore.Position) (posting, bool) {
 	l.r.steps++
 	l.skip(p)
 	if len(l.loaded) == 0 && !l.ended {
-		if n := cap(l.buffer); n < maxLoad {
-			l.buffer = make([]posting, 0, max(firstLoad, 4*n))
+		switch cap(l.buffer) {
+		case 0:
+			l.buffer = make([]posting, 0, firstLoad)
+		case firstLoad:
+			l.buffer = make([]posting, 0, maxLoad)
 		}
 		l.loaded = l.list.load(p, l.backward, l.buffer)
 		l.ended = len(l.loaded) == 0
