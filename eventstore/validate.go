@@ -122,6 +122,9 @@ func (l Limits) expectations(c Commit) error {
 	}
 	for i := range c.Events {
 		stream := c.Events[i].Stream
+		if i > 0 && stream == c.Events[i-1].Stream {
+			continue
+		}
 		if _, ok := expected[stream]; !ok && stream != "" {
 			return unexpected(i, stream)
 		}

@@ -137,6 +137,7 @@ func (r *request) encode(newID func() (uuid.UUID, error), clock func() time.Time
 		r.bytes += record.MaxSize(&r.commit.Events[i], r.commit.Key)
 	}
 	buffer := make([]byte, 0, r.bytes)
+	expect := -1 // of the event before, whose stream is often the same
 	for i := range r.commit.Events {
 		event := r.commit.Events[i]
 		if event.ID == uuid.Nil {
@@ -146,12 +147,15 @@ func (r *request) encode(newID func() (uuid.UUID, error), clock func() time.Time
 			}
 			event.ID = id
 		}
+		if i == 0 || event.Stream != r.entries[i-1].stream {
+			expect = expectations(event.Stream)
+		}
 		tags := unique(event.Tags)
 		start := len(buffer)
 		buffer = record.Append(buffer, &event, tags, record.Place{I: i, N: len(r.entries)}, r.commit.Key)
 		r.entries[i] = entry{
 			stream: event.Stream,
-			expect: expectations(event.Stream),
+			expect: expect,
 			kind:   event.Type,
 			tags:   tags,
 			id:     event.ID,

@@ -380,3 +380,23 @@ func TestAppend_NoUpdateIsLostBesideBulkCommits(t *testing.T) {
 	group.Wait()
 	require.Len(t, positions(t, s, eventstore.Stream("counter")), writers*rounds)
 }
+
+// TestStore_Append_VersionsGoOnBesideEventsInNoStream has many streams in one
+// commit, between events that are in none.
+func TestStore_Append_VersionsGoOnBesideEventsInNoStream(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	for round := range eventstore.Version(3) {
+		var c eventstore.Commit
+		for i := range 20 {
+			stream := eventstore.StreamID(fmt.Sprint("s-", i))
+			c.Events = append(c.Events, eventstore.NewEvent{Stream: stream, Type: "t"}, eventstore.NewEvent{Type: "t"})
+			c.Expect = append(c.Expect, eventstore.Expect{Stream: stream, At: eventstore.At(round)})
+		}
+		receipt, err := s.Append(t.Context(), c)
+		require.NoError(t, err)
+		require.Len(t, receipt.Heads, 20)
+		for _, head := range receipt.Heads {
+			require.Equal(t, round+1, head.Version)
+		}
+	}
+}

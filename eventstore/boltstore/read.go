@@ -141,8 +141,9 @@ func missing(p eventstore.Position) error {
 // grows at its end, and the window's end is fixed, all pages together are one
 // snapshot.
 type scan struct {
-	store *Store
-	query eventstore.Query
+	store   *Store
+	query   eventstore.Query
+	matcher record.Matcher
 	window
 	streams streamCheck
 
@@ -156,7 +157,7 @@ type scan struct {
 }
 
 func newScan(s *Store, q eventstore.Query, w window) *scan {
-	sc := &scan{store: s, query: q, window: w, done: w.from > w.to}
+	sc := &scan{store: s, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
 	sc.streams.begin(q, w)
 	return sc
 }
@@ -223,16 +224,20 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 		if at, ok := record.ParseKey(key); !ok || at != p {
 			return missing(p)
 		}
+		if !sc.query.IsAll() {
+			if matches, err := sc.matcher.Matches(p, value); err != nil {
+				return err
+			} else if !matches {
+				sc.pass()
+				if skipped++; skipped == pageSteps {
+					return nil
+				}
+				continue
+			}
+		}
 		r, err := record.Decode(p, value)
 		if err != nil {
 			return err
-		}
-		if !sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
-			sc.pass()
-			if skipped++; skipped == pageSteps {
-				return nil
-			}
-			continue
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
 			return &eventstore.CorruptError{Position: p, Reason: problem}
@@ -283,15 +288,21 @@ func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names
 func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
 	records := newRecordReader(log)
 	for _, p := range sc.named {
-		r, err := records.at(p)
+		rec, err := records.at(p)
 		if err != nil {
 			return err
 		}
-		if !sc.query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags) {
+		if matches, err := sc.matcher.Matches(p, rec); err != nil {
+			return err
+		} else if !matches {
 			if !n.exact {
 				continue
 			}
 			return sc.askLog(log, x, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
+		}
+		r, err := record.Decode(p, rec)
+		if err != nil {
+			return err
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
 			return sc.askLog(log, x, limit, problem)
@@ -330,7 +341,7 @@ func newRecordReader(log *bolt.Bucket) *recordReader {
 }
 
 // at returns the record at p, which must be there.
-func (r *recordReader) at(p eventstore.Position) (record.Record, error) {
+func (r *recordReader) at(p eventstore.Position) ([]byte, error) {
 	want := record.Key(p)
 	var key, value []byte
 	switch {
@@ -346,9 +357,9 @@ func (r *recordReader) at(p eventstore.Position) (record.Record, error) {
 	r.last = p
 	if !bytes.Equal(key, want[:]) {
 		r.last = 0
-		return record.Record{}, missing(p)
+		return nil, missing(p)
 	}
-	return record.Decode(p, value)
+	return value, nil
 }
 
 // next returns the position at which to go on.

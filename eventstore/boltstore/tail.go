@@ -73,7 +73,9 @@ func (g *group) add(r *request) eventstore.Receipt {
 		if e.stream != "" {
 			r.versions[e.expect]++
 			e.version = r.versions[e.expect]
-			g.heads[e.stream] = e.version
+			if i+1 == len(r.entries) || r.entries[i+1].stream != e.stream {
+				g.heads[e.stream] = e.version
+			}
 		}
 		record.Seal(e.record, g.through, e.version, g.recorded)
 	}

@@ -95,6 +95,7 @@ func (s *Store) tryWrite() {
 	}
 	s.writer.pen.Unlock()
 	s.queue.ringIfWaiting()
+	runtime.Gosched() // followers who were woken, and callers who were told, go first
 }
 
 // turn writes a group, and reports whether there was anything to write.

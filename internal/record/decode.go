@@ -50,19 +50,8 @@ func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 	copy(own, rec[offFields:])
 	e.Data = own[data-offFields:]
 	f := fields{rest: unsafe.String(unsafe.SliceData(own), data-offFields)}
-	r.Place = Place{I: int(f.number(math.MaxInt32)), N: int(f.number(math.MaxInt32))}
-	e.SchemaVersion = uint32(f.number(math.MaxUint32))
 	e.Time = e.Recorded
-	if rec[offFlags]&flagTime != 0 {
-		e.Time = f.time()
-	}
-	e.Stream = eventstore.StreamID(f.name())
-	e.Type = f.name()
-	e.Codec = f.name()
-	if rec[offFlags]&flagKey != 0 {
-		r.Key = f.name()
-	}
-	e.Tags = f.tags()
+	f.upToTags(&r, rec[offFlags], nil)
 	e.Metadata = f.metadata()
 	switch {
 	case f.broken:
@@ -73,6 +62,36 @@ func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 		return Record{}, fmt.Sprintf("event %d of a commit of %d", r.Place.I, r.Place.N)
 	}
 	return r, ""
+}
+
+// A Matcher tells which records match a query, without decoding them. It is not
+// safe for concurrent use.
+type Matcher struct {
+	Query eventstore.Query
+	tags  []eventstore.Tag
+}
+
+// Matches reports whether the record at position p matches. Bytes that are not a
+// record of that position are a [*eventstore.CorruptError].
+func (m *Matcher) Matches(p eventstore.Position, rec []byte) (bool, error) {
+	if reason := check(p, rec); reason != "" {
+		return false, &eventstore.CorruptError{Position: p, Reason: reason}
+	}
+	data := len(rec) - crcSize - int(binary.BigEndian.Uint32(rec[offDataSize:]))
+	if data < offFields {
+		return false, &eventstore.CorruptError{Position: p, Reason: "payload is longer than its record"}
+	}
+	// The strings are parts of the record itself, and are done with on return.
+	f := fields{rest: unsafe.String(&rec[offFields], data-offFields)}
+	var r Record
+	f.upToTags(&r, rec[offFlags], m.tags)
+	if f.broken {
+		return false, &eventstore.CorruptError{Position: p, Reason: "fields end before they should"}
+	}
+	matches := m.Query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags)
+	m.tags = r.Event.Tags[:0]
+	clear(m.tags[:cap(m.tags)])
+	return matches, nil
 }
 
 // check returns what is wrong with the record as a whole, or "".
@@ -151,16 +170,38 @@ func (f *fields) time() time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint32(b[8:]))).UTC()
 }
 
-func (f *fields) tags() []eventstore.Tag {
+// tags uses room for the tags if there is enough.
+func (f *fields) tags(room []eventstore.Tag) []eventstore.Tag {
 	n := f.count()
 	if n == 0 {
 		return nil
 	}
-	tags := make([]eventstore.Tag, n)
+	if cap(room) < n {
+		room = make([]eventstore.Tag, n)
+	}
+	tags := room[:n]
 	for i := range tags {
 		tags[i] = eventstore.Tag(f.name())
 	}
 	return tags
+}
+
+// upToTags takes the fields up to the tags, for which it uses room if there is
+// enough.
+func (f *fields) upToTags(r *Record, flags byte, room []eventstore.Tag) {
+	e := &r.Event
+	r.Place = Place{I: int(f.number(math.MaxInt32)), N: int(f.number(math.MaxInt32))}
+	e.SchemaVersion = uint32(f.number(math.MaxUint32))
+	if flags&flagTime != 0 {
+		e.Time = f.time()
+	}
+	e.Stream = eventstore.StreamID(f.name())
+	e.Type = f.name()
+	e.Codec = f.name()
+	if flags&flagKey != 0 {
+		r.Key = f.name()
+	}
+	e.Tags = f.tags(room)
 }
 
 func (f *fields) metadata() eventstore.Metadata {
