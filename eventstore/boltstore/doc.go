@@ -24,7 +24,7 @@
 //
 // Appending is in two parts. The caller's goroutine validates the commit,
 // judges its conditions against the durable log, and encodes its records; then
-// one writer goroutine takes all commits that are waiting as one group, judges
+// one writer at a time takes all commits that are waiting as one group, judges
 // them against what came since, from memory, and makes the group durable in one
 // transaction. So many callers share the two disk syncs that a transaction
 // costs; a lone caller waits for nobody.

@@ -217,7 +217,7 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	skipped := 0
 	key, value := cursor.Seek(start[:])
 	if sc.pages++; sc.pages > 1 { // it is a long one
-		sc.ahead.from(value, sc.backward)
+		sc.ahead.from(log.Tx(), value, sc.backward)
 	}
 	for ; !sc.done; key, value = step() {
 		p := sc.next()

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// willNeed asks the system to read a part of the mapped file soon. An address
-// beyond the map, or below it, is refused and does no harm.
+// willNeed asks the system to read a part of the mapped file soon. The map begins
+// where a page does, so rounding down does not leave it.
 func willNeed(start unsafe.Pointer, size int) {
 	before := int(uintptr(start) & uintptr(os.Getpagesize()-1))
 	part := unsafe.Slice((*byte)(unsafe.Add(start, -before)), size+before)

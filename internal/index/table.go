@@ -276,14 +276,9 @@ func (t *table) before(kind byte, name string, p eventstore.Position) posting {
 		return posting{}
 	}
 	l := tableList{table: t, width: width(kind)}
-	for address := x.tail; address != 0; {
-		chunk := t.words.at(address)
-		for i := int(chunk[chunkUsed]) - 1; i >= 0; i-- {
-			if at := l.posting(chunk, uint32(i)); at.position <= p {
-				return at
-			}
-		}
-		address = chunk[chunkPrevious]
+	var found [1]posting
+	if last := l.loadBackward(x.tail, p, found[:0]); len(last) > 0 {
+		return last[0]
 	}
 	return posting{}
 }
@@ -305,20 +300,7 @@ func (l *tableList) load(p eventstore.Position, backward bool, into []posting) [
 	defer t.mu.RUnlock()
 	into = into[:0]
 	if backward {
-		for address := l.tail; address != 0; {
-			chunk := t.words.at(address)
-			for i := int(chunk[chunkUsed]) - 1; i >= 0; i-- {
-				at := l.posting(chunk, uint32(i))
-				if at.position > p {
-					continue
-				}
-				if into = append(into, at); len(into) == cap(into) {
-					return into
-				}
-			}
-			address = chunk[chunkPrevious]
-		}
-		return into
+		return l.loadBackward(l.tail, p, into)
 	}
 	for address := l.head; address != 0; {
 		chunk := t.words.at(address)
@@ -334,6 +316,28 @@ func (l *tableList) load(p eventstore.Position, backward bool, into []posting) [
 			}
 		}
 		address = chunk[chunkNext]
+	}
+	return into
+}
+
+// loadBackward is load from the chunk at an address backward, with the table's
+// mutex held.
+func (l *tableList) loadBackward(address uint32, p eventstore.Position, into []posting) []posting {
+	for address != 0 {
+		chunk := l.table.words.at(address)
+		used := int(chunk[chunkUsed])
+		if used > 0 && l.posting(chunk, 0).position <= p {
+			for i := used - 1; i >= 0; i-- {
+				at := l.posting(chunk, uint32(i))
+				if at.position > p {
+					continue
+				}
+				if into = append(into, at); len(into) == cap(into) {
+					return into
+				}
+			}
+		}
+		address = chunk[chunkPrevious]
 	}
 	return into
 }
