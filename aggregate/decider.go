@@ -19,4 +19,9 @@ type Decider[S, C, E any] struct {
 	// Evolve returns the state after the event. It may change the state it is
 	// given. It cannot refuse: the event has happened.
 	Evolve func(S, E) S
+	// Clone returns a copy that shares no memory with the state that Evolve or a
+	// caller might change; for an S without pointers, maps and slices that is the
+	// state itself. With it a repository keeps states in memory (see
+	// [Options].CacheSize); nil: it folds each one anew. It must not change the state.
+	Clone func(S) S
 }

@@ -16,6 +16,7 @@ type Decisions struct {
 	vocabulary  *vocabulary
 	maxAttempts int
 	itemsOnce   int // items in one read
+	hooks       Hooks
 }
 
 // NewDecisions returns what carries out decisions over the store, under the
@@ -27,6 +28,9 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 	d := &Decisions{store: store, maxAttempts: defaultMaxAttempts}
 	if opts != nil && opts.MaxAttempts != 0 {
 		d.maxAttempts = opts.MaxAttempts
+	}
+	if opts != nil && opts.Hooks != nil {
+		d.hooks = *opts.Hooks
 	}
 	var faults []error
 	if store == nil {
@@ -178,7 +182,7 @@ func (d *Decisions) append(ctx context.Context, decision *Decision, decided []an
 		}
 		plain[i], events[i] = event, encoded
 	}
-	receipt, err := d.store.Append(ctx, eventstore.Commit{
+	receipt, err := d.hooks.append(ctx, d.store, eventstore.Commit{
 		Key:    eventstore.MetadataFrom(ctx).CommandID(),
 		Events: events,
 		Expect: decision.expectations(events),
@@ -213,23 +217,38 @@ func (d *Decisions) repeated(ctx context.Context, receipt eventstore.Receipt, er
 
 // fold folds what is after a position into the foldings, shows their states, and
 // returns the position through which they have come: the head.
-func (d *Decisions) fold(ctx context.Context, foldings []*folding, after eventstore.Position) (eventstore.Position, error) {
+func (d *Decisions) fold(
+	ctx context.Context, foldings []*folding, after eventstore.Position,
+) (through eventstore.Position, err error) {
+	_, err = d.hooks.load(ctx, "", func(ctx context.Context) (loaded Loaded, err error) {
+		through, loaded.Events, err = d.foldNew(ctx, foldings, after)
+		return loaded, err
+	})
+	return through, err
+}
+
+// foldNew is fold; it says also how many events it read.
+func (d *Decisions) foldNew(
+	ctx context.Context, foldings []*folding, after eventstore.Position,
+) (through eventstore.Position, events int, err error) {
 	head, err := d.store.Head(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if head > after { // and so not 0, which would be no bound
 		window := eventstore.ReadOptions{From: after + 1, To: head}
 		for _, together := range d.reads(foldings) {
-			if err := d.read(ctx, together, window); err != nil {
-				return 0, err
+			n, err := d.read(ctx, together, window)
+			if err != nil {
+				return 0, 0, err
 			}
+			events += n
 		}
 	}
 	for _, f := range foldings {
 		f.publish()
 	}
-	return max(head, after), nil
+	return max(head, after), events, nil
 }
 
 // reads parts the foldings into those that can be read together: all of those
@@ -257,9 +276,9 @@ func (d *Decisions) reads(foldings []*folding) [][]*folding {
 	return reads
 }
 
-// read folds the events of a window, each into those that ask for it. One that
-// needs the last only is read alone.
-func (d *Decisions) read(ctx context.Context, foldings []*folding, window eventstore.ReadOptions) error {
+// read folds the events of a window, each into those that ask for it, and returns
+// how many it read. One that needs the last only is read alone.
+func (d *Decisions) read(ctx context.Context, foldings []*folding, window eventstore.ReadOptions) (events int, err error) {
 	queries := make([]eventstore.Query, len(foldings))
 	for i, f := range foldings {
 		queries[i] = f.stored
@@ -267,23 +286,24 @@ func (d *Decisions) read(ctx context.Context, foldings []*folding, window events
 	window.Backward = foldings[0].last
 	for stored, err := range d.store.Read(ctx, eventstore.Union(queries...), window) {
 		if err != nil {
-			return err
+			return events, err
 		}
+		events++
 		values, err := d.decode(stored)
 		if err != nil {
-			return err
+			return events, err
 		}
 		for _, f := range foldings {
 			fed, err := d.feed(f, stored, values)
 			if err != nil {
-				return err
+				return events, err
 			}
 			if fed && f.last {
-				return nil
+				return events, nil
 			}
 		}
 	}
-	return nil
+	return events, nil
 }
 
 // feed gives a folding those of an event's values that it asks for, and reports

@@ -99,9 +99,34 @@
 // every event, and so is the time at which it happened, if the context says one
 // (see [eventstore.WithTime]).
 //
+// # Several commands, one commit
+//
+// [ExecuteAll] carries out commands on several aggregates as one commit, all or
+// none:
+//
+//	receipt, err := aggregate.ExecuteAll(ctx,
+//		accounts.Part(ctx, "ann", Withdraw{Amount: 5}, nil),
+//		accounts.Part(ctx, "bob", Deposit{Amount: 5}, nil))
+//
+// # Long histories
+//
+// A load folds all events of a stream. Two caches spare it that; neither is ever
+// believed without a look at the log, and both can be thrown away. A decider with a
+// Clone has the states that were used last kept in memory; with [Snapshots], states
+// are kept beside the log, too:
+//
+//	counters, err := aggregate.NewRepository(store, registry, Decider, &aggregate.Options{
+//		Snapshots: &aggregate.Snapshots{Fingerprint: "counter/1", Every: 1_000},
+//	})
+//	go func() { stopped <- counters.RunSnapshots(ctx) }()
+//
+// The fingerprint must change when what the events come to does:
+// [Repository.VerifySnapshots] finds out if it did not.
+//
 // # Memory and panics
 //
 // Evolve may change the state it is given and return it: every call folds a
-// state of its own. It must not change the event, which other models may be given
-// too. A panic in the application's functions reaches the caller.
+// state of its own, or a clone. It must not change the event, which other models
+// may be given too. A panic in the application's functions reaches the caller, and
+// leaves nothing in memory that was half done.
 package aggregate

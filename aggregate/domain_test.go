@@ -23,10 +23,15 @@ type (
 	}
 	closed  struct{}
 	foreign struct{} // registered, but no event of a tally
+	lossy   struct { // does not come back as it was
+		N      int `json:"n"`
+		Hidden int `json:"-"`
+	}
 )
 
 func (counted) tallyEvent() {}
 func (closed) tallyEvent()  {}
+func (lossy) tallyEvent()   {}
 
 type (
 	command interface{ tallyCommand() }
@@ -105,6 +110,7 @@ func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
 	codec.Register(b, "tally.counted", 1, func(e counted) []string { return []string{"name:" + e.Name} })
 	codec.Register[closed](b, "tally.closed", 2, nil)
+	codec.Register[lossy](b, "tally.lossy", 1, nil)
 	codec.Register[foreign](b, "foreign", 1, nil)
 	registry, err := b.Build()
 	require.NoError(t, err)

@@ -64,7 +64,7 @@ func (r *Repository[S, C, E]) execute(
 	}
 	at := r.start()
 	err = retried(ctx, r.maxAttempts, func() (again bool, err error) {
-		at, err = r.fold(ctx, stream, at, eventstore.ReadOptions{From: at.position + 1}, nil)
+		at, err = r.latest(ctx, stream, func() image[S] { return at })
 		if err != nil {
 			return false, err
 		}
@@ -108,7 +108,7 @@ func (r *Repository[S, C, E]) append(
 		}
 		commit.Events[i] = encoded
 	}
-	return r.store.Append(ctx, commit)
+	return r.hooks.append(ctx, r.store, commit)
 }
 
 // appended returns the result of a commit that was written just now. Only here
@@ -120,6 +120,9 @@ func (r *Repository[S, C, E]) appended(
 		at.state = r.decider.Evolve(at.state, event)
 	}
 	version, _ := receipt.Head(stream)
+	if r.snapshots != nil {
+		r.snapshots.consider(stream, version, at.kept, 0)
+	}
 	return Result[S, E]{State: at.state, Version: version, Events: events, Receipt: receipt}
 }
 
@@ -146,12 +149,13 @@ func (r *Repository[S, C, E]) repeated(
 			eventstore.ErrInvalid, commandID, written(receipt), stream)
 	}
 	var events []E
-	at, err := r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: receipt.Last},
-		func(event Event[E]) {
+	at, err := r.observed(ctx, stream, func(ctx context.Context) (image[S], error) {
+		return r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: receipt.Last}, func(event Event[E]) {
 			if event.Position >= receipt.First {
 				events = append(events, event.Data)
 			}
 		})
+	})
 	if err != nil {
 		return Result[S, E]{}, err
 	}

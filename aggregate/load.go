@@ -17,7 +17,17 @@ import (
 // without it would be a lie. What the registry's upcasters make of an event
 // evolves the state, in order; the version is that of what is stored.
 func (r *Repository[S, C, E]) Load(ctx context.Context, id string) (S, eventstore.Version, error) {
-	return r.load(ctx, id, eventstore.ReadOptions{})
+	stream, err := r.stream(id)
+	if err != nil {
+		var none S
+		return none, 0, fmt.Errorf("load: %w", err)
+	}
+	at, err := r.latest(ctx, stream, r.start)
+	if err != nil {
+		var none S
+		return none, 0, fmt.Errorf("load stream %q: %w", stream, err)
+	}
+	return at.state, at.version, nil
 }
 
 // LoadAt returns the state that the aggregate had at exactly this version; at 0
@@ -99,7 +109,9 @@ func (r *Repository[S, C, E]) load(ctx context.Context, id string, opts eventsto
 	if err != nil {
 		return none, 0, fmt.Errorf("load: %w", err)
 	}
-	at, err := r.fold(ctx, stream, r.start(), opts, nil)
+	at, err := r.observed(ctx, stream, func(ctx context.Context) (image[S], error) {
+		return r.fold(ctx, stream, r.start(), opts, nil)
+	})
 	if err != nil {
 		return none, 0, fmt.Errorf("load stream %q: %w", stream, err)
 	}
@@ -112,6 +124,54 @@ type image[S any] struct {
 	state    S
 	version  eventstore.Version
 	position eventstore.Position
+	event    [16]byte // the id of the event there
+
+	// shared says that the state is the cache's: it must be cloned before it is
+	// changed or handed out.
+	shared bool
+	// from is the version that the last load went on from, kept that of the
+	// snapshot that is known to be stored.
+	from, kept eventstore.Version
+}
+
+// latest returns the aggregate as of now, of the caller's own. Without a cache,
+// it goes on from what it is given, and uses it up.
+func (r *Repository[S, C, E]) latest(
+	ctx context.Context, stream eventstore.StreamID, at func() image[S],
+) (image[S], error) {
+	return r.observed(ctx, stream, func(ctx context.Context) (image[S], error) {
+		if r.cache == nil {
+			return r.advance(ctx, stream, at())
+		}
+		return r.cache.load(ctx, stream, r.start, func(at image[S]) (image[S], error) {
+			return r.advance(ctx, stream, at)
+		})
+	})
+}
+
+// advance returns the image with all that came after it; for one without events
+// it begins with the snapshot, if there is one that can be used.
+func (r *Repository[S, C, E]) advance(ctx context.Context, stream eventstore.StreamID, at image[S]) (image[S], error) {
+	if r.snapshots == nil {
+		at.from = at.version
+		return r.fold(ctx, stream, at, eventstore.ReadOptions{From: at.position + 1}, nil)
+	}
+	began := time.Now()
+	if at.version == 0 {
+		snapshot, usable, err := r.fromSnapshot(ctx, stream)
+		if err != nil {
+			return image[S]{}, err
+		}
+		if usable {
+			at = snapshot
+		}
+	}
+	at.from = at.version
+	at, err := r.fold(ctx, stream, at, eventstore.ReadOptions{From: at.position + 1}, nil)
+	if err == nil {
+		r.snapshots.consider(stream, at.version, at.kept, time.Since(began))
+	}
+	return at, err
 }
 
 func (r *Repository[S, C, E]) start() image[S] { return image[S]{state: r.decider.Initial()} }
@@ -127,12 +187,15 @@ func (r *Repository[S, C, E]) fold(
 			return image[S]{}, err
 		}
 		for _, data := range event.data {
+			if at.shared {
+				at.state, at.shared = r.decider.Clone(at.state), false
+			}
 			at.state = r.decider.Evolve(at.state, data)
 			if visit != nil {
 				visit(Event[E]{Event: event.Event, Data: data})
 			}
 		}
-		at.version, at.position = event.Version, event.Position
+		at.version, at.position, at.event = event.Version, event.Position, event.ID
 	}
 	return at, nil
 }

@@ -19,9 +19,21 @@ type Options struct {
 	// random, each later one up to twice as long as the one before, at most
 	// 128 ms.
 	MaxAttempts int
+	// CacheSize is how many aggregates' states a repository whose decider has a
+	// Clone keeps in memory, those last used; the default is 1,000, a negative
+	// number keeps none. Each is brought up to date from the log before it is used.
+	CacheSize int
+	// Snapshots say whether a repository keeps states beside the log; nil: it
+	// does not. Decisions do not.
+	Snapshots *Snapshots
+	// Hooks are called around what is done with the store; nil: none.
+	Hooks *Hooks
 }
 
-const defaultMaxAttempts = 10
+const (
+	defaultMaxAttempts = 10
+	defaultCacheSize   = 1_000
+)
 
 // Repository loads and changes the aggregates of one category. It is safe for
 // concurrent use by multiple goroutines if the decider's functions are, as pure
@@ -31,26 +43,52 @@ type Repository[S, C, E any] struct {
 	registry    *codec.Registry
 	decider     Decider[S, C, E]
 	maxAttempts int
+	hooks       Hooks
+	cache       *cache[S]            // nil: none
+	snapshots   *snapshots           // nil: none
+	origin      *Repository[S, C, E] // of which this is a copy, or itself
 }
 
 // NewRepository returns a repository over the store; closing the store remains
 // the caller's part. All faults are returned at once, in an error that matches
 // [eventstore.ErrInvalid]: a nil store, registry or function, a category that
-// cannot be, options out of range, and a registry without any event of type E.
+// cannot be, options out of range, snapshots on a store that is no
+// [eventstore.RowStore], and a registry without any event of type E.
 func NewRepository[S, C, E any](
 	store eventstore.Store, registry *codec.Registry, decider Decider[S, C, E], opts *Options,
 ) (*Repository[S, C, E], error) {
-	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: defaultMaxAttempts}
-	if opts != nil && opts.MaxAttempts != 0 {
-		r.maxAttempts = opts.MaxAttempts
+	if opts == nil {
+		opts = &Options{}
+	}
+	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: opts.MaxAttempts}
+	r.origin = r
+	if r.maxAttempts == 0 {
+		r.maxAttempts = defaultMaxAttempts
 	}
 	if r.decider.Initial == nil {
 		r.decider.Initial = func() (zero S) { return zero }
 	}
-	if err := r.faults(); err != nil {
+	if opts.Hooks != nil {
+		r.hooks = *opts.Hooks
+	}
+	r.cache = newCache(decider.Clone, opts.CacheSize)
+	var unusable error
+	if opts.Snapshots != nil {
+		r.snapshots, unusable = newSnapshots(store, decider.Category, *opts.Snapshots)
+	}
+	if err := errors.Join(r.faults(), unusable); err != nil {
 		return nil, fmt.Errorf("new repository of category %q: %w: %w", decider.Category, eventstore.ErrInvalid, err)
 	}
 	return r, nil
+}
+
+// WithMaxAttempts returns a repository that attempts each command so often at
+// most, at least once, and is r in all else: the states that r keeps in memory
+// are its own too.
+func (r *Repository[S, C, E]) WithMaxAttempts(n int) *Repository[S, C, E] {
+	other := *r
+	other.maxAttempts = max(n, 1)
+	return &other
 }
 
 // Stream returns the name of the stream that holds the aggregate's events: the

@@ -38,6 +38,9 @@ type Dispatcher struct {
 	mu       sync.RWMutex // not held while a handler runs
 	exact    map[reflect.Type]target
 	families []target
+
+	onDispatch []hook[any]
+	onBatch    []hook[[]any]
 }
 
 // target is one who carries out commands.
@@ -49,6 +52,10 @@ type target struct {
 	// A route answers with more than its result, and that can be had too.
 	whole reflect.Type  // of the whole answer; nil if the result is all
 	part  func(any) any // returns the result that is in a whole answer
+
+	// join makes the command a part of a batch, and returns what to get its whole
+	// answer by when that has been carried out; nil if it cannot be part of one.
+	join func(ctx context.Context, cmd any) (aggregate.Part, func() any)
 }
 
 // answers reports whether the target's answer can be had as a want, and whether
@@ -76,19 +83,36 @@ func NewDispatcher(middleware ...Middleware) *Dispatcher {
 
 // Handle makes the function the handler of commands of exactly the Go type C; R
 // is the type of its result. The function may append to several streams: in one
-// commit, so that the receipt says it all. An interface for C, a nil function
-// and a C that has a handler are errors that match [eventstore.ErrInvalid].
-func Handle[C, R any](d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error)) error {
+// commit, so that the receipt says it all. It is called once for each command,
+// unless [Attempts] says that it may be called again. An interface for C, a nil
+// function, a C that has a handler and policies that cannot be are errors that
+// match [eventstore.ErrInvalid].
+func Handle[C, R any](
+	d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error), policies ...Policy,
+) error {
 	c := reflect.TypeFor[C]()
+	p, err := newPolicies(c, policies)
 	switch {
+	case err != nil:
+		return fmt.Errorf("handle %v: %w: %w", c, eventstore.ErrInvalid, err)
 	case handle == nil:
 		return fmt.Errorf("handle %v: %w: the function is nil", c, eventstore.ErrInvalid)
 	case c.Kind() == reflect.Interface:
 		return fmt.Errorf("handle %v: %w: an interface is not the type of any command; use Route for a family", c, eventstore.ErrInvalid)
 	}
 	return d.add(target{command: c, result: reflect.TypeFor[R](), handle: func(ctx context.Context, cmd any) (Reply, error) {
-		result, receipt, err := handle(ctx, cmd.(C))
-		return Reply{Result: result, Receipt: receipt}, err
+		var reply Reply
+		once := func(ctx context.Context) error {
+			result, receipt, err := handle(ctx, cmd.(C))
+			reply = Reply{Result: result, Receipt: receipt}
+			return err
+		}
+		if n := p.attempts(cmd); n > 1 {
+			err := aggregate.Retry(ctx, n, once)
+			return reply, err
+		}
+		err := once(ctx)
+		return reply, err
 	}})
 }
 
@@ -98,21 +122,41 @@ func Handle[C, R any](d *Dispatcher, handle func(ctx context.Context, cmd C) (R,
 // The result is the state, as [aggregate.Repository.Execute] returns it, also
 // with a refusal; or, for who asks for it, the whole [aggregate.Result].
 //
-// A nil repository or function, a C that is routed already, and an interface
-// that implies another routed one, so that every command of it would belong to
-// both, are errors that match [eventstore.ErrInvalid].
-func Route[S, C, E any](d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string) error {
+// Policies say how often commands are attempted; without one, that is as the
+// repository's options say.
+//
+// A nil repository or function, a C that is routed already, an interface that
+// implies another routed one, so that every command of it would belong to both,
+// and policies that cannot be are errors that match [eventstore.ErrInvalid].
+func Route[S, C, E any](
+	d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string, policies ...Policy,
+) error {
 	c := reflect.TypeFor[C]()
 	if repository == nil || id == nil {
 		return fmt.Errorf("route %v: %w: the repository or the function that names the aggregate is nil", c, eventstore.ErrInvalid)
+	}
+	p, err := newPolicies(c, policies)
+	if err != nil {
+		return fmt.Errorf("route %v: %w: %w", c, eventstore.ErrInvalid, err)
+	}
+	under := func(cmd any) *aggregate.Repository[S, C, E] {
+		if n := p.attempts(cmd); n > 0 {
+			return repository.WithMaxAttempts(n)
+		}
+		return repository
 	}
 	return d.add(target{
 		command: c,
 		result:  reflect.TypeFor[S](),
 		handle: func(ctx context.Context, cmd any) (Reply, error) {
 			command := cmd.(C)
-			result, err := repository.Execute(ctx, id(command), command)
+			result, err := under(cmd).Execute(ctx, id(command), command)
 			return Reply{Result: result, Receipt: result.Receipt}, err
+		},
+		join: func(ctx context.Context, cmd any) (aggregate.Part, func() any) {
+			command := cmd.(C)
+			var result aggregate.Result[S, E]
+			return under(cmd).Part(ctx, id(command), command, &result), func() any { return result }
 		},
 		whole: reflect.TypeFor[aggregate.Result[S, E]](),
 		part: func(answer any) any {
@@ -155,31 +199,60 @@ func (d *Dispatcher) add(t target) error {
 // of two families and another R are errors that match [eventstore.ErrInvalid];
 // then nothing has run.
 func Dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, eventstore.Receipt, error) {
+	if stepFrom(ctx) != nil { // by a middleware, for a command that is not in its batch
+		ctx = context.WithValue(ctx, stepKey{}, (*step)(nil))
+	}
+	var result R
+	reply, err := surrounded(ctx, d.hooks(), cmd, func(ctx context.Context) (reply Reply, err error) {
+		result, reply, err = dispatch[R](ctx, d, cmd)
+		return reply, err
+	})
+	return result, reply.Receipt, err
+}
+
+// dispatch is Dispatch within the hooks.
+func dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, Reply, error) {
 	var none R
 	want := reflect.TypeFor[R]()
 	t, err := d.target(cmd)
 	if err != nil {
-		return none, eventstore.Receipt{}, err
+		return none, Reply{}, err
 	}
 	ok, whole := t.answers(want)
 	if !ok {
-		return none, eventstore.Receipt{}, fmt.Errorf("dispatch %T: %w: its result is %v, not %v",
+		return none, Reply{}, fmt.Errorf("dispatch %T: %w: its result is %v, not %v",
 			cmd, eventstore.ErrInvalid, t.result, want)
 	}
 	reply, err := d.handle(ctx, cmd)
+	answer := reply.Result
 	if t.part != nil && !whole {
-		reply.Result = t.part(reply.Result)
+		answer = t.part(answer)
 	}
-	result, ok := reply.Result.(R)
-	if !ok && err == nil && (reply.Result != nil || want.Kind() != reflect.Interface) {
-		err = fmt.Errorf("dispatch %T: a middleware answered with %T, not %v", cmd, reply.Result, want)
+	result, ok := answer.(R)
+	if !ok && err == nil && (answer != nil || want.Kind() != reflect.Interface) {
+		err = fmt.Errorf("dispatch %T: a middleware answered with %T, not %v", cmd, answer, want)
 	}
-	return result, reply.Receipt, err
+	return result, reply, err
+}
+
+// hooks returns those that surround a command.
+func (d *Dispatcher) hooks() []hook[any] {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.onDispatch
+}
+
+// send sends a command of a batch through hooks and middleware.
+func (d *Dispatcher) send(ctx context.Context, cmd any) (Reply, error) {
+	return surrounded(ctx, d.hooks(), cmd, func(ctx context.Context) (Reply, error) { return d.handle(ctx, cmd) })
 }
 
 // carryOut is the innermost handler. The command may be another than the one
 // that was dispatched: a middleware can replace it.
 func (d *Dispatcher) carryOut(ctx context.Context, cmd any) (Reply, error) {
+	if s := stepFrom(ctx); s != nil {
+		return s.batch.carryOut(ctx, s.index, cmd)
+	}
 	t, err := d.target(cmd)
 	if err != nil {
 		return Reply{}, err

@@ -31,5 +31,28 @@
 // A [Middleware] wraps the [Handler] that follows it. Those of this package see
 // to validation, authorization, logging, time, panics and the metadata in the
 // context, from where repositories put it on events. [ID] makes a command one
-// that is carried out once; a repeat says so in its receipt.
+// that is carried out once; a repeat says so in its receipt. This order does for
+// most programs: what ends up in the log and in the log file first, then whether
+// the command makes sense, then whether its actor may:
+//
+//	command.NewDispatcher(Recover, CorrelationID, ID, Metadata, Log, Timeout, Validate, Authorize)
+//
+// # Attempts
+//
+// Where others write to the same aggregate at the same time, commands are decided
+// again. A route does so as its repository's options say; a [Policy] says
+// otherwise, for all its commands or for one type. A function given to [Handle] is
+// called once, whatever its error, unless a policy declares that it can be called
+// again.
+//
+// # Several commands, one commit
+//
+// [DispatchAll] sends commands that must be carried out together: the events of
+// all are in one commit, or none is. A refusal says which command it is of.
+//
+// # Tracing
+//
+// [Dispatcher.Observe] adds [Hooks] around commands and batches;
+// [aggregate.Options] has those around loads and appends. They are given a context
+// and return another, so that what happens within is seen as part of it.
 package command

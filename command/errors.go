@@ -1,9 +1,39 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 )
+
+// ErrForbidden says that the actor may not send the command. It comes as a
+// [*ForbiddenError].
+var ErrForbidden = errors.New("forbidden")
+
+// ForbiddenError says who may not send a command, and why. It matches ErrForbidden.
+type ForbiddenError struct {
+	// Type is the command's Go type.
+	Type reflect.Type
+	// Actor is who sent it; "" for nobody that is known.
+	Actor string
+	// Err is the reason, as the function given to Authorize returned it.
+	Err error
+}
+
+// Error says all that the fields say.
+func (e *ForbiddenError) Error() string {
+	actor := "nobody known"
+	if e.Actor != "" {
+		actor = fmt.Sprintf("%q", e.Actor)
+	}
+	return fmt.Sprintf("%v: %v by %s: %v", ErrForbidden, e.Type, actor, e.Err)
+}
+
+// Is reports whether target is ErrForbidden.
+func (e *ForbiddenError) Is(target error) bool { return target == ErrForbidden }
+
+// Unwrap returns the reason.
+func (e *ForbiddenError) Unwrap() error { return e.Err }
 
 // UnknownCommandError says that a command has no handler.
 type UnknownCommandError struct {
@@ -41,7 +71,7 @@ func (e *ValidationError) Unwrap() error { return e.Err }
 
 // PanicError says that a handler panicked.
 type PanicError struct {
-	// Type is the command's Go type.
+	// Type is the command's Go type; nil if it could be any of a batch.
 	Type reflect.Type
 	// Value is what it panicked with.
 	Value any
@@ -50,7 +80,12 @@ type PanicError struct {
 }
 
 // Error says which command and what value, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("%v: panic: %v", e.Type, e.Value) }
+func (e *PanicError) Error() string {
+	if e.Type == nil {
+		return fmt.Sprintf("a batch of commands: panic: %v", e.Value)
+	}
+	return fmt.Sprintf("%v: panic: %v", e.Type, e.Value)
+}
 
 // Unwrap returns the value if it is an error, else nil.
 func (e *PanicError) Unwrap() error {

@@ -27,13 +27,18 @@ func Validate() Middleware {
 	}
 }
 
-// Authorize refuses the commands for which the function returns an error, with
-// that error as it is.
-func Authorize(may func(ctx context.Context, cmd any) error) Middleware {
+// Authorize refuses the commands for which the function returns an error, with a
+// [*ForbiddenError] that carries it. The actor is the one in the context (see
+// [eventstore.WithActor]); "" if there is none, which is for the function to
+// judge. Nothing of the aggregate has been loaded: what depends on its state is
+// for Decide. Put Authorize after [Validate], so that the function sees valid
+// commands only, and inside the middleware that sets the actor.
+func Authorize(may func(ctx context.Context, actor string, cmd any) error) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (Reply, error) {
-			if err := may(ctx, cmd); err != nil {
-				return Reply{}, err
+			actor := eventstore.MetadataFrom(ctx).Actor()
+			if err := may(ctx, actor, cmd); err != nil {
+				return Reply{}, &ForbiddenError{Type: reflect.TypeOf(cmd), Actor: actor, Err: err}
 			}
 			return next(ctx, cmd)
 		}
@@ -99,13 +104,18 @@ func Timeout(limit time.Duration) Middleware {
 
 // Recover makes a [*PanicError] of a panic in what it wraps, so put it outside
 // of what may panic. The panic may have come before or after events were
-// appended.
+// appended. In a batch, once all commands are let through, it is nobody's in
+// particular, and the error names no type.
 func Recover() Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (reply Reply, err error) {
 			defer func() {
 				if value := recover(); value != nil {
-					reply, err = Reply{}, &PanicError{Type: reflect.TypeOf(cmd), Value: value, Stack: debug.Stack()}
+					panicked := &PanicError{Type: reflect.TypeOf(cmd), Value: value, Stack: debug.Stack()}
+					if s := stepFrom(ctx); s != nil && s.batch.deciding() {
+						panicked.Type = nil
+					}
+					reply, err = Reply{}, panicked
 				}
 			}()
 			return next(ctx, cmd)

@@ -126,18 +126,46 @@ func TestValidate(t *testing.T) {
 }
 
 func TestAuthorize(t *testing.T) {
-	forbidden := errors.New("forbidden")
-	may := command.Authorize(func(ctx context.Context, cmd any) error {
+	reason := errors.New("only ann may")
+	ran := 0
+	handle := func(context.Context, ping) (pong, eventstore.Receipt, error) {
+		ran++
+		return 0, eventstore.Receipt{}, nil
+	}
+	may := command.Authorize(func(_ context.Context, actor string, cmd any) error {
 		require.Equal(t, ping{N: 1}, cmd)
-		if eventstore.MetadataFrom(ctx).Actor() != "ann" {
-			return forbidden
+		if actor != "ann" {
+			return reason
 		}
 		return nil
 	})
-	_, _, err := dispatch(t, t.Context(), onPing, may)
-	require.True(t, err == forbidden) //nolint:errorlint // it must be the very error, not one that wraps it
-	_, _, err = dispatch(t, eventstore.WithActor(t.Context(), "ann"), onPing, may)
+	_, _, err := dispatch(t, eventstore.WithActor(t.Context(), "bob"), handle, may)
+	require.ErrorIs(t, err, command.ErrForbidden)
+	require.ErrorIs(t, err, reason)
+	var forbidden *command.ForbiddenError
+	require.ErrorAs(t, err, &forbidden)
+	require.Equal(t, "bob", forbidden.Actor)
+	require.EqualError(t, err, `forbidden: command_test.ping by "bob": only ann may`)
+	_, _, err = dispatch(t, t.Context(), handle, may)
+	require.EqualError(t, err, "forbidden: command_test.ping by nobody known: only ann may")
+	require.Zero(t, ran, "before the handler")
+
+	_, _, err = dispatch(t, eventstore.WithActor(t.Context(), "ann"), handle, may)
 	require.NoError(t, err)
+	require.Equal(t, 1, ran)
+}
+
+func TestAuthorize_AfterValidate(t *testing.T) {
+	d := command.NewDispatcher(command.Validate(), command.Authorize(func(context.Context, string, any) error {
+		t.Error("asked about a command that is not valid")
+		return nil
+	}))
+	require.NoError(t, command.Handle(d, func(context.Context, fussy) (int, eventstore.Receipt, error) {
+		return 0, eventstore.Receipt{}, nil
+	}))
+	_, _, err := command.Dispatch[int](t.Context(), d, fussy{Err: errors.New("no")})
+	var invalid *command.ValidationError
+	require.ErrorAs(t, err, &invalid)
 }
 
 func TestLog(t *testing.T) {

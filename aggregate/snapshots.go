@@ -1,0 +1,229 @@
+package aggregate
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// RunSnapshots writes the snapshots that fall due, on the caller's goroutine, until
+// the context ends. It never returns nil: it ends with the context's error, once
+// what it was writing is written or was given up, or with one that keeps it from
+// writing any (ErrClosed, ErrFailed, ErrReadOnly, and ErrInvalid for a repository
+// without Snapshots). A snapshot that cannot be written for another reason is
+// passed over, and the Logger is told.
+//
+// It loads each aggregate by itself, so what a command decided or a caller changed
+// is in no snapshot. Commands only put what is due into a queue; what does not fit
+// is skipped, and what is in it when the program ends is forgotten: both are due
+// again with the next event or load. More than one may run.
+func (r *Repository[S, C, E]) RunSnapshots(ctx context.Context) error {
+	if err := r.keepsSnapshots(); err != nil {
+		return fmt.Errorf("run snapshots: %w", err)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case next := <-r.snapshots.queue:
+			err := r.snapshot(ctx, next.stream, next.kept+1)
+			r.snapshots.take(next.stream)
+			switch {
+			case err == nil:
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case endsSnapshots(err):
+				return fmt.Errorf("snapshot of stream %q: %w", next.stream, err)
+			default:
+				r.snapshots.warn(ctx, "snapshot cannot be written", next.stream, err)
+			}
+		}
+	}
+}
+
+// endsSnapshots reports whether no other snapshot can be written either.
+func endsSnapshots(err error) bool {
+	return errors.Is(err, eventstore.ErrClosed) || errors.Is(err, eventstore.ErrFailed) || errors.Is(err, eventstore.ErrReadOnly)
+}
+
+// Snapshot writes a snapshot of the aggregate now, on the caller's goroutine,
+// unless there is one of its last event; an aggregate that has no events gets
+// none. Errors are those of Load and of the store, and one for a state that does
+// not come back from JSON as it was.
+func (r *Repository[S, C, E]) Snapshot(ctx context.Context, id string) error {
+	stream, err := r.stream(id)
+	if err == nil {
+		err = r.keepsSnapshots()
+	}
+	if err == nil {
+		err = r.snapshot(ctx, stream, latestVersion)
+	}
+	if err != nil {
+		return fmt.Errorf("snapshot of stream %q: %w", r.Stream(id), err)
+	}
+	return nil
+}
+
+// DropSnapshots deletes all snapshots of the repository's category, those of other
+// fingerprints too, a page at a time: after events were erased, for instance, as
+// states may hold what they held. Nothing is lost but time. States in the memory of
+// this repository and of others stay.
+func (r *Repository[S, C, E]) DropSnapshots(ctx context.Context) error {
+	if err := r.keepsSnapshots(); err != nil {
+		return fmt.Errorf("drop snapshots: %w", err)
+	}
+	scan := eventstore.RowScan{Table: r.snapshots.table}
+	for page, err := range r.snapshots.store.ScanRows(ctx, snapshotsView, scan) {
+		if err == nil && len(page.Rows) > 0 {
+			for i := range page.Rows {
+				page.Rows[i].Value = nil // which deletes it
+			}
+			err = r.snapshots.commit(ctx, page.Checkpoint.Position, page.Rows)
+		}
+		if err != nil {
+			return fmt.Errorf("drop snapshots: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *Repository[S, C, E]) keepsSnapshots() error {
+	if r.snapshots == nil {
+		return fmt.Errorf("%w: the repository of category %q was made without Snapshots", eventstore.ErrInvalid, r.decider.Category)
+	}
+	return nil
+}
+
+// latestVersion stands for whatever version an aggregate is at.
+const latestVersion = math.MaxUint64
+
+// snapshot stores a snapshot of the aggregate as of now, unless there is one of
+// the version that is enough, or of a later one.
+func (r *Repository[S, C, E]) snapshot(ctx context.Context, stream eventstore.StreamID, enough eventstore.Version) error {
+	at, err := r.latest(ctx, stream, r.start)
+	if err != nil || at.version == 0 {
+		return err
+	}
+	there, err := r.snapshots.get(ctx, stream)
+	if err != nil {
+		r.snapshots.warn(ctx, "snapshot cannot be read; it is replaced", stream, err)
+	}
+	if there == nil || there.Version < min(enough, at.version) {
+		if there, err = r.newSnapshot(at); err != nil {
+			r.snapshots.refuse(stream, at.version)
+			return err
+		}
+		if err := r.snapshots.put(ctx, stream, *there); err != nil {
+			return err
+		}
+	}
+	if r.cache != nil {
+		r.cache.snapshotted(stream, there.Version)
+	}
+	return nil
+}
+
+// newSnapshot returns the snapshot of a state, if it would come back as it is.
+func (r *Repository[S, C, E]) newSnapshot(at image[S]) (*snapshotRow, error) {
+	state, err := json.Marshal(at.state)
+	if err != nil {
+		return nil, err
+	}
+	row := &snapshotRow{
+		Fingerprint: r.snapshots.Fingerprint, Log: r.snapshots.log(),
+		Version: at.version, Position: at.position, Event: hex.EncodeToString(at.event[:]), State: state,
+	}
+	back, err := openImage[S](row)
+	if err != nil {
+		return nil, err
+	}
+	if !reflect.DeepEqual(back.state, at.state) {
+		return nil, fmt.Errorf("%w: a %T does not come back from JSON as it was: it must not have unexported fields, nor leave out any",
+			eventstore.ErrInvalid, at.state)
+	}
+	return row, nil
+}
+
+// SnapshotReport says what [Repository.VerifySnapshots] has found.
+type SnapshotReport struct {
+	// Good is how many snapshots are what the events come to.
+	Good int
+	// Outdated is how many are of another fingerprint or log, and not used.
+	Outdated int
+	// Bad are the others.
+	Bad []BadSnapshot
+}
+
+// BadSnapshot is a snapshot that is not what the events come to.
+type BadSnapshot struct {
+	Stream eventstore.StreamID
+	// Reason says what is wrong with it.
+	Reason string
+	// Used says that a load would use it, and have a wrong state: Evolve is
+	// another than when it was made, and the fingerprint is not. Any other bad
+	// snapshot is not used.
+	Used bool
+}
+
+// VerifySnapshots folds the events anew that are in each snapshot of the
+// repository's category, and compares. It changes nothing. A row that the store
+// finds damaged ends it with that error.
+func (r *Repository[S, C, E]) VerifySnapshots(ctx context.Context) (SnapshotReport, error) {
+	report, err := SnapshotReport{}, r.keepsSnapshots()
+	if err != nil {
+		return report, fmt.Errorf("verify snapshots: %w", err)
+	}
+	scan := eventstore.RowScan{Table: r.snapshots.table}
+	for page, err := range r.snapshots.store.ScanRows(ctx, snapshotsView, scan) {
+		if err != nil {
+			return report, fmt.Errorf("verify snapshots: %w", err)
+		}
+		for _, row := range page.Rows {
+			stream := eventstore.StreamID(row.Key)
+			if err := r.verify(ctx, &report, stream, row.Value); err != nil {
+				return report, fmt.Errorf("verify snapshot of stream %q: %w", stream, err)
+			}
+		}
+	}
+	return report, nil
+}
+
+// verify adds a snapshot to the report. Its error is of the events, or of the store.
+func (r *Repository[S, C, E]) verify(
+	ctx context.Context, report *SnapshotReport, stream eventstore.StreamID, value []byte,
+) error {
+	bad := BadSnapshot{Stream: stream}
+	var at image[S]
+	row, err := r.snapshots.open(ctx, stream, value)
+	if err == nil {
+		at, err = openImage[S](row)
+	}
+	switch {
+	case ctx.Err() != nil || err != nil && endsSnapshots(err):
+		return err
+	case errors.Is(err, errOutdated):
+		report.Outdated++
+		return nil
+	case err != nil:
+		bad.Reason = err.Error()
+		report.Bad = append(report.Bad, bad)
+		return nil
+	}
+	folded, err := r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: at.position}, nil)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(folded.state, at.state) {
+		bad.Used, bad.Reason = true, fmt.Sprintf("at version %d the events come to another state", at.version)
+		report.Bad = append(report.Bad, bad)
+		return nil
+	}
+	report.Good++
+	return nil
+}
