@@ -108,16 +108,3 @@ func printed(t *testing.T) string {
 	require.Empty(t, left, "the program left files behind")
 	return source(t, out.Name())
 }
-
-func TestHowTos_ShowThisCode(t *testing.T) {
-	for page, file := range map[string]string{
-		"test-a-decider.md":                      "decider_howto_test.go",
-		"hold-your-own-store-to-the-contract.md": "store_howto_test.go",
-	} {
-		for _, b := range blocks(t, filepath.Join("how-to", page)) {
-			if b.language == "go" {
-				require.Contains(t, source(t, file), b.text, page)
-			}
-		}
-	}
-}

@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"examples/quickstart":  {"eventstore/boltstore", "codec", "aggregate"},
 	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "aggregate", "projection", "command"},
 	"internal/bench":       {"codec", "eventstore", "eventstore/boltstore", "internal/record", "projection", "github.com/google/uuid", "go.etcd.io/bbolt"},
+	"internal/howto":       {},
 	"internal/imports":     {},
 	"internal/killtest":    {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},

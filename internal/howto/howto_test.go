@@ -1,0 +1,61 @@
+package howto_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sources says in which files the code of a page is.
+var sources = map[string][]string{
+	"close-the-books.md":                     {"examples/boundaries/*.go"},
+	"decide-across-streams.md":               {"examples/boundaries/*.go", "examples/boundaries/todo/main.go"},
+	"load-long-histories.md":                 {"aggregate/example_long_test.go"},
+	"record-a-refusal.md":                    {"examples/boundaries/*.go"},
+	"send-commands-together.md":              {"command/example_batch_test.go"},
+	"trace-commands.md":                      {"command/example_hooks_test.go"},
+	"test-a-decider.md":                      {"examples/tutorial/decider_howto_test.go"},
+	"hold-your-own-store-to-the-contract.md": {"examples/tutorial/store_howto_test.go"},
+	"wait-for-a-view.md":                     {"examples/boundaries/*.go"},
+}
+
+var fenced = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+
+// A block may leave out code between its paragraphs, so each is looked for by
+// itself.
+func TestPages_ShowCompiledCode(t *testing.T) {
+	root := filepath.Join("..", "..")
+	for page, files := range sources {
+		t.Run(page, func(t *testing.T) {
+			source := read(t, root, files)
+			text, err := os.ReadFile(filepath.Join(root, "docs", "how-to", page))
+			require.NoError(t, err)
+			blocks := fenced.FindAllStringSubmatch(string(text), -1)
+			require.NotEmpty(t, blocks)
+			for _, block := range blocks {
+				for part := range strings.SplitSeq(strings.TrimSuffix(block[1], "\n"), "\n\n") {
+					require.True(t, strings.Contains(source, part), "the page shows what is in none of %v:\n%s", files, part)
+				}
+			}
+		})
+	}
+}
+
+func read(t *testing.T, root string, patterns []string) string {
+	var all strings.Builder
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pattern)))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, pattern)
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			all.Write(content)
+		}
+	}
+	return all.String()
+}
