@@ -20,9 +20,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden file of the current format anew")
 
-// goldenFile is a log of format 1, packed. A file that was written once must be
-// readable for ever, so each later format gets a golden file beside it.
-var goldenFile = filepath.Join("testdata", "format-1.yore.gz")
+// goldenFiles are logs of format 1, packed: one whose index is of format 1 and is
+// built anew, and one whose index is of format 3. A file that was written once must
+// be readable for ever, so each later format gets a golden file beside these.
+var goldenFiles = []string{"format-1.yore.gz", "format-1-index-3.yore.gz"}
 
 // goldenCommits are what the golden file holds.
 func goldenCommits() []eventstore.Commit {
@@ -65,7 +66,7 @@ func goldenOptions() *boltstore.Options {
 	}
 }
 
-func TestOpen_ReadsTheGoldenFile(t *testing.T) {
+func TestOpen_ReadsTheGoldenFiles(t *testing.T) {
 	fresh := logPath(t)
 	s := open(t, fresh, goldenOptions())
 	for _, c := range goldenCommits() {
@@ -74,16 +75,25 @@ func TestOpen_ReadsTheGoldenFile(t *testing.T) {
 	}
 	if *update {
 		require.NoError(t, s.Close())
-		pack(t, fresh)
+		_, err := boltstore.Compact(t.Context(), fresh, nil) // with the index on disk
+		require.NoError(t, err)
+		pack(t, fresh, goldenFiles[len(goldenFiles)-1])
 		s = open(t, fresh, nil)
 	}
-
-	golden := open(t, unpack(t), nil)
-	require.Equal(t, all(t, s), all(t, golden), "the format has changed: give it a new number, a migration and a golden file of its own")
-	receipt, found, err := golden.Lookup(t.Context(), "command-1")
-	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, []eventstore.StreamHead{{Stream: "cart-536365", Version: 1}}, receipt.Heads)
+	for i, name := range goldenFiles {
+		golden := open(t, unpack(t, name), nil)
+		require.Equal(t, all(t, s), all(t, golden), "the format has changed: give it a new number, a migration and a golden file of its own")
+		receipt, found, err := golden.Lookup(t.Context(), "command-1")
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, []eventstore.StreamHead{{Stream: "cart-536365", Version: 1}}, receipt.Heads)
+		require.Len(t, positions(t, golden, eventstore.Stream("cart-536365")), 3)
+		require.Len(t, positions(t, golden, eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"free"}})), 1)
+		if i == len(goldenFiles)-1 {
+			require.Empty(t, golden.Info().Warnings)
+			require.EqualValues(t, 5, golden.Stats().Index.Through, "its index was not used")
+		}
+	}
 }
 
 func all(t *testing.T, s eventstore.Store) []eventstore.Event {
@@ -95,7 +105,7 @@ func all(t *testing.T, s eventstore.Store) []eventstore.Event {
 	return list
 }
 
-func pack(t *testing.T, path string) {
+func pack(t *testing.T, path, name string) {
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var packed bytes.Buffer
@@ -103,11 +113,11 @@ func pack(t *testing.T, path string) {
 	_, err = w.Write(content)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
-	require.NoError(t, os.WriteFile(goldenFile, packed.Bytes(), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join("testdata", name), packed.Bytes(), 0o600))
 }
 
-func unpack(t *testing.T) string {
-	packed, err := os.Open(goldenFile)
+func unpack(t *testing.T, name string) string {
+	packed, err := os.Open(filepath.Join("testdata", name))
 	require.NoError(t, err)
 	defer packed.Close()
 	r, err := gzip.NewReader(packed)
