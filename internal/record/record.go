@@ -109,8 +109,17 @@ func Seal(rec []byte, p eventstore.Position, v eventstore.Version, recorded time
 }
 
 func checksum(p eventstore.Position, body []byte) uint32 {
-	key := Key(p)
-	return crc32.Update(crc32.Checksum(key[:], castagnoli), castagnoli, body)
+	return crc32.Update(keySum(p), castagnoli, body)
+}
+
+// keySum is the checksum of the position's key. Package crc32 would want the key on
+// the heap, for each record that is read or written.
+func keySum(p eventstore.Position) uint32 {
+	sum := ^uint32(0)
+	for shift := 56; shift >= 0; shift -= 8 {
+		sum = castagnoli[byte(sum)^byte(p>>shift)] ^ sum>>8
+	}
+	return ^sum
 }
 
 // Key returns the key under which the log bucket holds the record of a position.
