@@ -400,3 +400,62 @@ func TestStore_Append_VersionsGoOnBesideEventsInNoStream(t *testing.T) {
 		}
 	}
 }
+
+// TestStore_Append_GuardsThatReachFarBack judges the same guards again and again,
+// from other places, before and after there is something that they forbid.
+func TestStore_Append_GuardsThatReachFarBack(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	guarded := func(q eventstore.Query, after eventstore.Position) error {
+		_, err := s.Append(t.Context(), eventstore.Commit{
+			Events: []eventstore.NewEvent{{Type: "other"}},
+			Guards: []eventstore.Guard{{Query: q, After: after}},
+		})
+		return err
+	}
+	closed := func(account string) eventstore.Query {
+		return eventstore.Match(eventstore.Item{Types: []string{"closed"}, Tags: []eventstore.Tag{eventstore.Tag(account)}})
+	}
+	fill := func(n int) {
+		_, err := s.Append(t.Context(), eventstore.Commit{Events: harmless(n)})
+		require.NoError(t, err)
+	}
+	fill(3)
+	require.NoError(t, appendClosed(t, s, "early")) // at position 4
+	fill(6000)
+	for range 3 {
+		require.NoError(t, guarded(closed("late"), 0))
+		require.NoError(t, guarded(closed("early"), 4))
+		var conflict *eventstore.ConflictError
+		require.ErrorAs(t, guarded(closed("early"), 3), &conflict, "an earlier guard held from position 5 on only")
+		require.EqualValues(t, 4, conflict.Position)
+		require.ErrorAs(t, guarded(closed("early"), 0), &conflict)
+		fill(10)
+	}
+	require.NoError(t, appendClosed(t, s, "late"))
+	head, err := s.Head(t.Context())
+	require.NoError(t, err)
+	fill(5000)
+	for _, after := range []eventstore.Position{0, 1, 100, head - 1} {
+		var conflict *eventstore.ConflictError
+		require.ErrorAs(t, guarded(closed("late"), after), &conflict)
+		require.Equal(t, head, conflict.Position)
+	}
+	require.NoError(t, guarded(closed("late"), head))
+	require.NoError(t, guarded(closed("late"), head+1))
+	var conflict *eventstore.ConflictError
+	require.ErrorAs(t, guarded(closed("late"), head-1), &conflict, "what holds after it does not hold before it")
+}
+
+func appendClosed(t *testing.T, s *boltstore.Store, account string) error {
+	_, err := s.Append(t.Context(), eventstore.Commit{Events: []eventstore.NewEvent{{Type: "closed", Tags: []eventstore.Tag{eventstore.Tag(account)}}}})
+	return err
+}
+
+// harmless returns n events that no guard of the test forbids.
+func harmless(n int) []eventstore.NewEvent {
+	events := make([]eventstore.NewEvent, n)
+	for i := range events {
+		events[i] = eventstore.NewEvent{Type: "other", Tags: []eventstore.Tag{"early", "late"}}
+	}
+	return events
+}

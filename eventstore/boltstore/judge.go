@@ -226,13 +226,26 @@ func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sig
 	if after >= d.head {
 		return sighting{}, nil
 	}
-	for scan := newScan(d.store, q, window{from: after + 1, to: d.head}); !scan.done; {
+	var room [memoQuery]byte
+	var query []byte // nil: not remembered
+	from := after
+	if d.head-after > memoFar && !q.IsAll() {
+		if query = appendQuery(room[:0], q); len(query) > memoQuery {
+			query = nil
+		} else {
+			from = d.store.guards.since(query, after)
+		}
+	}
+	for scan := newScan(d.store, q, window{from: from + 1, to: d.head}); !scan.done; {
 		if err := scan.page(1); err != nil {
 			return sighting{}, err
 		}
 		if len(scan.found) > 0 {
 			return sightingOf(&scan.found[0].Event), nil
 		}
+	}
+	if query != nil {
+		d.store.guards.note(query, after, d.head)
 	}
 	return sighting{}, nil
 }

@@ -43,7 +43,8 @@ type Store struct {
 	indexerStopped chan struct{} // closed when the indexer has ended
 	room           gate          // opened when there may be room in the index
 
-	views viewSet
+	views  viewSet
+	guards guardMemo
 
 	counters  counters
 	closeOnce sync.Once
