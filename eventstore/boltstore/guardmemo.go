@@ -22,8 +22,8 @@ type stretch struct{ after, through eventstore.Position }
 
 const (
 	memoGuards = 4096
-	memoQuery  = 512  // bytes of a query that is remembered, at most
-	memoFar    = 256  // positions: a guard that reaches back less is looked through faster than remembered
+	memoQuery  = 512 // bytes of a query that is remembered, at most
+	memoFar    = 256 // positions: a guard that reaches back less is looked through faster than remembered
 )
 
 // since returns the position behind which the guard has to be looked through.

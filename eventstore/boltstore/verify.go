@@ -146,9 +146,10 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, err
 	if v.opts.MaxFindings <= 0 {
 		v.opts.MaxFindings = 1000
 	}
-	v.result.Head = s.tail.last().through
+	v.beginIndex()
 	defer v.endIndex()
-	for _, check := range []func() error{v.checkFile, v.checkBuckets, v.beginIndex, v.checkLog, v.checkIndex, v.checkViews} {
+	v.result.Head = s.tail.last().through // not before what is on disk of the index
+	for _, check := range []func() error{v.checkFile, v.checkBuckets, v.checkStatus, v.checkLog, v.checkIndex, v.checkViews} {
 		if err := check(); err != nil {
 			return v.result, fmt.Errorf("verify: %w", err)
 		}

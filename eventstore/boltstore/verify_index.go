@@ -18,8 +18,15 @@ import (
 // What the index has in memory only, of the latest events, is looked up for each
 // of them.
 
-// beginIndex checks that there is an index and that it is one of this log.
-func (v *verifier) beginIndex() error {
+// beginIndex takes hold of the index, as it is on disk now.
+func (v *verifier) beginIndex() {
+	if x := v.store.index.Load(); x != nil && v.store.file.badIndex == nil {
+		v.index = x.Check()
+	}
+}
+
+// checkStatus checks that there is an index and that it is one of this log.
+func (v *verifier) checkStatus() error {
 	if v.store.file.badIndex != nil { // its pages have been reported
 		return nil
 	}
@@ -38,9 +45,7 @@ func (v *verifier) beginIndex() error {
 	})
 	if damage != nil {
 		v.add(IndexEntry, 0, "%v", damage)
-	}
-	if x := v.store.index.Load(); x != nil && damage == nil {
-		v.index = x.Check()
+		v.endIndex()
 	}
 	return err
 }
@@ -49,6 +54,7 @@ func (v *verifier) beginIndex() error {
 func (v *verifier) endIndex() {
 	if v.index != nil {
 		v.index.Close()
+		v.index = nil
 	}
 }
 

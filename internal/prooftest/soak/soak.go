@@ -113,7 +113,7 @@ func (s *soak) accompany(store *boltstore.Store, l *load, number int, until time
 		}
 		v, err := store.Verify(s.ctx, nil)
 		if err != nil || !v.OK() {
-			return fmt.Errorf("verify finds %v: %w", v.Findings, err)
+			return errors.Join(err, fmt.Errorf("verify finds %v", v.Findings))
 		}
 		s.verified++
 		if err := s.rebuildView(store, number); err != nil {
