@@ -166,11 +166,6 @@ func answers() []mutant {
 			edits: []edit{{"		return t.bucket.Delete(key)\n", "		return nil\n"}},
 		},
 		{
-			name: "failed commits stay in the index", proof: "linear", env: []string{someOperations},
-			file:  writer,
-			edits: []edit{{"		if !durable {\n", "		if !durable && n < 0 {\n"}},
-		},
-		{
 			name: "postings lost when runs are merged", proof: "model", env: []string{someSequences},
 			file:  "internal/index/maintain.go",
 			edits: []edit{{"				if err := w.add(piece.term, piece.at); err != nil {", "				if piece.at.position%16 == 0 {\n					continue\n				}\n				if err := w.add(piece.term, piece.at); err != nil {"}},
