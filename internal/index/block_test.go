@@ -47,7 +47,7 @@ func randomStored(random *rand.Rand, from eventstore.Position) (all []stored) {
 				}
 			}
 			all = append(all, stored{term, p})
-			p.position += 1 + eventstore.Position(random.IntN(20)/19*random.IntN(1<<40))
+			p.position += 1 + eventstore.Position(random.Int64N(20)/19*random.Int64N(1<<40))
 		}
 	}
 	return all

@@ -39,7 +39,7 @@ func newFile(t testing.TB) *file {
 }
 
 // large are limits that nothing here reaches.
-var large = index.Limits{Bytes: 1 << 40, Events: 1 << 40}
+var large = index.Limits{Bytes: 1 << 30, Events: 1 << 30}
 
 func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
 	var x *index.Index

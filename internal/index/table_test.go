@@ -35,7 +35,7 @@ func (m *tableModel) entry(random *rand.Rand) Entry {
 	}
 	if random.IntN(5) > 0 {
 		e.Stream = eventstore.StreamID(fmt.Sprint("s-", random.IntN(40)))
-		e.Version = 1 + eventstore.Version(random.IntN(2)*random.IntN(1<<40))
+		e.Version = 1 + eventstore.Version(random.Int64N(2)*random.Int64N(1<<40))
 		if list := m.lists["s"+string(e.Stream)]; len(list) > 0 {
 			e.Version += list[len(list)-1].version
 		}
