@@ -126,7 +126,7 @@ func (t *tester) openGarbage(ctx context.Context, g garbage, path string, readOn
 		r.Problem = fmt.Sprintf("the error %q does not match %q", err, g.want)
 	case !strings.Contains(err.Error(), path):
 		r.Problem = fmt.Sprintf("the error %q does not name the path", err)
-	case g.want != eventstore.ErrLocked && !bytes.Equal(before, contentOf(path)): // else who has it may write
+	case !errors.Is(g.want, eventstore.ErrLocked) && !bytes.Equal(before, contentOf(path)): // else who has it may write
 		r.Problem = "the file was refused and yet changed"
 	}
 	return r
