@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -106,53 +107,36 @@ func (l Limits) event(e *NewEvent) (int, error) {
 // expectations checks that every written stream has exactly one expectation
 // and no stream has two.
 func (l Limits) expectations(c Commit) error {
-	const few = 8
-	if len(c.Expect) <= few { // as nearly always: no map
-		return l.fewExpectations(c)
+	const few = 8 // nearly always there are no more, and no map is needed
+	var names map[StreamID]struct{}
+	if len(c.Expect) > few {
+		names = make(map[StreamID]struct{}, len(c.Expect))
 	}
-	expected := make(map[StreamID]struct{}, len(c.Expect))
+	among := func(n int, stream StreamID) bool { // the first n
+		if names != nil {
+			_, ok := names[stream]
+			return ok
+		}
+		return slices.ContainsFunc(c.Expect[:n], func(x Expect) bool { return x.Stream == stream })
+	}
 	for i, x := range c.Expect {
 		if err := l.expectation(i, x); err != nil {
 			return err
 		}
-		if _, twice := expected[x.Stream]; twice {
-			return twiceExpected(i, x)
+		if among(i, x.Stream) {
+			return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q has one already", x.Stream))
 		}
-		expected[x.Stream] = struct{}{}
+		if names != nil {
+			names[x.Stream] = struct{}{}
+		}
 	}
 	for i := range c.Events {
 		stream := c.Events[i].Stream
 		if i > 0 && stream == c.Events[i-1].Stream {
 			continue
 		}
-		if _, ok := expected[stream]; !ok && stream != "" {
-			return unexpected(i, stream)
-		}
-	}
-	return nil
-}
-
-// fewExpectations is expectations for a few.
-func (l Limits) fewExpectations(c Commit) error {
-	named := func(expect []Expect, stream StreamID) bool {
-		for i := range expect {
-			if expect[i].Stream == stream {
-				return true
-			}
-		}
-		return false
-	}
-	for i, x := range c.Expect {
-		if err := l.expectation(i, x); err != nil {
-			return err
-		}
-		if named(c.Expect[:i], x.Stream) {
-			return twiceExpected(i, x)
-		}
-	}
-	for i := range c.Events {
-		if stream := c.Events[i].Stream; stream != "" && !named(c.Expect, stream) {
-			return unexpected(i, stream)
+		if stream != "" && !among(len(c.Expect), stream) {
+			return fmt.Errorf("event %d: %w", i, invalidf("stream %q is written without an expectation", stream))
 		}
 	}
 	return nil
@@ -166,14 +150,6 @@ func (l Limits) expectation(i int, x Expect) error {
 		return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q: the zero Expectation says nothing", x.Stream))
 	}
 	return nil
-}
-
-func twiceExpected(i int, x Expect) error {
-	return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q has one already", x.Stream))
-}
-
-func unexpected(i int, stream StreamID) error {
-	return fmt.Errorf("event %d: %w", i, invalidf("stream %q is written without an expectation", stream))
 }
 
 func (l Limits) query(q Query) error {

@@ -224,20 +224,16 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 		if at, ok := record.ParseKey(key); !ok || at != p {
 			return missing(p)
 		}
-		if !sc.query.IsAll() {
-			if matches, err := sc.matcher.Matches(p, value); err != nil {
-				return err
-			} else if !matches {
-				sc.pass()
-				if skipped++; skipped == pageSteps {
-					return nil
-				}
-				continue
-			}
-		}
-		r, err := record.Decode(p, value)
+		r, matches, err := sc.matcher.Decode(p, value)
 		if err != nil {
 			return err
+		}
+		if !matches {
+			sc.pass()
+			if skipped++; skipped == pageSteps {
+				return nil
+			}
+			continue
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
 			return &eventstore.CorruptError{Position: p, Reason: problem}
@@ -292,17 +288,15 @@ func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) 
 		if err != nil {
 			return err
 		}
-		if matches, err := sc.matcher.Matches(p, rec); err != nil {
+		r, matches, err := sc.matcher.Decode(p, rec)
+		if err != nil {
 			return err
-		} else if !matches {
+		}
+		if !matches {
 			if !n.exact {
 				continue
 			}
 			return sc.askLog(log, x, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
-		}
-		r, err := record.Decode(p, rec)
-		if err != nil {
-			return err
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
 			return sc.askLog(log, x, limit, problem)
@@ -345,11 +339,9 @@ func (r *recordReader) at(p eventstore.Position) ([]byte, error) {
 	want := record.Key(p)
 	var key, value []byte
 	switch {
-	case r.last == 0:
-		key, value = r.cursor.Seek(want[:])
-	case p == r.last+1:
+	case r.last > 0 && p == r.last+1:
 		key, value = r.cursor.Next()
-	case p == r.last-1:
+	case r.last > 0 && p == r.last-1:
 		key, value = r.cursor.Prev()
 	default:
 		key, value = r.cursor.Seek(want[:])

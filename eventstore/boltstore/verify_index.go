@@ -171,7 +171,6 @@ func (v *verifier) findDifferences() error {
 	if len(ranges) == 0 {
 		return nil
 	}
-	before := len(v.result.Findings) + v.result.Omitted
 	for _, r := range ranges {
 		if err := v.compare(r[0], min(r[1], v.result.Head)); err != nil {
 			return err
@@ -180,7 +179,7 @@ func (v *verifier) findDifferences() error {
 	if err := v.findStray(); err != nil {
 		return err
 	}
-	if v.damaged == 0 && before == 0 && len(v.result.Findings) == 0 {
+	if v.damaged == 0 && len(v.result.Findings) == 0 {
 		v.add(IndexEntry, ranges[0][0], "the index is not as the log has it, between here and position %d", ranges[0][1])
 	}
 	return nil

@@ -15,12 +15,12 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// One goroutine at a time writes: it has the store's pen. Each turn it takes all jobs
-// that are waiting as one group: it judges them in order, each against all before it; lets the inline views
-// apply the events of those that stand; puts events and rows into one
-// transaction; and when that is on disk, publishes the group to readers and
-// tells all callers their outcome, the refused ones too, for what refused them
-// is true only if the group is.
+// One goroutine at a time writes: it has the store's pen. Each turn it takes all
+// jobs that are waiting as one group: it judges them in order, each against all
+// before it; lets the inline views apply the events of those that stand; puts
+// events and rows into one transaction; and when that is on disk, publishes the
+// group to readers and tells all callers their outcome, the refused ones too, for
+// what refused them is true only if the group is.
 //
 // The pen is the writer goroutine's as long as there is something to write. A caller
 // who finds it free takes it and does his job himself, with those that come

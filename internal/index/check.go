@@ -99,8 +99,8 @@ const (
 
 // Walk goes over some of the index. It returns false when it has gone over all.
 // Damage does not end it: it is reported, and the rest of the run concerned is left
-// out. gaps allows versions of a stream not to follow each
-// other, as long as they increase.
+// out. gaps allows versions of a stream not to follow each other, as long as they
+// increase.
 func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
 	if c.walk.done() {
 		for _, damage := range c.walk.bad {
@@ -239,11 +239,11 @@ func (e *Entry) has(term []byte, at posting) (found bool) {
 // returns how many postings are. An event that could not be read when it was to be
 // indexed has none.
 func (r *Reader) Check(e Entry, report func(Problem)) (found int, err error) {
-	if r.exactly(kindUnknown, "", e.Position).position > 0 {
+	if r.first(kindUnknown, "", e.Position, e.Position).position > 0 {
 		return 0, r.err
 	}
 	e.each(func(kind byte, name string, want posting) {
-		got := r.exactly(kind, name, want.position)
+		got := r.first(kind, name, want.position, want.position)
 		if r.err != nil {
 			return
 		}
@@ -268,19 +268,6 @@ func (r *Reader) Check(e Entry, report func(Problem)) (found int, err error) {
 		}
 	}
 	return found, r.err
-}
-
-// exactly returns the posting of a term at a position, or zeros.
-func (r *Reader) exactly(kind byte, name string, p eventstore.Position) posting {
-	var found [1]posting
-	for _, s := range r.segments(p, p, false) {
-		if l := r.list(s, kind, name); l != nil {
-			if at := l.load(p, false, found[:0]); len(at) > 0 && at[0].position == p {
-				return at[0]
-			}
-		}
-	}
-	return posting{}
 }
 
 // Finish writes all postings, so that the index on disk reaches as far as the

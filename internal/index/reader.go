@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -37,15 +38,7 @@ func (r *Reader) Err() error { return r.err }
 
 // Key returns the position of the first event of the commit with that key, or 0.
 func (r *Reader) Key(key string) eventstore.Position {
-	var found [1]posting
-	for _, s := range r.segments(1, r.last, false) {
-		if l := r.list(s, kindKey, key); l != nil {
-			if first := l.load(1, false, found[:0]); len(first) > 0 && first[0].position <= r.last {
-				return first[0].position
-			}
-		}
-	}
-	return 0
+	return r.first(kindKey, key, 1, r.last).position
 }
 
 // Head returns the position and version of a stream's last event, or zeros.
@@ -57,15 +50,20 @@ func (r *Reader) Head(stream eventstore.StreamID) (eventstore.Position, eventsto
 // Unknown returns the position of the first event after p of which nothing is
 // known, or 0.
 func (r *Reader) Unknown(after eventstore.Position) eventstore.Position {
+	return r.first(kindUnknown, "", after+1, r.last).position
+}
+
+// first returns the first posting of a term within a range of positions, or zeros.
+func (r *Reader) first(kind byte, name string, from, to eventstore.Position) posting {
 	var found [1]posting
-	for _, s := range r.segments(after+1, r.last, false) {
-		if l := r.list(s, kindUnknown, ""); l != nil {
-			if first := l.load(after+1, false, found[:0]); len(first) > 0 && first[0].position <= r.last {
-				return first[0].position
+	for _, s := range r.segments(from, to, false) {
+		if l := r.list(s, kind, name); l != nil {
+			if first := l.load(from, false, found[:0]); len(first) > 0 && first[0].position <= min(to, r.last) {
+				return first[0]
 			}
 		}
 	}
-	return 0
+	return posting{}
 }
 
 // before returns the stream's last posting up to p, or zeros.
@@ -136,9 +134,7 @@ func (r *Reader) segments(from, to eventstore.Position, backward bool) []segment
 		}
 	}
 	if backward {
-		for i, j := 0, len(segments)-1; i < j; i, j = i+1, j-1 {
-			segments[i], segments[j] = segments[j], segments[i]
-		}
+		slices.Reverse(segments)
 	}
 	return segments
 }
@@ -297,18 +293,12 @@ func (l *runList) collectBackward(b *block, p eventstore.Position, into []postin
 	kept := min(n, len(ring))
 	rotated := n % len(ring)
 	if kept == len(ring) && rotated > 0 {
-		reverse(ring[:rotated])
-		reverse(ring[rotated:])
+		slices.Reverse(ring[:rotated])
+		slices.Reverse(ring[rotated:])
 		return ring
 	}
-	reverse(ring[:kept])
+	slices.Reverse(ring[:kept])
 	return ring[:kept]
-}
-
-func reverse(p []posting) {
-	for i, j := 0, len(p)-1; i < j; i, j = i+1, j-1 {
-		p[i], p[j] = p[j], p[i]
-	}
 }
 
 // dense implements list. It judges by the first piece.

@@ -31,13 +31,16 @@ func Decode(p eventstore.Position, rec []byte) (Record, error) {
 
 // decode returns the record, or the reason why it is none.
 func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
-	if reason := check(p, rec); reason != "" {
+	data, reason := check(p, rec)
+	if reason != "" {
 		return r, reason
 	}
-	data := len(rec) - crcSize - int(binary.BigEndian.Uint32(rec[offDataSize:]))
-	if data < offFields {
-		return r, "payload is longer than its record"
-	}
+	return decodeChecked(p, rec, data)
+}
+
+// decodeChecked is decode for a record that check found whole, with the payload
+// where it said.
+func decodeChecked(p eventstore.Position, rec []byte, data int) (r Record, reason string) {
 	e := &r.Event
 	e.Position = p
 	e.Version = eventstore.Version(binary.BigEndian.Uint64(rec[offVersion:]))
@@ -64,52 +67,68 @@ func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 	return r, ""
 }
 
-// A Matcher tells which records match a query, without decoding them. It is not
-// safe for concurrent use.
+// A Matcher decodes the records that match a query, and of others no more than it
+// takes to tell. It is not safe for concurrent use.
 type Matcher struct {
 	Query eventstore.Query
 	tags  []eventstore.Tag
 }
 
-// Matches reports whether the record at position p matches. Bytes that are not a
-// record of that position are a [*eventstore.CorruptError].
-func (m *Matcher) Matches(p eventstore.Position, rec []byte) (bool, error) {
-	if reason := check(p, rec); reason != "" {
-		return false, &eventstore.CorruptError{Position: p, Reason: reason}
+// Decode decodes the record at position p, as the function Decode does, if it
+// matches. Bytes that are not a record of that position are a
+// [*eventstore.CorruptError], whether they would match or not.
+func (m *Matcher) Decode(p eventstore.Position, rec []byte) (r Record, matches bool, err error) {
+	data, reason := check(p, rec)
+	if reason == "" {
+		if matches, reason = m.matches(rec, data); matches {
+			r, reason = decodeChecked(p, rec, data)
+		}
 	}
-	data := len(rec) - crcSize - int(binary.BigEndian.Uint32(rec[offDataSize:]))
-	if data < offFields {
-		return false, &eventstore.CorruptError{Position: p, Reason: "payload is longer than its record"}
+	if reason != "" {
+		return Record{}, false, &eventstore.CorruptError{Position: p, Reason: reason}
+	}
+	return r, matches, nil
+}
+
+// matches reports whether a whole record matches, or the reason why it is none.
+func (m *Matcher) matches(rec []byte, data int) (matches bool, reason string) {
+	if m.Query.IsAll() {
+		return true, ""
 	}
 	// The strings are parts of the record itself, and are done with on return.
 	f := fields{rest: unsafe.String(&rec[offFields], data-offFields)}
 	var r Record
 	f.upToTags(&r, rec[offFlags], m.tags)
 	if f.broken {
-		return false, &eventstore.CorruptError{Position: p, Reason: "fields end before they should"}
+		return false, "fields end before they should"
 	}
-	matches := m.Query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags)
+	matches = m.Query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags)
 	m.tags = r.Event.Tags[:0]
 	clear(m.tags[:cap(m.tags)])
-	return matches, nil
+	return matches, ""
 }
 
-// check returns what is wrong with the record as a whole, or "".
-func check(p eventstore.Position, rec []byte) string {
+// check returns where in the record the payload begins, or what is wrong with the
+// record as a whole.
+func check(p eventstore.Position, rec []byte) (data int, reason string) {
 	if len(rec) < offFields+crcSize {
-		return fmt.Sprintf("record of %d bytes is too short", len(rec))
+		return 0, fmt.Sprintf("record of %d bytes is too short", len(rec))
 	}
 	end := len(rec) - crcSize
 	if want, got := binary.BigEndian.Uint32(rec[end:]), checksum(p, rec[:end]); want != got {
-		return fmt.Sprintf("checksum is %08x, the record says %08x", got, want)
+		return 0, fmt.Sprintf("checksum is %08x, the record says %08x", got, want)
 	}
 	if rec[0] != format {
-		return fmt.Sprintf("record format %d is unknown", rec[0])
+		return 0, fmt.Sprintf("record format %d is unknown", rec[0])
 	}
 	if rec[offFlags]&^(flagTime|flagKey) != 0 {
-		return fmt.Sprintf("record flags %#x are unknown", rec[offFlags])
+		return 0, fmt.Sprintf("record flags %#x are unknown", rec[offFlags])
 	}
-	return ""
+	size := binary.BigEndian.Uint32(rec[offDataSize:])
+	if int64(size) > int64(end-offFields) {
+		return 0, "payload is longer than its record"
+	}
+	return end - int(size), ""
 }
 
 // fields takes a record's fields from the front of rest. The names it returns
