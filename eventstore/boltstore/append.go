@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +33,7 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	if receipt, repeated, err := r.advance(); repeated || err != nil {
 		return receipt, err
 	}
-	if err := r.encode(s.opts.NewID, s.opts.Clock); err != nil {
+	if err := r.encode(s); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	if err := s.awaitRoom(ctx); err != nil {
@@ -55,6 +56,7 @@ type request struct {
 	few      [2]eventstore.Version
 	recorded time.Time // when the caller handed it over
 	entries  []entry
+	one      [1]entry
 
 	receipt eventstore.Receipt // the outcome, if there is no error
 }
@@ -125,23 +127,29 @@ type entry struct {
 
 // encode makes the request's entries, all but what the writer has to add. What
 // the application has injected runs here, on its own goroutine.
-func (r *request) encode(newID func() (uuid.UUID, error), clock func() time.Time) error {
-	expectations := expectationIndex(r.commit.Expect)
-	r.recorded = clock()
+func (r *request) encode(s *Store) error {
+	r.recorded = s.opts.Clock()
 	if year := r.recorded.Year(); year < 1678 || year > 2261 {
 		return fmt.Errorf("append: %w: the clock says %v, outside the years 1678 to 2261", eventstore.ErrInvalid, r.recorded)
 	}
-	r.entries = make([]entry, len(r.commit.Events))
-	r.weight = len(r.entries)
-	for i := range r.commit.Events {
-		r.bytes += record.MaxSize(&r.commit.Events[i], r.commit.Key)
+	events := r.commit.Events
+	r.weight = len(events)
+	tagged := 0
+	for i := range events {
+		r.bytes += record.MaxSize(&events[i], r.commit.Key)
+		tagged += len(events[i].Tags)
+	}
+	if r.entries = r.one[:]; len(events) > 1 {
+		r.entries = make([]entry, len(events))
 	}
 	buffer := make([]byte, 0, r.bytes)
+	tags := make([]eventstore.Tag, 0, tagged)
+	expectations := expectationIndex(r.commit.Expect)
 	expect := -1 // of the event before, whose stream is often the same
-	for i := range r.commit.Events {
-		event := r.commit.Events[i]
+	for i := range events {
+		event := events[i]
 		if event.ID == uuid.Nil {
-			id, err := newID()
+			id, err := s.newID(r.recorded)
 			if err != nil {
 				return fmt.Errorf("append: id for event %d: %w", i, err)
 			}
@@ -150,20 +158,29 @@ func (r *request) encode(newID func() (uuid.UUID, error), clock func() time.Time
 		if i == 0 || event.Stream != r.entries[i-1].stream {
 			expect = expectations(event.Stream)
 		}
-		tags := unique(event.Tags)
-		start := len(buffer)
-		buffer = record.Append(buffer, &event, tags, record.Place{I: i, N: len(r.entries)}, r.commit.Key)
+		start, first := len(buffer), len(tags)
+		tags = appendUnique(tags, event.Tags)
+		event.Tags = tags[first:len(tags):len(tags)]
+		buffer = record.Append(buffer, &event, record.Place{I: i, N: len(events)}, r.commit.Key)
 		r.entries[i] = entry{
 			stream: event.Stream,
 			expect: expect,
 			kind:   event.Type,
-			tags:   tags,
+			tags:   event.Tags,
 			id:     event.ID,
 			size:   len(event.Data),
 			record: buffer[start:len(buffer):len(buffer)],
 		}
 	}
 	return nil
+}
+
+// newID returns an id for an event that is recorded at a time.
+func (s *Store) newID(recorded time.Time) (uuid.UUID, error) {
+	if s.opts.NewID != nil {
+		return s.opts.NewID()
+	}
+	return s.ids.New(recorded)
 }
 
 // expectationIndex returns a function from a stream to the index of its
@@ -186,20 +203,13 @@ func expectationIndex(expect []eventstore.Expect) func(eventstore.StreamID) int 
 	return func(stream eventstore.StreamID) int { return index[stream] }
 }
 
-// unique returns the tags in order, each once; nil if there are none.
-func unique(tags []eventstore.Tag) []eventstore.Tag {
-	if len(tags) == 0 {
-		return nil
-	}
-	kept := make([]eventstore.Tag, 0, len(tags))
-next:
+// appendUnique appends the tags in order, each once.
+func appendUnique(dst, tags []eventstore.Tag) []eventstore.Tag {
+	first := len(dst)
 	for _, tag := range tags {
-		for _, k := range kept {
-			if k == tag {
-				continue next
-			}
+		if !slices.Contains(dst[first:], tag) {
+			dst = append(dst, tag)
 		}
-		kept = append(kept, tag)
 	}
-	return kept
+	return dst
 }

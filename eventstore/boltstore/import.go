@@ -235,7 +235,7 @@ func (i *importer) take(r *record.Record) error {
 	if limits := i.store.info.Limits; i.size > limits.CommitBytes || len(i.commit.Events) > limits.EventsPerCommit {
 		return i.checkCommit() // says so
 	}
-	rec := record.Append(make([]byte, 0, record.MaxSize(&event, i.commit.Key)), &event, e.Tags, r.Place, i.commit.Key)
+	rec := record.Append(make([]byte, 0, record.MaxSize(&event, i.commit.Key)), &event, r.Place, i.commit.Key)
 	record.Seal(rec, e.Position, e.Version, e.Recorded)
 	b.records = append(b.records, rec)
 	b.entries = append(b.entries, indexEntry(r))

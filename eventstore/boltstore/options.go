@@ -23,8 +23,8 @@ type Options struct {
 	// called on the goroutine that appends. A clock that goes backward does
 	// not make recorded times do so.
 	Clock func() time.Time
-	// NewID gives the ids of events that have none; the default is uuid.NewV7.
-	// It is called on the goroutine that appends.
+	// NewID gives the ids of events that have none. It is called on the goroutine
+	// that appends. The default are UUIDs of version 7, of the time that Clock gives.
 	NewID func() (uuid.UUID, error)
 	// IndexMemory is about how many bytes of what is known of the last events are
 	// held in memory before they are written to the index on disk; zero and less
@@ -51,9 +51,6 @@ func (o *Options) withDefaults() Options {
 	}
 	if opts.Clock == nil {
 		opts.Clock = time.Now
-	}
-	if opts.NewID == nil {
-		opts.NewID = uuid.NewV7
 	}
 	if opts.IndexMemory <= 0 {
 		opts.IndexMemory = 16 << 20

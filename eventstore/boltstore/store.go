@@ -12,6 +12,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/ids"
 	"github.com/yore-es/yore/internal/index"
 )
 
@@ -21,6 +22,7 @@ type Store struct {
 	db   *bolt.DB
 	file *file
 	opts Options
+	ids  ids.Source
 	info eventstore.Info
 	tail *tail
 

@@ -49,6 +49,12 @@ func newGroup(after eventstore.Position, recorded time.Time) *group {
 	return &group{first: after + 1, through: after, recorded: recorded, ready: make(chan struct{})}
 }
 
+// expect makes room for events of so many commits.
+func (g *group) expect(events, commits int) {
+	g.entries = slices.Grow(g.entries, events)
+	g.commits = slices.Grow(g.commits, commits)
+}
+
 // weight is what the group counts for in the tail; at least one, so that groups
 // without events do not pile up.
 func (g *group) weight() int { return max(1, len(g.entries)) }
@@ -65,7 +71,7 @@ func (g *group) add(r *request) eventstore.Receipt {
 		g.keys[r.commit.Key] = len(g.commits)
 	}
 	if g.heads == nil {
-		g.heads = make(map[eventstore.StreamID]eventstore.Version)
+		g.heads = make(map[eventstore.StreamID]eventstore.Version, cap(g.commits))
 	}
 	for i := range r.entries {
 		e := &r.entries[i]
@@ -234,6 +240,8 @@ const (
 // Who holds a group can reach all later ones, so followers must not hold one
 // while their user's code runs; they come back with a position.
 type tail struct {
+	newest atomic.Pointer[group] // the last of groups
+
 	mu     sync.RWMutex
 	groups []*group // consecutive; the last one's end is the head
 	events int      // in groups
@@ -241,15 +249,14 @@ type tail struct {
 }
 
 func newTail(head eventstore.Position, recorded time.Time) *tail {
-	return &tail{groups: []*group{newGroup(head, recorded)}}
+	g := newGroup(head, recorded)
+	t := &tail{groups: []*group{g}}
+	t.newest.Store(g)
+	return t
 }
 
 // last returns the group at the end of the log.
-func (t *tail) last() *group {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.groups[len(t.groups)-1]
-}
+func (t *tail) last() *group { return t.newest.Load() }
 
 func (t *tail) stats() TailStats {
 	t.mu.RLock()
@@ -271,6 +278,7 @@ func (t *tail) publish(g *group) {
 		t.groups[0] = nil
 		t.groups = t.groups[1:]
 	}
+	t.newest.Store(g)
 	t.mu.Unlock()
 	close(previous.ready)
 }

@@ -100,7 +100,7 @@ func rewrite(tx *bolt.Tx, p eventstore.Position, change func(r *record.Record)) 
 	}
 	change(&r)
 	e := &r.Event
-	rec := record.Append(nil, &eventstore.NewEvent{Stream: e.Stream, ID: e.ID, Type: e.Type, Data: e.Data, Tags: e.Tags}, e.Tags, r.Place, r.Key)
+	rec := record.Append(nil, &eventstore.NewEvent{Stream: e.Stream, ID: e.ID, Type: e.Type, Data: e.Data, Tags: e.Tags}, r.Place, r.Key)
 	record.Seal(rec, p, e.Version, e.Recorded)
 	return log.Put(key[:], rec)
 }

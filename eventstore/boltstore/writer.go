@@ -173,6 +173,9 @@ func (w *writer) writeGroup(batches []*batch) {
 func (g *group) enter(s *Store, batches []*batch) {
 	g.batches = append(g.batches, batches...)
 	for _, b := range batches {
+		if !b.rows {
+			g.expect(b.weight, len(b.jobs))
+		}
 		for _, j := range b.jobs {
 			if j.take() {
 				j.enter(s, g)

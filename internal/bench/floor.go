@@ -45,7 +45,7 @@ func sequence(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 // recordLength returns how long the engine's record of an event is, that of the
 // last in an append of n.
 func recordLength(event eventstore.NewEvent, n int) int {
-	return len(record.Append(nil, &event, event.Tags, record.Place{I: n - 1, N: n}, ""))
+	return len(record.Append(nil, &event, record.Place{I: n - 1, N: n}, ""))
 }
 
 // floor is what the disk and bbolt allow: transactions that do nothing but put

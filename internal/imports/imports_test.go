@@ -21,7 +21,7 @@ const module = "github.com/yore-es/yore"
 var allowed = map[string][]string{
 	"eventstore":           {"github.com/google/uuid"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
-	"eventstore/boltstore": {"eventstore", "internal/index", "internal/pages", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"eventstore/boltstore": {"eventstore", "internal/ids", "internal/index", "internal/pages", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
 	"codec":                {},
 	"codec/codectest":      {"codec"},
@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "aggregate", "projection", "command"},
 	"internal/bench":       {"codec", "eventstore", "eventstore/boltstore", "internal/record", "projection", "github.com/google/uuid", "go.etcd.io/bbolt"},
 	"internal/howto":       {},
+	"internal/ids":         {"github.com/google/uuid"},
 	"internal/imports":     {},
 	"internal/killtest":    {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},

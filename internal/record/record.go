@@ -31,9 +31,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Place struct{ I, N int }
 
 // Append appends the encoding of an event to dst, with room for what [Seal]
-// fills in. key is the commit's key, kept in its first event only. tags are
-// e.Tags without repeats.
-func Append(dst []byte, e *eventstore.NewEvent, tags []eventstore.Tag, place Place, key string) []byte {
+// fills in. key is the commit's key, kept in its first event only. No tag of the
+// event is to be in it twice.
+func Append(dst []byte, e *eventstore.NewEvent, place Place, key string) []byte {
 	if place.I > 0 {
 		key = ""
 	}
@@ -57,8 +57,8 @@ func Append(dst []byte, e *eventstore.NewEvent, tags []eventstore.Tag, place Pla
 		dst[start+offFlags] |= flagKey
 		dst = appendName(dst, key)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(tags)))
-	for _, tag := range tags {
+	dst = binary.AppendUvarint(dst, uint64(len(e.Tags)))
+	for _, tag := range e.Tags {
 		dst = appendName(dst, string(tag))
 	}
 	dst = appendMetadata(dst, e.Metadata)

@@ -20,7 +20,7 @@ import (
 var recorded = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 
 func encode(e eventstore.NewEvent, place record.Place, key string, p eventstore.Position, v eventstore.Version) []byte {
-	rec := record.Append(nil, &e, e.Tags, place, key)
+	rec := record.Append(nil, &e, place, key)
 	record.Seal(rec, p, v, recorded)
 	return rec
 }
@@ -150,7 +150,7 @@ func FuzzDecode(f *testing.F) {
 		again := record.Append(nil, &eventstore.NewEvent{
 			Stream: e.Stream, ID: e.ID, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
 			Data: e.Data, Metadata: e.Metadata, Tags: e.Tags, Time: e.Time,
-		}, e.Tags, got.Place, got.Key)
+		}, got.Place, got.Key)
 		record.Seal(again, p, e.Version, e.Recorded)
 		back, err := record.Decode(p, again)
 		require.NoError(t, err)
@@ -169,7 +169,7 @@ func BenchmarkAppend(b *testing.B) {
 	buffer := make([]byte, 0, record.MaxSize(&event, ""))
 	b.ReportAllocs()
 	for b.Loop() {
-		rec := record.Append(buffer[:0], &event, event.Tags, record.Place{N: 1}, "")
+		rec := record.Append(buffer[:0], &event, record.Place{N: 1}, "")
 		record.Seal(rec, 1, 1, recorded)
 	}
 }
