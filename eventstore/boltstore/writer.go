@@ -35,7 +35,9 @@ import (
 // waits for as many as have just been told, but only for a tenth of the time that
 // the last transaction took, and never for a single one: a lone caller waits for
 // nobody. And who comes while a transaction is being filled joins it, unless
-// views are attached, which see a group as a whole before that.
+// views are attached, which see a group as a whole before that. But all this only
+// until the group is worth its syncs: with thousands of callers, half of them had
+// better come to the next one, and have been at work while this one was written.
 //
 // If the transaction fails, the whole group fails with its error, and the
 // writer goes on with the log as it was. That is safe as long as the failed
@@ -48,8 +50,8 @@ const (
 	groupBytes  = 8 << 20
 
 	// With so many events and rows a group is worth its syncs; more of them had
-	// better be got ready while it is written.
-	enough = 1024
+	// better be got ready, by their callers, while it is written.
+	enough = 512
 )
 
 // writer is the state of who writes. It is used with the pen in hand.
@@ -313,9 +315,10 @@ func (s *Store) fill(tx *bolt.Tx, g *group) error {
 }
 
 // joinable reports whether others may join the group, whose views have been put
-// into the transaction: none has to see their events, and they change no rows.
+// into the transaction: it is small, none of the views has to see their events, and
+// they change no rows.
 func (g *group) joinable(s *Store) bool {
-	return len(g.entries) > 0 && len(g.views) == 0 && len(s.views.inline) == 0
+	return len(g.entries) > 0 && len(g.entries) < enough && len(g.views) == 0 && len(s.views.inline) == 0
 }
 
 // putSlices puts what the group changes in the index into the transaction.
