@@ -210,8 +210,7 @@ func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
 			if err != nil {
 				return nil, err
 			}
-			r.runs = runs
-			r.adoptFilters(v.runs)
+			r.runs = runs.adopt(v.runs)
 		}
 	}
 	if through := v.tables[len(v.tables)-1].through(); through < last {
@@ -255,20 +254,11 @@ func (v *View) mayHaveUnknown() bool {
 		}
 	}
 	for _, r := range v.runs {
-		if r.mayHave(unknownPrint) {
+		if r.mayHaveUnknown() {
 			return true
 		}
 	}
 	return false
-}
-
-// adoptFilters takes the filters that are in memory from runs that are known.
-func (r *Reader) adoptFilters(known manifest) {
-	for _, run := range r.runs {
-		if same := known.find(run.id); same != nil {
-			run.filter.Store(same.filter.Load())
-		}
-	}
 }
 
 // pin keeps the runs of the view from being deleted, until release is called.

@@ -357,3 +357,53 @@ func TestOpen_RefusesWhatIsNoIndex(t *testing.T) {
 		}))
 	})
 }
+
+// Filters are wrong in one of fifty runs. That must not send those who ask for the
+// head of a stream to the file for unknown events that there are not.
+func TestView_HeadIsKnownWhateverFiltersSayOfUnknownEvents(t *testing.T) {
+	f := newFile(t)
+	x := f.open(t, large)
+	var p eventstore.Position
+	run := func(e index.Entry) {
+		p++
+		e.Position = p
+		add(x, e)
+		require.True(t, x.Freeze(true))
+		require.NoError(t, x.Save(f)) // does not merge
+	}
+	for i := range 300 {
+		e := index.Entry{Type: "type"}
+		for j := range 50 { // with these the filter is full
+			e.Tags = append(e.Tags, eventstore.Tag(fmt.Sprint(i, "-", j)))
+		}
+		run(e)
+	}
+	next := index.Entry{Position: p + 1, Stream: "s-1", Version: 1, Type: "type"}
+	known := func(x *index.Index) bool {
+		add(x, next)
+		defer x.Undo(1, func(int) index.Entry { return next })
+		at, v, known := x.View().Head("s-1", p+1)
+		if known {
+			require.Equal(t, next.Position, at)
+			require.Equal(t, next.Version, v)
+		}
+		return known
+	}
+	require.True(t, known(x))
+
+	x = f.open(t, large)
+	for range 2 { // the first time filters are read, the second time they are asked
+		f.read(t, x.View(), p, func(r *index.Reader) {
+			require.Zero(t, r.Unknown(0))
+			require.NoError(t, r.Err())
+		})
+	}
+	require.True(t, known(x), "in a file opened again, when it has been looked")
+
+	run(index.Entry{Unknown: true})
+	next.Position = p + 1
+	require.False(t, known(x))
+	x = f.open(t, large)
+	f.read(t, x.View(), p, func(r *index.Reader) { require.Equal(t, p, r.Unknown(0)) })
+	require.False(t, known(x), "in a file opened again")
+}

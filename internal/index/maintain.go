@@ -146,6 +146,7 @@ type runWriter struct {
 	filter  filter
 	blocks  blockWriter
 	slice   Slice
+	unknown bool // it has events of which nothing is known
 }
 
 // newRun begins a run. terms is how many terms it has at the most.
@@ -177,6 +178,7 @@ func (w *runWriter) add(term []byte, p posting) error {
 	if w.run.postings == 1 || !bytes.Equal(term, w.blocks.term) {
 		w.run.terms++
 		w.filter.add(fingerprint(term))
+		w.unknown = w.unknown || term[0] == kindUnknown
 	}
 	return w.blocks.add(term, p)
 }
@@ -193,6 +195,7 @@ func (w *runWriter) finish(in func(*run) manifest) (manifest, []byte, error) {
 		return nil, nil, err
 	}
 	r.filter.Store(&w.filter)
+	r.known.Store(!w.unknown)
 	runs := in(r)
 	w.slice.status = runs.status(w.created)
 	return runs, w.slice.status, w.write()

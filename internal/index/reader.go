@@ -57,10 +57,16 @@ func (r *Reader) Unknown(after eventstore.Position) eventstore.Position {
 func (r *Reader) first(kind byte, name string, from, to eventstore.Position) posting {
 	var found [1]posting
 	for _, s := range r.segments(from, to, false) {
-		if l := r.list(s, kind, name); l != nil {
-			if first := l.load(from, false, found[:0]); len(first) > 0 && first[0].position <= min(to, r.last) {
-				return first[0]
-			}
+		l := r.list(s, kind, name)
+		if l == nil {
+			continue
+		}
+		first := l.load(from, false, found[:0])
+		if len(first) > 0 && first[0].position <= min(to, r.last) {
+			return first[0]
+		}
+		if kind == kindUnknown && s.run != nil && from <= s.from && len(first) == 0 && r.err == nil {
+			s.run.known.Store(true)
 		}
 	}
 	return posting{}
@@ -172,7 +178,7 @@ func (r *Reader) list(s segment, kind byte, name string) list {
 	if s.run.filter.Load() == nil && r.bucket != nil && r.err == nil && r.filterFits(s.run) {
 		r.err = s.run.loadFilter(r.bucket)
 	}
-	if !s.run.mayHave(print) {
+	if !s.run.mayHave(print) || kind == kindUnknown && !s.run.mayHaveUnknown() {
 		return nil
 	}
 	if r.bucket == nil {

@@ -24,6 +24,7 @@ type run struct {
 	size     uint64 // bytes of the filter
 
 	filter atomic.Pointer[filter] // nil: not in memory
+	known  atomic.Bool            // something is known of all of its events, for certain
 }
 
 func runKey(id uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 64), id) }
@@ -33,6 +34,9 @@ func (r *run) mayHave(fingerprint uint64) bool {
 	f := r.filter.Load()
 	return f == nil || f.has(fingerprint)
 }
+
+// mayHaveUnknown reports whether the run may have events of which nothing is known.
+func (r *run) mayHaveUnknown() bool { return !r.known.Load() && r.mayHave(unknownPrint) }
 
 // loadFilter reads the run's filter into memory.
 func (r *run) loadFilter(b *bolt.Bucket) error {
@@ -141,6 +145,17 @@ func (m manifest) find(id uint64) *run {
 		}
 	}
 	return nil
+}
+
+// adopt returns the manifest with those of its runs that are known already, and of
+// which more is in memory.
+func (m manifest) adopt(known manifest) manifest {
+	for i, r := range m {
+		if same := known.find(r.id); same != nil {
+			m[i] = same
+		}
+	}
+	return m
 }
 
 // blockOf returns the block of the run that has the place, if any has.
