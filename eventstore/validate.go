@@ -19,7 +19,8 @@ func ValidateRead(q Query, opts ReadOptions) error { return StandardLimits().Val
 // ValidateKey reports what makes a key one that no commit can have: ErrInvalid
 // or ErrTooLarge. The empty string is not a key.
 func ValidateKey(key string) error {
-	return StandardLimits().name("key", key)
+	limits := StandardLimits()
+	return limits.name("key", key)
 }
 
 // Validate is the package's Validate under these limits.
@@ -40,7 +41,7 @@ func (l Limits) Validate(c Commit) error {
 	}
 	size := 0
 	for i := range c.Events {
-		n, err := l.event(&c.Events[i])
+		n, err := l.event(c.Events, i)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", i, err)
 		}
@@ -49,7 +50,7 @@ func (l Limits) Validate(c Commit) error {
 	if err := atMost("bytes of payload and metadata in a commit", size, l.CommitBytes); err != nil {
 		return err
 	}
-	if err := l.expectations(c); err != nil {
+	if err := l.expectations(&c); err != nil {
 		return err
 	}
 	for i, g := range c.Guards {
@@ -68,23 +69,14 @@ func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	return l.query(q)
 }
 
-// event checks one event and returns its bytes of payload and metadata.
-func (l Limits) event(e *NewEvent) (int, error) {
-	if e.Stream != "" {
-		if err := l.stream(e.Stream); err != nil {
+// event checks the i-th event and returns its bytes of payload and metadata. Names
+// that are those of the event before have been checked.
+func (l *Limits) event(events []NewEvent, i int) (int, error) {
+	e := &events[i]
+	if i == 0 || !e.hasNamesOf(&events[i-1]) {
+		if err := l.names(e); err != nil {
 			return 0, err
 		}
-	}
-	if err := l.name("type", e.Type); err != nil {
-		return 0, err
-	}
-	if e.Codec != "" {
-		if err := l.name("codec", e.Codec); err != nil {
-			return 0, err
-		}
-	}
-	if err := l.tags(e.Tags); err != nil {
-		return 0, err
 	}
 	if err := atMost("bytes of payload", len(e.Data), l.PayloadBytes); err != nil {
 		return 0, err
@@ -104,9 +96,30 @@ func (l Limits) event(e *NewEvent) (int, error) {
 	return len(e.Data) + metadata, nil
 }
 
+func (e *NewEvent) hasNamesOf(other *NewEvent) bool {
+	return e.Stream == other.Stream && e.Type == other.Type && e.Codec == other.Codec && slices.Equal(e.Tags, other.Tags)
+}
+
+func (l *Limits) names(e *NewEvent) error {
+	if e.Stream != "" {
+		if err := l.stream(e.Stream); err != nil {
+			return err
+		}
+	}
+	if err := l.name("type", e.Type); err != nil {
+		return err
+	}
+	if e.Codec != "" {
+		if err := l.name("codec", e.Codec); err != nil {
+			return err
+		}
+	}
+	return l.tags(e.Tags)
+}
+
 // expectations checks that every written stream has exactly one expectation
 // and no stream has two.
-func (l Limits) expectations(c Commit) error {
+func (l *Limits) expectations(c *Commit) error {
 	const few = 8 // nearly always there are no more, and no map is needed
 	var names map[StreamID]struct{}
 	if len(c.Expect) > few {
@@ -142,7 +155,7 @@ func (l Limits) expectations(c Commit) error {
 	return nil
 }
 
-func (l Limits) expectation(i int, x Expect) error {
+func (l *Limits) expectation(i int, x Expect) error {
 	if err := l.stream(x.Stream); err != nil {
 		return fmt.Errorf("expectation %d: %w", i, err)
 	}
@@ -152,7 +165,7 @@ func (l Limits) expectation(i int, x Expect) error {
 	return nil
 }
 
-func (l Limits) query(q Query) error {
+func (l *Limits) query(q Query) error {
 	if q.all {
 		return nil
 	}
@@ -170,7 +183,7 @@ func (l Limits) query(q Query) error {
 	return nil
 }
 
-func (l Limits) item(it *Item) error {
+func (l *Limits) item(it *Item) error {
 	if it.namesNothing() {
 		return invalidf("names nothing; every event is eventstore.All()")
 	}
@@ -195,7 +208,7 @@ func (l Limits) item(it *Item) error {
 	return l.tags(it.Tags)
 }
 
-func (l Limits) stream(id StreamID) error {
+func (l *Limits) stream(id StreamID) error {
 	if err := l.name("stream", string(id)); err != nil {
 		return err
 	}
@@ -205,7 +218,7 @@ func (l Limits) stream(id StreamID) error {
 	return nil
 }
 
-func (l Limits) tags(tags []Tag) error {
+func (l *Limits) tags(tags []Tag) error {
 	if err := atMost("tags", len(tags), l.TagsPerEvent); err != nil {
 		return err
 	}
@@ -217,7 +230,7 @@ func (l Limits) tags(tags []Tag) error {
 	return nil
 }
 
-func (l Limits) name(what, name string) error {
+func (l *Limits) name(what, name string) error {
 	switch {
 	case name == "":
 		return invalidf("%s is empty", what)

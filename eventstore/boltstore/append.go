@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,7 +43,9 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	if err := s.submit(r); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	return r.receipt, nil
+	receipt := r.receipt
+	r.release()
+	return receipt, nil
 }
 
 // request is a commit of events on its way to the writer.
@@ -61,8 +64,18 @@ type request struct {
 	receipt eventstore.Receipt // the outcome, if there is no error
 }
 
+// requests are some to be used again, for they are large.
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// release gives back a request that the writer has done, and nobody else knows.
+func (r *request) release() {
+	*r = request{}
+	requests.Put(r)
+}
+
 func (s *Store) newRequest(ctx context.Context, c eventstore.Commit) *request {
-	r := &request{ticket: newTicket(ctx), commit: c, base: s.tail.last()}
+	r := requests.Get().(*request)
+	*r = request{ticket: newTicket(ctx), commit: c, base: s.tail.last()}
 	if r.versions = r.few[:]; len(c.Expect) > len(r.few) {
 		r.versions = make([]eventstore.Version, len(c.Expect))
 	}

@@ -72,6 +72,7 @@ type queue struct {
 	mu      sync.Mutex
 	batches []*batch
 	bytes   int
+	usual   int // jobs in a batch: as many as the last one had
 	closed  bool
 
 	jobs   atomic.Int64  // how many are in the batches
@@ -111,7 +112,7 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	if last := len(q.batches) - 1; last >= 0 && q.batches[last].fits(j) {
 		b = q.batches[last]
 	} else {
-		b = &batch{ended: make(chan struct{})}
+		b = &batch{ended: make(chan struct{}), jobs: make([]job, 0, q.usual)}
 		q.batches = append(q.batches, b)
 	}
 	b.jobs = append(b.jobs, j)
@@ -190,6 +191,7 @@ func (q *queue) remove(n int) []*batch {
 		q.bytes -= b.bytes
 		q.jobs.Add(-int64(len(b.jobs)))
 		q.weight.Add(-int64(b.weight))
+		q.usual = len(b.jobs)
 	}
 	if n > 0 {
 		q.space.open()

@@ -29,7 +29,8 @@ type table struct {
 	terms []tableTerm
 	names arena[byte]
 	words arena[uint32] // chunks of the lists
-	again [256]uint32   // by kind: the number of the term that was put last
+	again [8]uint32     // the numbers of the terms of the entry before
+	nth   int           // of the terms of the entry that is added
 
 	unknown atomic.Bool // there are, or were, events of which nothing is known
 }
@@ -100,6 +101,7 @@ func (t *table) add(n int, entry func(i int) Entry) {
 			if e.Unknown {
 				t.unknown.Store(true)
 			}
+			t.nth = 0
 			e.each(t.put)
 			t.last = e.Position
 		}
@@ -141,9 +143,11 @@ func (t *table) put(kind byte, name string, p posting) {
 }
 
 // at returns the term, which it adds if it is not there. Events that follow each
-// other often have the same type or are in the same stream.
+// other often have the same type, are in the same stream, or have the same tags.
 func (t *table) at(kind byte, name string) *tableTerm {
-	if n := t.again[kind]; n < uint32(len(t.terms)) {
+	again := &t.again[t.nth%len(t.again)]
+	t.nth++
+	if n := *again; n < uint32(len(t.terms)) {
 		if x := &t.terms[n]; t.is(x, kind, name) {
 			return x
 		}
@@ -153,7 +157,7 @@ func (t *table) at(kind byte, name string) *tableTerm {
 	if !ok {
 		n = t.insert(hash, kind, name)
 	}
-	t.again[kind] = n
+	*again = n
 	return &t.terms[n]
 }
 
