@@ -107,7 +107,7 @@ func TestMeasure_Table(t *testing.T) {
 	lines := strings.Split(stdout.String(), "\n")
 	require.Regexp(t, `^name +value unit +baseline +ratio +must reach`, lines[0])
 	require.Regexp(t, `^append/w1 +[0-9.]+ events/s +[0-9.]+ +[0-9.]+  ≥ 0.85 +(ok|MISSED)$`, lines[1])
-	require.Regexp(t, `^size +[0-9.]+ B/event +[0-9.]+ +[0-9.]+  ≤ 560 +(ok|MISSED)$`, lines[2])
+	require.Regexp(t, `^size +[0-9.]+ B/event +[0-9.]+ +[0-9.]+  ≤ 450 +(ok|MISSED)$`, lines[2])
 	require.Contains(t, stdout.String(), "growth: ")
 }
 
