@@ -60,3 +60,29 @@ func BenchmarkBuffer_ScanOne(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkBuffer_Events is what a view does for each event: a buffer of its own,
+// a row read and written, and the changes put into the buffer of all.
+func BenchmarkBuffer_Events(b *testing.B) {
+	all := rows.New(rows.NewCache(plain{}))
+	keys := make([]eventstore.RowKey, 1000)
+	for i := range keys {
+		keys[i] = key("by-product", fmt.Sprintf("product-%04d", i))
+	}
+	value := make([]byte, 100)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		tx := rows.New(all)
+		k := keys[i%len(keys)]
+		if _, err := tx.Get(k); err != nil {
+			b.Fatal(err)
+		}
+		if err := tx.Put(eventstore.Row{RowKey: k, Value: value}); err != nil {
+			b.Fatal(err)
+		}
+		tx.Close()
+		if err := all.Merge(tx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

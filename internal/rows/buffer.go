@@ -3,7 +3,6 @@ package rows
 import (
 	"errors"
 	"iter"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -33,9 +32,9 @@ type Buffer struct {
 	// base is used under it. So mu comes before the mu of a base.
 	mu     sync.Mutex
 	ended  bool
-	tables map[string]*table
-	rows   int // in all tables
-	bytes  int // of their keys and values
+	tables []*table // few
+	rows   int      // in all tables
+	bytes  int      // of their keys and values
 
 	// A scan shows the buffer as it is when ranging starts: at the moment
 	// given to it. Writes have the moment that follows the last scan's.
@@ -47,7 +46,7 @@ var _ eventstore.RowTx = (*Buffer)(nil)
 
 // New returns an empty buffer over a base.
 func New(base Base) *Buffer {
-	return &Buffer{base: base, tables: make(map[string]*table)}
+	return &Buffer{base: base}
 }
 
 // Get implements [eventstore.RowTx].
@@ -57,28 +56,60 @@ func (b *Buffer) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 	if b.ended {
 		return nil, ErrEnded
 	}
-	found := make([]eventstore.Row, len(keys))
-	var missing []eventstore.RowKey
-	var places []int // of the missing ones
-	for i, key := range keys {
+	for _, key := range keys {
 		if err := limits.ValidateRowKey(key); err != nil {
 			return nil, err
 		}
-		if e := b.tables[key.Table].entry(key.Key); e != nil {
-			found[i] = newRow(key.Table, e.key, e.value)
-			continue
+	}
+	return gather(keys, b.find, b.base.Get)
+}
+
+// find returns the row that was last put with a key, if there is one.
+func (b *Buffer) find(key eventstore.RowKey) (eventstore.Row, bool) {
+	e := entryOf(b.table(key.Table), key.Key)
+	if e == nil {
+		return eventstore.Row{}, false
+	}
+	return newRow(key.Table, key.Key, e.value), true
+}
+
+// gather returns the rows with keys: those that find knows, and the others from
+// load, which is asked at most once.
+func gather(
+	keys []eventstore.RowKey,
+	find func(eventstore.RowKey) (eventstore.Row, bool), load func(...eventstore.RowKey) ([]eventstore.Row, error),
+) ([]eventstore.Row, error) {
+	var found []eventstore.Row // a zero one is missing
+	known := 0
+	for i, key := range keys {
+		if row, ok := find(key); ok {
+			if found == nil {
+				found = make([]eventstore.Row, len(keys))
+			}
+			found[i] = row
+			known++
 		}
-		missing, places = append(missing, key), append(places, i)
 	}
-	if len(missing) == 0 {
+	switch known {
+	case len(keys):
 		return found, nil
+	case 0:
+		return load(keys...)
 	}
-	under, err := b.base.Get(missing...)
+	var missing []eventstore.RowKey
+	for i := range found {
+		if found[i].Table == "" {
+			missing = append(missing, keys[i])
+		}
+	}
+	rest, err := load(missing...)
 	if err != nil {
 		return nil, err
 	}
-	for i, place := range places {
-		found[place] = under[i]
+	for i := range found {
+		if found[i].Table == "" {
+			found[i], rest = rest[0], rest[1:]
+		}
 	}
 	return found, nil
 }
@@ -103,27 +134,86 @@ func (b *Buffer) Put(rows ...eventstore.Row) error {
 }
 
 func (b *Buffer) put(row *eventstore.Row) {
-	t := b.tables[row.Table]
+	t := b.table(row.Table)
 	if t == nil {
-		t = &table{name: strings.Clone(row.Table), entries: make(map[string]*entry)}
-		b.tables[t.name] = t
+		t = b.addTable(row.Table)
 	}
-	e := t.entry(row.Key)
+	e := entryOf(t, row.Key)
 	if e == nil {
-		e = t.insert(string(row.Key))
-		b.rows++
-		b.bytes += len(e.key)
-	} else {
-		b.bytes -= len(e.value)
-		if e.value == nil {
-			t.deleted--
+		e = b.insert(t, &entry{key: string(row.Key)})
+	}
+	b.write(t, e, row.Value, false)
+}
+
+// Merge puts all that a buffer over this one holds, which is closed and not used
+// any more: its memory is this one's from then on. On an error, which is
+// ErrEnded, nothing is put.
+func (b *Buffer) Merge(over *Buffer) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return ErrEnded
+	}
+	for _, from := range over.tables {
+		t := b.table(from.name)
+		if t == nil {
+			t = b.addTable(from.name)
+		}
+		for _, put := range [][]*entry{from.sorted, from.fresh} {
+			for _, e := range put {
+				b.merge(t, e)
+			}
 		}
 	}
-	e.write(row.Value, b.moment, b.scans > 0)
+	return nil
+}
+
+func (b *Buffer) merge(t *table, put *entry) {
+	value := put.value
+	e := entryOf(t, put.key)
+	if e == nil {
+		put.version = version{}
+		e = b.insert(t, put)
+	}
+	b.write(t, e, value, true)
+}
+
+// insert adds an entry without a value, which is as good as a deletion.
+func (b *Buffer) insert(t *table, e *entry) *entry {
+	t.insert(e)
+	t.deleted++
+	b.rows++
+	b.bytes += len(e.key)
+	return e
+}
+
+// write sets an entry's value, to a copy unless the value is the buffer's own.
+func (b *Buffer) write(t *table, e *entry, value []byte, owned bool) {
+	b.bytes -= len(e.value)
+	if e.value == nil {
+		t.deleted--
+	}
+	e.write(value, owned, b.moment, b.scans > 0)
 	b.bytes += len(e.value)
 	if e.value == nil {
 		t.deleted++
 	}
+}
+
+// table returns the table of that name, or nil if nothing was put into it.
+func (b *Buffer) table(name string) *table {
+	for _, t := range b.tables {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+func (b *Buffer) addTable(name string) *table {
+	t := &table{name: name}
+	b.tables = append(b.tables, t)
+	return t
 }
 
 // Scan implements [eventstore.RowTx]. The sequence can be ranged over more than
@@ -148,7 +238,7 @@ func (b *Buffer) scan(scan eventstore.RowScan, yield func(eventstore.Row, error)
 	if err := limits.ValidateRowScan(scan); err != nil {
 		return err
 	}
-	t := b.tables[scan.Table]
+	t := b.table(scan.Table)
 	m := merge{buffer: b, scan: scan, yield: yield, own: t.within(scan, b.scans > 0), moment: b.moment}
 	if t != nil && scan.Limit > 0 {
 		// Each row of the base is yielded, replaced by one that is, or hidden.
@@ -170,8 +260,8 @@ func (b *Buffer) Rows() []eventstore.Row {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	changes := make([]eventstore.Row, 0, b.rows)
-	for _, name := range slices.Sorted(maps.Keys(b.tables)) {
-		t := b.tables[name]
+	slices.SortFunc(b.tables, func(a, b *table) int { return strings.Compare(a.name, b.name) })
+	for _, t := range b.tables {
 		for _, e := range t.all(b.scans > 0) {
 			key := eventstore.RowKey{Table: t.name, Key: []byte(e.key)}
 			changes = append(changes, eventstore.Row{RowKey: key, Value: e.value})

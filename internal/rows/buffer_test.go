@@ -183,6 +183,36 @@ func TestBuffer_ScanLeavesAndLimits(t *testing.T) {
 	require.NoError(t, b.Put(row("t", "a", []byte("4"))), "the buffer is usable after a panic")
 }
 
+func TestBuffer_Merge(t *testing.T) {
+	under := rows.New(plain{{"t", "b"}: []byte("base")})
+	require.NoError(t, under.Put(row("t", "a", []byte("under")), row("t", "c", []byte("under"))))
+	before := scanned(t, under, eventstore.RowScan{Table: "t"})
+	var outer []eventstore.Row
+	for r, err := range under.Scan(eventstore.RowScan{Table: "t"}) {
+		require.NoError(t, err)
+		if outer = append(outer, r); len(outer) > 1 {
+			continue
+		}
+		over := rows.New(under) // merged while under is being scanned
+		require.NoError(t, over.Put(row("t", "a", nil), row("t", "b", []byte("over")), row("t", "c", []byte("over")), row("u", "d", []byte("over"))))
+		over.Close()
+		require.NoError(t, under.Merge(over))
+		_, err := over.Get(key("u", "d"))
+		require.ErrorIs(t, err, rows.ErrEnded)
+	}
+	require.Equal(t, before, say(outer...), "the scan shows what was")
+	require.Equal(t, []string{`t/b="over"`, `t/c="over"`}, scanned(t, under, eventstore.RowScan{Table: "t"}))
+	require.Equal(t, []string{`t/a=none`, `t/b="over"`, `t/c="over"`, `u/d="over"`}, say(under.Rows()...))
+	require.Equal(t, 4+3*len("over"), under.Bytes())
+
+	under.Close()
+	over := rows.New(under)
+	require.NoError(t, over.Put(row("t", "a", []byte("late"))))
+	over.Close()
+	require.ErrorIs(t, under.Merge(over), rows.ErrEnded)
+	require.Equal(t, []string{`t/a=none`, `t/b="over"`, `t/c="over"`, `u/d="over"`}, say(under.Rows()...))
+}
+
 func TestBuffer_RefusesWhatNoStoreTakes(t *testing.T) {
 	limits := eventstore.StandardLimits()
 	b := rows.New(plain{})

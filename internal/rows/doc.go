@@ -5,7 +5,7 @@
 // been written to the base already. A view is given one as its RowTx, and when
 // it is done, Rows are the changes to commit. A Buffer is a base too, so that
 // they nest: over the store one for a group of commits, and over that one for
-// each commit, which is put into the group's if its view comes to a good end
+// each commit, which is merged into the group's if its view comes to a good end
 // and forgotten otherwise:
 //
 //	group := rows.New(store)
@@ -14,10 +14,13 @@
 //		err := apply(tx, commit)
 //		tx.Close()
 //		if err == nil {
-//			err = group.Put(tx.Rows()...)
+//			err = group.Merge(tx)
 //		}
 //		…
 //	}
+//
+// Who writes a view has a [Cache] between the store and the first of them: nobody
+// else changes its rows, so what was read or committed need not be read again.
 //
 // # When a view's time is up
 //

@@ -51,8 +51,13 @@ func runModel(t *testing.T, rnd *rand.Rand, steps int) {
 			changes := top.buffer.Rows()
 			top.buffer.Close()
 			stack = stack[:len(stack)-1]
-			if rnd.IntN(2) == 0 {
-				stack[len(stack)-1].put(t, changes...)
+			below := stack[len(stack)-1]
+			switch rnd.IntN(3) {
+			case 0:
+				below.put(t, changes...)
+			case 1:
+				require.NoError(t, below.buffer.Merge(top.buffer))
+				below.model.Put(changes...)
 			}
 		}
 		top = stack[len(stack)-1]

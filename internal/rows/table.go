@@ -10,8 +10,8 @@ import (
 // table is a buffer's writes to one table. A nil table has none.
 type table struct {
 	name    string
-	entries map[string]*entry // by key
-	deleted int               // of them
+	entries map[string]*entry // by key; nil while there are few
+	deleted int               // of the entries
 
 	// Entries are put in order when somebody asks for it: views put the same
 	// few rows again and again and scan seldom.
@@ -32,24 +32,52 @@ type version struct {
 	before *version
 }
 
-func (t *table) entry(key []byte) *entry {
+// few entries are faster looked through than kept in a map.
+const few = 8
+
+// entryOf returns the entry with a key, or nil.
+func entryOf[K string | []byte](t *table, key K) *entry {
 	if t == nil {
 		return nil
 	}
-	return t.entries[string(key)]
+	if t.entries != nil {
+		return t.entries[string(key)]
+	}
+	for _, e := range t.sorted {
+		if e.key == string(key) {
+			return e
+		}
+	}
+	for _, e := range t.fresh {
+		if e.key == string(key) {
+			return e
+		}
+	}
+	return nil
 }
 
-// insert adds an entry without a value for a key that has none.
-func (t *table) insert(key string) *entry {
-	e := &entry{key: key}
-	t.entries[key] = e
+// insert adds an entry with a key that has none.
+func (t *table) insert(e *entry) {
 	t.fresh = append(t.fresh, e)
-	return e
+	if t.entries != nil {
+		t.entries[e.key] = e
+		return
+	}
+	if len(t.sorted)+len(t.fresh) <= few {
+		return
+	}
+	t.entries = make(map[string]*entry, 2*few)
+	for _, e := range t.sorted {
+		t.entries[e.key] = e
+	}
+	for _, e := range t.fresh {
+		t.entries[e.key] = e
+	}
 }
 
-// write sets the entry's value to a copy. Where kept is set, a value of an
-// earlier moment stays in reach of the scans that show it.
-func (e *entry) write(value []byte, moment uint64, kept bool) {
+// write sets the entry's value, to a copy unless it is owned. Where kept is set,
+// a value of an earlier moment stays in reach of the scans that show it.
+func (e *entry) write(value []byte, owned bool, moment uint64, kept bool) {
 	if kept && e.moment < moment {
 		earlier := e.version
 		e.version = version{before: &earlier}
@@ -57,8 +85,8 @@ func (e *entry) write(value []byte, moment uint64, kept bool) {
 		e.before = nil
 	}
 	e.moment = moment
-	if value == nil {
-		e.value = nil
+	if value == nil || owned {
+		e.value = value
 		return
 	}
 	e.value = append(e.value[:0], value...)
@@ -144,7 +172,7 @@ func compareKeys(a string, b []byte) int {
 
 // newRow returns a row that shares no memory with anything, the bytes of its
 // key and value in one piece.
-func newRow(name, key string, value []byte) eventstore.Row {
+func newRow[K string | []byte](name string, key K, value []byte) eventstore.Row {
 	row := eventstore.Row{RowKey: eventstore.RowKey{Table: name}}
 	data := make([]byte, 0, len(key)+len(value))
 	data = append(append(data, key...), value...)

@@ -1,0 +1,99 @@
+package rows_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/rows"
+)
+
+// counted counts the keys that are read.
+type counted struct {
+	plain
+	read int
+}
+
+func (c *counted) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
+	c.read += len(keys)
+	return c.plain.Get(keys...)
+}
+
+func TestCache_ReadsOnce(t *testing.T) {
+	base := &counted{plain: plain{{"t", "a"}: []byte("1"), {"t", "b"}: []byte{}}}
+	c := rows.NewCache(base)
+	for range 3 {
+		found, err := c.Get(key("t", "a"), key("t", "no"), key("t", "b"))
+		require.NoError(t, err)
+		require.Equal(t, []string{`t/a="1"`, `t/no=none`, `t/b=""`}, say(found...))
+		for i := range found { // they are the caller's
+			for _, bytes := range [][]byte{found[i].Key, found[i].Value} {
+				clear(bytes)
+			}
+			_ = append(found[i].Key, "overflow"...)
+		}
+	}
+	require.Equal(t, 3, base.read, "a row that is not there is remembered too")
+
+	base.Put(row("t", "a", nil), row("t", "no", []byte("2")), row("t", "c", []byte("3")))
+	c.Put(row("t", "a", nil), row("t", "no", []byte("2")), row("t", "c", []byte("3")))
+	found, err := c.Get(key("t", "a"), key("t", "no"), key("t", "c"), key("u", "c"))
+	require.NoError(t, err)
+	require.Equal(t, []string{`t/a=none`, `t/no="2"`, `t/c="3"`, `u/c=none`}, say(found...))
+	require.Equal(t, 4, base.read, "what was put need not be read")
+	require.Equal(t, scanned(t, base, eventstore.RowScan{Table: "t"}), scanned(t, c, eventstore.RowScan{Table: "t"}))
+}
+
+// TestCache_KeepsWhatIsUsed: what is read again and again is read from the base
+// once, however many others there are.
+func TestCache_KeepsWhatIsUsed(t *testing.T) {
+	base := &counted{plain: plain{{"t", "used"}: []byte("1")}}
+	c := rows.NewBoundedCache(base, 10_000)
+	const others = 1000
+	for i := range others {
+		_, err := c.Get(key("t", fmt.Sprint(i)), key("t", "used"))
+		require.NoError(t, err)
+	}
+	require.Equal(t, others+1, base.read)
+}
+
+func TestCache_RemembersNoError(t *testing.T) {
+	c := rows.NewCache(failing{plain{{"t", "k"}: []byte("1")}})
+	for range 2 {
+		_, err := c.Get(key("t", "k"))
+		require.ErrorIs(t, err, errBase)
+	}
+}
+
+// TestCache_Model compares a cache that keeps forgetting with its base.
+func TestCache_Model(t *testing.T) {
+	for range 20 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			limit := 200 * rnd.IntN(50)
+			base := plain{}
+			c := rows.NewBoundedCache(base, limit)
+			for range 3000 {
+				changed := randomRow(rnd)
+				if rnd.IntN(50) == 0 {
+					changed.Value = []byte(strings.Repeat("x", rnd.IntN(2*limit+1)))
+				}
+				if rnd.IntN(3) == 0 {
+					base.Put(changed)
+					c.Put(changed)
+				}
+				keys := []eventstore.RowKey{randomRow(rnd).RowKey, changed.RowKey}
+				found, err := c.Get(keys...)
+				require.NoError(t, err)
+				expected, _ := base.Get(keys...)
+				require.Equal(t, say(expected...), say(found...))
+				require.LessOrEqual(t, c.Bytes(), limit)
+			}
+		})
+	}
+}
