@@ -67,8 +67,8 @@ func (d *definition) inline(b build) eventstore.InlineView {
 		Query:   d.query,
 		Timeout: d.Timeout,
 		Apply: func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			for _, e := range events {
-				if err := d.applyInline(ctx, tx, e); err != nil {
+			for i := range events {
+				if err := d.applyInline(ctx, tx, &events[i]); err != nil {
 					return err
 				}
 			}
@@ -77,13 +77,13 @@ func (d *definition) inline(b build) eventstore.InlineView {
 	}
 }
 
-func (d *definition) applyInline(ctx context.Context, tx eventstore.RowTx, e eventstore.Event) error {
+func (d *definition) applyInline(ctx context.Context, tx eventstore.RowTx, e *eventstore.Event) error {
 	if d.OnFailure != Skip {
-		return d.handle(Tx{ctx: ctx, p: d.Projection, rows: &eventRows{rows: tx}}, e)
+		return d.handle(Tx{ctx: ctx, p: d.Projection, rows: &eventRows{rows: tx}}, e, d.decode(e))
 	}
 	own := rows.New(tx) // to forget, if the event is skipped
 	defer own.Close()
-	err := d.handle(Tx{ctx: ctx, p: d.Projection, rows: &eventRows{rows: own}}, e)
+	err := d.handle(Tx{ctx: ctx, p: d.Projection, rows: &eventRows{rows: own}}, e, d.decode(e))
 	if failed := (*HandlerError)(nil); errors.As(err, &failed) {
 		return noteSkipped(tx, newFailure(e, failed.Err))
 	}

@@ -178,17 +178,17 @@ func keyShape(t reflect.Type) string {
 	}
 }
 
-// handle applies one stored event to rows: all that the upcasters make of it and
-// that has a handler, in order. Its error is a *HandlerError if the event or a
+// handle applies one stored event to rows: all that it was decoded into and that
+// has a handler, in order. Its error is a *HandlerError if the event or a
 // handler is at fault, and another one if the rows or the context are.
-func (d *definition) handle(tx Tx, stored eventstore.Event) error {
-	values, err := d.registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
-	for _, data := range values {
+func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) error {
+	err := decoded.err
+	for _, data := range decoded.values {
 		h, handled := d.byType[reflect.TypeOf(data)]
 		if !handled {
 			continue
 		}
-		if err = call(h, tx, stored, data); err != nil || tx.rows.err != nil {
+		if err = call(h, tx, *stored, data); err != nil || tx.rows.err != nil {
 			break
 		}
 	}

@@ -152,31 +152,31 @@ func (r *rebuild) pass(ctx context.Context) error {
 		queries = append(queries, w.query)
 		r.from = min(r.from, w.through)
 	}
-	for batch, err := range r.store.Follow(ctx, eventstore.Union(queries...), r.from) {
+	for p, err := range ahead(ctx, r.store, eventstore.Union(queries...), r.from, r.writers...) {
 		if err != nil {
 			return r.finish(ctx, err)
 		}
-		r.feed(ctx, batch)
+		r.feed(ctx, p)
 		if err = ctx.Err(); err == nil {
-			err = r.progress(ctx, batch.Through)
+			err = r.progress(ctx, p.Through)
 		}
 		if err != nil {
 			return r.finish(ctx, err)
 		}
-		if batch.Live || len(r.writers) == 0 {
+		if p.Live || len(r.writers) == 0 {
 			return nil
 		}
 	}
-	return nil
+	return r.finish(ctx, ctx.Err())
 }
 
 // feed feeds a batch to all writers, and goes on without those that fail.
-func (r *rebuild) feed(ctx context.Context, batch eventstore.Batch) {
+func (r *rebuild) feed(ctx context.Context, p portion) {
 	var going []*writer
 	for _, w := range r.writers {
-		err := w.feed(ctx, batch.Events)
+		err := w.feed(ctx, p.readings[w])
 		if err == nil {
-			err = w.reach(ctx, batch.Through, batch.Live)
+			err = w.reach(ctx, p.Through, p.Live)
 		}
 		if err == nil || errors.Is(err, ctx.Err()) {
 			going = append(going, w)

@@ -16,9 +16,13 @@ import (
 //
 // Rows and checkpoint are committed together: an event is applied once, whatever
 // is killed when, and whatever a commit came to. Behind, many events are
-// committed at a time; at the head, each batch is, at once. A position without
+// committed at a time, what was done in a quarter of a second; at the head, each
+// batch is, at once. A position without
 // changed rows is committed now and then only: after 4,096 positions, or 10
 // seconds.
+//
+// A goroutine that ends before Run does reads and decodes the events some batches
+// ahead: decoding, with its upcasters, runs beside the handlers.
 //
 // A version that is not live yet is built from the start of the log and can be
 // read when it first reaches the head; the version that was live until then is
@@ -101,28 +105,28 @@ func (d *definition) runBuild(ctx context.Context, store eventstore.RowStore, to
 // run follows the log from where the writer stands.
 func (w *writer) run(ctx context.Context, toHead bool) error {
 	w.publish()
-	for batch, err := range w.store.Follow(ctx, w.query, w.committed.Position) {
+	for p, err := range ahead(ctx, w.store, w.query, w.committed.Position, w) {
 		if err == nil {
-			err = w.follow(ctx, batch)
+			err = w.follow(ctx, p)
 		}
-		if err != nil || toHead && batch.Live {
+		if err != nil || toHead && p.Live {
 			return w.finish(ctx, err)
 		}
 	}
-	return nil // not reached: Follow ends with an error
+	return w.finish(ctx, ctx.Err())
 }
 
-func (w *writer) follow(ctx context.Context, batch eventstore.Batch) error {
+func (w *writer) follow(ctx context.Context, p portion) error {
 	if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
 		return err
 	}
-	if err := w.feed(ctx, batch.Events); err != nil {
+	if err := w.feed(ctx, p.readings[w]); err != nil {
 		return err
 	}
-	if err := w.reach(ctx, batch.Through, batch.Live); err != nil {
+	if err := w.reach(ctx, p.Through, p.Live); err != nil {
 		return err
 	}
-	if batch.Live && !w.live {
+	if p.Live && !w.live {
 		return w.goLive(ctx)
 	}
 	return nil

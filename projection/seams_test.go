@@ -161,3 +161,68 @@ func TestAttach_EndsWithTheSwap(t *testing.T) {
 	newShop(2).trade(t, store, 100)
 	s.requireHead(t, store)
 }
+
+// TestRun_KnownRowsAreNotThoseOfAnother: rows that a runner has read before another
+// one changed them are of no use to it any more.
+func TestRun_KnownRowsAreNotThoseOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, registry, s, other := newStore(t), shopRegistry(t), newSales(1), newSales(1)
+		run := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
+		for range 3 {
+			add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+			waitFor(t, store, s.Projection)
+		}
+		s.fail = func(eventstore.Event) error { // the rows are known, and are changed now
+			return projection.CatchUp(context.WithoutCancel(t.Context()), store, registry, other.Projection)
+		}
+		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+		var conflict *eventstore.CheckpointError
+		require.ErrorAs(t, run.ended(t), &conflict)
+		s.requireHead(t, store)
+
+		s.fail = nil
+		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+		require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+		s.requireHead(t, store)
+	})
+}
+
+// lost is a store that does not carry out a commit, or says that it does not know.
+type lost struct {
+	eventstore.RowStore
+	lose func(commit func() error) error // nil: nothing is lost
+}
+
+func (l *lost) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
+	commit := func() error { return l.RowStore.CommitRows(ctx, c) }
+	if l.lose == nil {
+		return commit()
+	}
+	return l.lose(commit)
+}
+
+// TestRun_ForgetsWhatItCouldNotCommit: after a commit that failed, whatever became
+// of it, rows are what is stored.
+func TestRun_ForgetsWhatItCouldNotCommit(t *testing.T) {
+	for name, lose := range map[string]func(commit func() error) error{
+		"lost":      func(func() error) error { return errInjected },
+		"committed": func(commit func() error) error { return errors.Join(commit(), errInjected) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &lost{RowStore: newStore(t)}
+				registry, s := shopRegistry(t), newSales(1)
+				start(t, (&projection.Runner{Store: store, Registry: registry, Projections: []*projection.Projection{s.Projection}}).Run)
+				for range 5 {
+					add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+					waitFor(t, store, s.Projection)
+					store.lose = func(commit func() error) error {
+						store.lose = nil
+						return lose(commit)
+					}
+				}
+				s.requireHead(t, store)
+			})
+		})
+	}
+}

@@ -34,19 +34,18 @@ type writer struct {
 	broken      bool     // a commit failed
 
 	base    *storedRows
+	cache   *rows.Cache // of base: what the writer has read and committed
 	buffer  *rows.Buffer
 	through eventstore.Position // applied
-	events  int                 // that were applied since the last commit
-	began   time.Time           // when the first of them was
+	began   time.Time           // when the first row since the last commit was changed
 }
 
-// What makes a writer that is behind commit: so many events or rows or bytes
-// since the last commit, or so much time.
+// What makes a writer that is behind commit: so many rows or bytes that have
+// changed since the last commit, or so much time.
 const (
-	batchEvents = 4096
-	batchRows   = 16_384
-	batchBytes  = 8 << 20
-	batchTime   = time.Second
+	batchRows  = 16_384
+	batchBytes = 8 << 20
+	batchTime  = time.Second / 4
 )
 
 // What makes a writer commit its position alone, when no row has changed: so many
@@ -70,6 +69,8 @@ type checkpointData struct {
 // checkpoint of a new build.
 func newWriter(ctx context.Context, d *definition, store eventstore.RowStore, b build, live bool) (*writer, error) {
 	w := &writer{definition: d, store: store, build: b, live: live, committedAt: time.Now()}
+	w.base = &storedRows{store: store, view: w.view()}
+	w.cache = rows.NewCache(w.base)
 	set, err := store.GetRows(ctx, w.view())
 	if err != nil {
 		return nil, err
@@ -102,28 +103,29 @@ func (w *writer) view() eventstore.ViewID { return w.build.view(w.name) }
 
 // reset begins an empty buffer over what was committed.
 func (w *writer) reset(committed eventstore.Checkpoint) {
-	w.committed, w.through, w.events = committed, committed.Position, 0
-	w.base = &storedRows{store: w.store, view: w.view(), at: committed, kept: make(map[string][]byte)}
-	w.buffer = rows.New(w.base)
+	w.committed, w.through = committed, committed.Position
+	w.base.at = committed
+	w.buffer = rows.New(w.cache)
 }
 
-// feed applies those of the events that the definition takes and that are not
-// applied yet, and commits whenever there is enough to.
-func (w *writer) feed(ctx context.Context, events []eventstore.Event) error {
-	for _, e := range events {
-		if e.Position <= w.through || !w.names[e.Type] {
+// feed applies those of the events that are not applied yet, and commits whenever
+// there is enough to.
+func (w *writer) feed(ctx context.Context, events []reading) error {
+	for i := range events {
+		r := &events[i]
+		if r.event.Position <= w.through {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.take(ctx, e); err != nil {
-			return err
-		}
-		if w.through = e.Position; w.events == 0 {
+		if w.buffer.Len() == 0 {
 			w.began = time.Now()
 		}
-		if w.events++; w.full() {
+		if err := w.take(ctx, r); err != nil {
+			return err
+		}
+		if w.through = r.event.Position; w.full() {
 			if err := w.commit(ctx, nil); err != nil {
 				return err
 			}
@@ -133,7 +135,7 @@ func (w *writer) feed(ctx context.Context, events []eventstore.Event) error {
 }
 
 func (w *writer) full() bool {
-	return w.events >= batchEvents || w.buffer.Len() >= batchRows || w.buffer.Bytes() >= batchBytes ||
+	return w.buffer.Len() >= batchRows || w.buffer.Bytes() >= batchBytes ||
 		w.buffer.Len() > 0 && time.Since(w.began) >= batchTime
 }
 
@@ -165,9 +167,10 @@ func (w *writer) publish() {
 }
 
 // take applies an event, or does with it what the projection's policy says.
-func (w *writer) take(ctx context.Context, e eventstore.Event) error {
+func (w *writer) take(ctx context.Context, r *reading) error {
+	e, data := r.event, r.decode()
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
-		err := w.apply(ctx, e)
+		err := w.apply(ctx, e, data)
 		var failed *HandlerError
 		if !errors.As(err, &failed) {
 			return err
@@ -188,15 +191,17 @@ func (w *writer) take(ctx context.Context, e eventstore.Event) error {
 		if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
 			return err
 		}
+		data = w.decode(e) // the handler may have changed the values
 	}
 }
 
 // apply applies an event to the buffer, or leaves the buffer as it was.
-func (w *writer) apply(ctx context.Context, e eventstore.Event) error {
+func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) error {
 	w.base.ctx = ctx
 	tx := rows.New(w.buffer)
-	defer tx.Close()
-	if err := w.handle(Tx{ctx: ctx, p: w.Projection, rows: &eventRows{rows: tx}}, e); err != nil {
+	err := w.handle(Tx{ctx: ctx, p: w.Projection, rows: &eventRows{rows: tx}}, e, data)
+	tx.Close()
+	if err != nil {
 		return err
 	}
 	limits := w.store.Info().Limits
@@ -208,7 +213,7 @@ func (w *writer) apply(ctx context.Context, e eventstore.Event) error {
 			return err
 		}
 	}
-	return w.buffer.Put(tx.Rows()...)
+	return w.buffer.Merge(tx)
 }
 
 // fits reports whether the rows of two buffers can be committed together; the
@@ -248,14 +253,16 @@ func (w *writer) commit(ctx context.Context, f *Failure) error {
 		return err
 	}
 	next := eventstore.Checkpoint{Position: w.through, Data: encoded}
+	changes := w.buffer.Rows()
 	err = w.store.CommitRows(context.WithoutCancel(ctx), eventstore.RowCommit{
-		View: w.view(), Expected: w.committed, Checkpoint: next, Rows: w.buffer.Rows(),
+		View: w.view(), Expected: w.committed, Checkpoint: next, Rows: changes,
 	})
 	if err != nil {
 		w.broken = true
 		return fmt.Errorf("commit of position %d: %w", w.through, err)
 	}
 	w.failure, w.committedAt = f, time.Now()
+	w.cache.Put(changes...)
 	w.reset(next)
 	w.publish()
 	return nil
@@ -278,8 +285,8 @@ func (w *writer) finish(ctx context.Context, err error) error {
 	}
 }
 
-func newFailure(e eventstore.Event, err error) Failure {
-	fault := rows.NewFault(e, err)
+func newFailure(e *eventstore.Event, err error) Failure {
+	fault := rows.NewFault(*e, err)
 	return Failure{Position: fault.Position, Type: fault.Type, Reason: fault.Reason, Time: time.Now().UTC()}
 }
 

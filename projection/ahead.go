@@ -1,0 +1,112 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// Half of what it takes to apply an event is to decode it. So the log is read,
+// and its events are decoded, on a goroutine of its own, some batches ahead of
+// the writers. An event whose turn has come before it was decoded is decoded by
+// the writer, so that no core waits for another.
+
+// portion is a batch of the log, and of each writer the events that it takes.
+type portion struct {
+	eventstore.Batch
+	readings map[*writer][]reading
+}
+
+// reading is an event that may be decoded already.
+type reading struct {
+	definition *definition
+	event      *eventstore.Event
+	once       sync.Once
+	decoded    decoded
+}
+
+// decoded is what the upcasters make of an event.
+type decoded struct {
+	values []any
+	err    error
+}
+
+func (r *reading) decode() decoded {
+	r.once.Do(func() {
+		r.decoded.err = errNotDecoded // unless it comes back
+		r.decoded = r.definition.decode(r.event)
+	})
+	return r.decoded
+}
+
+var errNotDecoded = errors.New("the decoding of the event has ended its goroutine")
+
+func (d *definition) decode(e *eventstore.Event) decoded {
+	values, err := d.registry.DecodeAll(e.Type, e.SchemaVersion, e.Codec, e.Data)
+	return decoded{values, err}
+}
+
+// ahead follows the log for the writers. What it yields is what Follow yields,
+// but that the context's end may come without an error. When the loop is left
+// its goroutine has ended.
+func ahead(
+	ctx context.Context, store eventstore.Store, q eventstore.Query, after eventstore.Position, writers ...*writer,
+) iter.Seq2[portion, error] {
+	type result struct {
+		portion
+		err error
+	}
+	return func(yield func(portion, error) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		results := make(chan result, 1)
+		var reader sync.WaitGroup
+		defer reader.Wait()
+		defer stop()
+		reader.Go(func() {
+			defer close(results)
+			for batch, err := range store.Follow(ctx, q, after) {
+				p := newPortion(batch, writers)
+				select {
+				case results <- result{p, err}:
+				case <-ctx.Done():
+					return
+				}
+				p.decode(ctx)
+			}
+		})
+		for r := range results {
+			if !yield(r.portion, r.err) {
+				return
+			}
+		}
+	}
+}
+
+func newPortion(batch eventstore.Batch, writers []*writer) portion {
+	p := portion{Batch: batch, readings: make(map[*writer][]reading, len(writers))}
+	for _, w := range writers {
+		readings := make([]reading, 0, len(batch.Events))
+		for i := range batch.Events {
+			if e := &batch.Events[i]; w.names[e.Type] {
+				readings = append(readings, reading{definition: w.definition, event: e})
+			}
+		}
+		p.readings[w] = readings
+	}
+	return p
+}
+
+// decode decodes what no writer has come to yet.
+func (p *portion) decode(ctx context.Context) {
+	for _, readings := range p.readings {
+		for i := range readings {
+			if ctx.Err() != nil {
+				return
+			}
+			readings[i].decode()
+		}
+	}
+}
