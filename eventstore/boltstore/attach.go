@@ -33,7 +33,7 @@ func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 	if !s.views.claim(v.View) {
 		return fmt.Errorf("attach: %w: view %q is attached already", eventstore.ErrInvalid, v.View)
 	}
-	err := s.attach(ctx, &inline{v})
+	err := s.attach(ctx, &inline{InlineView: v})
 	if err != nil {
 		s.views.unclaim(v.View)
 	}
@@ -41,6 +41,7 @@ func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 }
 
 func (s *Store) attach(ctx context.Context, v *inline) error {
+	var known eventstore.Checkpoint // that v.rows are those of
 	for {
 		if err := s.usable(ctx); err != nil {
 			return err
@@ -52,13 +53,16 @@ func (s *Store) attach(ctx context.Context, v *inline) error {
 		if checkpoint.Fault != nil {
 			return faulted(v.View, checkpoint)
 		}
+		if v.rows == nil || !checkpoint.Equal(known) { // somebody else has written them
+			v.rows = rows.NewCache(storedRows{s, v.View})
+		}
 		if s.tail.last().through-checkpoint.Position <= attachEvents {
 			a := &attachment{ticket: newTicket(ctx), view: v, expected: checkpoint}
 			if err := s.submit(a); !errors.Is(err, errBehind) {
 				return err
 			}
 		}
-		if err := s.catchUp(ctx, v, checkpoint); err != nil {
+		if known, err = s.catchUp(ctx, v, checkpoint); err != nil {
 			return err
 		}
 	}
@@ -77,20 +81,24 @@ func faulted(view eventstore.ViewID, c eventstore.Checkpoint) error {
 }
 
 // catchUp applies some of the events after the checkpoint and commits the rows.
-func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Checkpoint) error {
+// It returns the checkpoint that it has committed.
+func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Checkpoint) (eventstore.Checkpoint, error) {
 	portions, through, err := s.storedPortions(v.Query, checkpoint.Position)
 	if err != nil {
-		return err
+		return eventstore.Checkpoint{}, err
 	}
 	change := viewChange{checkpoint: rows.CloneCheckpoint(checkpoint)}
-	change.note(portions, v.start(storedRows{s, v.View}, portions, true).wait(), through)
+	change.note(portions, v.start(portions, true).wait(), through)
 	err = s.submit(newRowChange(ctx, eventstore.RowCommit{
 		View: v.View, Expected: checkpoint, Checkpoint: change.checkpoint, Rows: change.rows,
 	}))
 	if err == nil && change.checkpoint.Fault != nil {
 		err = faulted(v.View, change.checkpoint)
 	}
-	return err
+	if err == nil {
+		v.rows.Put(change.rows...)
+	}
+	return change.checkpoint, err
 }
 
 // storedPortions returns the next commits after a position that have events for
@@ -155,7 +163,7 @@ func (a *attachment) enter(s *Store, g *group) {
 	for _, since := range groups {
 		portions = append(portions, a.view.portions(since, change.checkpoint.Position+1)...)
 	}
-	change.note(portions, a.view.start(storedRows{s, view}, portions, false).wait(), g.through)
+	change.note(portions, a.view.start(portions, false).wait(), g.through)
 	if change.checkpoint.Fault != nil {
 		a.err = faulted(view, change.checkpoint)
 		return

@@ -37,7 +37,8 @@
 // A Store is a RowStore too: read models lie in the same file, and a view that is
 // attached is written in the transaction of the events. Its code runs on a
 // goroutine of its own before that transaction is opened, under a deadline, and
-// cannot keep an event from being appended.
+// cannot keep an event from being appended. Of its rows the store remembers up to
+// 16 MiB.
 //
 // # When things go wrong
 //

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
@@ -15,16 +15,19 @@ import (
 // An inline view is written with the events: its rows are in the transaction
 // that makes the events durable. Its code is the application's, so the writer
 // does not trust it. Before the transaction is opened, the writer hands the
-// group's commits to a goroutine, which applies them one by one to a buffer of
-// rows, and waits for it until the view's time is up. Each commit that came to a
-// good end has sent its rows; what comes after an error, a panic or the end of
-// the view's time is dropped, and the view is detached where it stands. A
-// goroutine that does not come back is abandoned: its buffer is closed, and it
-// ends at the first thing that it reads or writes.
+// group's commits to a goroutine, which applies them one by one, each to a buffer
+// of its own, and waits for it until the view's time is up. What a commit that
+// came to a good end has put is merged into the group's rows; what comes after an
+// error, a panic or the end of the view's time is dropped, and the view is detached
+// where it stands. A goroutine that does not come back is abandoned: its buffer is
+// closed, and it ends at the first thing that it reads or writes.
 
 // inline is a view that is attached, or about to be.
 type inline struct {
 	eventstore.InlineView
+	// rows are as they are on disk. Nobody but the store writes them, so what was
+	// read or committed is remembered.
+	rows *rows.Cache
 }
 
 // portion is the events of one commit, to be applied together.
@@ -44,12 +47,6 @@ func (p *portion) load() ([]eventstore.Event, error) {
 	return p.group.decode(p.entries)
 }
 
-// step is what became of one portion.
-type step struct {
-	rows  []eventstore.Row
-	fault error
-}
-
 var (
 	errOverrun = errors.New("the view's time is up")
 	errNoEnd   = errors.New("the view ended its goroutine")
@@ -61,21 +58,26 @@ type application struct {
 	cancel   context.CancelFunc
 	apply    func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error
 	portions []portion
-	pause    time.Time // begin no portion after this time; zero: begin all
-	group    *rows.Buffer
-	current  atomic.Pointer[rows.Buffer] // of the portion being applied
-	steps    chan step                   // has room for all, so that an abandoned goroutine can end
+	pause    time.Time     // begin no portion after this time; zero: begin all
+	done     chan struct{} // closed when the goroutine ends
+
+	mu    sync.Mutex // comes before those of the buffers
+	over  bool       // nothing that the goroutine does counts any more
+	group *rows.Buffer
+	tx    *rows.Buffer // of the portion being applied, over group
+	good  int          // so many portions came to a good end, and are in group
+	fault error        // of the first one that did not
 }
 
-// start begins to apply the portions to rows over base. With patience, it begins
+// start begins to apply the portions to the view's rows. With patience, it begins
 // no more of them when a part of the view's time has passed: a view that has much
 // to catch up with must not overrun for that alone.
-func (v *inline) start(base rows.Base, portions []portion, patience bool) *application {
+func (v *inline) start(portions []portion, patience bool) *application {
 	timeout := v.Timeout
 	if timeout == 0 {
 		timeout = eventstore.DefaultTimeout
 	}
-	a := &application{apply: v.Apply, portions: portions, group: rows.New(base), steps: make(chan step, len(portions))}
+	a := &application{apply: v.Apply, portions: portions, group: rows.New(v.rows), done: make(chan struct{})}
 	a.ctx, a.cancel = context.WithTimeoutCause(context.Background(), timeout, errOverrun)
 	if patience {
 		a.pause = time.Now().Add(timeout / 4)
@@ -86,40 +88,63 @@ func (v *inline) start(base rows.Base, portions []portion, patience bool) *appli
 
 // run is the view's goroutine.
 func (a *application) run() {
-	defer close(a.steps)
-	for i, p := range a.portions {
+	defer close(a.done)
+	for i := range a.portions {
 		if i > 0 && !a.pause.IsZero() && time.Now().After(a.pause) {
 			return
 		}
-		s := a.one(p)
-		if s.fault == nil {
-			s.fault = a.group.Put(s.rows...)
-		}
-		a.steps <- s
-		if s.fault != nil {
+		tx := a.begin()
+		if tx == nil || !a.end(tx, a.one(tx, &a.portions[i])) {
 			return
 		}
 	}
 }
 
-// one applies one portion and returns the rows that it changes.
-func (a *application) one(p portion) (s step) {
-	tx := rows.New(a.group)
-	a.current.Store(tx)
+// begin returns the buffer of the next portion, or nil if it is over.
+func (a *application) begin() *rows.Buffer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over {
+		return nil
+	}
+	a.tx = rows.New(a.group)
+	return a.tx
+}
+
+// end notes what became of a portion, and reports whether the next may begin.
+func (a *application) end(tx *rows.Buffer, fault error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over {
+		return false
+	}
+	if fault == nil {
+		fault = a.group.Merge(tx)
+	}
+	if fault != nil {
+		a.fault = fault
+		return false
+	}
+	a.good++
+	return true
+}
+
+// one applies one portion to tx, which it closes.
+func (a *application) one(tx *rows.Buffer, p *portion) (fault error) {
 	defer func() {
 		tx.Close()
 		if r := recover(); r != nil {
-			s.fault = fmt.Errorf("panic: %v", r)
+			fault = fmt.Errorf("panic: %v", r)
 		}
 	}()
 	if a.ctx.Err() != nil {
-		return step{fault: context.Cause(a.ctx)}
+		return context.Cause(a.ctx)
 	}
 	events, err := p.load()
-	if err == nil {
-		err = a.apply(a.ctx, tx, events)
+	if err != nil {
+		return err
 	}
-	return step{rows: tx.Rows(), fault: err}
+	return a.apply(a.ctx, tx, events)
 }
 
 // applied is what became of portions.
@@ -132,43 +157,40 @@ type applied struct {
 // wait returns when the goroutine is done or its time is up.
 func (a *application) wait() applied {
 	defer a.cancel()
-	var result applied
-	for result.good < len(a.portions) {
-		s, ok := a.next()
-		if !ok && !a.pause.IsZero() && result.good > 0 {
-			break // it has paused
-		}
-		if !ok {
-			s.fault = errNoEnd
-		}
-		if s.fault != nil {
-			p := a.portions[result.good].sighting
-			result.fault = rows.NewFault(eventstore.Event{Position: p.position, Type: p.eventType}, s.fault)
-			break
-		}
-		result.rows = append(result.rows, s.rows...)
-		result.good++
+	select {
+	case <-a.done:
+	case <-a.ctx.Done():
 	}
-	a.group.Close()
-	if tx := a.current.Load(); tx != nil {
-		tx.Close()
+	fault := a.stop()
+	if a.tx != nil {
+		a.tx.Close() // by which alone group is reached
+	}
+	result := applied{good: a.good, rows: a.group.Rows()}
+	if fault != nil {
+		p := a.portions[a.good].sighting
+		result.fault = rows.NewFault(eventstore.Event{Position: p.position, Type: p.eventType}, fault)
 	}
 	return result
 }
 
-// next waits for the next step, or the end of the view's time.
-func (a *application) next() (s step, ok bool) {
+// stop ends the application where it stands, and returns what kept it from being
+// done, if it has not paused.
+func (a *application) stop() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
+	if a.fault != nil || a.good == len(a.portions) {
+		return a.fault
+	}
 	select {
-	case s, ok = <-a.steps:
-		return s, ok
-	case <-a.ctx.Done():
-	}
-	select { // it may have come at the last moment
-	case s, ok = <-a.steps:
-		return s, ok
+	case <-a.done:
 	default:
-		return step{fault: context.Cause(a.ctx)}, true
+		return context.Cause(a.ctx)
 	}
+	if a.pause.IsZero() || a.good == 0 {
+		return errNoEnd
+	}
+	return nil
 }
 
 // applyInline lets every attached view apply the group's events.
@@ -178,7 +200,7 @@ func (s *Store) applyInline(g *group) {
 	for _, v := range s.views.inline {
 		if change := g.views[v.View]; change == nil || !change.detach {
 			views = append(views, v)
-			running = append(running, v.start(storedRows{s, v.View}, v.portions(g, g.first), false))
+			running = append(running, v.start(v.portions(g, g.first), false))
 		}
 	}
 	for i, a := range running {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -74,4 +76,106 @@ func TestAttach_CountsFaultsAndIsRebuilt(t *testing.T) {
 	n, cp = get(s)
 	require.EqualValues(t, 5033, n)
 	require.EqualValues(t, 15063, cp.Position)
+}
+
+// counter returns a view that counts events in one row.
+func counter(view eventstore.ViewID) eventstore.InlineView {
+	key := eventstore.RowKey{Table: "t", Key: []byte("n")}
+	return eventstore.InlineView{View: view, Query: eventstore.All(),
+		Apply: func(_ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			rows, err := tx.Get(key)
+			if err != nil {
+				return err
+			}
+			value := append(rows[0].Value, make([]byte, 8)...)[:8] // the row is the view's own
+			binary.BigEndian.PutUint64(value, binary.BigEndian.Uint64(value)+uint64(len(events)))
+			return tx.Put(eventstore.Row{RowKey: key, Value: value})
+		}}
+}
+
+func requireCount(t *testing.T, s *boltstore.Store, view eventstore.ViewID, count, position int) {
+	t.Helper()
+	set, err := s.GetRows(t.Context(), view, eventstore.RowKey{Table: "t", Key: []byte("n")})
+	require.NoError(t, err)
+	require.EqualValues(t, position, set.Checkpoint.Position)
+	require.EqualValues(t, count, binary.BigEndian.Uint64(set.Rows[0].Value))
+}
+
+// TestAttach_ForgetsWhatWasNotCommitted: rows of a group that failed are not those
+// that the next one begins with.
+func TestAttach_ForgetsWhatWasNotCommitted(t *testing.T) {
+	path := logPath(t)
+	s := open(t, path, nil)
+	require.NoError(t, s.Attach(t.Context(), counter("count")))
+	appendEvents(t, s, "s", 3)
+	for n := 3; n < 6; n++ {
+		require.NoError(t, os.Rename(path, path+".away"))
+		_, err := eventstore.AppendTo(t.Context(), s, "s", eventstore.Any, events(10)...)
+		require.ErrorIs(t, err, eventstore.ErrFailed)
+		require.NoError(t, os.Rename(path+".away", path))
+		appendEvents(t, s, "s", 1)
+		requireCount(t, s, "count", n+1, n+1)
+	}
+}
+
+// TestAttach_EndsItsGoroutine: a view that does so while it catches up has a fault.
+func TestAttach_EndsItsGoroutine(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	appendEvents(t, s, "s", 1000)
+	v := counter("count")
+	v.Apply = func(context.Context, eventstore.RowTx, []eventstore.Event) error {
+		runtime.Goexit()
+		return nil
+	}
+	var faulted *eventstore.FaultedError
+	require.ErrorAs(t, s.Attach(t.Context(), v), &faulted)
+	require.EqualValues(t, 1, faulted.Fault.Position)
+	require.Contains(t, faulted.Fault.Reason, "ended its goroutine")
+}
+
+// TestAttach_RowsOfAnother: a view that catches up, and whose rows are changed by
+// somebody else in between, goes on with those.
+func TestAttach_RowsOfAnother(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	for range 4 {
+		appendEvents(t, s, "s", 1000)
+	}
+	key := eventstore.RowKey{Table: "t", Key: []byte("n")}
+	changed := false
+	ctx := &watched{Context: t.Context(), look: func() {
+		set, err := s.GetRows(t.Context(), "count", key)
+		require.NoError(t, err)
+		if changed || set.Checkpoint.Position == 0 {
+			return
+		}
+		changed = true
+		count := binary.BigEndian.Uint64(set.Rows[0].Value)
+		require.EqualValues(t, set.Checkpoint.Position, count)
+		require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{
+			View: "count", Expected: set.Checkpoint,
+			Checkpoint: eventstore.Checkpoint{Position: set.Checkpoint.Position, Data: []byte("another")},
+			Rows:       []eventstore.Row{{RowKey: key, Value: binary.BigEndian.AppendUint64(nil, count+1_000_000)}},
+		}))
+	}}
+	require.NoError(t, s.Attach(ctx, counter("count")))
+	require.True(t, changed)
+	requireCount(t, s, "count", 1_004_000, 4000)
+	appendEvents(t, s, "s", 1)
+	requireCount(t, s, "count", 1_004_001, 4001)
+}
+
+// watched looks whenever somebody asks whether the context has ended, but for those
+// who ask because of that.
+type watched struct {
+	context.Context
+	look func()
+}
+
+func (w *watched) Err() error {
+	if look := w.look; look != nil {
+		w.look = nil
+		look()
+		w.look = look
+	}
+	return w.Context.Err()
 }

@@ -367,6 +367,8 @@ func (s *Store) settleViews(g *group) {
 		}
 		if change.detach {
 			s.views.detach(view)
+		} else if in := s.views.attached(view); in != nil {
+			in.rows.Put(change.rows...)
 		}
 	}
 }
