@@ -119,7 +119,7 @@ func (w *writer) feed(ctx context.Context, events []reading) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if w.buffer.Len() == 0 {
+		if w.clean() {
 			w.began = time.Now()
 		}
 		if err := w.take(ctx, r); err != nil {
@@ -135,18 +135,24 @@ func (w *writer) feed(ctx context.Context, events []reading) error {
 }
 
 func (w *writer) full() bool {
-	return w.buffer.Len() >= batchRows || w.buffer.Bytes() >= batchBytes ||
-		w.buffer.Len() > 0 && time.Since(w.began) >= batchTime
+	rows, bytes := w.buffer.Size()
+	return rows >= batchRows || bytes >= batchBytes || rows > 0 && time.Since(w.began) >= batchTime
+}
+
+// clean reports whether no row has changed since the last commit.
+func (w *writer) clean() bool {
+	rows, _ := w.buffer.Size()
+	return rows == 0
 }
 
 // reach says that all events up to a position were fed, and commits if that is
 // due: at the head, or after much that was not committed.
 func (w *writer) reach(ctx context.Context, through eventstore.Position, head bool) error {
 	w.through = max(w.through, through)
-	changed := w.buffer.Len() > 0 || w.failure != nil && w.through > w.committed.Position
+	changed := !w.clean() || w.failure != nil && w.through > w.committed.Position
 	idle := w.through-w.committed.Position >= idlePositions ||
 		w.through > w.committed.Position && time.Since(w.committedAt) >= idleTime
-	if head && changed || w.buffer.Len() == 0 && idle {
+	if head && changed || w.clean() && idle {
 		if err := w.commit(ctx, nil); err != nil {
 			return err
 		}
@@ -159,7 +165,7 @@ func (w *writer) reach(ctx context.Context, through eventstore.Position, head bo
 func (w *writer) publish() {
 	switch {
 	case !w.live:
-	case w.buffer.Len() == 0:
+	case w.clean():
 		w.report(idOf(w.store), w.build, w.through)
 	default:
 		w.report(idOf(w.store), w.build, w.committed.Position)
@@ -205,10 +211,12 @@ func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) e
 		return err
 	}
 	limits := w.store.Info().Limits
-	if err := fits(tx, nil, limits); err != nil {
+	n, size := tx.Size()
+	if err := fits(n, size, limits); err != nil {
 		return &HandlerError{Projection: w.name, Version: w.version, Position: e.Position, Type: e.Type, Err: err}
 	}
-	if fits(tx, w.buffer, limits) != nil {
+	before, sizeBefore := w.buffer.Size()
+	if fits(before+n, sizeBefore+size, limits) != nil {
 		if err := w.commit(ctx, nil); err != nil {
 			return err
 		}
@@ -216,18 +224,13 @@ func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) e
 	return w.buffer.Merge(tx)
 }
 
-// fits reports whether the rows of two buffers can be committed together; the
-// second one may be nil.
-func fits(a, b *rows.Buffer, limits eventstore.Limits) error {
-	n, size := a.Len(), a.Bytes()
-	if b != nil {
-		n, size = n+b.Len(), size+b.Bytes()
+// fits reports whether so many rows, with so many bytes, can be committed together.
+func fits(rows, bytes int, limits eventstore.Limits) error {
+	if rows > limits.RowsPerCommit {
+		return &eventstore.LimitError{What: "rows in a commit", Size: rows, Limit: limits.RowsPerCommit}
 	}
-	if n > limits.RowsPerCommit {
-		return &eventstore.LimitError{What: "rows in a commit", Size: n, Limit: limits.RowsPerCommit}
-	}
-	if size > limits.CommitBytes {
-		return &eventstore.LimitError{What: "bytes of keys and values in a commit", Size: size, Limit: limits.CommitBytes}
+	if bytes > limits.CommitBytes {
+		return &eventstore.LimitError{What: "bytes of keys and values in a commit", Size: bytes, Limit: limits.CommitBytes}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/record"
@@ -126,6 +127,7 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 func (b *batchBuilder) fromFile(s *Store) error {
 	for scan := newScan(s, b.query, window{from: b.batch.Through + 1, to: b.to}); !scan.done; {
 		err := scan.page(pageEvents)
+		b.batch.Events = slices.Grow(b.batch.Events, len(scan.found))
 		for i := range scan.found {
 			b.batch.Events = append(b.batch.Events, scan.found[i].Event)
 		}

@@ -270,23 +270,16 @@ func (b *Buffer) Rows() []eventstore.Row {
 	return changes
 }
 
-// Len returns the number of Rows.
-func (b *Buffer) Len() int {
+// Size returns the number of Rows, and the bytes of their keys and values.
+func (b *Buffer) Size() (rows, bytes int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.rows
-}
-
-// Bytes returns the bytes of the keys and values of Rows.
-func (b *Buffer) Bytes() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.bytes
+	return b.rows, b.bytes
 }
 
 // Close ends the buffer: Get, Scan and Put return ErrEnded from then on, a scan
-// that is being ranged over when its loop's body comes back. Rows, Len and Bytes
-// answer as before. Any goroutine may call it, more than once. It waits for a
+// that is being ranged over when its loop's body comes back. Rows and Size answer
+// as before. Any goroutine may call it, more than once. It waits for a
 // method that is at work.
 func (b *Buffer) Close() {
 	b.mu.Lock()

@@ -61,7 +61,8 @@ func runModel(t *testing.T, rnd *rand.Rand, steps int) {
 			}
 		}
 		top = stack[len(stack)-1]
-		require.Equal(t, top.buffer.Len(), len(top.buffer.Rows()))
+		n, _ := top.buffer.Size()
+		require.Equal(t, n, len(top.buffer.Rows()))
 	}
 	bottom := stack[0]
 	under.Put(bottom.buffer.Rows()...)
@@ -72,7 +73,8 @@ func runModel(t *testing.T, rnd *rand.Rand, steps int) {
 	for _, r := range bottom.buffer.Rows() {
 		size += len(r.Key) + len(r.Value)
 	}
-	require.Equal(t, size, bottom.buffer.Bytes())
+	_, actual := bottom.buffer.Size()
+	require.Equal(t, size, actual)
 }
 
 // layer is a buffer, and the map that it must be like.
