@@ -20,12 +20,15 @@ type Cache struct {
 	limit int
 	// What is used is in young. When that is half of the bound, it becomes old,
 	// and what was old, and was not used since, is forgotten.
-	young, old map[cacheKey][]byte // nil: there is no such row
-	size       int                 // of young
+	young, old map[cacheKey]*cached
+	size       int // of young
 }
 
 // cacheKey is an [eventstore.RowKey] as a map takes it.
 type cacheKey struct{ table, key string }
+
+// cached is what the base has under a key; a nil value says that it has no row.
+type cached struct{ value []byte }
 
 // CacheBytes bounds a cache, in bytes.
 const CacheBytes = 16 << 20
@@ -37,7 +40,7 @@ const cacheRow = 128
 func NewCache(base Base) *Cache { return newCache(base, CacheBytes) }
 
 func newCache(base Base, limit int) *Cache {
-	return &Cache{base: base, limit: limit, young: make(map[cacheKey][]byte)}
+	return &Cache{base: base, limit: limit, young: make(map[cacheKey]*cached)}
 }
 
 // Get implements [Base].
@@ -47,14 +50,14 @@ func (c *Cache) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 
 // find returns the row with a key, if it is known.
 func (c *Cache) find(key eventstore.RowKey) (eventstore.Row, bool) {
-	value, ok := c.young[cacheKey{key.Table, string(key.Key)}]
-	if !ok {
-		if value, ok = c.old[cacheKey{key.Table, string(key.Key)}]; !ok {
+	known := c.young[cacheKey{key.Table, string(key.Key)}]
+	if known == nil {
+		if known = c.old[cacheKey{key.Table, string(key.Key)}]; known == nil {
 			return eventstore.Row{}, false
 		}
-		c.keep(key, value)
+		c.keep(key, known.value)
 	}
-	return newRow(key.Table, key.Key, value), true
+	return newRow(key.Table, key.Key, known.value), true
 }
 
 // load reads rows, and remembers them.
@@ -82,26 +85,29 @@ func (c *Cache) Put(rows ...eventstore.Row) {
 	}
 }
 
+// keep makes a value that of a key, in young.
 func (c *Cache) keep(key eventstore.RowKey, value []byte) {
-	k := cacheKey{key.Table, string(key.Key)}
-	size := len(k.key) + len(value) + cacheRow
+	known := c.young[cacheKey{key.Table, string(key.Key)}]
+	if known != nil {
+		c.size -= cachedSize(key, known.value)
+	}
+	size := cachedSize(key, value)
 	if size > c.limit/4 { // not worth what it would make the cache forget
-		c.drop(k)
+		delete(c.young, cacheKey{key.Table, string(key.Key)})
+		delete(c.old, cacheKey{key.Table, string(key.Key)})
 		return
 	}
-	if before, ok := c.young[k]; ok {
-		c.size -= len(k.key) + len(before) + cacheRow
-	}
 	if c.size += size; c.size > c.limit/2 {
-		c.old, c.young, c.size = c.young, make(map[cacheKey][]byte), size
+		c.old, c.young, c.size = c.young, make(map[cacheKey]*cached), size
+		known = nil
 	}
-	c.young[k] = value
+	if known != nil {
+		known.value = value
+		return
+	}
+	c.young[cacheKey{key.Table, string(key.Key)}] = &cached{value}
 }
 
-func (c *Cache) drop(k cacheKey) {
-	if before, ok := c.young[k]; ok {
-		c.size -= len(k.key) + len(before) + cacheRow
-	}
-	delete(c.young, k)
-	delete(c.old, k)
+func cachedSize(key eventstore.RowKey, value []byte) int {
+	return len(key.Key) + len(value) + cacheRow
 }
