@@ -168,7 +168,7 @@ func (t TableTx[K, V]) put(rowKey eventstore.RowKey, key K, value V, data []byte
 	if string(encoded) == string(data) {
 		return nil
 	}
-	var changes []eventstore.Row
+	changes := make([]eventstore.Row, 0, len(had)+len(t.t.indexes)+1)
 	for _, entry := range had {
 		changes = append(changes, eventstore.Row{RowKey: entry})
 	}
