@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -42,16 +43,15 @@ func (r *reading) decode() decoded {
 	return r.decoded
 }
 
-var errNotDecoded = errors.New("the decoding of the event has ended its goroutine")
+var errNotDecoded = errors.New("the decoding of an event has ended its goroutine")
 
 func (d *definition) decode(e *eventstore.Event) decoded {
 	values, err := d.registry.DecodeAll(e.Type, e.SchemaVersion, e.Codec, e.Data)
 	return decoded{values, err}
 }
 
-// ahead follows the log for the writers. What it yields is what Follow yields,
-// but that the context's end may come without an error. When the loop is left
-// its goroutine has ended.
+// ahead follows the log for the writers. It yields what Follow yields, with an
+// error as the last element. When the loop is left its goroutine has ended.
 func ahead(
 	ctx context.Context, store eventstore.Store, q eventstore.Query, after eventstore.Position, writers ...*writer,
 ) iter.Seq2[portion, error] {
@@ -78,10 +78,11 @@ func ahead(
 			}
 		})
 		for r := range results {
-			if !yield(r.portion, r.err) {
+			if !yield(r.portion, r.err) || r.err != nil {
 				return
 			}
 		}
+		yield(portion{}, cmp.Or(ctx.Err(), errNotDecoded))
 	}
 }
 

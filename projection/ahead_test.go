@@ -163,26 +163,29 @@ func TestRun_RetryDecodesAnew(t *testing.T) {
 }
 
 // TestRun_DecodingEndsItsGoroutine: whichever goroutine that was, the event does
-// not pass for applied.
+// not pass for applied, nor the log for read to its end.
 func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
-	var decoded atomic.Int64
-	store, registry := newStore(t), countedRegistry(t, func() {
-		if decoded.Add(1) == 300 {
-			runtime.Goexit()
-		}
-	})
-	addCounted(t, store, 1000)
-	p := projection.New("p", 1)
-	projection.On(p, func(projection.Tx, projection.Event[counted]) error { return nil })
-	err := errors.New("it did not return")
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		err = projection.CatchUp(t.Context(), store, registry, p)
-	}()
-	<-ended
-	require.Error(t, err)
-	status, err := p.Status(t.Context(), store)
-	require.NoError(t, err)
-	require.Less(t, status.Position, eventstore.Position(300))
+	for _, policy := range []projection.Policy{projection.Stop, projection.Skip} {
+		var decoded atomic.Int64
+		store, registry := newStore(t), countedRegistry(t, func() {
+			if decoded.Add(1) == 300 {
+				runtime.Goexit()
+			}
+		})
+		addCounted(t, store, 5000)
+		p := projection.New("p", 1)
+		p.OnFailure = policy
+		projection.On(p, func(projection.Tx, projection.Event[counted]) error { return nil })
+		err := errors.New("it did not return")
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			err = projection.CatchUp(t.Context(), store, registry, p)
+		}()
+		<-ended
+		require.Error(t, err)
+		status, err := p.Status(t.Context(), store)
+		require.NoError(t, err)
+		require.True(t, status.Position < 300 || policy == projection.Skip && status.SkippedCount == 1, status.Position)
+	}
 }

@@ -167,7 +167,7 @@ func (r *rebuild) pass(ctx context.Context) error {
 			return nil
 		}
 	}
-	return r.finish(ctx, ctx.Err())
+	return nil
 }
 
 // feed feeds a batch to all writers, and goes on without those that fail.

@@ -113,7 +113,7 @@ func (w *writer) run(ctx context.Context, toHead bool) error {
 			return w.finish(ctx, err)
 		}
 	}
-	return w.finish(ctx, ctx.Err())
+	return nil // not reached: it ends with an error
 }
 
 func (w *writer) follow(ctx context.Context, p portion) error {
