@@ -1,6 +1,10 @@
 package boltstore
 
-import bolt "go.etcd.io/bbolt"
+import (
+	"io"
+
+	bolt "go.etcd.io/bbolt"
+)
 
 // SetCommit makes the writer end its transactions with commit instead of
 // bbolt's own. Call it before the first append.
@@ -28,4 +32,11 @@ func (s *Store) WriteIndex() error {
 	err := x.Maintain(indexFile{s, x})
 	s.room.open()
 	return err
+}
+
+// ReadAhead returns what a scan calls with the offset and size of the value that it is
+// at, and the end of the file.
+func ReadAhead(file io.ReaderAt) func(at, size, end int64) {
+	r := &readAhead{file: file}
+	return r.forward
 }

@@ -147,7 +147,6 @@ type scan struct {
 	window
 	streams streamCheck
 
-	pages int // of the log that were walked
 	ahead readAhead
 
 	named []eventstore.Position // by the index, for the page
@@ -158,6 +157,7 @@ type scan struct {
 
 func newScan(s *Store, q eventstore.Query, w window) *scan {
 	sc := &scan{store: s, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
+	sc.ahead.file = s.file.os
 	sc.streams.begin(q, w)
 	return sc
 }
@@ -216,7 +216,7 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	start := record.Key(sc.next())
 	skipped := 0
 	key, value := cursor.Seek(start[:])
-	if sc.pages++; sc.pages > 1 { // it is a long one
+	if limit >= pageEvents && sc.to-sc.from >= pageEvents { // it is a long one
 		sc.ahead.from(log.Tx(), value, sc.backward)
 	}
 	for ; !sc.done; key, value = step() {

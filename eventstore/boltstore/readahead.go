@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"io"
 	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
@@ -9,44 +10,81 @@ import (
 // bbolt maps its file and tells the system that it will be read at random, so
 // that the system reads a page at a time and none ahead. For queries that is
 // right; a scan of a log that is not in the page cache would wait for the disk at
-// every page. Records lie in the file about as they lie in the log, so a scan
-// asks for the next two megabytes while it goes over these.
+// every page. Records lie in the file about as they lie in the log. So a scan reads
+// the file, in order, before it walks the map, and throws away what it has read: it
+// is in the page cache then. And systems notice who reads in order, and read ahead
+// of him, in large pieces, while he does something else.
+//
+// They do not notice who reads backward. Such a scan asks for what it will need,
+// where there is a way to ask, and that comes in small pieces.
 
-// readAhead is how far a scan has asked.
+// readAhead is how far ahead of a scan the file has been read.
 type readAhead struct {
-	asked uintptr // the address up to which it has, or, backward, down to which; 0: none
+	file  io.ReaderAt
+	begun bool
+	done  int64  // the offset up to which it has, or, backward, down to which
+	room  []byte // for a piece
 }
 
 const (
-	aheadBytes = 2 << 20
-	aheadStep  = 512 << 10 // in one request, since systems cut larger ones short
+	firstLead = 64 << 10  // at first, and where the log goes on elsewhere, for it may end there
+	lead      = 1 << 20   // later
+	aheadStep = 128 << 10 // a piece
+
+	// Backward, there is more to be asked for at once, since nobody goes on by himself.
+	backwardLead = 2 << 20
+	backwardStep = 512 << 10 // in one request, since systems cut larger ones short
 )
 
-// from asks for what follows the value, if it lies in the mapped file and that has
-// not been asked for. It is called in the transaction that the value is of.
+// from reads what comes next, if the value lies in the mapped file. It is called in
+// the transaction that the value is of.
 func (r *readAhead) from(tx *bolt.Tx, value []byte, backward bool) {
 	here := unsafe.Pointer(unsafe.SliceData(value))
-	at, begin := uintptr(here), tx.DB().Info().Data
-	end := begin + uintptr(tx.Size())
-	if at < begin || at >= end { // the log of a small file may be a copy
+	at := int64(uintptr(here)) - int64(tx.DB().Info().Data)
+	if at < 0 || at >= tx.Size() { // the log of a small file may be a copy
 		return
-	}
-	if r.asked < begin || r.asked > end || distance(r.asked, at) > 2*aheadBytes {
-		r.asked = at
 	}
 	if backward {
-		for r.asked > begin && at-min(r.asked, at) < aheadBytes {
-			size := min(aheadStep, r.asked-begin)
-			r.asked -= size
-			willNeed(unsafe.Add(here, int(r.asked)-int(at)), int(size))
-		}
-		return
-	}
-	for r.asked < end && max(r.asked, at)-at < aheadBytes {
-		size := min(aheadStep, end-r.asked)
-		willNeed(unsafe.Add(here, int(r.asked)-int(at)), int(size))
-		r.asked += size
+		r.backward(here, at)
+	} else {
+		r.forward(at, int64(len(value)), tx.Size())
 	}
 }
 
-func distance(a, b uintptr) uintptr { return max(a, b) - min(a, b) }
+// forward reads the file up to where it is to be read when the scan is at a value.
+func (r *readAhead) forward(at, size, end int64) {
+	until := at + size + lead
+	if r.begin(at, 2*lead) {
+		until = at + size + firstLead
+	}
+	if r.room == nil {
+		r.room = make([]byte, aheadStep)
+	}
+	for r.done = max(r.done, at); r.done < min(until, end); {
+		n, err := r.file.ReadAt(r.room[:min(aheadStep, end-r.done)], r.done)
+		if r.done += int64(n); err != nil {
+			return // whoever walks the map sees what is wrong
+		}
+	}
+}
+
+// backward asks for what is before the scan, which is here, at an offset.
+func (r *readAhead) backward(here unsafe.Pointer, at int64) {
+	r.begin(at, 2*backwardLead)
+	for r.done > 0 && at-min(r.done, at) < backwardLead {
+		size := min(backwardStep, r.done)
+		r.done -= size
+		willNeed(unsafe.Add(here, int(r.done-at)), int(size))
+	}
+}
+
+// begin begins anew if the scan is where nothing near has been read, and reports
+// whether it has.
+func (r *readAhead) begin(at, near int64) bool {
+	distance := max(r.done, at) - min(r.done, at)
+	if r.begun && distance <= near {
+		return false
+	}
+	r.begun, r.done = true, at
+	return true
+}
