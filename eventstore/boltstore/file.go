@@ -155,38 +155,38 @@ func inspect(f *os.File) (pages.State, error) {
 	return state, err
 }
 
-// settle notes what the meta pages say, now that nobody else writes them, and
-// makes it durable: a process that was killed may have left it in the page cache
-// only, and pages that the older state on the disk still needs would be
-// overwritten next.
+// settle notes what the meta pages say, now that nobody else writes them, looks at
+// the pages that lead to others, and makes all of it durable: a process that was
+// killed may have left it in the page cache only, and pages that the older state on
+// the disk still needs would be overwritten next.
 func (f *file) settle(db *bolt.DB, opts Options) (err error) {
 	if f.found, err = inspect(f.os); err != nil {
 		return err
 	}
-	if err := f.checkBranches(opts.ReadOnly); err != nil {
-		return err
-	}
 	if opts.ReadOnly {
 		_ = f.os.Sync() // a medium that cannot be written has nothing to sync
-		return nil
+		return f.checkBranches(opts.ReadOnly)
 	}
-	doubted, err := f.doubted()
-	if err != nil {
+	synced := make(chan error, 1)
+	go func() { synced <- f.sync(db) }() // the disk is at work while the pages are checked
+	problem := f.checkBranches(opts.ReadOnly)
+	if err := cmp.Or(problem, <-synced); err != nil {
 		return err
 	}
+	doubted, err := f.doubted()
 	if doubted {
-		if err := f.rewriteMeta(); err != nil {
-			return err
-		}
+		err = f.endDoubt(db)
 	}
+	return err
+}
+
+// sync makes the file durable, and its name, for who created or replaced it may
+// have ended before that.
+func (f *file) sync(db *bolt.DB) error {
 	if err := db.Sync(); err != nil {
 		return err
 	}
-	// Who created or replaced the file may have ended before its name was durable.
-	if err := syncDirectory(filepath.Dir(f.path)); err != nil || !doubted {
-		return err
-	}
-	return os.Remove(f.path + doubtSuffix)
+	return syncDirectory(filepath.Dir(f.path))
 }
 
 // After a sync that failed, the system takes the pages for written, though the
@@ -220,15 +220,20 @@ func (f *file) doubted() (bool, error) {
 	return err == nil, err
 }
 
-// rewriteMeta writes the newest meta page as it is.
-func (f *file) rewriteMeta() error {
+// endDoubt writes the newest meta page as it is, and removes the note.
+func (f *file) endDoubt(db *bolt.DB) error {
 	offset := int64(f.found.TxID%2) * int64(f.found.PageSize)
 	page := make([]byte, f.found.PageSize)
 	if _, err := f.os.ReadAt(page, offset); err != nil {
 		return err
 	}
-	_, err := f.os.WriteAt(page, offset)
-	return err
+	if _, err := f.os.WriteAt(page, offset); err != nil {
+		return err
+	}
+	if err := f.sync(db); err != nil {
+		return err
+	}
+	return os.Remove(f.path + doubtSuffix)
 }
 
 // checkBranches looks at the pages that lead to others and at the list of free

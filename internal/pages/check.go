@@ -37,7 +37,7 @@ type Finding struct {
 // CheckOptions say what Check looks at.
 type CheckOptions struct {
 	// Branches leaves out the leaves, and so all but about a hundredth of the
-	// pages: of each tree it reads the last leaf only, and of leaves that hold
+	// pages: below each branch it reads the last leaf only, and of leaves that hold
 	// buckets all. It finds what leads a reader astray or in circles, and
 	// most of what makes a transaction overwrite pages that are in use.
 	Branches bool
@@ -73,7 +73,7 @@ func Check(r io.ReaderAt, meta Meta, o CheckOptions, report func(Finding)) error
 	if err != nil {
 		return err
 	}
-	list, _, err := readPage(r, meta, meta.Freelist)
+	list, _, err := readPage(r, meta, meta.Freelist, nil)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func Freelist(r io.ReaderAt, meta Meta) ([]uint64, error) {
 	if meta.Freelist == noFreelist {
 		return nil, nil
 	}
-	page, problem, err := readPage(r, meta, meta.Freelist)
+	page, problem, err := readPage(r, meta, meta.Freelist, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +127,9 @@ type checker struct {
 	file   io.ReaderAt
 	meta   Meta
 	report func(Finding)
-	bucket string // whose tree is walked
-	used   bitmap // pages in use, as far as the walk has seen
+	bucket string   // whose tree is walked
+	used   bitmap   // pages in use, as far as the walk has seen
+	rooms  [][]byte // for a page at each depth
 
 	// before is a page in use with free ones behind it, and the last of those
 	// that it goes on with. Free pages come in runs.
@@ -159,7 +160,7 @@ func (c *checker) free(id uint64) error {
 		before--
 	}
 	if before > 1 && before < id && before != c.before.id && c.Branches {
-		p, problem, err := readPage(c.file, c.meta, before)
+		p, problem, err := readPage(c.file, c.meta, before, nil)
 		if err != nil {
 			return err
 		}
@@ -174,6 +175,14 @@ func (c *checker) free(id uint64) error {
 	return nil
 }
 
+// read reads a page at a depth. It is valid until another one there is read.
+func (c *checker) read(id uint64, depth int) (p page, problem string, err error) {
+	for len(c.rooms) <= depth {
+		c.rooms = append(c.rooms, make([]byte, c.meta.PageSize))
+	}
+	return readPage(c.file, c.meta, id, c.rooms[depth])
+}
+
 // tree checks the page and those below it. first is the key that its parent has
 // for it; nil for a root.
 func (c *checker) tree(id uint64, first []byte, depth int) error {
@@ -184,10 +193,15 @@ func (c *checker) tree(id uint64, first []byte, depth int) error {
 		c.found(id, "is deeper than any tree grows")
 		return nil
 	}
-	p, problem, err := readPage(c.file, c.meta, id)
+	p, problem, err := c.read(id, depth)
 	if err != nil {
 		return err
 	}
+	return c.page(id, p, problem, first, depth)
+}
+
+// page checks a page that was read, with a problem or without, and those below it.
+func (c *checker) page(id uint64, p page, problem string, first []byte, depth int) error {
 	if problem == "" {
 		problem = p.problem(first, int64(c.meta.PageSize))
 	}
@@ -207,31 +221,36 @@ func (c *checker) tree(id uint64, first []byte, depth int) error {
 // branch checks the children of a branch. They are all leaves or all branches;
 // if leaves, the last one stands for all where leaves are not looked at.
 func (c *checker) branch(p page, depth int) error {
-	count := int(p.count)
-	all := !c.Branches || count == 0
-	if !all {
-		_, id, _ := p.child(count - 1)
-		last, problem, err := readPage(c.file, c.meta, id)
+	if c.Branches && depth < deepest {
+		key, id, _ := p.child(int(p.count) - 1)
+		last, problem, err := c.read(id, depth+1)
 		if err != nil {
 			return err
 		}
-		all = problem != "" || last.flags != flagLeaf || last.holdsBuckets()
-	}
-	for i := range count {
-		key, id, _ := p.child(i)
-		if all || i == count-1 {
-			if err := c.tree(id, key, depth+1); err != nil {
-				return err
-			}
-			continue
+		if problem == "" && last.flags == flagLeaf && !last.holdsBuckets() {
+			c.takeUnread(p)
+			return c.page(id, last, "", key, depth+1)
 		}
+	}
+	for i := range int(p.count) {
+		key, id, _ := p.child(i)
+		if err := c.tree(id, key, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeUnread takes the children of a branch, but for the last one, as they are.
+func (c *checker) takeUnread(p page) {
+	for i := range int(p.count) - 1 {
+		id := p.childID(i)
 		if id < 2 || id >= c.meta.HighWater {
 			c.found(id, fmt.Sprintf("is not one of pages 2 to %d", c.meta.HighWater-1))
 			continue
 		}
 		c.take(id, 0)
 	}
-	return nil
 }
 
 func (c *checker) leaf(id uint64, p page, depth int) error {
@@ -284,26 +303,25 @@ func (p page) problem(first []byte, size int64) string {
 	if p.flags != flagBranch && p.flags != flagLeaf {
 		return fmt.Sprintf("is in a tree, but has flags %#x", p.flags)
 	}
+	end := uint64(p.count) * elementSize // where the next element's key begins
+	if end > uint64(len(p.content)) {
+		return "has no room for its elements"
+	}
 	var last []byte
-	end := int(p.count) * elementSize // where the next element's key begins
 	for i := range int(p.count) {
-		var key, value []byte
-		var ok bool
-		if p.flags == flagBranch {
-			key, _, ok = p.child(i)
-		} else {
-			var flags uint32
-			key, value, flags, ok = p.element(i)
-			ok = ok && flags&^bucketElement == 0
+		at, keySize, valueSize, ok := p.sizes(i)
+		if !ok || at != end || keySize+valueSize > uint64(len(p.content))-end {
+			return fmt.Sprintf("has a damaged element, %d of %d", i+1, p.count)
 		}
-		if !ok || p.offset(i) != end || i > 0 && bytes.Compare(key, last) <= 0 {
+		key := p.content[end : end+keySize]
+		if i > 0 && bytes.Compare(key, last) <= 0 {
 			return fmt.Sprintf("has a damaged element, %d of %d", i+1, p.count)
 		}
 		if i == 0 && first != nil && !bytes.Equal(key, first) {
 			return fmt.Sprintf("begins with key %q, the page above it says %q", key, first)
 		}
 		last = key
-		end += len(key) + len(value)
+		end += keySize + valueSize
 	}
 	if p.flags == flagBranch && p.count == 0 {
 		return "is a branch of nothing"
@@ -314,13 +332,17 @@ func (p page) problem(first []byte, size int64) string {
 	return ""
 }
 
-// readPage reads a page, or says what is wrong with it.
-func readPage(r io.ReaderAt, meta Meta, id uint64) (p page, problem string, err error) {
+// readPage reads a page, or says what is wrong with it. It is read into room, if
+// there is any and it has no overflow.
+func readPage(r io.ReaderAt, meta Meta, id uint64, room []byte) (p page, problem string, err error) {
 	if id < 2 || id >= meta.HighWater {
 		return page{}, fmt.Sprintf("is not one of pages 2 to %d", meta.HighWater-1), nil
 	}
 	size := int64(meta.PageSize)
-	b := make([]byte, size)
+	b := room
+	if b == nil {
+		b = make([]byte, size)
+	}
 	if _, err := r.ReadAt(b, int64(id)*size); err != nil {
 		return page{}, "", fmt.Errorf("read page %d: %w", id, err)
 	}
@@ -382,13 +404,22 @@ func (p page) element(i int) (key, value []byte, flags uint32, ok bool) {
 	return key, value, order.Uint32(e), keyOK && valueOK
 }
 
-// offset returns where the key of the i-th element begins in the content.
-func (p page) offset(i int) int {
-	e, _ := p.at(i)
-	if p.flags == flagLeaf {
-		e = e[4:]
+// childID returns the page of a branch's i-th element, which it must have.
+func (p page) childID(i int) uint64 {
+	return binary.NativeEndian.Uint64(p.content[i*elementSize+8:])
+}
+
+// sizes returns where in the content the key of the i-th element begins, which
+// must have room for it, and the sizes of key and value. ok is false if it is
+// none of the page's kind.
+func (p page) sizes(i int) (at, key, value uint64, ok bool) {
+	order := binary.NativeEndian
+	e := p.content[i*elementSize:][:elementSize]
+	at = uint64(i * elementSize)
+	if p.flags == flagBranch {
+		return at + uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])), 0, true
 	}
-	return i*elementSize + int(binary.NativeEndian.Uint32(e))
+	return at + uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:])), order.Uint32(e)&^bucketElement == 0
 }
 
 func (p page) at(i int) ([]byte, bool) {

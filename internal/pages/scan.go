@@ -58,7 +58,7 @@ func (w *walker) tree(id uint64, depth int) (end bool, err error) {
 		return false, nil
 	}
 	w.seen.set(id)
-	p, problem, err := readPage(w.file, w.meta, id)
+	p, problem, err := readPage(w.file, w.meta, id, nil)
 	switch {
 	case errors.Is(err, io.EOF):
 		return false, nil // the file was cut short
