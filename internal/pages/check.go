@@ -128,6 +128,7 @@ type checker struct {
 	meta   Meta
 	report func(Finding)
 	bucket string   // whose tree is walked
+	leaves int      // the depth of that tree's leaves, if they need not be looked at; 0: not known
 	used   bitmap   // pages in use, as far as the walk has seen
 	rooms  [][]byte // for a page at each depth
 
@@ -205,6 +206,9 @@ func (c *checker) page(id uint64, p page, problem string, first []byte, depth in
 	if problem == "" {
 		problem = p.problem(first, int64(c.meta.PageSize))
 	}
+	if problem == "" && c.leaves > 0 && (p.flags == flagLeaf) != (depth == c.leaves) {
+		problem = "is not as deep in its tree as others of its kind"
+	}
 	if problem != "" {
 		c.found(id, problem)
 		return nil
@@ -215,6 +219,9 @@ func (c *checker) page(id uint64, p page, problem string, first []byte, depth in
 	if p.flags == flagBranch {
 		return c.branch(p, depth)
 	}
+	if c.Branches && !p.holdsBuckets() {
+		c.leaves = depth
+	}
 	return c.leaf(id, p, depth)
 }
 
@@ -222,13 +229,13 @@ func (c *checker) page(id uint64, p page, problem string, first []byte, depth in
 // if leaves, the last one stands for all where leaves are not looked at.
 func (c *checker) branch(p page, depth int) error {
 	if c.Branches && depth < deepest {
-		key, id, _ := p.child(int(p.count) - 1)
-		last, problem, err := c.read(id, depth+1)
+		last, ok, err := c.lastLeaf(p, depth+1)
 		if err != nil {
 			return err
 		}
-		if problem == "" && last.flags == flagLeaf && !last.holdsBuckets() {
+		if ok {
 			c.takeUnread(p)
+			key, id, _ := p.child(int(p.count) - 1)
 			return c.page(id, last, "", key, depth+1)
 		}
 	}
@@ -241,15 +248,35 @@ func (c *checker) branch(p page, depth int) error {
 	return nil
 }
 
-// takeUnread takes the children of a branch, but for the last one, as they are.
+// lastLeaf returns the last child of a branch above leaves that need not be looked
+// at. If the branch leads to a leaf past another branch, that shows by the depth of the
+// tree's other leaves, or, if none was read yet, by the first child.
+func (c *checker) lastLeaf(p page, depth int) (last page, ok bool, err error) {
+	if c.leaves > 0 && c.leaves != depth {
+		return page{}, false, nil
+	}
+	if c.leaves == 0 {
+		_, id, _ := p.child(0)
+		if first, _, err := c.read(id, depth); err != nil || first.flags == flagBranch {
+			return page{}, false, err
+		}
+	}
+	_, id, _ := p.child(int(p.count) - 1)
+	last, problem, err := c.read(id, depth)
+	return last, problem == "" && last.flags == flagLeaf && !last.holdsBuckets(), err
+}
+
+// takeUnread marks the children of a branch, the last one apart, as used.
 func (c *checker) takeUnread(p page) {
 	for i := range int(p.count) - 1 {
-		id := p.childID(i)
-		if id < 2 || id >= c.meta.HighWater {
+		switch id := p.childID(i); {
+		case id < 2 || id >= c.meta.HighWater:
 			c.found(id, fmt.Sprintf("is not one of pages 2 to %d", c.meta.HighWater-1))
-			continue
+		case c.used.get(id):
+			c.found(id, "is in use twice")
+		default:
+			c.used.set(id)
 		}
-		c.take(id, 0)
 	}
 }
 
@@ -263,7 +290,8 @@ func (c *checker) leaf(id uint64, p page, depth int) error {
 			c.found(id, fmt.Sprintf("has a damaged bucket %q", name))
 			continue
 		}
-		outer := c.bucket
+		outer, leaves := c.bucket, c.leaves
+		c.leaves = 0
 		if outer == "" {
 			c.bucket = string(name)
 		}
@@ -274,7 +302,7 @@ func (c *checker) leaf(id uint64, p page, depth int) error {
 		} else if problem := inlineProblem(value[bucketSize:]); problem != "" {
 			c.found(id, fmt.Sprintf("has a damaged bucket %q: its page, within this one, %s", name, problem))
 		}
-		c.bucket = outer
+		c.bucket, c.leaves = outer, leaves
 	}
 	return nil
 }
@@ -308,17 +336,18 @@ func (p page) problem(first []byte, size int64) string {
 		return "has no room for its elements"
 	}
 	var last []byte
+	elements := p.content[:end]
 	for i := range int(p.count) {
-		at, keySize, valueSize, ok := p.sizes(i)
-		if !ok || at != end || keySize+valueSize > uint64(len(p.content))-end {
+		offset, keySize, valueSize, ok := p.sizes(elements[i*elementSize:][:elementSize])
+		if !ok || uint64(i)*elementSize+offset != end || keySize+valueSize > uint64(len(p.content))-end {
 			return fmt.Sprintf("has a damaged element, %d of %d", i+1, p.count)
 		}
-		key := p.content[end : end+keySize]
-		if i > 0 && bytes.Compare(key, last) <= 0 {
-			return fmt.Sprintf("has a damaged element, %d of %d", i+1, p.count)
-		}
+		key := p.content[end:][:keySize]
 		if i == 0 && first != nil && !bytes.Equal(key, first) {
 			return fmt.Sprintf("begins with key %q, the page above it says %q", key, first)
+		}
+		if i > 0 && bytes.Compare(key, last) <= 0 {
+			return fmt.Sprintf("has a damaged element, %d of %d", i+1, p.count)
 		}
 		last = key
 		end += keySize + valueSize
@@ -409,17 +438,14 @@ func (p page) childID(i int) uint64 {
 	return binary.NativeEndian.Uint64(p.content[i*elementSize+8:])
 }
 
-// sizes returns where in the content the key of the i-th element begins, which
-// must have room for it, and the sizes of key and value. ok is false if it is
-// none of the page's kind.
-func (p page) sizes(i int) (at, key, value uint64, ok bool) {
+// sizes returns what an element says of itself: how far from it its key begins, and
+// the sizes of key and value. ok is false if it is none of the page's kind.
+func (p page) sizes(e []byte) (offset, key, value uint64, ok bool) {
 	order := binary.NativeEndian
-	e := p.content[i*elementSize:][:elementSize]
-	at = uint64(i * elementSize)
 	if p.flags == flagBranch {
-		return at + uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])), 0, true
+		return uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])), 0, true
 	}
-	return at + uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:])), order.Uint32(e)&^bucketElement == 0
+	return uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:])), order.Uint32(e)&^bucketElement == 0
 }
 
 func (p page) at(i int) ([]byte, bool) {

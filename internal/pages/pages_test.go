@@ -251,6 +251,38 @@ func TestCheck_EndsInALoop(t *testing.T) {
 	require.Fail(t, "no loop was found")
 }
 
+// TestCheck_OfBranchesFindsALeafAmongThem has a branch that leads past another, to the
+// first of its leaves, and so leaves out the rest.
+func TestCheck_OfBranchesFindsALeafAmongThem(t *testing.T) {
+	const size = 1024
+	content := file(t, size)
+	page := func(id uint64) []byte { return content[int(id)*size:][:size] }
+	isBranch := func(id uint64) bool { return binary.NativeEndian.Uint64(page(id)) == id && page(id)[8] == 1 }
+	child := func(id uint64, i int) []byte { return page(id)[16+16*i+8:] }
+	state, err := inspect(content)
+	require.NoError(t, err)
+	free, err := pages.Freelist(bytes.NewReader(content), state.Meta)
+	require.NoError(t, err)
+	found := 0
+	for id := uint64(2); id < state.HighWater; id++ {
+		if !isBranch(id) || slices.Contains(free, id) {
+			continue
+		}
+		for i := range int(binary.NativeEndian.Uint16(page(id)[10:])) {
+			lower := binary.NativeEndian.Uint64(child(id, i))
+			if !isBranch(lower) {
+				break
+			}
+			found++
+			copy(child(id, i)[:8], child(lower, 0))
+			require.NotEmpty(t, branchProblems(t, content), "page %d, child %d", id, i)
+			binary.NativeEndian.PutUint64(child(id, i), lower)
+		}
+	}
+	require.Greater(t, found, 2)
+	require.Empty(t, branchProblems(t, content))
+}
+
 // TestCheck_NamesTheBucketAndLeavesOutOne damages a tree of one bucket.
 func TestCheck_NamesTheBucketAndLeavesOutOne(t *testing.T) {
 	content := file(t, 1024)
