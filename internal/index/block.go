@@ -271,6 +271,32 @@ func (r *pieceReader) skipTo(p eventstore.Position) bool {
 	return true
 }
 
+// fill appends to postings the one that it is at and those behind it, as many as
+// there is room for.
+func (r *pieceReader) fill(postings []posting) []posting {
+	at, left, deltas := r.at, r.left, r.deltas
+	follows := eventstore.Version(0)
+	if r.term[0] == kindStream {
+		follows = 1
+	}
+	for len(postings) < cap(postings) {
+		if postings = append(postings, at); left == 0 {
+			break
+		}
+		delta, n := shortUvarint(deltas)
+		if n <= 0 || delta == 0 || delta > uint64(r.run.through-at.position) {
+			r.broken, left, r.rest = true, 0, nil
+			break
+		}
+		at.position += eventstore.Position(delta)
+		at.version += follows
+		left--
+		deltas = deltas[n:]
+	}
+	r.at, r.left, r.deltas = at, left, deltas
+	return postings
+}
+
 func (r *pieceReader) number() uint64 {
 	x, n := binary.Uvarint(r.rest)
 	if n <= 0 {

@@ -190,6 +190,38 @@ func TestWalk_StopsEarlyAndGoesOn(t *testing.T) {
 	})
 }
 
+// TestWalk_LeavesOutDenseLists of terms that many events have, and not of those that
+// some in a row had once.
+func TestWalk_LeavesOutDenseLists(t *testing.T) {
+	const n = 6000
+	log := make([]index.Entry, n)
+	for i := range log {
+		log[i] = index.Entry{Position: eventstore.Position(i) + 1, Type: "t"}
+		if i%10 == 9 {
+			log[i].Tags = append(log[i].Tags, "tenth")
+		}
+		if i < 100 {
+			log[i].Tags = append(log[i].Tags, "once")
+		}
+		if i%100 == 0 {
+			log[i].Tags = append(log[i].Tags, "rare")
+		}
+	}
+	everywhere(t, log, n, func(t *testing.T, r *index.Reader) {
+		walk := r.Walk(eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"rare", "once"}}), 1, n, false)
+		p, matched := walk.Seek(2)
+		require.Zero(t, p)
+		require.False(t, matched)
+		require.True(t, walk.Exact())
+
+		walk = r.Walk(eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"rare", "tenth"}}), 1, n, false)
+		p, matched = walk.Seek(2) // it is not on the rare ones
+		require.EqualValues(t, 101, p)
+		require.True(t, matched)
+		require.False(t, walk.Exact())
+	})
+}
+
 func TestReader_KnowsHeadsVersionsAndKeys(t *testing.T) {
 	log := []index.Entry{
 		{Position: 1, Stream: "a-1", Version: 1, Type: "t", Key: "k"},

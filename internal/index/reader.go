@@ -248,7 +248,7 @@ func (l *runList) load(p eventstore.Position, backward bool, into []posting) []p
 	}
 	into = l.collect(&b, p, into)
 	// The first at or after p may be the first of the next block.
-	if len(into) == 0 && len(b.end) == len(l.term)+positionSize && bytes.HasPrefix(b.end, l.term) {
+	if len(into) == 0 && l.goesOn(&b) {
 		if b, ok = l.find(b.end); ok {
 			into = l.collect(&b, p, into)
 		}
@@ -271,12 +271,10 @@ func (l *runList) pieces(b *block, fn func(*pieceReader) bool) {
 
 func (l *runList) collect(b *block, p eventstore.Position, into []posting) []posting {
 	l.pieces(b, func(piece *pieceReader) bool {
-		for more := piece.skipTo(p); more; more = piece.step() {
-			if into = append(into, piece.at); len(into) == cap(into) {
-				return false
-			}
+		if piece.skipTo(p) {
+			into = piece.fill(into)
 		}
-		return true
+		return len(into) < cap(into)
 	})
 	return into
 }
@@ -307,30 +305,35 @@ func (l *runList) collectBackward(b *block, p eventstore.Position, into []postin
 	return ring[:kept]
 }
 
-// dense implements list. It judges by the first piece.
+// dense implements list. It judges by the first piece, and where the list goes on
+// behind it.
 func (l *runList) dense() (dense bool) {
 	b, ok := l.find(appendPosition(l.term, l.run.from))
 	if !ok {
 		return false
 	}
+	begun := false
 	judge := func(piece *pieceReader) bool {
-		first := piece.at.position
-		for piece.step() {
+		begun = true
+		next := l.run.through
+		if l.goesOn(&b) {
+			next = positionOf(b.end[len(l.term):])
 		}
-		dense = piece.count >= denseCount && uint64(piece.at.position-first) <= denseGap*piece.count
+		dense = piece.count >= denseCount && uint64(next-piece.at.position) <= denseGap*piece.count
 		return false
 	}
-	begun := false
-	l.pieces(&b, func(piece *pieceReader) bool {
-		begun = true
-		return judge(piece)
-	})
-	if !begun && bytes.HasPrefix(b.end, l.term) {
+	l.pieces(&b, judge)
+	if !begun && l.goesOn(&b) {
 		if b, ok = l.find(b.end); ok {
 			l.pieces(&b, judge)
 		}
 	}
 	return dense
+}
+
+// goesOn reports whether the next block begins with a posting of the list.
+func (l *runList) goesOn(b *block) bool {
+	return len(b.end) == len(l.term)+positionSize && bytes.HasPrefix(b.end, l.term)
 }
 
 // describe says what a place is: a term, and perhaps a position.
