@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -43,7 +45,10 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 		return err
 	}
 	left := opts.Limit // counts down to 0, or away from it if there is no limit
-	for scan := newScan(s, q, w); !scan.done; {
+	scan := newScan(s, q, w)
+	scan.borrow()
+	defer scan.giveBack()
+	for !scan.done {
 		limit := pageEvents
 		if opts.Limit > 0 {
 			limit = min(limit, left)
@@ -151,6 +156,8 @@ type scan struct {
 
 	named []eventstore.Position // by the index, for the page
 	found []record.Record       // the page
+	most  int                   // records there were in a page before
+	room  *[]record.Record      // borrowed for found
 	bytes int                   // of payload in the page
 	done  bool                  // no page comes after this one
 }
@@ -160,6 +167,23 @@ func newScan(s *Store, q eventstore.Query, w window) *scan {
 	sc.ahead.file = s.file.os
 	sc.streams.begin(q, w)
 	return sc
+}
+
+// rooms are for the records of a page, which take more memory than most of what is
+// read: who reads little and often would leave much garbage.
+var rooms = sync.Pool{New: func() any { return new([]record.Record) }}
+
+// borrow gives the scan a room that others have used.
+func (sc *scan) borrow() {
+	sc.room = rooms.Get().(*[]record.Record)
+	sc.found = *sc.room
+}
+
+// giveBack gives the room to others, and so ends the scan.
+func (sc *scan) giveBack() {
+	clear(sc.found[:max(sc.most, len(sc.found))])
+	*sc.room = sc.found[:0]
+	rooms.Put(sc.room)
 }
 
 // first returns the first record of the rest of the scan that is wanted, and its
@@ -182,6 +206,7 @@ func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, re
 // page replaces found with the next records, at most limit, and narrows the
 // window to what is left.
 func (sc *scan) page(limit int) error {
+	sc.most = max(sc.most, len(sc.found))
 	sc.found, sc.bytes = sc.found[:0], 0
 	if sc.query.IsAll() || sc.store.indexDown.Load() {
 		return sc.store.view(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logBucket), limit) })
@@ -282,6 +307,7 @@ func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names
 // takeNamed takes the records that the index has named. If the log does not bear
 // the index out, what was taken before that stands, and the log tells the rest.
 func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
+	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
 	records := newRecordReader(log)
 	for _, p := range sc.named {
 		rec, err := records.at(p)
