@@ -213,6 +213,8 @@ type runList struct {
 	r    *Reader
 	run  *run
 	term []byte // with room for a position
+
+	piece pieceReader // memory for pieces
 }
 
 // find returns the block that has the place, and notes damage.
@@ -258,13 +260,13 @@ func (l *runList) load(p eventstore.Position, backward bool, into []posting) []p
 
 // pieces calls fn for the term's pieces in the block, until it returns false.
 func (l *runList) pieces(b *block, fn func(*pieceReader) bool) {
-	pieces := pieceReader{rest: b.pieces, run: l.run}
-	for pieces.next() {
-		if order := bytes.Compare(pieces.term, l.term); order > 0 || order == 0 && !fn(&pieces) {
+	l.piece = pieceReader{rest: b.pieces, run: l.run, term: l.piece.term[:0]}
+	for l.piece.next() {
+		if order := bytes.Compare(l.piece.term, l.term); order > 0 || order == 0 && !fn(&l.piece) {
 			break
 		}
 	}
-	if pieces.broken {
+	if l.piece.broken {
 		l.r.fail(fmt.Errorf("%w: run %d has a block that is none, at %s", ErrUnusable, l.run.id, describe(b.begin)))
 	}
 }

@@ -13,8 +13,10 @@ type Walk struct {
 	query    eventstore.Query
 	backward bool
 	segments []segment
-	root     walker // over the first of the segments; nil: not begun
-	empty    bool   // nothing in that segment can match
+	root     walker      // over the first of the segments; nil: not begun
+	empty    bool        // nothing in that segment can match
+	lists    []*postings // in root
+	spare    [][]posting // memory of such that are done with
 }
 
 // walker finds positions in one direction. seek returns the first match at or
@@ -49,7 +51,7 @@ func (w *Walk) Seek(p eventstore.Position) (found eventstore.Position, matched b
 		s := w.segments[0]
 		if w.backward && p >= s.from || !w.backward && p <= s.to {
 			if w.root == nil && !w.empty {
-				w.root = w.r.walker(s, w.query, w.backward)
+				w.root = w.walker(s)
 				w.empty = w.root == nil
 			}
 			if !w.empty {
@@ -63,9 +65,18 @@ func (w *Walk) Seek(p eventstore.Position) (found eventstore.Position, matched b
 				}
 			}
 		}
-		w.segments, w.root, w.empty = w.segments[1:], nil, false
+		w.leave()
 	}
 	return 0, false
+}
+
+// leave goes on to the next segment.
+func (w *Walk) leave() {
+	w.segments, w.root, w.empty = w.segments[1:], nil, false
+	for _, l := range w.lists {
+		w.spare = append(w.spare, l.buffer)
+	}
+	w.lists = w.lists[:0]
 }
 
 // Steps returns how many seeks in posting lists the reader has made so far.
@@ -77,24 +88,34 @@ func (w *Walk) Steps() int { return w.r.steps }
 // None that matches is ever left out.
 func (w *Walk) Exact() bool { return !w.r.guessed }
 
-// walker returns the walker over what matches q in a segment, nil if nothing can.
-func (r *Reader) walker(s segment, q eventstore.Query, backward bool) walker {
+// walker returns the walker over what matches in a segment, nil if nothing can.
+func (w *Walk) walker(s segment) walker {
 	var items []walker
 	streamsOnly := true
-	for _, item := range q.Items() {
-		if w := r.item(s, item, backward); w != nil {
-			items = append(items, w)
+	for _, item := range w.query.Items() {
+		if part := w.item(s, item); part != nil {
+			items = append(items, part)
 		}
 		streamsOnly = streamsOnly && len(item.Streams) > 0 && !several(item)
 	}
 	if streamsOnly { // a stream's versions show if there is one missing
-		return newUnion(items, backward)
+		return newUnion(items, w.backward)
 	}
-	if unknown := r.list(s, kindUnknown, ""); unknown != nil {
-		items = append(items, &postings{r: r, list: unknown, backward: backward})
-		r.guessed = true
+	if unknown := w.r.list(s, kindUnknown, ""); unknown != nil {
+		items = append(items, w.over(unknown))
+		w.r.guessed = true
 	}
-	return newUnion(items, backward)
+	return newUnion(items, w.backward)
+}
+
+// over returns the walker over one list.
+func (w *Walk) over(l list) walker {
+	p := &postings{r: w.r, list: l, backward: w.backward}
+	if n := len(w.spare); n > 0 {
+		p.buffer, w.spare = w.spare[n-1], w.spare[:n-1]
+	}
+	w.lists = append(w.lists, p)
+	return p
 }
 
 // item returns the walker over what matches an item in a segment, nil if nothing
@@ -103,7 +124,8 @@ func (r *Reader) walker(s segment, q eventstore.Query, backward bool) walker {
 // To ask a list that has, say, half of all positions whether it has one, costs
 // about as much as to look at the event, and tells little. So such lists are left
 // out where there is one that tells more.
-func (r *Reader) item(s segment, it eventstore.Item, backward bool) walker {
+func (w *Walk) item(s segment, it eventstore.Item) walker {
+	r := w.r
 	parts := make([]walker, 0, len(it.Tags)+3)
 	sparse := make([]walker, 0, cap(parts))
 	add := func(lists []list) (possible bool) {
@@ -113,12 +135,12 @@ func (r *Reader) item(s segment, it eventstore.Item, backward bool) walker {
 		dense := false
 		walkers := make([]walker, len(lists))
 		for i, l := range lists {
-			walkers[i] = &postings{r: r, list: l, backward: backward}
+			walkers[i] = w.over(l)
 			dense = dense || several(it) && l.dense()
 		}
-		w := newUnion(walkers, backward)
-		if parts = append(parts, w); !dense {
-			sparse = append(sparse, w)
+		part := newUnion(walkers, w.backward)
+		if parts = append(parts, part); !dense {
+			sparse = append(sparse, part)
 		}
 		return true
 	}
@@ -167,8 +189,9 @@ type postings struct {
 	r        *Reader
 	list     list
 	backward bool
-	buffer   []posting
-	loaded   []posting // the rest of buffer, in the direction of the walk
+	begun    bool      // there has been a load
+	buffer   []posting // room for one
+	loaded   []posting // the rest of it, in the direction of the walk
 	ended    bool
 }
 
@@ -191,19 +214,25 @@ func (l *postings) at(p eventstore.Position) (posting, bool) {
 	l.r.steps++
 	l.skip(p)
 	if len(l.loaded) == 0 && !l.ended {
-		switch cap(l.buffer) {
-		case 0:
-			l.buffer = make([]posting, 0, firstLoad)
-		case firstLoad:
-			l.buffer = make([]posting, 0, maxLoad)
-		}
-		l.loaded = l.list.load(p, l.backward, l.buffer)
+		l.loaded = l.list.load(p, l.backward, l.room())
 		l.ended = len(l.loaded) == 0
 	}
 	if l.r.err != nil || len(l.loaded) == 0 || l.loaded[0].position > l.r.last {
 		return posting{}, false
 	}
 	return l.loaded[0], true
+}
+
+// room returns memory for the next load.
+func (l *postings) room() []posting {
+	size := maxLoad
+	if !l.begun {
+		size, l.begun = firstLoad, true
+	}
+	if cap(l.buffer) < size {
+		l.buffer = make([]posting, size)
+	}
+	return l.buffer[:0:size]
 }
 
 // skip drops what the walk has passed from the loaded postings. Most often that is
