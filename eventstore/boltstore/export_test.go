@@ -35,8 +35,8 @@ func (s *Store) WriteIndex() error {
 }
 
 // ReadAhead returns what a scan calls with the offset and size of the value that it is
-// at, and the end of the file.
-func ReadAhead(file io.ReaderAt) func(at, size, end int64) {
+// at, and the end of the file. cached reports what is in the page cache.
+func ReadAhead(file io.ReaderAt, cached func(from, size int64) bool) func(at, size, end int64) {
 	r := &readAhead{file: file}
-	return r.forward
+	return func(at, size, end int64) { r.forward(at, size, end, cached) }
 }

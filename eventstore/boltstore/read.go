@@ -164,7 +164,7 @@ type scan struct {
 
 func newScan(s *Store, q eventstore.Query, w window) *scan {
 	sc := &scan{store: s, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
-	sc.ahead.file = s.file.os
+	sc.ahead.file, sc.ahead.tells = s.file.os, !s.opts.ReadOnly
 	sc.streams.begin(q, w)
 	return sc
 }

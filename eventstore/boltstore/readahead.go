@@ -13,7 +13,9 @@ import (
 // every page. Records lie in the file about as they lie in the log. So a scan reads
 // the file, in order, before it walks the map, and throws away what it has read: it
 // is in the page cache then. And systems notice who reads in order, and read ahead
-// of him, in large pieces, while he does something else.
+// of him, in large pieces, while he does something else. A scan begins to read when it
+// comes to what is not known to be in the page cache, and does not leave off: who
+// leaves out what the system has read ahead is not noticed any more.
 //
 // They do not notice who reads backward. Such a scan asks for what it will need,
 // where there is a way to ask, and that comes in small pieces.
@@ -21,9 +23,10 @@ import (
 // readAhead is how far ahead of a scan the file has been read.
 type readAhead struct {
 	file  io.ReaderAt
+	tells bool // the system tells what is in the page cache, as it does who may write
 	begun bool
 	done  int64  // the offset up to which it has, or, backward, down to which
-	room  []byte // for a piece
+	room  []byte // for a piece; nil: none was read yet
 }
 
 const (
@@ -47,21 +50,29 @@ func (r *readAhead) from(tx *bolt.Tx, value []byte, backward bool) {
 	if backward {
 		r.backward(here, at)
 	} else {
-		r.forward(at, int64(len(value)), tx.Size())
+		r.forward(at, int64(len(value)), tx.Size(), func(from, size int64) bool {
+			return r.tells && inCache(unsafe.Add(here, int(from-at)), int(size))
+		})
 	}
 }
 
-// forward reads the file up to where it is to be read when the scan is at a value.
-func (r *readAhead) forward(at, size, end int64) {
+// forward reads the file up to where it is to be read when the scan is at a value, from
+// the first piece on that is not cached.
+func (r *readAhead) forward(at, size, end int64, cached func(from, size int64) bool) {
 	until := at + size + lead
 	if r.begin(at, 2*lead) {
 		until = at + size + firstLead
 	}
-	if r.room == nil {
-		r.room = make([]byte, aheadStep)
-	}
 	for r.done = max(r.done, at); r.done < min(until, end); {
-		n, err := r.file.ReadAt(r.room[:min(aheadStep, end-r.done)], r.done)
+		piece := min(aheadStep, end-r.done)
+		if r.room == nil && cached(r.done, piece) {
+			r.done += piece
+			continue
+		}
+		if r.room == nil {
+			r.room = make([]byte, aheadStep)
+		}
+		n, err := r.file.ReadAt(r.room[:piece], r.done)
 		if r.done += int64(n); err != nil {
 			return // whoever walks the map sees what is wrong
 		}

@@ -43,9 +43,11 @@ func TestReadAhead(t *testing.T) {
 		size     = 64 << 20
 	)
 
+	nothing := func(int64, int64) bool { return false }
+
 	t.Run("a long scan", func(t *testing.T) {
 		file := &readFile{size: size}
-		ahead := boltstore.ReadAhead(file)
+		ahead := boltstore.ReadAhead(file, nothing)
 		for at := int64(0); at < size; at += page {
 			ahead(at, 400, size)
 			end := file.end(t)
@@ -55,21 +57,32 @@ func TestReadAhead(t *testing.T) {
 		require.EqualValues(t, size, file.end(t))
 	})
 
+	t.Run("a scan of what is in the page cache in part", func(t *testing.T) {
+		const from = 10 << 20
+		file := &readFile{size: size}
+		ahead := boltstore.ReadAhead(file, func(at, size int64) bool { return at != from })
+		for at := int64(0); at < size; at += page {
+			ahead(at, 400, size)
+		}
+		require.EqualValues(t, from, file.reads[0][0])
+		require.EqualValues(t, size, file.end(t))
+	})
+
 	t.Run("a scan that ends soon", func(t *testing.T) {
 		file := &readFile{size: size}
-		boltstore.ReadAhead(file)(page, 400, size)
+		boltstore.ReadAhead(file, nothing)(page, 400, size)
 		require.Len(t, file.reads, 1)
 	})
 
 	t.Run("a large value", func(t *testing.T) {
 		file := &readFile{size: size}
-		boltstore.ReadAhead(file)(page, 16<<20, size)
+		boltstore.ReadAhead(file, nothing)(page, 16<<20, size)
 		require.GreaterOrEqual(t, file.end(t), int64(page+16<<20))
 	})
 
 	t.Run("pages that are larger than what was read at first", func(t *testing.T) {
 		file := &readFile{size: size}
-		ahead := boltstore.ReadAhead(file)
+		ahead := boltstore.ReadAhead(file, nothing)
 		for at := int64(0); at < size; at += 1 << 20 {
 			file.reads = nil
 			if ahead(at, 400, size); at > 0 && at < size-1<<20 {
@@ -80,7 +93,7 @@ func TestReadAhead(t *testing.T) {
 
 	t.Run("a part that lies elsewhere", func(t *testing.T) {
 		file := &readFile{size: size}
-		ahead := boltstore.ReadAhead(file)
+		ahead := boltstore.ReadAhead(file, nothing)
 		ahead(0, 400, size)
 		for _, at := range []int64{32 << 20, 8 << 20} {
 			file.reads = nil
@@ -92,7 +105,7 @@ func TestReadAhead(t *testing.T) {
 
 	t.Run("a file that was cut short", func(t *testing.T) {
 		file := &readFile{size: page}
-		boltstore.ReadAhead(file)(0, 400, size)
+		boltstore.ReadAhead(file, nothing)(0, 400, size)
 		require.EqualValues(t, page, file.end(t))
 	})
 }
