@@ -64,7 +64,7 @@ type request struct {
 	receipt eventstore.Receipt // the outcome, if there is no error
 }
 
-// requests are some to be used again, for they are large.
+// requests are zero ones to be used again, for they are large.
 var requests = sync.Pool{New: func() any { return new(request) }}
 
 // release gives back a request that the writer has done, and nobody else knows.
@@ -75,7 +75,7 @@ func (r *request) release() {
 
 func (s *Store) newRequest(ctx context.Context, c eventstore.Commit) *request {
 	r := requests.Get().(*request)
-	*r = request{ticket: newTicket(ctx), commit: c, base: s.tail.last()}
+	r.ctx, r.commit, r.base = ctx, c, s.tail.last()
 	if r.versions = r.few[:]; len(c.Expect) > len(r.few) {
 		r.versions = make([]eventstore.Version, len(c.Expect))
 	}
