@@ -2,6 +2,8 @@ package index
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -16,7 +18,7 @@ import (
 // A log of many streams makes hundreds of thousands of terms, and a garbage
 // collector that had to follow a pointer to each would spend more time on the
 // table than the table takes to fill. So it is a few large slices without
-// pointers: terms refer to names and to lists by numbers.
+// pointers: terms refer to lists, and to names that are long, by numbers.
 //
 // Nor does it keep a caller's strings, which might be small parts of large ones.
 type table struct {
@@ -27,7 +29,7 @@ type table struct {
 	seed  maphash.Seed
 	slots []uint32 // by hash: number of a term, plus 1; its length is a power of 2
 	terms []tableTerm
-	names arena[byte]
+	names arena[byte]   // the long ones
 	words arena[uint32] // chunks of the lists
 	again [8]uint32     // the numbers of the terms of the entry before
 	nth   int           // of the terms of the entry that is added
@@ -35,20 +37,25 @@ type table struct {
 	unknown atomic.Bool // there are, or were, events of which nothing is known
 }
 
-// tableTerm is a term of a table. Its list is a chain of chunks of growing size,
-// each of which is, in words:
+// tableTerm is a term of a table. To find one costs as much as the lines of memory
+// that it takes to look at, which are in no cache: so it is one line, with the name.
+type tableTerm struct {
+	hash       uint32
+	head, tail uint32 // chunks of its list
+	count      uint32 // postings
+	size       uint16 // of the name
+	kind       byte
+	name       [shortName]byte // or the address in names of one that is longer
+}
+
+const shortName = 45
+
+// A list is a chain of chunks of growing size, each of which is, in words:
 //
 //	previous chunk | next chunk | postings in it | room | postings
 //
 // A posting is its position, as what it is more than the table's first, and in
 // a stream's list the two halves of the version.
-type tableTerm struct {
-	hash       uint32
-	name, size uint32 // where the term is in names, and how long
-	head, tail uint32 // chunks
-	count      uint32 // postings
-}
-
 const (
 	chunkPrevious = iota
 	chunkNext
@@ -76,7 +83,7 @@ func newTable(first eventstore.Position, like tableSize) *table {
 func (t *table) bytes() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	const perTerm = 24 + 8 // with its slots
+	const perTerm = 64 + 8 // with its slots
 	return t.names.size() + 4*t.words.size() + perTerm*len(t.terms)
 }
 
@@ -226,12 +233,16 @@ func (t *table) look(kind byte, name string) *tableTerm {
 }
 
 func (t *table) is(x *tableTerm, kind byte, name string) bool {
-	term := t.term(x)
-	return len(term) == len(name)+2 && term[0] == kind && string(term[1:len(term)-1]) == name
+	return x.kind == kind && int(x.size) == len(name) && string(t.name(x)) == name
 }
 
-// term returns the term's bytes.
-func (t *table) term(x *tableTerm) []byte { return t.names.at(x.name)[:x.size:x.size] }
+// name returns the term's name.
+func (t *table) name(x *tableTerm) []byte {
+	if x.size <= shortName {
+		return x.name[:x.size]
+	}
+	return t.names.at(binary.NativeEndian.Uint32(x.name[:]))[:x.size]
+}
 
 // insert adds a term that is not there, and returns its number.
 func (t *table) insert(hash uint32, kind byte, name string) uint32 {
@@ -241,9 +252,11 @@ func (t *table) insert(hash uint32, kind byte, name string) uint32 {
 			t.occupy(t.terms[i].hash, i)
 		}
 	}
-	x := tableTerm{hash: hash, size: uint32(len(name) + 2)}
-	x.name = t.names.take(int(x.size))
-	appendTerm(t.names.at(x.name)[:0], kind, name)
+	x := tableTerm{hash: hash, kind: kind, size: uint16(len(name))}
+	if len(name) > shortName {
+		binary.NativeEndian.PutUint32(x.name[:], t.names.take(len(name)))
+	}
+	copy(t.name(&x), name)
 	t.occupy(hash, len(t.terms))
 	t.terms = append(t.terms, x)
 	return uint32(len(t.terms) - 1)
@@ -365,12 +378,14 @@ func (t *table) walk(fn func(term []byte, p posting) error) error {
 		}
 	}
 	slices.SortFunc(order, func(a, b uint32) int {
-		return bytes.Compare(t.term(&t.terms[a]), t.term(&t.terms[b]))
+		x, y := &t.terms[a], &t.terms[b]
+		return cmp.Or(cmp.Compare(x.kind, y.kind), bytes.Compare(t.name(x), t.name(y)))
 	})
+	term := make([]byte, 0, maxTerm)
 	for _, i := range order {
 		x := &t.terms[i]
-		term := t.term(x)
-		l := tableList{table: t, width: width(term[0])}
+		term = appendTerm(term[:0], x.kind, t.name(x))
+		l := tableList{table: t, width: width(x.kind)}
 		for address := x.head; address != 0; {
 			chunk := t.words.at(address)
 			for i := range chunk[chunkUsed] {

@@ -67,7 +67,7 @@ func (e *Entry) each(fn func(kind byte, name string, p posting)) {
 // is the beginning of another. With a position behind it, it orders postings: by
 // term, and within a term by position.
 
-func appendTerm(b []byte, kind byte, name string) []byte {
+func appendTerm[N string | []byte](b []byte, kind byte, name N) []byte {
 	return append(append(append(b, kind), name...), 0)
 }
 
