@@ -17,12 +17,11 @@ import (
 // Rows and checkpoint are committed together: an event is applied once, whatever
 // is killed when, and whatever a commit came to. Behind, many events are
 // committed at a time, what was done in a quarter of a second; at the head, each
-// batch is, at once. A position without
-// changed rows is committed now and then only: after 4,096 positions, or 10
-// seconds.
+// batch is, at once. A position without changed rows is committed now and then
+// only: after 4,096 positions, or 10 seconds.
 //
-// A goroutine that ends before Run does reads and decodes the events some batches
-// ahead: decoding, with its upcasters, runs beside the handlers.
+// Events are read and decoded some batches ahead, on a goroutine that has ended
+// when Run returns: upcasters run beside the handlers.
 //
 // A version that is not live yet is built from the start of the log and can be
 // read when it first reaches the head; the version that was live until then is
