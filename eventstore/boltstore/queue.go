@@ -50,15 +50,22 @@ func newTicket(ctx context.Context) ticket { return ticket{ctx: ctx} }
 func (t *ticket) waiter() *ticket           { return t }
 func (t *ticket) size() (weight, bytes int) { return t.weight, t.bytes }
 
-// take makes the job the writer's, unless its caller has given it up.
+// take makes the job the writer's, unless its caller has given it up, or would: a
+// job whose context has ended is withdrawn, and ends with the context's error.
 func (t *ticket) take() bool {
-	return t.ctx.Err() == nil && t.state.CompareAndSwap(waiting, taken)
+	if err := t.ctx.Err(); err != nil {
+		if t.state.CompareAndSwap(waiting, withdrawn) {
+			t.err = err
+		}
+		return false
+	}
+	return t.state.CompareAndSwap(waiting, taken)
 }
 
 // end notes the outcome: the one that the job noted, or err, with which its group
-// failed.
+// failed, if it was in that.
 func (t *ticket) end(err error) {
-	if err != nil {
+	if err != nil && t.state.Load() != withdrawn {
 		t.err = err
 	}
 }

@@ -55,6 +55,18 @@ func (g *group) expect(events, commits int) {
 	g.commits = slices.Grow(g.commits, commits)
 }
 
+// trim gives back room that was made for commits that were refused: the tail counts
+// what a group holds, and keeps it.
+func (g *group) trim() {
+	if 2*len(g.entries) >= cap(g.entries) {
+		return
+	}
+	g.entries, g.commits = slices.Clone(g.entries), slices.Clone(g.commits)
+	heads := make(map[eventstore.StreamID]eventstore.Version, len(g.heads))
+	maps.Copy(heads, g.heads)
+	g.heads = heads
+}
+
 // weight is what the group counts for in the tail; at least one, so that groups
 // without events do not pile up.
 func (g *group) weight() int { return max(1, len(g.entries)) }

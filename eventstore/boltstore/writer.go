@@ -152,6 +152,7 @@ func (w *writer) writeGroup(batches []*batch) {
 		err = s.commit(g)
 		s.counters.count(g, time.Since(begin), err)
 		if err == nil {
+			g.trim()
 			s.settleViews(g)
 			s.tail.publish(g)
 			s.tendIndex(g)
