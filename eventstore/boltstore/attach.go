@@ -68,9 +68,12 @@ func (s *Store) attach(ctx context.Context, v *inline) error {
 	}
 }
 
+// checkpoint returns the checkpoint of a view that is to be attached.
 func (s *Store) checkpoint(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, err error) {
 	err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
-		c, err = readCheckpoint(tx, view)
+		if c, err = readCheckpoint(tx, view); err == nil && c.IsZero() && viewRows(tx, view) != nil {
+			return errDropping(view)
+		}
 		return err
 	})
 	return c, err

@@ -25,8 +25,8 @@ import (
 // inline is a view that is attached, or about to be.
 type inline struct {
 	eventstore.InlineView
-	// rows are as they are on disk. Nobody but the store writes them, so what was
-	// read or committed is remembered.
+	// rows are as they are on disk. Once the view is attached, nobody but the store
+	// writes them, so what was read or committed is remembered.
 	rows *rows.Cache
 }
 

@@ -179,3 +179,32 @@ func (w *watched) Err() error {
 	}
 	return w.Context.Err()
 }
+
+// TestAttach_RefusesAViewThatIsBeingDropped before it applies anything to the rows
+// that are left: they may be gone when it commits.
+func TestAttach_RefusesAViewThatIsBeingDropped(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	appendEvents(t, s, "s", 600) // more than are applied in the commit that attaches
+	key := func(name string) eventstore.RowKey { return eventstore.RowKey{Table: "t", Key: []byte(name)} }
+	require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{
+		View: "dropped", Checkpoint: eventstore.Checkpoint{Position: 600},
+		Rows: []eventstore.Row{{RowKey: key("a"), Value: []byte("x")}, {RowKey: key("n"), Value: make([]byte, 8)}},
+	}))
+	more, err := s.DropRows(t.Context(), "dropped", 1)
+	require.NoError(t, err)
+	require.True(t, more)
+
+	v := counter("dropped")
+	v.Apply = func(context.Context, eventstore.RowTx, []eventstore.Event) error {
+		t.Error("it was given events")
+		return nil
+	}
+	require.ErrorIs(t, s.Attach(t.Context(), v), eventstore.ErrInvalid)
+
+	for more {
+		more, err = s.DropRows(t.Context(), "dropped", 10)
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Attach(t.Context(), counter("dropped")))
+	requireCount(t, s, "dropped", 600, 600)
+}
