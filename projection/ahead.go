@@ -13,7 +13,7 @@ import (
 // Half of what it takes to apply an event is to decode it. So the log is read,
 // and its events are decoded, on a goroutine of its own, some batches ahead of
 // the writers. An event whose turn has come before it was decoded is decoded by
-// the writer, so that no core waits for another.
+// the writer: it never waits for more than the one that is being decoded.
 
 // portion is a batch of the log, and of each writer the events that it takes.
 type portion struct {
@@ -60,6 +60,10 @@ func ahead(
 		err error
 	}
 	return func(yield func(portion, error) bool) {
+		applied := make(map[*writer]eventstore.Position, len(writers))
+		for _, w := range writers {
+			applied[w] = w.through
+		}
 		ctx, stop := context.WithCancel(ctx)
 		results := make(chan result, 1)
 		var reader sync.WaitGroup
@@ -68,7 +72,7 @@ func ahead(
 		reader.Go(func() {
 			defer close(results)
 			for batch, err := range store.Follow(ctx, q, after) {
-				p := newPortion(batch, writers)
+				p := newPortion(batch, applied)
 				select {
 				case results <- result{p, err}:
 				case <-ctx.Done():
@@ -86,12 +90,14 @@ func ahead(
 	}
 }
 
-func newPortion(batch eventstore.Batch, writers []*writer) portion {
-	p := portion{Batch: batch, readings: make(map[*writer][]reading, len(writers))}
-	for _, w := range writers {
+// newPortion returns the portion of writers, each of which has applied what is up to a
+// position.
+func newPortion(batch eventstore.Batch, applied map[*writer]eventstore.Position) portion {
+	p := portion{Batch: batch, readings: make(map[*writer][]reading, len(applied))}
+	for w, through := range applied {
 		readings := make([]reading, 0, len(batch.Events))
 		for i := range batch.Events {
-			if e := &batch.Events[i]; w.names[e.Type] {
+			if e := &batch.Events[i]; e.Position > through && w.names[e.Type] {
 				readings = append(readings, reading{definition: w.definition, event: e})
 			}
 		}

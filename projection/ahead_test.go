@@ -189,3 +189,38 @@ func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
 		require.True(t, status.Position < 300 || policy == projection.Skip && status.SkippedCount == 1, status.Position)
 	}
 }
+
+// TestRun_EventIsTheHandlersOwn changes all that it is given, and fails, and
+// neither is seen by the next try or by another projection.
+func TestRun_EventIsTheHandlersOwn(t *testing.T) {
+	store, registry := newStore(t), countedRegistry(t, func() {})
+	addCounted(t, store, 3000)
+	var all []*projection.Projection
+	for _, name := range []string{"p", "q"} {
+		p := projection.New(name, 1)
+		table := projection.NewTable[string, int](p, "t")
+		projection.On(p, func(tx projection.Tx, e projection.Event[counted]) error {
+			if e.Data["n"] != int(e.Position) {
+				t.Errorf("%s is given %d at position %d", name, e.Data["n"], e.Position)
+			}
+			copy(e.Event.Data, `{"n":0}`)
+			return table.In(tx).Put("last", int(e.Position))
+		})
+		all = append(all, p)
+	}
+	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, all...))
+
+	p := projection.New("again", 1)
+	p.OnFailure = projection.Retry
+	var seen []int
+	projection.On(p, func(_ projection.Tx, e projection.Event[counted]) error {
+		seen = append(seen, e.Data["n"])
+		if e.Position == 2 && len(seen) < 4 {
+			copy(e.Event.Data, `{"n":9}`)
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.Equal(t, []int{1, 2, 2, 2, 3}, seen[:5])
+}

@@ -1,10 +1,13 @@
 package projection
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
@@ -106,6 +109,7 @@ func (w *writer) reset(committed eventstore.Checkpoint) {
 	w.committed, w.through = committed, committed.Position
 	w.base.at = committed
 	w.buffer = rows.New(w.cache)
+	w.began = time.Now()
 }
 
 // feed applies those of the events that are not applied yet, and commits whenever
@@ -175,6 +179,9 @@ func (w *writer) publish() {
 // take applies an event, or does with it what the projection's policy says.
 func (w *writer) take(ctx context.Context, r *reading) error {
 	e, data := r.event, r.decode()
+	if errors.Is(data.err, errNotDecoded) {
+		return data.err
+	}
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 		err := w.apply(ctx, e, data)
 		var failed *HandlerError
@@ -197,7 +204,7 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
 			return err
 		}
-		data = w.decode(e) // the handler may have changed the values
+		data = w.decode(e) // the handler may have changed what it was given
 	}
 }
 
@@ -205,7 +212,9 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) error {
 	w.base.ctx = ctx
 	tx := rows.New(w.buffer)
-	err := w.handle(Tx{ctx: ctx, p: w.Projection, rows: &eventRows{rows: tx}}, e, data)
+	own := *e // other writers, and later tries, have the event too
+	own.Data, own.Tags, own.Metadata = bytes.Clone(e.Data), slices.Clone(e.Tags), maps.Clone(e.Metadata)
+	err := w.handle(Tx{ctx: ctx, p: w.Projection, rows: &eventRows{rows: tx}}, &own, data)
 	tx.Close()
 	if err != nil {
 		return err
