@@ -50,9 +50,10 @@ func (c *Cache) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 
 // find returns the row with a key, if it is known.
 func (c *Cache) find(key eventstore.RowKey) (eventstore.Row, bool) {
-	known := c.young[cacheKey{key.Table, string(key.Key)}]
+	k := cacheKey{key.Table, string(key.Key)}
+	known := c.young[k]
 	if known == nil {
-		if known = c.old[cacheKey{key.Table, string(key.Key)}]; known == nil {
+		if known = c.old[k]; known == nil {
 			return eventstore.Row{}, false
 		}
 		c.keep(key, known.value)
@@ -81,31 +82,31 @@ func (c *Cache) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
 // Their values are the cache's from then on.
 func (c *Cache) Put(rows ...eventstore.Row) {
 	for i := range rows {
-		c.keep(rows[i].RowKey, rows[i].Value)
+		value := rows[i].Value
+		if cap(value) > 2*len(value) { // what it once was would be kept with it
+			value = bytes.Clone(value)
+		}
+		c.keep(rows[i].RowKey, value)
 	}
 }
 
-// keep makes a value that of a key, in young.
+// keep makes a value that of a key, in young. What old has under the key does not
+// count then, for young is asked first.
 func (c *Cache) keep(key eventstore.RowKey, value []byte) {
-	known := c.young[cacheKey{key.Table, string(key.Key)}]
-	if known != nil {
+	k := cacheKey{key.Table, string(key.Key)}
+	if known := c.young[k]; known != nil {
 		c.size -= cachedSize(key, known.value)
 	}
 	size := cachedSize(key, value)
 	if size > c.limit/4 { // not worth what it would make the cache forget
-		delete(c.young, cacheKey{key.Table, string(key.Key)})
-		delete(c.old, cacheKey{key.Table, string(key.Key)})
+		delete(c.young, k)
+		delete(c.old, k)
 		return
 	}
 	if c.size += size; c.size > c.limit/2 {
 		c.old, c.young, c.size = c.young, make(map[cacheKey]*cached), size
-		known = nil
 	}
-	if known != nil {
-		known.value = value
-		return
-	}
-	c.young[cacheKey{key.Table, string(key.Key)}] = &cached{value}
+	c.young[k] = &cached{value}
 }
 
 func cachedSize(key eventstore.RowKey, value []byte) int {

@@ -3,6 +3,7 @@ package rows_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -96,4 +97,20 @@ func TestCache_Model(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCache_KeepsNoMoreThanTheValue that a buffer had in the memory of a larger one.
+func TestCache_KeepsNoMoreThanTheValue(t *testing.T) {
+	c := rows.NewCache(plain{})
+	for i := range 200 {
+		b := rows.New(c)
+		require.NoError(t, b.Put(row("t", fmt.Sprint(i), make([]byte, 1<<20))))
+		require.NoError(t, b.Put(row("t", fmt.Sprint(i), []byte("small"))))
+		c.Put(b.Rows()...)
+	}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	require.Less(t, m.HeapAlloc, uint64(100<<20))
+	runtime.KeepAlive(c)
 }
