@@ -67,7 +67,7 @@ type request struct {
 // requests are zero ones to be used again, for they are large.
 var requests = sync.Pool{New: func() any { return new(request) }}
 
-// release gives back a request that the writer has done, and nobody else knows.
+// release gives back a request that the writer has done: nobody looks at it any more.
 func (r *request) release() {
 	*r = request{}
 	requests.Put(r)

@@ -24,7 +24,7 @@ type Options struct {
 	// not make recorded times do so.
 	Clock func() time.Time
 	// NewID gives the ids of events that have none. It is called on the goroutine
-	// that appends. The default are UUIDs of version 7, of the time that Clock gives.
+	// that appends. The default makes UUIDs of version 7, of the time that Clock gives.
 	NewID func() (uuid.UUID, error)
 	// IndexMemory is about how many bytes of what is known of the last events are
 	// held in memory before they are written to the index on disk; zero and less

@@ -16,13 +16,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Source makes ids. Each is greater than all that it made before. The zero Source is
-// ready to use, by multiple goroutines.
+// Source makes ids. Each is greater than all that it made before: after a moment
+// that lies in the future, ids follow that one until it has come. The zero Source is ready to use, by multiple goroutines.
 type Source struct {
 	mu     sync.Mutex
-	last   uint64        // time of the last one, in ticks
-	random [256 * 8]byte // what is left of it, at the end
-	used   int           // the rest of random is; zero before it is filled
+	last   uint64 // time of the last one, in ticks
+	random [256 * 8]byte
+	left   []byte // of random
 }
 
 const tickBits = 12 // a tick is a millisecond's 4096th part
@@ -35,14 +35,14 @@ func (s *Source) New(now time.Time) (id uuid.UUID, err error) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.used%len(s.random) == 0 {
+	if len(s.left) == 0 {
 		if _, err := rand.Read(s.random[:]); err != nil {
 			return uuid.Nil, fmt.Errorf("random bytes: %w", err)
 		}
-		s.used = 0
+		s.left = s.random[:]
 	}
-	copy(id[8:], s.random[s.used:])
-	s.used += 8
+	copy(id[8:], s.left)
+	s.left = s.left[8:]
 	s.last = max(tick, s.last+1)
 
 	binary.BigEndian.PutUint64(id[:8], s.last>>tickBits<<16|7<<12|s.last&(1<<tickBits-1))

@@ -66,7 +66,7 @@ func (r *Reader) first(kind byte, name string, from, to eventstore.Position) pos
 			return first[0]
 		}
 		if kind == kindUnknown && s.run != nil && from <= s.from && len(first) == 0 && r.err == nil {
-			s.run.known.Store(true)
+			s.run.known.Store(true) // from its beginning on there is none, and nothing was damaged
 		}
 	}
 	return posting{}
