@@ -49,24 +49,6 @@ func newGroup(after eventstore.Position, recorded time.Time) *group {
 	return &group{first: after + 1, through: after, recorded: recorded, ready: make(chan struct{})}
 }
 
-// expect makes room for events of so many commits.
-func (g *group) expect(events, commits int) {
-	g.entries = slices.Grow(g.entries, events)
-	g.commits = slices.Grow(g.commits, commits)
-}
-
-// trim gives back room that was made for commits that were refused: the tail counts
-// what a group holds, and keeps it.
-func (g *group) trim() {
-	if 2*len(g.entries) >= cap(g.entries) {
-		return
-	}
-	g.entries, g.commits = slices.Clone(g.entries), slices.Clone(g.commits)
-	heads := make(map[eventstore.StreamID]eventstore.Version, len(g.heads))
-	maps.Copy(heads, g.heads)
-	g.heads = heads
-}
-
 // weight is what the group counts for in the tail; at least one, so that groups
 // without events do not pile up.
 func (g *group) weight() int { return max(1, len(g.entries)) }
@@ -83,7 +65,7 @@ func (g *group) add(r *request) eventstore.Receipt {
 		g.keys[r.commit.Key] = len(g.commits)
 	}
 	if g.heads == nil {
-		g.heads = make(map[eventstore.StreamID]eventstore.Version, cap(g.commits))
+		g.heads = make(map[eventstore.StreamID]eventstore.Version)
 	}
 	for i := range r.entries {
 		e := &r.entries[i]

@@ -152,7 +152,6 @@ func (w *writer) writeGroup(batches []*batch) {
 		err = s.commit(g)
 		s.counters.count(g, time.Since(begin), err)
 		if err == nil {
-			g.trim()
 			s.settleViews(g)
 			s.tail.publish(g)
 			s.tendIndex(g)
@@ -176,9 +175,6 @@ func (w *writer) writeGroup(batches []*batch) {
 func (g *group) enter(s *Store, batches []*batch) {
 	g.batches = append(g.batches, batches...)
 	for _, b := range batches {
-		if !b.rows {
-			g.expect(b.weight, len(b.jobs))
-		}
 		for _, j := range b.jobs {
 			if j.take() {
 				j.enter(s, g)
