@@ -99,12 +99,14 @@ func (m *Matcher) matches(rec []byte, data int) (matches bool, reason string) {
 	f := fields{rest: unsafe.String(&rec[offFields], data-offFields)}
 	var r Record
 	f.upToTags(&r, rec[offFlags], m.tags)
+	if !f.broken {
+		matches = m.Query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags)
+	}
+	m.tags = r.Event.Tags[:0]
+	clear(m.tags[:cap(m.tags)])
 	if f.broken {
 		return false, "fields end before they should"
 	}
-	matches = m.Query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags)
-	m.tags = r.Event.Tags[:0]
-	clear(m.tags[:cap(m.tags)])
 	return matches, ""
 }
 

@@ -31,8 +31,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Place struct{ I, N int }
 
 // Append appends the encoding of an event to dst, with room for what [Seal]
-// fills in. key is the commit's key, kept in its first event only. No tag of the
-// event is to be in it twice.
+// fills in. key is the commit's key, kept in its first event only. Tags are kept as
+// they are: who appends leaves out repeats.
 func Append(dst []byte, e *eventstore.NewEvent, place Place, key string) []byte {
 	if place.I > 0 {
 		key = ""
