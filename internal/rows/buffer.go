@@ -36,6 +36,11 @@ type Buffer struct {
 	rows   int      // in all tables
 	bytes  int      // of their keys and values
 
+	// Most buffers are of one event, which changes a row or two of one table: that is
+	// in the buffer's own memory.
+	firstTable table
+	listOfOne  [1]*table
+
 	// A scan shows the buffer as it is when ranging starts: at the moment
 	// given to it. Writes have the moment that follows the last scan's.
 	moment uint64
@@ -140,13 +145,13 @@ func (b *Buffer) put(row *eventstore.Row) {
 	}
 	e := entryOf(t, row.Key)
 	if e == nil {
-		e = b.insert(t, &entry{key: string(row.Key)})
+		e = b.insert(t, string(row.Key))
 	}
 	b.write(t, e, row.Value, false)
 }
 
 // Merge puts all that a buffer over this one holds, which is closed and not used
-// any more: its memory is this one's from then on. On an error, which is
+// any more: the memory of its values is this one's from then on. On an error, which is
 // ErrEnded, nothing is put.
 func (b *Buffer) Merge(over *Buffer) error {
 	b.mu.Lock()
@@ -169,22 +174,19 @@ func (b *Buffer) Merge(over *Buffer) error {
 }
 
 func (b *Buffer) merge(t *table, put *entry) {
-	value := put.value
 	e := entryOf(t, put.key)
 	if e == nil {
-		put.version = version{}
-		e = b.insert(t, put)
+		e = b.insert(t, put.key)
 	}
-	b.write(t, e, value, true)
+	b.write(t, e, put.value, true)
 }
 
 // insert adds an entry without a value, which is as good as a deletion.
-func (b *Buffer) insert(t *table, e *entry) *entry {
-	t.insert(e)
+func (b *Buffer) insert(t *table, key string) *entry {
 	t.deleted++
 	b.rows++
-	b.bytes += len(e.key)
-	return e
+	b.bytes += len(key)
+	return t.insert(key)
 }
 
 // write sets an entry's value, to a copy unless the value is the buffer's own.
@@ -211,7 +213,13 @@ func (b *Buffer) table(name string) *table {
 }
 
 func (b *Buffer) addTable(name string) *table {
-	t := &table{name: name}
+	t := &b.firstTable
+	if len(b.tables) == 0 {
+		b.tables = b.listOfOne[:0]
+	} else {
+		t = new(table)
+	}
+	t.name = name
 	b.tables = append(b.tables, t)
 	return t
 }

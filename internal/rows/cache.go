@@ -20,12 +20,10 @@ type Cache struct {
 	limit int
 	// What is used is in young. When that is half of the bound, it becomes old,
 	// and what was old, and was not used since, is forgotten.
-	young, old map[cacheKey]*cached
-	size       int // of young
+	young, old map[string]*cached // by table, NUL, key
+	size       int                // of young
+	key        []byte             // that is being looked for
 }
-
-// cacheKey is an [eventstore.RowKey] as a map takes it.
-type cacheKey struct{ table, key string }
 
 // cached is what the base has under a key; a nil value says that it has no row.
 type cached struct{ value []byte }
@@ -40,7 +38,7 @@ const cacheRow = 128
 func NewCache(base Base) *Cache { return newCache(base, CacheBytes) }
 
 func newCache(base Base, limit int) *Cache {
-	return &Cache{base: base, limit: limit, young: make(map[cacheKey]*cached)}
+	return &Cache{base: base, limit: limit, young: make(map[string]*cached)}
 }
 
 // Get implements [Base].
@@ -48,12 +46,17 @@ func (c *Cache) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 	return gather(keys, c.find, c.load)
 }
 
+// at makes c.key that of a row.
+func (c *Cache) at(key eventstore.RowKey) {
+	c.key = append(append(append(c.key[:0], key.Table...), 0), key.Key...)
+}
+
 // find returns the row with a key, if it is known.
 func (c *Cache) find(key eventstore.RowKey) (eventstore.Row, bool) {
-	k := cacheKey{key.Table, string(key.Key)}
-	known := c.young[k]
+	c.at(key)
+	known := c.young[string(c.key)]
 	if known == nil {
-		if known = c.old[k]; known == nil {
+		if known = c.old[string(c.key)]; known == nil {
 			return eventstore.Row{}, false
 		}
 		c.keep(key, known.value)
@@ -93,22 +96,26 @@ func (c *Cache) Put(rows ...eventstore.Row) {
 // keep makes a value that of a key, in young. What old has under the key does not
 // count then, for young is asked first.
 func (c *Cache) keep(key eventstore.RowKey, value []byte) {
-	k := cacheKey{key.Table, string(key.Key)}
-	if known := c.young[k]; known != nil {
-		c.size -= cachedSize(key, known.value)
+	c.at(key)
+	known := c.young[string(c.key)]
+	if known != nil {
+		c.size -= c.sizeOf(known.value)
 	}
-	size := cachedSize(key, value)
+	size := c.sizeOf(value)
 	if size > c.limit/4 { // not worth what it would make the cache forget
-		delete(c.young, k)
-		delete(c.old, k)
+		delete(c.young, string(c.key))
+		delete(c.old, string(c.key))
 		return
 	}
 	if c.size += size; c.size > c.limit/2 {
-		c.old, c.young, c.size = c.young, make(map[cacheKey]*cached), size
+		c.old, c.young, c.size, known = c.young, make(map[string]*cached), size, nil
 	}
-	c.young[k] = &cached{value}
+	if known != nil {
+		known.value = value
+		return
+	}
+	c.young[string(c.key)] = &cached{value}
 }
 
-func cachedSize(key eventstore.RowKey, value []byte) int {
-	return len(key.Key) + len(value) + cacheRow
-}
+// sizeOf is what the row under c.key takes, with that value.
+func (c *Cache) sizeOf(value []byte) int { return len(c.key) + len(value) + cacheRow }

@@ -5,9 +5,9 @@ func NewBoundedCache(base Base, limit int) *Cache { return newCache(base, limit)
 
 // Bytes returns what the cache holds, in bytes, with the allowance for each row.
 func (c *Cache) Bytes() (size int) {
-	for _, rows := range []map[cacheKey]*cached{c.young, c.old} {
+	for _, rows := range []map[string]*cached{c.young, c.old} {
 		for k, known := range rows {
-			size += len(k.key) + len(known.value) + cacheRow
+			size += len(k) + len(known.value) + cacheRow
 		}
 	}
 	return size

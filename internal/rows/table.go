@@ -17,6 +17,9 @@ type table struct {
 	// few rows again and again and scan seldom.
 	sorted []*entry
 	fresh  []*entry // not in sorted yet
+
+	firstEntry entry // see Buffer
+	listOfOne  [1]*entry
 }
 
 // entry is what was last put for a key, and before that what a scan may still
@@ -57,14 +60,21 @@ func entryOf[K string | []byte](t *table, key K) *entry {
 }
 
 // insert adds an entry with a key that has none.
-func (t *table) insert(e *entry) {
+func (t *table) insert(key string) *entry {
+	e := &t.firstEntry
+	if len(t.sorted)+len(t.fresh) == 0 {
+		t.fresh = t.listOfOne[:0]
+	} else {
+		e = new(entry)
+	}
+	e.key = key
 	t.fresh = append(t.fresh, e)
 	if t.entries != nil {
-		t.entries[e.key] = e
-		return
+		t.entries[key] = e
+		return e
 	}
 	if len(t.sorted)+len(t.fresh) <= few {
-		return
+		return e
 	}
 	t.entries = make(map[string]*entry, 2*few)
 	for _, e := range t.sorted {
@@ -73,6 +83,7 @@ func (t *table) insert(e *entry) {
 	for _, e := range t.fresh {
 		t.entries[e.key] = e
 	}
+	return e
 }
 
 // write sets the entry's value, to a copy unless it is owned. Where kept is set,
