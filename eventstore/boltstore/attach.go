@@ -91,7 +91,7 @@ func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Ch
 		return eventstore.Checkpoint{}, err
 	}
 	change := viewChange{checkpoint: rows.CloneCheckpoint(checkpoint)}
-	change.note(portions, v.start(portions, true).wait(), through)
+	change.note(portions, v.startNow(portions, true).wait(), through)
 	err = s.submit(newRowChange(ctx, eventstore.RowCommit{
 		View: v.View, Expected: checkpoint, Checkpoint: change.checkpoint, Rows: change.rows,
 	}))
@@ -166,7 +166,7 @@ func (a *attachment) enter(s *Store, g *group) {
 	for _, since := range groups {
 		portions = append(portions, a.view.portions(since, change.checkpoint.Position+1)...)
 	}
-	change.note(portions, a.view.start(portions, false).wait(), g.through)
+	change.note(portions, a.view.startNow(portions, false).wait(), g.through)
 	if change.checkpoint.Fault != nil {
 		a.err = faulted(view, change.checkpoint)
 		return

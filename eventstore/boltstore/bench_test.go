@@ -2,12 +2,14 @@ package boltstore_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
@@ -104,6 +106,40 @@ func BenchmarkRead(b *testing.B) {
 				i++
 			}
 			b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+// BenchmarkGetRows reads a row of a view of 10,000, with the number of layers of
+// changes over it that the name says.
+func BenchmarkGetRows(b *testing.B) {
+	for _, layers := range []int{0, 8} {
+		b.Run(fmt.Sprintf("layers=%d", layers), func(b *testing.B) {
+			s, err := boltstore.Open(logPath(b), nil)
+			require.NoError(b, err)
+			defer s.Close()
+			_, err = s.Append(b.Context(), eventstore.Commit{Events: slices.Repeat([]eventstore.NewEvent{benchmarkEvent()}, 100)})
+			require.NoError(b, err)
+			row := func(i int) eventstore.Row {
+				return eventstore.Row{RowKey: eventstore.RowKey{Table: "by-key", Key: fmt.Appendf(nil, "%08d", i)}, Value: make([]byte, 50)}
+			}
+			var at eventstore.Checkpoint
+			for i := range layers + 1 {
+				next := eventstore.Checkpoint{Position: at.Position + 1}
+				c := eventstore.RowCommit{View: "v", Expected: at, Checkpoint: next}
+				for j := range 10_000 {
+					if i == 0 || j%40 == i {
+						c.Rows = append(c.Rows, row(j))
+					}
+				}
+				require.NoError(b, s.CommitRows(b.Context(), c))
+				at = next
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				_, err := s.GetRows(b.Context(), "v", row(i*7919%10_000).RowKey)
+				require.NoError(b, err)
+			}
 		})
 	}
 }

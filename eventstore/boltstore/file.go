@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -253,7 +254,7 @@ func (f *file) checkBranches(readOnly bool) error {
 		buckets []string
 	}{
 		{&problems.index, []string{index.Bucket}},
-		{&problems.rows, []string{string(rowsBucket), string(checkpointsBucket)}},
+		{&problems.rows, bucketsOfViews},
 	} {
 		if problems.free == nil {
 			break
@@ -296,7 +297,7 @@ func (f *file) branchProblems(ignore ...string) (problems branchProblems, err er
 			kind = &problems.free
 		case found.Bucket == index.Bucket:
 			kind = &problems.index
-		case found.Bucket == string(rowsBucket), found.Bucket == string(checkpointsBucket):
+		case slices.Contains(bucketsOfViews, found.Bucket):
 			kind = &problems.rows
 		}
 		*kind = fmt.Errorf("%w: page %d %s", eventstore.ErrCorrupt, found.Page, found.Problem)

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,10 +21,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden file of the current format anew")
 
-// goldenFiles are logs of format 1, packed: one whose index is of format 1 and is
-// built anew, and one whose index is of format 3. A file that was written once must
-// be readable for ever, so each later format gets a golden file beside these.
-var goldenFiles = []string{"format-1.yore.gz", "format-1-index-3.yore.gz"}
+// goldenFiles are logs, packed: of format 1 one whose index is of format 1 and is
+// built anew, and one whose index is of format 3; of format 2 one with a view. A file
+// that was written once must be readable for ever, so each later format gets a golden
+// file beside these.
+var goldenFiles = []string{"format-1.yore.gz", "format-1-index-3.yore.gz", "format-2.yore.gz"}
 
 // goldenCommits are what the golden file holds.
 func goldenCommits() []eventstore.Commit {
@@ -52,6 +54,23 @@ func goldenCommits() []eventstore.Commit {
 	}
 }
 
+// writeGoldenView writes the view of the golden file, some of its rows as a layer.
+func writeGoldenView(t *testing.T, s *boltstore.Store) {
+	var at eventstore.Checkpoint
+	for position, rows := range []int{100, 16} {
+		c := eventstore.RowCommit{View: "sales", Expected: at, Checkpoint: eventstore.Checkpoint{Position: eventstore.Position(position + 1), Data: []byte("x")}}
+		for i := range rows {
+			row := eventstore.Row{RowKey: eventstore.RowKey{Table: "by-sku", Key: fmt.Appendf(nil, "%05d", i*3)}}
+			if i%4 != position {
+				row.Value = fmt.Append(nil, position)
+			}
+			c.Rows = append(c.Rows, row)
+		}
+		require.NoError(t, s.CommitRows(t.Context(), c))
+		at = c.Checkpoint
+	}
+}
+
 // goldenOptions make clock and ids the same each time.
 func goldenOptions() *boltstore.Options {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
@@ -77,11 +96,18 @@ func TestOpen_ReadsTheGoldenFiles(t *testing.T) {
 		require.NoError(t, s.Close())
 		_, err := boltstore.Compact(t.Context(), fresh, nil) // with the index on disk
 		require.NoError(t, err)
+		s, err = boltstore.Open(fresh, nil)
+		require.NoError(t, err)
+		writeGoldenView(t, s)
+		require.NoError(t, s.Close())
 		pack(t, fresh, goldenFiles[len(goldenFiles)-1])
 		s = open(t, fresh, nil)
+	} else {
+		writeGoldenView(t, s)
 	}
 	for i, name := range goldenFiles {
-		golden := open(t, unpack(t, name), nil)
+		path := unpack(t, name)
+		golden := open(t, path, nil)
 		require.Equal(t, all(t, s), all(t, golden), "the format has changed: give it a new number, a migration and a golden file of its own")
 		receipt, found, err := golden.Lookup(t.Context(), "command-1")
 		require.NoError(t, err)
@@ -92,6 +118,9 @@ func TestOpen_ReadsTheGoldenFiles(t *testing.T) {
 		if i == len(goldenFiles)-1 {
 			require.Empty(t, golden.Info().Warnings)
 			require.EqualValues(t, 5, golden.Stats().Index.Through, "its index was not used")
+			require.Equal(t, allRows(t, s), allRows(t, golden))
+			require.NoError(t, golden.Close())
+			require.Equal(t, 1, layersIn(t, path))
 		}
 	}
 }
@@ -102,6 +131,16 @@ func all(t *testing.T, s eventstore.Store) []eventstore.Event {
 		require.NoError(t, err)
 		list = append(list, e)
 	}
+	return list
+}
+
+func allRows(t *testing.T, s *boltstore.Store) (list []eventstore.RowSet) {
+	for set, err := range s.ScanRows(t.Context(), "sales", eventstore.RowScan{Table: "by-sku"}) {
+		require.NoError(t, err)
+		list = append(list, set)
+	}
+	require.Len(t, list, 1)
+	require.Len(t, list[0].Rows, 75)
 	return list
 }
 

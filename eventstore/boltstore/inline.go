@@ -69,21 +69,31 @@ type application struct {
 	fault error        // of the first one that did not
 }
 
-// start begins to apply the portions to the view's rows. With patience, it begins
-// no more of them when a part of the view's time has passed: a view that has much
-// to catch up with must not overrun for that alone.
-func (v *inline) start(portions []portion, patience bool) *application {
-	timeout := v.Timeout
-	if timeout == 0 {
-		timeout = eventstore.DefaultTimeout
+// timeout is how long the view may take to apply a group.
+func (v *inline) timeout() time.Duration {
+	if v.Timeout == 0 {
+		return eventstore.DefaultTimeout
 	}
-	a := &application{apply: v.Apply, portions: portions, group: rows.New(v.rows), done: make(chan struct{})}
-	a.ctx, a.cancel = context.WithTimeoutCause(context.Background(), timeout, errOverrun)
+	return v.Timeout
+}
+
+// start begins to apply the portions to the view's rows, or to what is over them. It
+// ends at a time. With patience, it begins no more of them when a part of the view's
+// time has passed: a view that has much to catch up with must not overrun for that
+// alone.
+func (v *inline) start(base rows.Base, end time.Time, portions []portion, patience bool) *application {
+	a := &application{apply: v.Apply, portions: portions, group: rows.New(base), done: make(chan struct{})}
+	a.ctx, a.cancel = context.WithDeadlineCause(context.Background(), end, errOverrun)
 	if patience {
-		a.pause = time.Now().Add(timeout / 4)
+		a.pause = time.Now().Add(v.timeout() / 4)
 	}
 	go a.run()
 	return a
+}
+
+// startNow begins to apply the portions, for which the view has all its time.
+func (v *inline) startNow(portions []portion, patience bool) *application {
+	return v.start(v.rows, time.Now().Add(v.timeout()), portions, patience)
 }
 
 // run is the view's goroutine.
@@ -193,19 +203,55 @@ func (a *application) stop() error {
 	return nil
 }
 
-// applyInline lets every attached view apply the group's events.
+// applyInline lets every attached view apply the group's events. Meanwhile others
+// come, and while the group is small, and no view has used much of its time, it takes
+// them in: once its transaction is open they could not join it.
 func (s *Store) applyInline(g *group) {
+	if len(s.views.inline) == 0 {
+		return
+	}
+	begin := time.Now()
+	for applied := 0; applied < len(g.entries); {
+		n := len(g.entries)
+		s.applyFrom(g, applied, begin)
+		if applied = n; n >= enough || !s.views.early(time.Since(begin)) {
+			return
+		}
+		g.enter(s, s.queue.takeMore(n, g.bytes))
+	}
+}
+
+// early reports whether after so long every attached view has most of its time left.
+func (v *viewSet) early(elapsed time.Duration) bool {
+	for _, in := range v.inline {
+		if elapsed > in.timeout()/4 {
+			return false
+		}
+	}
+	return true
+}
+
+// applyFrom lets every attached view apply the group's events from an index on. The
+// time of the views counts from begin.
+func (s *Store) applyFrom(g *group, from int, begin time.Time) {
 	var views []*inline
 	var running []*application
 	for _, v := range s.views.inline {
-		if change := g.views[v.View]; change == nil || !change.detach {
-			views = append(views, v)
-			running = append(running, v.start(v.portions(g, g.first), false))
+		change := g.views[v.View]
+		if change != nil && change.detach {
+			continue
 		}
+		base := rows.Base(v.rows)
+		if change != nil && change.applied != nil {
+			base = change.applied
+		}
+		views = append(views, v)
+		running = append(running, v.start(base, begin.Add(v.timeout()), v.portions(g, g.position(from)), false))
 	}
 	for i, a := range running {
 		change := g.view(s, views[i].View)
 		change.note(a.portions, a.wait(), g.through)
+		change.applied = a.group
 		change.detach = change.checkpoint.Fault != nil
 	}
 }

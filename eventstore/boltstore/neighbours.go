@@ -14,32 +14,28 @@ import (
 // whole, or not on the right side. So that nothing is there is told by the
 // neighbours.
 
-// lookUp returns the value under key as it is sealed, nil if there is none. name
-// is that of the view for messages; whole reports whether what the bucket holds
-// under a key is.
-func lookUp(b *bolt.Bucket, view eventstore.ViewID, key []byte, whole func(key, sealed []byte) bool) ([]byte, error) {
-	cursor := b.Cursor()
+// lookUp returns the value under key as it is sealed, nil if there is none. The view is
+// named in messages; check returns an error unless what a bucket holds under a key is
+// whole.
+func lookUp(
+	cursor *bolt.Cursor, view eventstore.ViewID, key []byte, check func(view eventstore.ViewID, key, sealed []byte) error,
+) ([]byte, error) {
 	found, sealed := cursor.Seek(key)
 	if bytes.Equal(found, key) {
 		return sealed, nil
 	}
-	if found != nil && (bytes.Compare(found, key) < 0 || !whole(found, sealed)) {
+	if found != nil && (bytes.Compare(found, key) < 0 || check(view, found, sealed) != nil) {
 		return nil, corruptRow(view, found, "it is damaged, or out of place")
 	}
 	before, sealed := cursor.Prev()
-	if before != nil && (bytes.Compare(before, key) > 0 || !whole(before, sealed)) {
+	if before != nil && (bytes.Compare(before, key) > 0 || check(view, before, sealed) != nil) {
 		return nil, corruptRow(view, before, "it is damaged, or out of place")
 	}
 	return nil, nil
 }
 
-// wholeRow reports whether a view's bucket holds a whole row, or its tally,
-// under a key.
-func wholeRow(view eventstore.ViewID) func(key, sealed []byte) bool {
-	return func(key, sealed []byte) bool { return checkRow(view, key, sealed) == nil }
-}
-
-// wholeCheckpoint reports whether a checkpoint is whole.
-func wholeCheckpoint(name, sealed []byte) bool {
-	return checkRow(eventstore.ViewID(name), nil, sealed) == nil
+// checkCheckpoint returns an error unless the checkpoint of the view of that name is
+// whole.
+func checkCheckpoint(_ eventstore.ViewID, name, sealed []byte) error {
+	return checkRow(eventstore.ViewID(name), nil, sealed)
 }

@@ -20,8 +20,11 @@ import (
 
 // fileFormat is the number of the file's format: the buckets, what is in them,
 // and the record and index formats. It changes when an older Yore could not
-// read what a newer one writes.
-const fileFormat = 1
+// read what a newer one writes. Format 2 has the bucket of changes.
+const (
+	fileFormat   = 2
+	oldestFormat = 1 // that is read, and written to; it is raised when that is needed
+)
 
 var (
 	storeBucket = []byte("yore") // what the file says of itself
@@ -162,15 +165,30 @@ func infoSum(format, id, epoch []byte) []byte {
 	return binary.BigEndian.AppendUint32(nil, crc32.Checksum(slices.Concat(format, id, epoch), castagnoli))
 }
 
+// raiseFormat makes a file of an older format one of this one.
+func raiseFormat(tx *bolt.Tx) error {
+	store := tx.Bucket(storeBucket)
+	format := binary.BigEndian.AppendUint32(nil, fileFormat)
+	if bytes.Equal(store.Get(formatKey), format) {
+		return nil
+	}
+	return errors.Join(
+		store.Put(sumKey, infoSum(format, store.Get(idKey), store.Get(epochKey))),
+		store.Put(formatKey, format),
+	)
+}
+
 func loadInfo(tx *bolt.Tx) (eventstore.Info, error) {
 	store := tx.Bucket(storeBucket)
 	if store == nil {
 		return eventstore.Info{}, fmt.Errorf("%w: not a Yore log, but another program's bbolt file", eventstore.ErrFormat)
 	}
 	format, id, epoch, sum := store.Get(formatKey), store.Get(idKey), store.Get(epochKey), store.Get(sumKey)
-	if len(format) == 4 && binary.BigEndian.Uint32(format) != fileFormat {
-		return eventstore.Info{}, fmt.Errorf("%w: the file has format %d, this version of Yore reads format %d",
-			eventstore.ErrFormat, binary.BigEndian.Uint32(format), fileFormat)
+	if len(format) == 4 {
+		if f := binary.BigEndian.Uint32(format); f < oldestFormat || f > fileFormat {
+			return eventstore.Info{}, fmt.Errorf("%w: the file has format %d, this version of Yore reads formats %d to %d",
+				eventstore.ErrFormat, f, oldestFormat, fileFormat)
+		}
 	}
 	whole := sum == nil || bytes.Equal(sum, infoSum(format, id, epoch)) // the first files had none
 	if !whole || len(format) != 4 || len(id) != 16 || len(epoch) != 8 || tx.Bucket(logBucket) == nil {

@@ -183,47 +183,53 @@ func copyRows(ctx context.Context, src *source, b *builder, view eventstore.View
 		}
 		rows += len(walk.page)
 	}
-	if walk.tally == nil {
-		return rows, nil
-	}
-	said, err := openTally(view, walk.tally)
-	if err != nil {
-		return 0, err
-	}
-	if got := b.tallies[view]; said.rows != uint64(rows) || got != nil && *got != said {
-		return 0, fmt.Errorf("%w: view %q: rows are missing, or older than they were: there are %d, and its tally is of %d", eventstore.ErrCorrupt, view, rows, said.rows)
+	if walk.tallied && !walk.tally.counts(walk.counted) {
+		return 0, fmt.Errorf("%w: view %q: rows are missing, or older than they were: there are %d, and its tally is of %d",
+			eventstore.ErrCorrupt, view, walk.counted.rows, walk.tally.rows)
 	}
 	return rows, nil
 }
 
 // rowCopy goes over the rows of a view, a page at a time.
 type rowCopy struct {
-	view  eventstore.ViewID
-	page  []builtRow
-	tally []byte // as it is in the file; nil: there is none
-	from  []byte // the key to go on from
-	done  bool
+	view    eventstore.ViewID
+	page    []builtRow // the rows, without what was changed since
+	tally   tally      // as it is in the file
+	tallied bool       // there is one
+	counted tally
+	from    []byte // the key to go on from; nil: the first row's
+	done    bool
 }
 
 // next reads the next page.
 func (r *rowCopy) next(tx *bolt.Tx) error {
 	r.page, r.done = r.page[:0], true
-	bucket := viewRows(tx, r.view)
-	if bucket == nil {
-		return nil
+	layers, err := layersOf(tx, r.view)
+	if len(layers) == 0 || err != nil {
+		return err
 	}
-	r.tally = bytes.Clone(bucket.Get(tallyKey))
-	size := 0
-	cursor := bucket.Cursor()
-	for key, sealed := cursor.Seek(r.from); key != nil; key, sealed = cursor.Next() {
-		if len(r.page) >= pageEvents || size >= pageBytes {
-			r.from, r.done = bytes.Clone(key), false
-			return nil
-		}
-		if !bytes.Equal(key, tallyKey) {
-			r.page = append(r.page, builtRow{r.view, bytes.Clone(key), bytes.Clone(sealed)})
-			size += len(key) + len(sealed)
+	if r.from == nil {
+		r.from = firstRow
+		if r.tally, r.tallied, err = readTally(tx, viewRows(tx, r.view), r.view); err != nil {
+			return err
 		}
 	}
+	cursor := rowCursor{from: r.from, passed: func(e rowEntry) { r.counted.add(e.sealed) }}
+	if err := cursor.start(layers); err != nil {
+		return err
+	}
+	for n, size := 0, 0; n < pageEvents && size < pageBytes; n++ {
+		e, err := cursor.next()
+		if e.key == nil || err != nil {
+			return err
+		}
+		r.from = append(bytes.Clone(e.key), 0)
+		if e.value != nil {
+			key := bytes.Clone(e.key)
+			r.page = append(r.page, builtRow{r.view, key, sealRow(r.view, key, e.value)})
+		}
+		size += len(e.sealed)
+	}
+	r.done = false
 	return nil
 }

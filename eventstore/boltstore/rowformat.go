@@ -32,6 +32,16 @@ func rowKey(table string, key []byte) []byte {
 	return append(k, key...)
 }
 
+// changeKey returns the key of what a layer of changes says of a row. No row's own is
+// like it: it begins with a number below 2^56, and so with a NUL.
+func changeKey(layer uint64, table string, key []byte) []byte {
+	k := make([]byte, 0, 8+len(table)+1+len(key))
+	k = binary.BigEndian.AppendUint64(k, layer)
+	k = append(k, table...)
+	k = append(k, 0)
+	return append(k, key...)
+}
+
 // rowSum is the checksum of what a bucket of a view holds under key.
 func rowSum(view eventstore.ViewID, key, value []byte) uint32 {
 	var size [8]byte
@@ -47,6 +57,16 @@ func sealRow(view eventstore.ViewID, key, value []byte) []byte {
 	sealed := make([]byte, 0, len(value)+crcSize)
 	sealed = append(sealed, value...)
 	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, value))
+}
+
+// sealChange returns what a layer of changes holds under key: that the row has a value,
+// or, if it is nil, that it was deleted.
+func sealChange(view eventstore.ViewID, key, value []byte) []byte {
+	sealed := make([]byte, 0, 1+len(value)+crcSize)
+	if value != nil {
+		sealed = append(append(sealed, changePut), value...)
+	}
+	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, sealed))
 }
 
 // openRow returns a copy of the value that is held under key.
@@ -69,7 +89,11 @@ func checkRow(view eventstore.ViewID, key, sealed []byte) error {
 	return nil
 }
 
+// corruptRow says what is wrong with a view's row, or with a change of it.
 func corruptRow(view eventstore.ViewID, key []byte, reason string) error {
+	if len(key) > 8 && key[0] == 0 {
+		key = key[8:]
+	}
 	table, name, _ := strings.Cut(string(key), "\x00")
 	return fmt.Errorf("%w: view %q, table %q, key %q: %s", eventstore.ErrCorrupt, view, table, name, reason)
 }

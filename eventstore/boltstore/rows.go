@@ -14,6 +14,8 @@ import (
 var (
 	rowsBucket        = []byte("rows")        // a bucket for each view: table, NUL, key -> value and checksum
 	checkpointsBucket = []byte("checkpoints") // view -> checkpoint
+
+	bucketsOfViews = []string{string(rowsBucket), string(changesBucket), string(checkpointsBucket)}
 )
 
 var _ eventstore.RowStore = (*Store)(nil)
@@ -133,7 +135,7 @@ func readCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint,
 	if b == nil {
 		return eventstore.Checkpoint{}, nil
 	}
-	sealed, err := lookUp(b, view, []byte(view), wholeCheckpoint)
+	sealed, err := lookUp(b.Cursor(), view, []byte(view), checkCheckpoint)
 	if sealed == nil || err != nil {
 		return eventstore.Checkpoint{}, err
 	}
@@ -163,19 +165,14 @@ func viewRows(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
 }
 
 func getRows(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]eventstore.Row, error) {
-	rows := make([]eventstore.Row, len(keys))
-	b := viewRows(tx, view)
+	layers, err := layersOf(tx, view)
+	if err != nil {
+		return nil, err
+	}
+	rows, finder := make([]eventstore.Row, len(keys)), newRowFinder(layers)
 	for i, k := range keys {
 		rows[i].RowKey = eventstore.RowKey{Table: k.Table, Key: bytes.Clone(k.Key)}
-		if b == nil {
-			continue
-		}
-		key := rowKey(k.Table, k.Key)
-		sealed, err := lookUp(b, view, key, wholeRow(view))
-		if err == nil && sealed != nil {
-			rows[i].Value, err = openRow(view, key, sealed)
-		}
-		if err != nil {
+		if rows[i].Value, err = finder.find(rowKey(k.Table, k.Key)); err != nil {
 			return nil, err
 		}
 	}
@@ -207,66 +204,39 @@ func newRowPages(view eventstore.ViewID, scan eventstore.RowScan) *rowPages {
 
 // next returns the next page.
 func (p *rowPages) next(tx *bolt.Tx) ([]eventstore.Row, error) {
-	b := viewRows(tx, p.view)
-	if b == nil {
-		p.done = true
-		return nil, nil
+	layers, err := layersOf(tx, p.view)
+	if err != nil {
+		return nil, err
 	}
-	edge := p.from
-	if p.backward {
-		edge = p.to
-	}
-	if _, err := lookUp(b, p.view, edge, wholeRow(p.view)); err != nil {
+	cursor := rowCursor{from: p.from, to: p.to, backward: p.backward}
+	if err := cursor.start(layers); err != nil {
 		return nil, err
 	}
 	var page []eventstore.Row
-	cursor := b.Cursor()
-	key, sealed, step := p.start(cursor)
-	for size := 0; len(page) < pageEvents && size < pageBytes; key, sealed = step() {
-		if key == nil {
-			p.done = true
-			return page, nil
-		}
-		value, err := openRow(p.view, key, sealed) // also of what is behind the last row: so there is none between
+	for n, size := 0, 0; n < pageEvents && size < pageBytes; n++ {
+		e, err := cursor.next()
 		if err != nil {
 			return nil, err
 		}
-		if bytes.Compare(key, p.from) < 0 || bytes.Compare(key, p.to) >= 0 {
+		if e.key == nil {
 			p.done = true
-			return page, p.checkEnd(key)
+			return page, nil
 		}
-		row := eventstore.Row{RowKey: eventstore.RowKey{Table: p.table, Key: bytes.Clone(key[len(p.table)+1:])}, Value: value}
-		page = append(page, row)
-		size += len(value)
-		p.pass(key)
+		p.pass(e.key)
+		if e.value == nil {
+			continue
+		}
+		page = append(page, eventstore.Row{
+			RowKey: eventstore.RowKey{Table: p.table, Key: bytes.Clone(e.key[len(p.table)+1:])},
+			Value:  append([]byte{}, e.value...),
+		})
+		size += len(e.value)
 		if p.left--; p.limited && p.left == 0 {
 			p.done = true
 			return page, nil
 		}
 	}
 	return page, nil
-}
-
-// checkEnd returns an error unless the key that ends the scan lies behind it.
-func (p *rowPages) checkEnd(key []byte) error {
-	if p.backward == (bytes.Compare(key, p.from) < 0) {
-		return nil
-	}
-	return corruptRow(p.view, key, "it is out of place")
-}
-
-// start puts the cursor on the page's first row, and returns how to go on.
-func (p *rowPages) start(cursor *bolt.Cursor) (key, sealed []byte, step func() (key, value []byte)) {
-	if !p.backward {
-		key, sealed = cursor.Seek(p.from)
-		return key, sealed, cursor.Next
-	}
-	if key, _ = cursor.Seek(p.to); key == nil {
-		key, sealed = cursor.Last()
-	} else {
-		key, sealed = cursor.Prev()
-	}
-	return key, sealed, cursor.Prev
 }
 
 // pass narrows the scan to what comes after a key.

@@ -52,7 +52,7 @@ func config() storetest.Config {
 			path := filepath.Join(tb.TempDir(), "newer.yore")
 			create(tb, path)
 			edit(tb, path, func(tx *bolt.Tx) error {
-				return tx.Bucket([]byte("yore")).Put([]byte("format"), []byte{0, 0, 0, 2})
+				return tx.Bucket([]byte("yore")).Put([]byte("format"), []byte{0, 0, 1, 0})
 			})
 			return asStore(boltstore.Open(path, nil))
 		},

@@ -10,14 +10,20 @@ import (
 )
 
 // A tally is what a view's rows come to: how many there are, and the sum of
-// their checksums. It lies in the view's bucket beside them and is brought up to
-// date in each transaction that changes them. A row's own checksum shows that
-// the row is damaged; the tally shows that one is missing, or that an older one
-// has come back. Verify compares it with the rows.
+// their checksums, in all layers. It lies in the view's bucket beside them and is
+// brought up to date in each transaction that changes them. A row's own checksum shows
+// that the row is damaged; the tally shows that one is missing, or that an older one
+// has come back. Verify compares it with the rows. And it says which layers of
+// changes there are, which whoever reads a row goes by.
 type tally struct {
-	rows uint64
-	sum  uint64 // of the rows' checksums, modulo 2^64
+	rows    uint64
+	sum     uint64 // of the rows' checksums, modulo 2^64
+	newest  uint64 // number of the newest layer of changes that there ever was
+	changes uint32 // layers of changes, up to the newest
 }
+
+// counts reports whether another tally has counted the same rows.
+func (t tally) counts(other tally) bool { return t.rows == other.rows && t.sum == other.sum }
 
 // tallyKey is the tally's key. It is no row's, for that begins with the name of
 // a table.
@@ -37,54 +43,173 @@ func (t *tally) remove(sealed []byte) {
 	}
 }
 
-// sealTally returns the tally as the file holds it: rows (8), sum (8), and a
-// CRC32C like a row's.
+// knows reports whether a key is that of an entry of a layer that there is.
+func (t tally) knows(key []byte) bool {
+	if len(key) < 8 {
+		return false
+	}
+	number := binary.BigEndian.Uint64(key)
+	return number <= t.newest && number > t.newest-uint64(t.changes)
+}
+
+// sealTally returns the tally as the file holds it: rows (8), sum (8), and, if
+// there ever were any, newest (8) and changes (4), and a CRC32C like a row's.
 func sealTally(view eventstore.ViewID, t tally) []byte {
 	value := binary.BigEndian.AppendUint64(nil, t.rows)
-	return sealRow(view, tallyKey, binary.BigEndian.AppendUint64(value, t.sum))
+	value = binary.BigEndian.AppendUint64(value, t.sum)
+	if t.newest > 0 {
+		value = binary.BigEndian.AppendUint64(value, t.newest)
+		value = binary.BigEndian.AppendUint32(value, t.changes)
+	}
+	return sealRow(view, tallyKey, value)
 }
 
 // openTally decodes a view's tally.
-func openTally(view eventstore.ViewID, sealed []byte) (tally, error) {
+func openTally(view eventstore.ViewID, sealed []byte) (t tally, err error) {
 	value, err := openRow(view, tallyKey, sealed)
-	if err != nil || len(value) != 16 {
-		return tally{}, fmt.Errorf("%w: view %q: the tally of its rows is damaged", eventstore.ErrCorrupt, view)
+	if err != nil || len(value) != 16 && len(value) != 28 {
+		return tally{}, corruptTally(view)
 	}
-	return tally{rows: binary.BigEndian.Uint64(value), sum: binary.BigEndian.Uint64(value[8:])}, nil
+	t.rows, t.sum = binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:])
+	if len(value) > 16 {
+		t.newest, t.changes = binary.BigEndian.Uint64(value[16:]), binary.BigEndian.Uint32(value[24:])
+	}
+	if t.changes > maxChanges || uint64(t.changes) > t.newest {
+		return tally{}, corruptTally(view)
+	}
+	return t, nil
 }
 
-// tallied is a view's bucket whose tally is kept while rows are changed.
+func corruptTally(view eventstore.ViewID) error {
+	return fmt.Errorf("%w: view %q: the tally of its rows is damaged", eventstore.ErrCorrupt, view)
+}
+
+// readTally returns the tally in a view's bucket, and whether there is one: rows that
+// were written before there were tallies have none, and no layers either.
+func readTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t tally, ok bool, err error) {
+	sealed, err := lookUp(b.Cursor(), view, tallyKey, checkRow)
+	if err == nil && sealed == nil && viewChanges(tx, view) != nil {
+		err = corruptTally(view)
+	}
+	if sealed == nil || err != nil {
+		return tally{}, false, err
+	}
+	t, err = openTally(view, sealed)
+	return t, err == nil, err
+}
+
+// tallied is a view's rows, whose tally is kept while they are changed.
 type tallied struct {
-	bucket *bolt.Bucket
+	tx     *bolt.Tx
+	bucket *bolt.Bucket // the view's own
 	view   eventstore.ViewID
 	tally  tally
-	kept   bool // no tally is kept of rows that had none, or a damaged one
+	kept   bool // no tally is kept of rows that had none
 }
 
-// openTallied returns the bucket of a view, which it makes if it is not there.
-func openTallied(rows *bolt.Bucket, view eventstore.ViewID) (*tallied, error) {
+// openTallied returns the rows of a view, whose bucket it makes if it is not there.
+func openTallied(tx *bolt.Tx, view eventstore.ViewID) (*tallied, error) {
+	rows := tx.Bucket(rowsBucket)
 	if b := rows.Bucket([]byte(view)); b != nil {
-		t, err := openTally(view, b.Get(tallyKey))
-		return &tallied{b, view, t, err == nil}, nil //nolint:nilerr // what it was is lost; that does not keep rows from being written
+		t, kept, err := readTally(tx, b, view)
+		return &tallied{tx, b, view, t, kept}, err
 	}
 	b, err := rows.CreateBucket([]byte(view))
-	return &tallied{bucket: b, view: view, kept: true}, err
+	return &tallied{tx: tx, bucket: b, view: view, kept: true}, err
 }
 
-// put writes a row, or deletes it if its value is nil.
-func (t *tallied) put(row eventstore.Row) error {
-	key := rowKey(row.Table, row.Key)
+// change writes rows, or deletes those whose value is nil.
+func (t *tallied) change(rows []eventstore.Row) error {
+	if t.worthLayer(rows) {
+		return t.addLayer(rows)
+	}
+	if err := t.fold(); err != nil {
+		return err
+	}
+	for i := range rows {
+		if err := t.put(rowKey(rows[i].Table, rows[i].Key), rows[i].Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put writes a row into the view's own bucket, over which there are no layers, or
+// deletes it if its value is nil.
+func (t *tallied) put(key, value []byte) error {
 	if t.kept {
 		if old := t.bucket.Get(key); old != nil {
 			t.tally.remove(old)
 		}
 	}
-	if row.Value == nil {
+	if value == nil {
 		return t.bucket.Delete(key)
 	}
-	sealed := sealRow(t.view, key, row.Value)
+	sealed := sealRow(t.view, key, value)
 	t.tally.add(sealed)
 	return t.bucket.Put(key, sealed)
+}
+
+// worthLayer reports whether the rows had better be written as a layer.
+func (t *tallied) worthLayer(rows []eventstore.Row) bool {
+	if t.tally.changes == maxChanges || len(rows) < layerRows || t.tally.rows/layerShare < uint64(len(rows)) {
+		return false // also if no tally is kept
+	}
+	size := 0
+	for i := range rows {
+		size += len(rows[i].Key) + len(rows[i].Value)
+	}
+	return size <= layerBytes
+}
+
+// addLayer writes rows as the newest layer.
+func (t *tallied) addLayer(rows []eventstore.Row) error {
+	b, err := makeChanges(t.tx, t.view)
+	if err != nil {
+		return err
+	}
+	t.tally.newest++
+	t.tally.changes++
+	b.FillPercent = 1 // what is there is never changed, and layers come one behind the other
+	for i := range rows {
+		key := changeKey(t.tally.newest, rows[i].Table, rows[i].Key)
+		if old := b.Get(key); old != nil {
+			t.tally.remove(old)
+		}
+		sealed := sealChange(t.view, key, rows[i].Value)
+		t.tally.add(sealed)
+		if err := b.Put(key, sealed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fold puts what the layers of changes say into the view's own bucket, and removes
+// them.
+func (t *tallied) fold() error {
+	layers, err := changesOf(t.tx, t.view, t.tally)
+	if len(layers) == 0 || err != nil {
+		return err
+	}
+	changes := rowCursor{from: firstRow, passed: func(e rowEntry) { t.tally.remove(e.sealed) }}
+	if err := changes.start(layers); err != nil {
+		return err
+	}
+	for {
+		e, err := changes.next()
+		if err != nil {
+			return err
+		}
+		if e.key == nil {
+			break
+		}
+		if err := t.put(e.key, e.value); err != nil {
+			return err
+		}
+	}
+	t.tally.changes = 0
+	return dropChanges(t.tx, t.view)
 }
 
 // close writes the tally.

@@ -67,7 +67,7 @@ func (v *verifier) checkPages(last bool) (settled bool, err error) {
 // checkBuckets checks that the file holds what it should, and nothing else, and
 // what it says of itself.
 func (v *verifier) checkBuckets() error {
-	known := [][]byte{storeBucket, logBucket, []byte(index.Bucket), rowsBucket, checkpointsBucket, asideBucket}
+	known := [][]byte{storeBucket, logBucket, []byte(index.Bucket), rowsBucket, changesBucket, checkpointsBucket, asideBucket}
 	damage, err := v.page(func(tx *bolt.Tx) error {
 		if _, err := loadInfo(tx); err != nil {
 			v.add(Description, 0, "%v", err)

@@ -44,29 +44,43 @@ func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
 		if err := v.checkCheckpoints(tx, views); err != nil {
 			return err
 		}
-		rows := tx.Bucket(rowsBucket)
-		if rows == nil {
-			return nil
-		}
-		return rows.ForEach(func(name, value []byte) error {
-			view := eventstore.ViewID(name)
-			_, hasCheckpoint := views[view]
-			switch {
-			case value != nil:
-				v.add(StrayBucket, 0, "among the rows of views there is the key %q, which is no view", name)
+		if rows := tx.Bucket(rowsBucket); rows != nil {
+			if err := rows.ForEach(func(name, value []byte) error {
+				v.findRows(views, name, value)
 				return nil
-			case !hasCheckpoint:
-				v.addFinding(Finding{Kind: StrayRow, View: view,
-					Problem: "there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost"})
+			}); err != nil {
+				return err
 			}
-			views[view] = true
-			return nil
-		})
+		}
+		if changes := tx.Bucket(changesBucket); changes != nil {
+			return changes.ForEach(func(name, _ []byte) error {
+				if !views[eventstore.ViewID(name)] {
+					v.add(StrayBucket, 0, "there are changes of rows of view %q, which has none", name)
+				}
+				return nil
+			})
+		}
+		return nil
 	})
 	if damage != nil {
 		v.add(DamagedPage, 0, "the views cannot be read: %v", damage)
 	}
 	return views, err
+}
+
+// findRows notes that a view has rows.
+func (v *verifier) findRows(views map[eventstore.ViewID]bool, name, value []byte) {
+	view := eventstore.ViewID(name)
+	_, hasCheckpoint := views[view]
+	switch {
+	case value != nil:
+		v.add(StrayBucket, 0, "among the rows of views there is the key %q, which is no view", name)
+		return
+	case !hasCheckpoint:
+		v.addFinding(Finding{Kind: StrayRow, View: view,
+			Problem: "there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost"})
+	}
+	views[view] = true
 }
 
 // checkCheckpoints adds the views that have a checkpoint, also a damaged one.
@@ -111,7 +125,7 @@ func (v *verifier) checkRows(view eventstore.ViewID) error {
 			return nil
 		}
 		if !w.changed {
-			v.result.Rows += int(w.counted.rows)
+			v.result.Rows += w.rows
 			w.compare()
 			return nil
 		}
@@ -132,6 +146,7 @@ type rowWalk struct {
 	dropped bool   // the view has no checkpoint: it is being dropped
 	changed bool   // it did not stay the same
 	gone    bool   // the view did not stay
+	rows    int    // whole ones, as they are under the layers of changes
 	counted tally
 	damaged bool // some rows are, so the tally cannot be right
 }
@@ -152,38 +167,96 @@ func (w *rowWalk) page(tx *bolt.Tx) error {
 		w.done, w.changed = true, true
 		return nil
 	}
+	own := layer{view: w.view, bucket: b}
 	cursor := b.Cursor()
 	size, n := 0, 0
 	for key, sealed := cursor.Seek(w.from); ; key, sealed = cursor.Next() {
 		if key == nil {
 			w.done = true
-			return nil
+			return w.changes(tx)
 		}
 		if n >= verifyEvents || size >= pageBytes {
 			w.from = bytes.Clone(key)
 			return nil
 		}
 		if !bytes.Equal(key, tallyKey) {
-			w.check(key, sealed)
+			if w.check(&own, key, sealed) {
+				w.rows++
+			}
 		}
 		size += len(sealed)
 		n++
 	}
 }
 
-func (w *rowWalk) check(key, sealed []byte) {
+// changes checks the layers over the view's own rows: those that its tally says there
+// are, and that there are no others.
+func (w *rowWalk) changes(tx *bolt.Tx) error {
+	t, err := openTally(w.view, w.said)
+	if err != nil {
+		return nil //nolint:nilerr // there is no telling; compare reports it
+	}
+	b := viewChanges(tx, w.view)
+	if b == nil {
+		return nil
+	}
+	l := layer{view: w.view, bucket: b}
+	if err := b.ForEach(func(key, sealed []byte) error {
+		if !t.knows(key) {
+			w.v.addFinding(Finding{Kind: StrayRow, View: w.view, Problem: fmt.Sprintf("there is a change %q of which its tally does not know", key)})
+			return nil
+		}
+		l.number = key[:8]
+		w.check(&l, key, sealed)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return w.countChanges(tx, t)
+}
+
+// countChanges counts what the changes make of the number of rows, as far as they can be
+// read.
+func (w *rowWalk) countChanges(tx *bolt.Tx, t tally) error {
+	changes := rowCursor{from: firstRow}
+	layers, err := changesOf(tx, w.view, t)
+	if err == nil {
+		err = changes.start(layers)
+	}
+	for err == nil {
+		var e rowEntry
+		if e, err = changes.next(); e.key == nil {
+			break
+		}
+		switch own := viewRows(tx, w.view).Get(e.key); {
+		case own == nil && e.value != nil:
+			w.rows++
+		case own != nil && e.value == nil:
+			w.rows--
+		}
+	}
+	if errors.Is(err, eventstore.ErrCorrupt) { // and has been reported
+		return nil
+	}
+	return err
+}
+
+// check checks what a layer has under a key, and counts it. It reports whether that is
+// whole.
+func (w *rowWalk) check(l *layer, key, sealed []byte) bool {
 	problem := ""
-	if table, name, ok := strings.Cut(string(key), "\x00"); !ok || table == "" || name == "" {
+	if table, name, ok := strings.Cut(string(key[len(l.number):]), "\x00"); !ok || table == "" || name == "" {
 		problem = fmt.Sprintf("key %q is not that of a row", key)
-	} else if _, err := openRow(w.view, key, sealed); err != nil {
+	} else if _, err := l.open(key, sealed); err != nil {
 		problem = err.Error()
 	}
 	if problem != "" {
 		w.damaged = true
 		w.v.addFinding(Finding{Kind: DamagedRow, View: w.view, Problem: problem})
-		return
+		return false
 	}
 	w.counted.add(sealed)
+	return true
 }
 
 // compare compares what was counted with the view's tally.

@@ -91,6 +91,7 @@ func (v *viewSet) attached(view eventstore.ViewID) *inline {
 type viewChange struct {
 	checkpoint eventstore.Checkpoint // afterwards; zero: it has none any more
 	rows       []eventstore.Row      // put or deleted, in this order
+	applied    *rows.Buffer          // that the view has put some of them into
 	drop       [][]byte              // keys in the view's bucket, deleted
 	dropped    bool                  // the view is being dropped
 	empty      bool                  // its bucket was empty then, and is gone
@@ -193,9 +194,7 @@ func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	}
 	d := &rowDrop{ticket: newTicket(ctx), view: view}
 	err = s.view(func(tx *bolt.Tx) error {
-		if b := viewRows(tx, view); b != nil {
-			d.keys = firstKeys(b, limit)
-		}
+		d.keys = firstKeys(tx, view, limit)
 		return nil
 	})
 	if err != nil {
@@ -208,11 +207,27 @@ func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	return d.change != nil && !d.change.empty, nil
 }
 
-// firstKeys returns the keys of a view's first rows, at most so many.
-func firstKeys(b *bolt.Bucket, limit int) (keys [][]byte) {
-	cursor := b.Cursor()
-	for key, _ := cursor.First(); key != nil && len(keys) < limit; key, _ = cursor.Next() {
-		if !bytes.Equal(key, tallyKey) {
+// firstKeys returns the keys of a view's first rows, at most so many. Of rows that are
+// damaged it returns those in the view's own bucket.
+func firstKeys(tx *bolt.Tx, view eventstore.ViewID, limit int) (keys [][]byte) {
+	rows := rowCursor{from: firstRow}
+	layers, err := layersOf(tx, view)
+	if err == nil {
+		err = rows.start(layers)
+	}
+	for err == nil && len(keys) < limit {
+		var e rowEntry
+		if e, err = rows.next(); e.key == nil {
+			break
+		}
+		if e.value != nil {
+			keys = append(keys, bytes.Clone(e.key))
+		}
+	}
+	if b := viewRows(tx, view); b != nil && err != nil {
+		keys = keys[:0]
+		cursor := b.Cursor()
+		for key, _ := cursor.Seek(firstRow); key != nil && len(keys) < limit; key, _ = cursor.Next() {
 			keys = append(keys, bytes.Clone(key))
 		}
 	}
@@ -248,13 +263,12 @@ func (g *group) putViews(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	rows, err := tx.CreateBucketIfNotExists(rowsBucket)
-	if err != nil {
+	if _, err := tx.CreateBucketIfNotExists(rowsBucket); err != nil {
 		return err
 	}
 	for view, change := range g.views {
-		err := guard(func() error { return change.put(rows, view) })
-		if errors.Is(err, errBadPage) {
+		err := guard(func() error { return change.put(tx, view) })
+		if errors.Is(err, errBadPage) || errors.Is(err, eventstore.ErrCorrupt) {
 			return &badViewError{view, err}
 		}
 		if err != nil {
@@ -272,7 +286,8 @@ func (g *group) putViews(tx *bolt.Tx) error {
 	return nil
 }
 
-// badViewError says that a view's rows have a page that bbolt panics on.
+// badViewError says that a view's rows have a page that bbolt panics on, or are
+// damaged where they must be whole.
 type badViewError struct {
 	view  eventstore.ViewID
 	cause error
@@ -309,32 +324,40 @@ func (g *group) outcome(j job) error {
 func (r *rowChange) changes() eventstore.ViewID { return r.commit.View }
 func (d *rowDrop) changes() eventstore.ViewID   { return d.view }
 
-func (c *viewChange) put(rows *bolt.Bucket, view eventstore.ViewID) error {
+func (c *viewChange) put(tx *bolt.Tx, view eventstore.ViewID) error {
 	if c.dropped {
-		return c.putDrop(rows, view)
+		return c.putDrop(tx, view)
 	}
 	if len(c.rows) == 0 {
 		return nil
 	}
-	t, err := openTallied(rows, view)
+	t, err := openTallied(tx, view)
 	if err != nil {
 		return err
 	}
-	for _, row := range c.rows {
-		if err := t.put(row); err != nil {
-			return err
-		}
+	if err := t.change(c.rows); err != nil {
+		return err
 	}
 	return t.close()
 }
 
-// putDrop deletes a slice of the view's rows, the tally with the first of them,
-// and the bucket when nothing is left in it.
-func (c *viewChange) putDrop(rows *bolt.Bucket, view eventstore.ViewID) error {
+// putDrop deletes a slice of the view's rows, the tally with the first of them, and the
+// bucket when nothing is left in it. Before the first, the layers of changes are folded;
+// those that are damaged are dropped.
+func (c *viewChange) putDrop(tx *bolt.Tx, view eventstore.ViewID) error {
+	rows := tx.Bucket(rowsBucket)
 	b := rows.Bucket([]byte(view))
 	if b == nil {
 		c.empty = true
 		return nil
+	}
+	if t, kept, err := readTally(tx, b, view); err == nil {
+		if err := (&tallied{tx, b, view, t, kept}).fold(); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
+			return err
+		}
+	}
+	if err := dropChanges(tx, view); err != nil {
+		return err
 	}
 	for _, key := range append(c.drop, tallyKey) {
 		if err := b.Delete(key); err != nil {
@@ -367,7 +390,14 @@ func (s *Store) settleViews(g *group) {
 		}
 		if change.detach {
 			s.views.detach(view)
-		} else if in := s.views.attached(view); in != nil {
+		}
+	}
+}
+
+// rememberRows tells the attached views what the group has made of their rows.
+func (s *Store) rememberRows(g *group) {
+	for view, change := range g.views {
+		if in := s.views.attached(view); in != nil {
 			in.rows.Put(change.rows...)
 		}
 	}

@@ -143,9 +143,7 @@ func (w *writer) writeGroup(batches []*batch) {
 	last := s.tail.last()
 	g := newGroup(last.through, last.recorded)
 	g.enter(s, batches)
-	if len(g.entries) > 0 {
-		s.applyInline(g)
-	}
+	s.applyInline(g)
 	var err error
 	begin := time.Now()
 	if g.changesFile() {
@@ -168,6 +166,9 @@ func (w *writer) writeGroup(batches []*batch) {
 	now := time.Now()
 	w.took = now.Sub(begin)
 	w.until = now.Add(w.took / 10)
+	if err == nil {
+		s.rememberRows(g)
+	}
 	g.views, g.slices, g.batches = nil, nil, nil // done with; the tail need not keep them
 }
 

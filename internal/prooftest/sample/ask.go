@@ -221,7 +221,7 @@ func (q *questions) keys() {
 }
 
 func (q *questions) view(v *View) {
-	for i, table := range []string{fold.Events, fold.Streams, "none"} {
+	for i, table := range []string{fold.Events, fold.Streams, fold.Cells, "none"} {
 		for _, backward := range []bool{false, true} {
 			q.scan(v, eventstore.RowScan{Table: table, Backward: backward != (i == 1)})
 		}

@@ -1,0 +1,304 @@
+package boltstore_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+)
+
+// viewModel is a view, and what its rows should be.
+type viewModel struct {
+	store *boltstore.Store
+	at    eventstore.Checkpoint
+	now   map[string]string
+}
+
+// layered has a view of 1000 rows in a log of many events.
+func layered(t *testing.T, path string) *viewModel {
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s", 1000)
+	m := &viewModel{store: s, now: make(map[string]string)}
+	changes := make(map[string]string)
+	for i := range 1000 {
+		changes[fmt.Sprintf("%04d", i)] = "first"
+	}
+	m.commit(t, changes)
+	return m
+}
+
+// commit changes rows; an empty value deletes one.
+func (m *viewModel) commit(t *testing.T, changes map[string]string) {
+	next := eventstore.Checkpoint{Position: m.at.Position + 1}
+	commit := eventstore.RowCommit{View: "v", Expected: m.at, Checkpoint: next}
+	for key, value := range changes {
+		row := eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: []byte(key)}}
+		if value != "" {
+			row.Value = []byte(value)
+		}
+		commit.Rows = append(commit.Rows, row)
+	}
+	require.NoError(t, m.store.CommitRows(t.Context(), commit))
+	m.at = next
+	for key, value := range changes {
+		if m.now[key] = value; value == "" {
+			delete(m.now, key)
+		}
+	}
+}
+
+// random returns changes of n rows, some of them new and some deleted.
+func (m *viewModel) random(random *rand.Rand, n int) map[string]string {
+	changes := make(map[string]string)
+	for len(changes) < n {
+		value := ""
+		if random.IntN(4) > 0 {
+			value = fmt.Sprintf("at %d: %d", m.at.Position+1, random.IntN(1000))
+		}
+		changes[fmt.Sprintf("%04d", random.IntN(1100))] = value
+	}
+	return changes
+}
+
+// compare reads rows in all ways.
+func (m *viewModel) compare(t *testing.T, random *rand.Rand) {
+	keys := slices.Sorted(maps.Keys(m.now))
+	for range 20 {
+		from, to := random.IntN(1100), random.IntN(1200)
+		scan := eventstore.RowScan{Table: "t", Backward: random.IntN(2) == 0, Limit: random.IntN(3) * 100}
+		if random.IntN(4) > 0 {
+			scan.From = fmt.Appendf(nil, "%04d", from)
+		}
+		if random.IntN(4) > 0 {
+			scan.To = fmt.Appendf(nil, "%04d", to)
+		}
+		expected := []string{}
+		for _, key := range keys {
+			if key >= string(scan.From) && (scan.To == nil || key < string(scan.To)) {
+				expected = append(expected, key+"="+m.now[key])
+			}
+		}
+		if scan.Backward {
+			slices.Reverse(expected)
+		}
+		if scan.Limit > 0 {
+			expected = expected[:min(scan.Limit, len(expected))]
+		}
+		found := []string{}
+		for set, err := range m.store.ScanRows(t.Context(), "v", scan) {
+			require.NoError(t, err)
+			require.Equal(t, m.at, set.Checkpoint)
+			for _, row := range set.Rows {
+				found = append(found, string(row.Key)+"="+string(row.Value))
+			}
+		}
+		require.Equal(t, expected, found)
+	}
+	for range 50 {
+		key := fmt.Sprintf("%04d", random.IntN(1100))
+		require.Equal(t, m.now[key], m.get(t, key))
+	}
+}
+
+func (m *viewModel) get(t *testing.T, key string) string {
+	set, err := m.store.GetRows(t.Context(), "v", eventstore.RowKey{Table: "t", Key: []byte(key)})
+	require.NoError(t, err)
+	return string(set.Rows[0].Value)
+}
+
+// layersIn returns how many layers of changes there are in a file.
+func layersIn(t *testing.T, path string) int {
+	numbers := make(map[string]bool)
+	edit(t, path, func(tx *bolt.Tx) error {
+		all := tx.Bucket([]byte("changes"))
+		if all == nil {
+			return nil
+		}
+		return all.ForEachBucket(func(view []byte) error {
+			return all.Bucket(view).ForEach(func(key, _ []byte) error {
+				numbers[string(view)+string(key[:8])] = true
+				return nil
+			})
+		})
+	})
+	return len(numbers)
+}
+
+// TestRows_Layers compares a view that is changed in small and larger parts with a
+// map.
+func TestRows_Layers(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	path := logPath(t)
+	m := layered(t, path)
+	seen := make(map[int]int)
+	for i := range 120 {
+		n := 40 + random.IntN(100)
+		switch {
+		case random.IntN(12) == 0:
+			n = 1 + random.IntN(5) // too few for a layer
+		case random.IntN(30) == 0:
+			n = 600 // too many
+		}
+		m.commit(t, m.random(random, n))
+		m.compare(t, random)
+		if i%5 > 0 {
+			continue
+		}
+		require.NoError(t, m.store.Close())
+		seen[layersIn(t, path)]++
+		if i%25 == 0 {
+			_, err := boltstore.Compact(t.Context(), path, nil)
+			require.NoError(t, err)
+			require.Zero(t, layersIn(t, path))
+		}
+		m.store = openUnverified(t, path, nil)
+		m.compare(t, random)
+		report, err := m.store.Verify(t.Context(), nil)
+		require.NoError(t, err)
+		require.Empty(t, report.Findings)
+	}
+	require.Greater(t, len(seen), 3, "layers were few: %v", seen)
+
+	for more := true; more; {
+		var err error
+		more, err = m.store.DropRows(t.Context(), "v", 100)
+		require.NoError(t, err)
+	}
+	require.NoError(t, m.store.Close())
+	require.Zero(t, layersIn(t, path))
+}
+
+// TestRows_LayersAreBounded has many groups change a view: when there are as many
+// layers as there may be, they are folded.
+func TestRows_LayersAreBounded(t *testing.T) {
+	path := logPath(t)
+	m := layered(t, path)
+	random := rand.New(rand.NewPCG(1, 1))
+	for i := range 20 {
+		m.commit(t, m.random(random, 50))
+		require.NoError(t, m.store.Close())
+		require.Equal(t, (i+1)%9, layersIn(t, path))
+		m.store = openUnverified(t, path, nil)
+	}
+	require.NoError(t, m.store.Close())
+}
+
+// TestRows_DamagedLayers takes away and changes what layers are made of.
+func TestRows_DamagedLayers(t *testing.T) {
+	second := append(binary.BigEndian.AppendUint64(nil, 2), "t\x000000"...)
+	tests := map[string]struct {
+		damage func(rows, changes *bolt.Bucket) error
+		reads  bool // the first row, all the same
+		kind   boltstore.FindingKind
+	}{
+		"all changes are missing": {damage: func(_, changes *bolt.Bucket) error { return changes.DeleteBucket([]byte("v")) }, kind: boltstore.MissingRow},
+		"the tally is missing":    {damage: func(rows, _ *bolt.Bucket) error { return rows.Delete([]byte{0}) }, kind: boltstore.MissingRow},
+		"the tally is changed": {damage: func(rows, _ *bolt.Bucket) error {
+			tally := bytes.Clone(rows.Get([]byte{0}))
+			tally[27]--
+			return rows.Put([]byte{0}, tally)
+		}, kind: boltstore.MissingRow},
+		"a change is missing": {damage: func(_, changes *bolt.Bucket) error { return changes.Bucket([]byte("v")).Delete(second) }, reads: true, kind: boltstore.MissingRow},
+		"a change is changed": {damage: func(_, changes *bolt.Bucket) error {
+			value := bytes.Clone(changes.Bucket([]byte("v")).Get(second))
+			value[0] ^= 1
+			return changes.Bucket([]byte("v")).Put(second, value)
+		}, kind: boltstore.DamagedRow},
+		"a change of another layer": {damage: func(_, changes *bolt.Bucket) error {
+			other := bytes.Clone(second)
+			other[7] = 1
+			b := changes.Bucket([]byte("v"))
+			return b.Put(second, b.Get(other))
+		}, kind: boltstore.DamagedRow},
+		"a layer too many": {damage: func(_, changes *bolt.Bucket) error {
+			key := append(binary.BigEndian.AppendUint64(nil, 77), "t\x000000"...)
+			return changes.Bucket([]byte("v")).Put(key, []byte("1234"))
+		}, reads: true, kind: boltstore.StrayRow},
+		"changes of no view": {damage: func(_, changes *bolt.Bucket) error {
+			_, err := changes.CreateBucket([]byte("w"))
+			return err
+		}, reads: true, kind: boltstore.StrayBucket},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := logPath(t)
+			m := layered(t, path)
+			changes := make(map[string]string)
+			for i := range 100 {
+				changes[fmt.Sprintf("%04d", i)] = "second"
+			}
+			m.commit(t, changes)
+			for i := range 50 { // and these are in both
+				delete(changes, fmt.Sprintf("%04d", i+50))
+			}
+			m.commit(t, changes)
+			require.NoError(t, m.store.Close())
+			require.Equal(t, 2, layersIn(t, path))
+			edit(t, path, func(tx *bolt.Tx) error {
+				return test.damage(tx.Bucket([]byte("rows")).Bucket([]byte("v")), tx.Bucket([]byte("changes")))
+			})
+
+			m.store = openUnverified(t, path, nil)
+			report, err := m.store.Verify(t.Context(), nil)
+			require.NoError(t, err)
+			require.NotEmpty(t, report.Findings)
+			require.Equal(t, test.kind, report.Findings[0].Kind, "%v", report.Findings)
+			_, err = m.store.GetRows(t.Context(), "v", eventstore.RowKey{Table: "t", Key: []byte("0000")})
+			if test.reads {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, eventstore.ErrCorrupt)
+				commit := eventstore.RowCommit{View: "v", Expected: m.at, Checkpoint: eventstore.Checkpoint{Position: m.at.Position + 1}}
+				for i := range 5 { // not worth a layer, so the others are folded first
+					commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: []byte("x")})
+				}
+				require.ErrorIs(t, m.store.CommitRows(t.Context(), commit), eventstore.ErrCorrupt)
+				require.ErrorContains(t, m.store.CommitRows(t.Context(), commit), `view "v"`)
+			}
+			require.NoError(t, m.store.Close())
+		})
+	}
+}
+
+// TestRows_LayersRaiseTheFormat has a file of format 1, which an older Yore reads as
+// long as there are no layers.
+func TestRows_LayersRaiseTheFormat(t *testing.T) {
+	path := unpack(t, "format-1.yore.gz")
+	format := func() (format uint32) {
+		edit(t, path, func(tx *bolt.Tx) error {
+			format = binary.BigEndian.Uint32(tx.Bucket([]byte("yore")).Get([]byte("format")))
+			return nil
+		})
+		return format
+	}
+	rows := func(n int, at, next eventstore.Position) {
+		s := open(t, path, nil)
+		commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: next}}
+		if at > 0 {
+			commit.Expected = eventstore.Checkpoint{Position: at}
+		}
+		for i := range n {
+			commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: fmt.Append(nil, next)})
+		}
+		require.NoError(t, s.CommitRows(t.Context(), commit))
+		require.NoError(t, s.Close())
+	}
+	rows(400, 0, 1)
+	require.EqualValues(t, 1, format())
+	rows(50, 1, 2)
+	require.Equal(t, 1, layersIn(t, path))
+	require.EqualValues(t, 2, format())
+	open(t, path, nil)
+}
