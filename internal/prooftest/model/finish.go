@@ -47,10 +47,27 @@ func (p *pair) compareRows() error {
 	}
 	for _, view := range viewIDs {
 		for _, table := range tables {
-			if err := p.scanRows(step{View: view, RowScan: &eventstore.RowScan{Table: table}}); err != nil {
+			if err := errors.Join(
+				p.scanRows(step{View: view, RowScan: &eventstore.RowScan{Table: table}}),
+				p.scanRows(step{View: view, RowScan: &eventstore.RowScan{Table: table, Backward: true}}),
+				p.getTable(view, table),
+			); err != nil {
 				return fmt.Errorf("view %q, table %q: %w", view, table, err)
 			}
 		}
 	}
 	return nil
+}
+
+// getTable gets each row of a table by its key.
+func (p *pair) getTable(view eventstore.ViewID, table string) error {
+	pages, err := collect(p.memory.ScanRows(p.ctx, view, eventstore.RowScan{Table: table}))
+	if err != nil {
+		return err
+	}
+	var keys []eventstore.RowKey
+	for _, row := range joined(pages) {
+		keys = append(keys, row.RowKey)
+	}
+	return p.getRows(step{View: view, RowKeys: keys})
 }

@@ -166,6 +166,16 @@ func answers() []mutant {
 			edits: []edit{{"		return t.bucket.Delete(key)\n", "		return nil\n"}},
 		},
 		{
+			name: "an older layer of rows before a newer", proof: "model", env: []string{someSequences},
+			file:  boltstore + "layers.go",
+			edits: []edit{{"	for i := range f.layers {\n", "	for i := range f.layers {\n		i = (i + len(f.layers) - 1) % len(f.layers)\n"}},
+		},
+		{
+			name: "deletions lost when layers are folded", proof: "model", env: []string{someSequences},
+			file:  boltstore + "tally.go",
+			edits: []edit{{"		if err := t.put(e.key, e.value); err != nil {", "		if e.value == nil {\n			continue\n		}\n		if err := t.put(e.key, e.value); err != nil {"}},
+		},
+		{
 			name: "postings lost when runs are merged", proof: "model", env: []string{someSequences},
 			file:  "internal/index/maintain.go",
 			edits: []edit{{"				if err := w.add(piece.term, piece.at); err != nil {", "				if piece.at.position%16 == 0 {\n					continue\n				}\n				if err := w.add(piece.term, piece.at); err != nil {"}},
