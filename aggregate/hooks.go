@@ -2,9 +2,9 @@ package aggregate
 
 import (
 	"context"
-	"errors"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/hook"
 )
 
 // Hooks are told what a repository or decisions do with the store, before and
@@ -32,9 +32,6 @@ type Loaded struct {
 	Events int
 }
 
-// errPanicked is the outcome that hooks are told of a panic.
-var errPanicked = errors.New("panic in the application's functions")
-
 // load does what is to be done between the two halves of the hook.
 func (h *Hooks) load(
 	ctx context.Context, stream eventstore.StreamID, do func(context.Context) (Loaded, error),
@@ -43,7 +40,7 @@ func (h *Hooks) load(
 		return do(ctx)
 	}
 	derived, end := h.Load(ctx, stream)
-	return surrounded(ctx, derived, end, do)
+	return hook.Around(ctx, derived, end, do)
 }
 
 // append appends the commit between the two halves of the hook.
@@ -52,22 +49,9 @@ func (h *Hooks) append(ctx context.Context, store eventstore.Store, commit event
 		return store.Append(ctx, commit)
 	}
 	derived, end := h.Append(ctx, commit)
-	return surrounded(ctx, derived, end, func(ctx context.Context) (eventstore.Receipt, error) {
+	return hook.Around(ctx, derived, end, func(ctx context.Context) (eventstore.Receipt, error) {
 		return store.Append(ctx, commit)
 	})
-}
-
-func surrounded[R any](
-	ctx, derived context.Context, end func(R, error), do func(context.Context) (R, error),
-) (result R, err error) {
-	if derived == nil {
-		derived = ctx
-	}
-	if end != nil {
-		err = errPanicked
-		defer func() { end(result, err) }()
-	}
-	return do(derived)
 }
 
 // observed is a load between the two halves of the hook.

@@ -39,8 +39,8 @@ type Dispatcher struct {
 	exact    map[reflect.Type]target
 	families []target
 
-	onDispatch []hook[any]
-	onBatch    []hook[[]any]
+	onDispatch []observer[any]
+	onBatch    []observer[[]any]
 }
 
 // target is one who carries out commands.
@@ -236,7 +236,7 @@ func dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, Reply, err
 }
 
 // hooks returns those that surround a command.
-func (d *Dispatcher) hooks() []hook[any] {
+func (d *Dispatcher) hooks() []observer[any] {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return d.onDispatch

@@ -2,7 +2,8 @@ package command
 
 import (
 	"context"
-	"errors"
+
+	"github.com/yore-es/yore/internal/hook"
 )
 
 // Hooks are told of each command and each batch before and after it is carried
@@ -32,26 +33,18 @@ func (d *Dispatcher) Observe(hooks Hooks) {
 	}
 }
 
-// hook is one of Hooks.
-type hook[A any] func(ctx context.Context, about A) (context.Context, func(Reply, error))
-
-// errPanicked is the outcome that hooks are told of a panic.
-var errPanicked = errors.New("panic in the application's functions")
+// observer is one of Hooks.
+type observer[A any] func(ctx context.Context, about A) (context.Context, func(Reply, error))
 
 // surrounded does what is to be done between the two halves of the hooks.
 func surrounded[A any](
-	ctx context.Context, hooks []hook[A], about A, do func(context.Context) (Reply, error),
-) (reply Reply, err error) {
+	ctx context.Context, hooks []observer[A], about A, do func(context.Context) (Reply, error),
+) (Reply, error) {
 	if len(hooks) == 0 {
 		return do(ctx)
 	}
 	derived, end := hooks[0](ctx, about)
-	if derived == nil {
-		derived = ctx
-	}
-	if end != nil {
-		err = errPanicked
-		defer func() { end(reply, err) }()
-	}
-	return surrounded(derived, hooks[1:], about, do)
+	return hook.Around(ctx, derived, end, func(ctx context.Context) (Reply, error) {
+		return surrounded(ctx, hooks[1:], about, do)
+	})
 }
