@@ -34,27 +34,6 @@ func (c *lateContext) Err() error {
 	return c.Context.Err()
 }
 
-// TestAppend_WhoseContextEndsOnTheWay has appended, or says that it has not.
-func TestAppend_WhoseContextEndsOnTheWay(t *testing.T) {
-	s := open(t, logPath(t), nil)
-	var appended eventstore.Position
-	refused := 0
-	for i := range int64(400) {
-		receipt, err := s.Append(endsAt(t, 1+i%6), eventstore.Commit{Events: []eventstore.NewEvent{{Type: "x"}}})
-		if err != nil {
-			require.ErrorIs(t, err, context.Canceled)
-			refused++
-			continue
-		}
-		appended++
-		require.Equal(t, appended, receipt.First)
-	}
-	head, err := s.Head(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, appended, head)
-	require.Greater(t, refused, 100)
-}
-
 // TestAttach_WhoseContextEndsOnTheWay has attached, or says that it has not and can
 // be called again.
 func TestAttach_WhoseContextEndsOnTheWay(t *testing.T) {

@@ -24,6 +24,7 @@ func commitRules() []rule {
 		{"an expectation on a stream that is not written is judged", expectationOnOther},
 		{"a failed commit leaves no event, no version, no key and no gap", failureLeavesNothing},
 		{"an ended context leaves nothing", endedContext},
+		{"a context that ends on the way leaves nothing, or Append succeeds", contextEndsOnTheWay},
 		{"validity is judged before the key", validityBeforeKey},
 		{"the key is judged before expectations and guards", keyBeforeConditions},
 		{"expectations are judged before guards", expectationsBeforeGuards},
@@ -196,6 +197,42 @@ func endedContext(h *harness) {
 		h.sameEvents("the log after it", nil, h.all())
 	}
 	h.append(c)
+}
+
+// lateContext ends when it is asked for the n-th time whether it has.
+type lateContext struct {
+	context.Context
+	cancel context.CancelFunc
+	left   atomic.Int64
+}
+
+func (c *lateContext) Err() error {
+	if c.left.Add(-1) == 0 {
+		c.cancel()
+	}
+	return c.Context.Err()
+}
+
+func contextEndsOnTheWay(h *harness) {
+	for i := range 60 {
+		var ctx lateContext
+		ctx.Context, ctx.cancel = context.WithCancel(h.ctx)
+		ctx.left.Store(int64(1 + i%6))
+		h.step("Append with a context that ends when asked for the %d. time", 1+i%6)
+		before := h.all()
+		receipt, err := h.store.Append(&ctx, unconditional(event("a", fmt.Sprint(i))))
+		ctx.cancel()
+		if err != nil {
+			h.matches("Append with a context that ends on the way", err, context.Canceled)
+			h.sameEvents("the log after it", before, h.all())
+			continue
+		}
+		after := h.all()
+		h.sameEvents("the log before what was appended", before, after[:min(len(before), len(after))])
+		h.equal("events after an Append that succeeded", len(before)+1, len(after))
+		h.equal("position of the last", receipt.Last, after[len(after)-1].Position)
+		h.equal("type of the last", fmt.Sprint(i), after[len(after)-1].Type)
+	}
 }
 
 func validityBeforeKey(h *harness) {

@@ -180,6 +180,21 @@ func commitMutants() []mutant {
 		appending("commit", "an ended context is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			return s.Append(context.WithoutCancel(ctx), c)
 		}),
+		appending("commit", "a context that ends on the way is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			ended := ctx.Err()
+			receipt, err := s.Append(ctx, c)
+			if ended == nil && errors.Is(err, context.Canceled) {
+				return receipt, nil
+			}
+			return receipt, err
+		}),
+		appending("commit", "a context that has ended is an error when all is done", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if err == nil {
+				err = ctx.Err()
+			}
+			return receipt, err
+		}),
 		appending("commit", "an empty commit is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if len(c.Events) == 0 {
 				return eventstore.Receipt{}, nil
