@@ -205,7 +205,9 @@ func (a *application) stop() error {
 
 // applyInline lets every attached view apply the group's events. Meanwhile others
 // come, and while the group is small, and no view has used much of its time, it takes
-// them in: once its transaction is open they could not join it.
+// them in: once its transaction is open they could not join it. But it goes on no longer
+// than a transaction takes, for that is what they save: with a view that is slower,
+// those who came first would wait for all who come.
 func (s *Store) applyInline(g *group) {
 	if len(s.views.inline) == 0 {
 		return
@@ -214,7 +216,8 @@ func (s *Store) applyInline(g *group) {
 	for applied := 0; applied < len(g.entries); {
 		n := len(g.entries)
 		s.applyFrom(g, applied, begin)
-		if applied = n; n >= enough || !s.views.early(time.Since(begin)) {
+		elapsed := time.Since(begin)
+		if applied = n; n >= enough || elapsed > s.writer.took || !s.views.early(elapsed) {
 			return
 		}
 		g.enter(s, s.queue.takeMore(n, g.bytes))

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,4 +209,28 @@ func TestAttach_RefusesAViewThatIsBeingDropped(t *testing.T) {
 	}
 	require.NoError(t, s.Attach(t.Context(), counter("dropped")))
 	requireCount(t, s, "dropped", 600, 600)
+}
+
+// TestAttach_OthersJoinForAsLongAsATransactionTakes has a slow view, and always somebody
+// who waits while it applies an event.
+func TestAttach_OthersJoinForAsLongAsATransactionTakes(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	const most = 300
+	var appending sync.WaitGroup
+	var applied atomic.Int32
+	appendOne := func() { appending.Go(func() { appendEvents(t, s, "s", 1) }) }
+	v := counter("slow")
+	v.Timeout = time.Minute
+	v.Apply = func(context.Context, eventstore.RowTx, []eventstore.Event) error {
+		if applied.Add(1) < most {
+			for appendOne(); s.Waiting() == 0; {
+				time.Sleep(2 * time.Millisecond)
+			}
+		}
+		return nil
+	}
+	require.NoError(t, s.Attach(t.Context(), v))
+	appendEvents(t, s, "s", 1)
+	require.Less(t, applied.Load(), int32(most/2), "the first one waited for all")
+	appending.Wait()
 }
