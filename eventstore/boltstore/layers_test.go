@@ -3,6 +3,7 @@ package boltstore_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -270,6 +271,59 @@ func TestRows_DamagedLayers(t *testing.T) {
 			require.NoError(t, m.store.Close())
 		})
 	}
+}
+
+// TestRows_LayersOfLostRows: layers whose view has lost its own rows are not over those
+// that it gets when it is built anew, or just goes on.
+func TestRows_LayersOfLostRows(t *testing.T) {
+	for _, drop := range []bool{false, true} {
+		t.Run(fmt.Sprintf("drop=%v", drop), func(t *testing.T) {
+			path := logPath(t)
+			m := layered(t, path)
+			random := rand.New(rand.NewPCG(1, 1))
+			m.commit(t, m.random(random, 100))
+			require.NoError(t, m.store.Close())
+			edit(t, path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("rows")).DeleteBucket([]byte("v")) })
+			require.Equal(t, 1, layersIn(t, path))
+
+			m.store, m.now = openUnverified(t, path, nil), make(map[string]string)
+			if drop {
+				more, err := m.store.DropRows(t.Context(), "v", 100)
+				require.NoError(t, err)
+				require.False(t, more)
+				report, err := m.store.Verify(t.Context(), nil)
+				require.NoError(t, err)
+				require.Empty(t, report.Findings)
+				m.at = eventstore.Checkpoint{}
+			}
+			m.commit(t, m.random(random, 600))
+			m.commit(t, m.random(random, 50))
+			m.compare(t, random)
+			report, err := m.store.Verify(t.Context(), nil)
+			require.NoError(t, err)
+			require.Empty(t, report.Findings)
+			require.NoError(t, m.store.Close())
+			require.Equal(t, 1, layersIn(t, path))
+		})
+	}
+}
+
+// TestRows_DamageBesideNoTally: rows that were written before there were tallies are read
+// and written though the first of them is damaged, which is beside the tally's place.
+func TestRows_DamageBesideNoTally(t *testing.T) {
+	path := logPath(t)
+	m := layered(t, path)
+	require.NoError(t, m.store.Close())
+	edit(t, path, func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("rows")).Bucket([]byte("v"))
+		return errors.Join(b.Delete([]byte{0}), b.Put([]byte("t\x000000"), []byte("damaged")))
+	})
+	m.store = openUnverified(t, path, nil)
+	m.commit(t, map[string]string{"0600": "second"})
+	require.Equal(t, "first", m.get(t, "0500"))
+	require.Equal(t, "second", m.get(t, "0600"))
+	_, err := m.store.GetRows(t.Context(), "v", eventstore.RowKey{Table: "t", Key: []byte("0000")})
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 }
 
 // TestRows_LayersRaiseTheFormat has a file of format 1, which an older Yore reads as

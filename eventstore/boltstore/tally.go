@@ -87,11 +87,11 @@ func corruptTally(view eventstore.ViewID) error {
 // readTally returns the tally in a view's bucket, and whether there is one: rows that
 // were written before there were tallies have none, and no layers either.
 func readTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t tally, ok bool, err error) {
-	sealed, err := lookUp(b.Cursor(), view, tallyKey, checkRow)
-	if err == nil && sealed == nil && viewChanges(tx, view) != nil {
-		err = corruptTally(view)
-	}
-	if sealed == nil || err != nil {
+	sealed := b.Get(tallyKey)
+	if sealed == nil {
+		if viewChanges(tx, view) != nil {
+			err = corruptTally(view)
+		}
 		return tally{}, false, err
 	}
 	t, err = openTally(view, sealed)
@@ -115,6 +115,9 @@ func openTallied(tx *bolt.Tx, view eventstore.ViewID) (*tallied, error) {
 		return &tallied{tx, b, view, t, kept}, err
 	}
 	b, err := rows.CreateBucket([]byte(view))
+	if err == nil {
+		err = dropChanges(tx, view) // of rows that were lost
+	}
 	return &tallied{tx: tx, bucket: b, view: view, kept: true}, err
 }
 

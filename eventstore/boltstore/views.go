@@ -349,7 +349,7 @@ func (c *viewChange) putDrop(tx *bolt.Tx, view eventstore.ViewID) error {
 	b := rows.Bucket([]byte(view))
 	if b == nil {
 		c.empty = true
-		return nil
+		return dropChanges(tx, view)
 	}
 	if t, kept, err := readTally(tx, b, view); err == nil {
 		if err := (&tallied{tx, b, view, t, kept}).fold(); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
