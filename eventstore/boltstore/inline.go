@@ -220,7 +220,7 @@ func (s *Store) applyInline(g *group) {
 		if applied = n; n >= enough || elapsed > s.writer.took || !s.views.early(elapsed) {
 			return
 		}
-		g.enter(s, s.queue.takeMore(n, g.bytes))
+		g.enter(s, s.queue.takeMore(g.batches))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
@@ -233,4 +234,60 @@ func TestAttach_OthersJoinForAsLongAsATransactionTakes(t *testing.T) {
 	appendEvents(t, s, "s", 1)
 	require.Less(t, applied.Load(), int32(most/2), "the first one waited for all")
 	appending.Wait()
+}
+
+// TestAttach_OthersJoinASmallGroup has a group with events and rows, which others come to
+// while a view is at work: it takes them in if it does not get too large.
+func TestAttach_OthersJoinASmallGroup(t *testing.T) {
+	for rows, commits := range map[int]int32{10: 1, 8000: 2} {
+		t.Run(fmt.Sprint(rows), func(t *testing.T) {
+			s := open(t, logPath(t), nil)
+			appendEvents(t, s, "s", 1)
+			atWork, goOn := make(chan struct{}), make(chan struct{})
+			v := eventstore.InlineView{View: "slow", Query: eventstore.Stream("one"), Timeout: time.Minute,
+				Apply: func(context.Context, eventstore.RowTx, []eventstore.Event) error {
+					atWork <- struct{}{}
+					<-goOn
+					return nil
+				}}
+			require.NoError(t, s.Attach(t.Context(), v))
+			g := newGate(s)
+			var calls sync.WaitGroup
+			submit := func(waiting int, call func()) {
+				calls.Go(call)
+				require.Eventually(t, func() bool { return s.Waiting() == waiting }, time.Minute, time.Millisecond)
+			}
+			submit(0, func() { appendEvents(t, s, "s", 1) })
+			<-g.entered
+			submit(1, func() { appendEvents(t, s, "one", 1) })
+			submit(2, func() {
+				commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: 1}}
+				for i := range rows {
+					commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: []byte("x")})
+				}
+				require.NoError(t, s.CommitRows(t.Context(), commit))
+			})
+			time.Sleep(time.Second) // so long the transaction takes
+			g.open <- nil
+			<-atWork
+			submit(1, func() { appendEvents(t, s, "s", 400) })
+			before := g.commits.Load()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				calls.Wait()
+			}()
+			goOn <- struct{}{}
+			for waiting := true; waiting; {
+				select {
+				case <-g.entered:
+					g.open <- nil
+				case <-done:
+					waiting = false
+				}
+			}
+			s.SetCommit((*bolt.Tx).Commit)
+			require.Equal(t, commits, g.commits.Load()-before)
+		})
+	}
 }

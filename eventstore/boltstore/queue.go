@@ -173,9 +173,8 @@ func (q *queue) take() []*batch {
 	return q.remove(n)
 }
 
-// takeMore takes the next batch if it can join a group that is being written,
-// and that has so much already.
-func (q *queue) takeMore(weight, bytes int) []*batch {
+// takeMore takes the next batch if it can join those of a group that is being written.
+func (q *queue) takeMore(group []*batch) []*batch {
 	if q.jobs.Load() == 0 {
 		return nil
 	}
@@ -184,7 +183,12 @@ func (q *queue) takeMore(weight, bytes int) []*batch {
 	if len(q.batches) == 0 {
 		return nil
 	}
-	if b := q.batches[0]; b.rows || weight+b.weight > groupEvents || bytes+b.bytes > groupBytes {
+	next := q.batches[0]
+	weight, bytes := next.weight, next.bytes
+	for _, b := range group {
+		weight, bytes = weight+b.weight, bytes+b.bytes
+	}
+	if next.rows || weight > groupEvents || bytes > groupBytes {
 		return nil
 	}
 	return q.remove(1)

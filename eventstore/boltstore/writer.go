@@ -302,7 +302,7 @@ func (s *Store) fill(tx *bolt.Tx, g *group) error {
 		if !g.joinable(s) {
 			break
 		}
-		batches := s.queue.takeMore(len(g.entries), g.bytes)
+		batches := s.queue.takeMore(g.batches)
 		if len(batches) == 0 {
 			break
 		}
