@@ -356,3 +356,22 @@ func TestRows_LayersRaiseTheFormat(t *testing.T) {
 	require.EqualValues(t, 2, format())
 	open(t, path, nil)
 }
+
+// TestRows_WithoutAWholeTally can be read and written as long as there are no layers.
+func TestRows_WithoutAWholeTally(t *testing.T) {
+	path := logPath(t)
+	m := layered(t, path)
+	require.NoError(t, m.store.Close())
+	edit(t, path, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("rows")).Bucket([]byte("v")).Put([]byte{0}, []byte("damaged"))
+	})
+	m.store = openUnverified(t, path, nil)
+	m.commit(t, map[string]string{"0000": "second"})
+	m.commit(t, m.random(rand.New(rand.NewPCG(1, 1)), 50))
+	for i := range 1100 {
+		key := fmt.Sprintf("%04d", i)
+		require.Equal(t, m.now[key], m.get(t, key))
+	}
+	require.NoError(t, m.store.Close())
+	require.Zero(t, layersIn(t, path))
+}

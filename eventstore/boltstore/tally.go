@@ -84,17 +84,14 @@ func corruptTally(view eventstore.ViewID) error {
 	return fmt.Errorf("%w: view %q: the tally of its rows is damaged", eventstore.ErrCorrupt, view)
 }
 
-// readTally returns the tally in a view's bucket, and whether there is one: rows that
-// were written before there were tallies have none, and no layers either.
+// readTally returns the tally in a view's bucket, and whether there is one that is whole:
+// rows that were written before there were tallies have none, and where there are no
+// layers of changes, rows can do without.
 func readTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t tally, ok bool, err error) {
-	sealed := b.Get(tallyKey)
-	if sealed == nil {
-		if viewChanges(tx, view) != nil {
-			err = corruptTally(view)
-		}
-		return tally{}, false, err
+	t, err = openTally(view, b.Get(tallyKey))
+	if err != nil && viewChanges(tx, view) == nil {
+		return tally{}, false, nil
 	}
-	t, err = openTally(view, sealed)
 	return t, err == nil, err
 }
 
