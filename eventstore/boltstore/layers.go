@@ -181,128 +181,80 @@ func (f *rowFinder) find(key []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// rowCursor goes over what layers say of the rows of a range, in order. Also of what
-// it passes, and of what is behind the range's ends, it sees that it is whole: so
-// there is nothing between.
-type rowCursor struct {
-	from, to []byte // from ≤ key < to; to nil: no end
-	backward bool
-	layers   []layerCursor  // the newest first
-	passed   func(rowEntry) // if it is set, told of each entry of each layer
-}
-
-// layerCursor is where a rowCursor is in one layer.
-type layerCursor struct {
-	layer
-	cursor   *bolt.Cursor
-	from, to []byte   // the range, as keys of the layer's bucket
-	at       rowEntry // with a nil key behind the last of the range
-}
-
-// start goes to the range's first row, in the direction of the cursor.
-func (c *rowCursor) start(layers []layer) error {
-	c.layers = make([]layerCursor, len(layers))
-	for i := range layers {
-		if err := c.startIn(&c.layers[i], layers[i]); err != nil {
+// change writes rows, or deletes those whose value is nil.
+func (t *tallied) change(rows []eventstore.Row) error {
+	if t.worthLayer(rows) {
+		return t.addLayer(rows)
+	}
+	if err := t.fold(); err != nil {
+		return err
+	}
+	for i := range rows {
+		if err := t.put(rowKey(rows[i].Table, rows[i].Key), rows[i].Value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *rowCursor) startIn(l *layerCursor, in layer) error {
-	*l = layerCursor{layer: in, cursor: in.bucket.Cursor(), from: c.from, to: c.to}
-	if in.number != nil {
-		l.from = append(bytes.Clone(in.number), c.from...)
-		l.to = append(bytes.Clone(in.number), c.to...)
-		if c.to == nil {
-			l.to = binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(in.number)+1)
-		}
+// worthLayer reports whether the rows had better be written as a layer.
+func (t *tallied) worthLayer(rows []eventstore.Row) bool {
+	if t.tally.changes == maxChanges || len(rows) < layerRows || t.tally.rows/layerShare < uint64(len(rows)) {
+		return false // also if no tally is kept
 	}
-	if err := c.load(l, c.seek); err != nil {
+	size := 0
+	for i := range rows {
+		size += len(rows[i].Key) + len(rows[i].Value)
+	}
+	return size <= layerBytes
+}
+
+// addLayer writes rows as the newest layer.
+func (t *tallied) addLayer(rows []eventstore.Row) error {
+	b, err := makeChanges(t.tx, t.view)
+	if err != nil {
 		return err
 	}
-	edge := l.from
-	if c.backward {
-		edge = l.to
-	}
-	_, err := lookUp(in.bucket.Cursor(), in.view, edge, checkRow)
-	return err
-}
-
-func (c *rowCursor) seek(l *layerCursor) (key, sealed []byte) {
-	if !c.backward {
-		return l.cursor.Seek(l.from)
-	}
-	if key, _ = l.cursor.Seek(l.to); key == nil {
-		return l.cursor.Last()
-	}
-	return l.cursor.Prev()
-}
-
-func (c *rowCursor) step(l *layerCursor) (key, sealed []byte) {
-	if c.backward {
-		return l.cursor.Prev()
-	}
-	return l.cursor.Next()
-}
-
-// load moves a layer's cursor to its next entry.
-func (c *rowCursor) load(l *layerCursor, move func(*layerCursor) (key, sealed []byte)) error {
-	before := l.at.key
-	l.at = rowEntry{}
-	key, sealed := move(l)
-	if key == nil {
-		return nil
-	}
-	below, above := bytes.Compare(key, l.from) < 0, l.to != nil && bytes.Compare(key, l.to) >= 0
-	if below || above { // of another layer, the tally, or behind the end
-		if c.backward != below {
-			return corruptRow(l.view, key, "it is out of place")
+	t.tally.newest++
+	t.tally.changes++
+	b.FillPercent = 1 // what is there is never changed, and layers come one behind the other
+	for i := range rows {
+		key := changeKey(t.tally.newest, rows[i].Table, rows[i].Key)
+		if old := b.Get(key); old != nil {
+			t.tally.remove(old)
 		}
-		return checkRow(l.view, key, sealed)
-	}
-	e, err := l.open(key, sealed)
-	if err == nil && before != nil && !c.before(before, e.key) {
-		err = corruptRow(l.view, key, "it is out of place")
-	}
-	if err == nil {
-		l.at = e
-	}
-	return err
-}
-
-// before reports whether the cursor comes to one key before another.
-func (c *rowCursor) before(a, b []byte) bool {
-	if c.backward {
-		a, b = b, a
-	}
-	return bytes.Compare(a, b) < 0
-}
-
-// next returns what is said of the next row of which anything is; its key is nil at
-// the end of the range.
-func (c *rowCursor) next() (rowEntry, error) {
-	var newest rowEntry
-	for i := range c.layers {
-		if at := c.layers[i].at; at.key != nil && (newest.key == nil || c.before(at.key, newest.key)) {
-			newest = at
+		sealed := sealChange(t.view, key, rows[i].Value)
+		t.tally.add(sealed)
+		if err := b.Put(key, sealed); err != nil {
+			return err
 		}
 	}
-	if newest.key == nil {
-		return rowEntry{}, nil
+	return nil
+}
+
+// fold puts what the layers of changes say into the view's own bucket, and removes
+// them.
+func (t *tallied) fold() error {
+	layers, err := changesOf(t.tx, t.view, t.tally)
+	if len(layers) == 0 || err != nil {
+		return err
 	}
-	for i := range c.layers {
-		l := &c.layers[i]
-		if l.at.key == nil || !bytes.Equal(l.at.key, newest.key) {
-			continue
+	changes := rowCursor{from: firstRow, passed: func(e rowEntry) { t.tally.remove(e.sealed) }}
+	if err := changes.start(layers); err != nil {
+		return err
+	}
+	for {
+		e, err := changes.next()
+		if err != nil {
+			return err
 		}
-		if c.passed != nil {
-			c.passed(l.at)
+		if e.key == nil {
+			break
 		}
-		if err := c.load(l, c.step); err != nil {
-			return rowEntry{}, err
+		if err := t.put(e.key, e.value); err != nil {
+			return err
 		}
 	}
-	return newest, nil
+	t.tally.changes = 0
+	return dropChanges(t.tx, t.view)
 }

@@ -118,22 +118,6 @@ func openTallied(tx *bolt.Tx, view eventstore.ViewID) (*tallied, error) {
 	return &tallied{tx: tx, bucket: b, view: view, kept: true}, err
 }
 
-// change writes rows, or deletes those whose value is nil.
-func (t *tallied) change(rows []eventstore.Row) error {
-	if t.worthLayer(rows) {
-		return t.addLayer(rows)
-	}
-	if err := t.fold(); err != nil {
-		return err
-	}
-	for i := range rows {
-		if err := t.put(rowKey(rows[i].Table, rows[i].Key), rows[i].Value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // put writes a row into the view's own bucket, over which there are no layers, or
 // deletes it if its value is nil.
 func (t *tallied) put(key, value []byte) error {
@@ -148,68 +132,6 @@ func (t *tallied) put(key, value []byte) error {
 	sealed := sealRow(t.view, key, value)
 	t.tally.add(sealed)
 	return t.bucket.Put(key, sealed)
-}
-
-// worthLayer reports whether the rows had better be written as a layer.
-func (t *tallied) worthLayer(rows []eventstore.Row) bool {
-	if t.tally.changes == maxChanges || len(rows) < layerRows || t.tally.rows/layerShare < uint64(len(rows)) {
-		return false // also if no tally is kept
-	}
-	size := 0
-	for i := range rows {
-		size += len(rows[i].Key) + len(rows[i].Value)
-	}
-	return size <= layerBytes
-}
-
-// addLayer writes rows as the newest layer.
-func (t *tallied) addLayer(rows []eventstore.Row) error {
-	b, err := makeChanges(t.tx, t.view)
-	if err != nil {
-		return err
-	}
-	t.tally.newest++
-	t.tally.changes++
-	b.FillPercent = 1 // what is there is never changed, and layers come one behind the other
-	for i := range rows {
-		key := changeKey(t.tally.newest, rows[i].Table, rows[i].Key)
-		if old := b.Get(key); old != nil {
-			t.tally.remove(old)
-		}
-		sealed := sealChange(t.view, key, rows[i].Value)
-		t.tally.add(sealed)
-		if err := b.Put(key, sealed); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// fold puts what the layers of changes say into the view's own bucket, and removes
-// them.
-func (t *tallied) fold() error {
-	layers, err := changesOf(t.tx, t.view, t.tally)
-	if len(layers) == 0 || err != nil {
-		return err
-	}
-	changes := rowCursor{from: firstRow, passed: func(e rowEntry) { t.tally.remove(e.sealed) }}
-	if err := changes.start(layers); err != nil {
-		return err
-	}
-	for {
-		e, err := changes.next()
-		if err != nil {
-			return err
-		}
-		if e.key == nil {
-			break
-		}
-		if err := t.put(e.key, e.value); err != nil {
-			return err
-		}
-	}
-	t.tally.changes = 0
-	return dropChanges(t.tx, t.view)
 }
 
 // close writes the tally.

@@ -172,7 +172,7 @@ func answers() []mutant {
 		},
 		{
 			name: "deletions lost when layers are folded", proof: "model", env: []string{someSequences},
-			file:  boltstore + "tally.go",
+			file:  boltstore + "layers.go",
 			edits: []edit{{"		if err := t.put(e.key, e.value); err != nil {", "		if e.value == nil {\n			continue\n		}\n		if err := t.put(e.key, e.value); err != nil {"}},
 		},
 		{
