@@ -24,18 +24,33 @@ func lookUp(
 	if bytes.Equal(found, key) {
 		return sealed, nil
 	}
-	if found != nil && (bytes.Compare(found, key) < 0 || check(view, found, sealed) != nil) {
-		return nil, corruptRow(view, found, "it is damaged, or out of place")
+	neighbour := func(key, sealed []byte, inPlace bool) error {
+		switch {
+		case key == nil:
+			return nil
+		case !inPlace:
+			return errMisplaced(view, key)
+		default:
+			return check(view, key, sealed)
+		}
+	}
+	if err := neighbour(found, sealed, bytes.Compare(found, key) > 0); err != nil {
+		return nil, err
 	}
 	before, sealed := cursor.Prev()
-	if before != nil && (bytes.Compare(before, key) > 0 || check(view, before, sealed) != nil) {
-		return nil, corruptRow(view, before, "it is damaged, or out of place")
-	}
-	return nil, nil
+	return nil, neighbour(before, sealed, bytes.Compare(before, key) < 0)
+}
+
+func errMisplaced(view eventstore.ViewID, key []byte) error {
+	return corruptRow(view, key, "it is out of place")
 }
 
 // checkCheckpoint returns an error unless the checkpoint of the view of that name is
 // whole.
 func checkCheckpoint(_ eventstore.ViewID, name, sealed []byte) error {
-	return checkRow(eventstore.ViewID(name), nil, sealed)
+	view := eventstore.ViewID(name)
+	if checkRow(view, nil, sealed) != nil {
+		return corruptCheckpoint(view)
+	}
+	return nil
 }

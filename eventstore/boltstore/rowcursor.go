@@ -45,15 +45,14 @@ func (c *rowCursor) startIn(l *layerCursor, in layer) error {
 			l.to = binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(in.number)+1)
 		}
 	}
-	if err := c.load(l, c.seek); err != nil {
-		return err
-	}
 	edge := l.from
 	if c.backward {
 		edge = l.to
 	}
-	_, err := lookUp(in.bucket.Cursor(), in.view, edge, checkRow)
-	return err
+	if _, err := lookUp(l.cursor, in.view, edge, checkRow); err != nil {
+		return err
+	}
+	return c.load(l, c.seek)
 }
 
 func (c *rowCursor) seek(l *layerCursor) (key, sealed []byte) {
@@ -84,13 +83,13 @@ func (c *rowCursor) load(l *layerCursor, move func(*layerCursor) (key, sealed []
 	below, above := bytes.Compare(key, l.from) < 0, l.to != nil && bytes.Compare(key, l.to) >= 0
 	if below || above { // of another layer, the tally, or behind the end
 		if c.backward != below {
-			return corruptRow(l.view, key, "it is out of place")
+			return errMisplaced(l.view, key)
 		}
 		return checkRow(l.view, key, sealed)
 	}
 	e, err := l.open(key, sealed)
 	if err == nil && before != nil && !c.before(before, e.key) {
-		err = corruptRow(l.view, key, "it is out of place")
+		err = errMisplaced(l.view, key)
 	}
 	if err == nil {
 		l.at = e
