@@ -30,9 +30,9 @@ var changesBucket = []byte("changes") // a bucket for each view that has layers:
 // through all that are there.
 const maxChanges = 8
 
-// What a group changes of a view is worth a layer if there are so many rows, and the
-// view has so many times more: else it has few pages to write, or the view has.
-// And it is bounded, in bytes, as layers are folded as a whole.
+// What a group changes of a view is worth a layer if there are so many rows, or layers
+// already, and the view has so many times more: else it has few pages to write, or the
+// view has. And it is bounded, in bytes, as layers are folded as a whole.
 const (
 	layerRows  = 8
 	layerShare = 4
@@ -199,8 +199,11 @@ func (t *tallied) change(rows []eventstore.Row) error {
 
 // worthLayer reports whether the rows had better be written as a layer.
 func (t *tallied) worthLayer(rows []eventstore.Row) bool {
-	if t.tally.changes == maxChanges || len(rows) < layerRows || t.tally.rows/layerShare < uint64(len(rows)) {
+	if t.tally.changes == maxChanges || t.tally.rows/layerShare < uint64(len(rows)) {
 		return false // also if no tally is kept
+	}
+	if t.tally.changes == 0 && len(rows) < layerRows {
+		return false
 	}
 	size := 0
 	for i := range rows {

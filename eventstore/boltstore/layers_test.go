@@ -262,7 +262,7 @@ func TestRows_DamagedLayers(t *testing.T) {
 			} else {
 				require.ErrorIs(t, err, eventstore.ErrCorrupt)
 				commit := eventstore.RowCommit{View: "v", Expected: m.at, Checkpoint: eventstore.Checkpoint{Position: m.at.Position + 1}}
-				for i := range 5 { // not worth a layer, so the others are folded first
+				for i := range 500 { // too many for a layer, so the others are folded first
 					commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: []byte("x")})
 				}
 				require.ErrorIs(t, m.store.CommitRows(t.Context(), commit), eventstore.ErrCorrupt)
