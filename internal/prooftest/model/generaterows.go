@@ -28,14 +28,19 @@ func (g *generator) rowCommit(view eventstore.ViewID) *eventstore.RowCommit {
 	case 3, 4, 5:
 		c.Expected.Data = []byte("other")
 	}
-	n := g.IntN(12)
-	if g.IntN(200) == 0 {
-		n = 300 + g.IntN(300) // more than a page of a scan
+	const few = 12
+	n, spread := g.IntN(few), 1
+	switch kind := g.IntN(60); {
+	case kind == 0:
+		n = 200 + g.IntN(400) // more than a page of a scan
+	case kind < 16:
+		n, spread = few+1+g.IntN(30), 7 // a layer over a view that has had so many
 	}
+	first := g.IntN(40)
 	for i := range n {
 		r := eventstore.Row{RowKey: g.rowKey(), Value: fmt.Append(nil, g.IntN(1_000))}
-		if n > 12 {
-			r.Key = fmt.Appendf(nil, "%04d", i)
+		if n > few {
+			r.Table, r.Key = tables[0], fmt.Appendf(nil, "%04d", first+i*spread)
 		}
 		switch g.IntN(8) {
 		case 0, 1:

@@ -10,6 +10,7 @@ var (
 	someKills      = "YORE_PROOF_KILLS=40"
 	someOperations = "YORE_PROOF_OPERATIONS=20000"
 	someSequences  = "YORE_PROOF_SEQUENCES=100"
+	moreSequences  = "YORE_PROOF_SEQUENCES=1000"
 	someFlips      = "YORE_PROOF_FLIPS=150"
 )
 
@@ -166,12 +167,12 @@ func answers() []mutant {
 			edits: []edit{{"		return t.bucket.Delete(key)\n", "		return nil\n"}},
 		},
 		{
-			name: "an older layer of rows before a newer", proof: "model", env: []string{someSequences},
+			name: "an older layer of rows before a newer", proof: "model", env: []string{moreSequences},
 			file:  boltstore + "layers.go",
 			edits: []edit{{"	for i := range f.layers {\n", "	for i := range f.layers {\n		i = (i + len(f.layers) - 1) % len(f.layers)\n"}},
 		},
 		{
-			name: "deletions lost when layers are folded", proof: "model", env: []string{someSequences},
+			name: "deletions lost when layers are folded", proof: "model", env: []string{moreSequences},
 			file:  boltstore + "layers.go",
 			edits: []edit{{"		if err := t.put(e.key, e.value); err != nil {", "		if e.value == nil {\n			continue\n		}\n		if err := t.put(e.key, e.value); err != nil {"}},
 		},
