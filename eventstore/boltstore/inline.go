@@ -77,6 +77,10 @@ func (v *inline) timeout() time.Duration {
 	return v.Timeout
 }
 
+// firstPart is the part of its time after which the view is not given more to do, where
+// that can be put off.
+func (v *inline) firstPart() time.Duration { return v.timeout() / 4 }
+
 // start begins to apply the portions to the view's rows, or to what is over them. It
 // ends at a time. With patience, it begins no more of them when a part of the view's
 // time has passed: a view that has much to catch up with must not overrun for that
@@ -85,7 +89,7 @@ func (v *inline) start(base rows.Base, end time.Time, portions []portion, patien
 	a := &application{apply: v.Apply, portions: portions, group: rows.New(base), done: make(chan struct{})}
 	a.ctx, a.cancel = context.WithDeadlineCause(context.Background(), end, errOverrun)
 	if patience {
-		a.pause = time.Now().Add(v.timeout() / 4)
+		a.pause = time.Now().Add(v.firstPart())
 	}
 	go a.run()
 	return a
@@ -227,7 +231,7 @@ func (s *Store) applyInline(g *group) {
 // early reports whether after so long every attached view has most of its time left.
 func (v *viewSet) early(elapsed time.Duration) bool {
 	for _, in := range v.inline {
-		if elapsed > in.timeout()/4 {
+		if elapsed > in.firstPart() {
 			return false
 		}
 	}

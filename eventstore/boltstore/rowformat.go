@@ -18,6 +18,7 @@ import (
 
 const (
 	crcSize          = 4
+	numberSize       = 8 // of the number of a layer of changes
 	checkpointFormat = 1
 	flagFault        = 1 << 0
 )
@@ -26,20 +27,20 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // rowKey returns the key of a row in its view's bucket.
 func rowKey(table string, key []byte) []byte {
-	k := make([]byte, 0, len(table)+1+len(key))
-	k = append(k, table...)
-	k = append(k, 0)
-	return append(k, key...)
+	return appendRowKey(make([]byte, 0, len(table)+1+len(key)), table, key)
+}
+
+func appendRowKey(dst []byte, table string, key []byte) []byte {
+	dst = append(dst, table...)
+	dst = append(dst, 0)
+	return append(dst, key...)
 }
 
 // changeKey returns the key of what a layer of changes says of a row. No row's own is
 // like it: it begins with a number below 2^56, and so with a NUL.
 func changeKey(layer uint64, table string, key []byte) []byte {
-	k := make([]byte, 0, 8+len(table)+1+len(key))
-	k = binary.BigEndian.AppendUint64(k, layer)
-	k = append(k, table...)
-	k = append(k, 0)
-	return append(k, key...)
+	k := make([]byte, 0, numberSize+len(table)+1+len(key))
+	return appendRowKey(binary.BigEndian.AppendUint64(k, layer), table, key)
 }
 
 // rowSum is the checksum of what a bucket of a view holds under key.
@@ -91,8 +92,8 @@ func checkRow(view eventstore.ViewID, key, sealed []byte) error {
 
 // corruptRow says what is wrong with a view's row, or with a change of it.
 func corruptRow(view eventstore.ViewID, key []byte, reason string) error {
-	if len(key) > 8 && key[0] == 0 {
-		key = key[8:]
+	if len(key) > numberSize && key[0] == 0 {
+		key = key[numberSize:]
 	}
 	table, name, _ := strings.Cut(string(key), "\x00")
 	return fmt.Errorf("%w: view %q, table %q, key %q: %s", eventstore.ErrCorrupt, view, table, name, reason)

@@ -45,7 +45,7 @@ func (t *tally) remove(sealed []byte) {
 
 // knows reports whether a key is that of an entry of a layer that there is.
 func (t tally) knows(key []byte) bool {
-	if len(key) < 8 {
+	if len(key) < numberSize {
 		return false
 	}
 	number := binary.BigEndian.Uint64(key)
@@ -101,7 +101,7 @@ type tallied struct {
 	bucket *bolt.Bucket // the view's own
 	view   eventstore.ViewID
 	tally  tally
-	kept   bool // no tally is kept of rows that had none
+	kept   bool // no tally is kept of rows that had none, or a damaged one
 }
 
 // openTallied returns the rows of a view, whose bucket it makes if it is not there.

@@ -179,10 +179,8 @@ func (w *rowWalk) page(tx *bolt.Tx) error {
 			w.from = bytes.Clone(key)
 			return nil
 		}
-		if !bytes.Equal(key, tallyKey) {
-			if w.check(&own, key, sealed) {
-				w.rows++
-			}
+		if !bytes.Equal(key, tallyKey) && w.check(&own, key, sealed) {
+			w.rows++
 		}
 		size += len(sealed)
 		n++
@@ -206,7 +204,7 @@ func (w *rowWalk) changes(tx *bolt.Tx) error {
 			w.v.addFinding(Finding{Kind: StrayRow, View: w.view, Problem: fmt.Sprintf("there is a change %q of which its tally does not know", key)})
 			return nil
 		}
-		l.number = key[:8]
+		l.number = key[:numberSize]
 		w.check(&l, key, sealed)
 		return nil
 	}); err != nil {

@@ -351,10 +351,12 @@ func (c *viewChange) putDrop(tx *bolt.Tx, view eventstore.ViewID) error {
 		c.empty = true
 		return dropChanges(tx, view)
 	}
-	if t, kept, err := readTally(tx, b, view); err == nil {
-		if err := (&tallied{tx, b, view, t, kept}).fold(); err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
-			return err
-		}
+	t, err := openTallied(tx, view)
+	if err == nil {
+		err = t.fold()
+	}
+	if err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
+		return err
 	}
 	if err := dropChanges(tx, view); err != nil {
 		return err

@@ -17,7 +17,8 @@ import (
 )
 
 // Source makes ids. Each is greater than all that it made before: after a moment
-// that lies in the future, ids follow that one until it has come. The zero Source is ready to use, by multiple goroutines.
+// that lies in the future, ids follow that one until it has come. The zero Source is
+// ready to use, by multiple goroutines.
 type Source struct {
 	mu     sync.Mutex
 	last   uint64 // time of the last one, in ticks
