@@ -92,15 +92,14 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 
 // seamAt returns the checksum that ends the record at p, which must be whole.
 func seamAt(tx *bolt.Tx, p eventstore.Position) (uint32, error) {
-	key := record.Key(p)
-	value := tx.Bucket(logBucket).Get(key[:])
-	if value == nil {
-		return 0, missing(p)
-	}
-	if _, err := record.Decode(p, value); err != nil {
+	rec, err := newLogReader(tx.Bucket(logBucket)).at(p)
+	if err != nil {
 		return 0, err
 	}
-	return seamOf(value), nil
+	if _, err := record.Decode(p, rec); err != nil {
+		return 0, err
+	}
+	return seamOf(rec), nil
 }
 
 // seamOf returns the checksum that ends a record.

@@ -49,6 +49,7 @@ type builder struct {
 	replaces *source
 
 	slice   recordPage // records not yet in the file
+	writer  logWriter
 	index   *index.Index
 	rows    []builtRow // rows not yet in the file
 	rowSize int        // bytes of them
@@ -267,15 +268,13 @@ func (b *builder) flush() error {
 }
 
 func (b *builder) putRecords(tx *bolt.Tx) error {
-	log := tx.Bucket(logBucket)
-	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
+	b.writer.begin(tx)
 	for p, rec := range b.slice.all() {
-		key := record.Key(p)
-		if err := log.Put(key[:], rec); err != nil {
+		if err := b.writer.put(p, rec); err != nil {
 			return err
 		}
 	}
-	return nil
+	return b.writer.end()
 }
 
 func (b *builder) putRows(tx *bolt.Tx) error {
@@ -320,14 +319,18 @@ func viewBuckets(tx *bolt.Tx) (checkpoints *bolt.Bucket, err error) {
 func (b *builder) readBack() error {
 	return guard(func() error {
 		return b.db.View(func(tx *bolt.Tx) error {
-			count, last := 0, eventstore.Position(0)
+			last := eventstore.Position(0)
 			err := tx.Bucket(logBucket).ForEach(func(key, value []byte) error {
-				p, ok := record.ParseKey(key)
-				if !ok || p <= last {
-					return fmt.Errorf("%w: key %x in the log", eventstore.ErrCorrupt, key)
+				v, err := parseValue(key, value)
+				if err == nil && v.First <= last {
+					err = fmt.Errorf("%w: position %d comes behind %d in the log", eventstore.ErrCorrupt, v.First, last)
 				}
-				count, last = count+1, p
-				_, err := record.Decode(p, value)
+				for p, rec := range v.All() {
+					if err == nil {
+						_, err = record.Decode(p, rec)
+					}
+				}
+				last = v.Last
 				return err
 			})
 			through, throughErr := index.Through(tx)

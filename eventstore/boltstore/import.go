@@ -81,6 +81,7 @@ type importer struct {
 	lines *lineReader
 	opts  ImportOptions
 	done  Imported
+	log   logWriter
 
 	present *scan // over the events that the log has already
 	at      int   // in its page
@@ -320,15 +321,13 @@ func (i *importer) write() error {
 		return nil
 	}
 	err := i.store.transact(func(tx *bolt.Tx) error {
-		log := tx.Bucket(logBucket)
-		log.FillPercent = 1 // keys come in order: pages are never split to be filled later
+		i.log.begin(tx)
 		for n, rec := range b.records[:b.whole] {
-			key := record.Key(b.entries[n].Position)
-			if err := log.Put(key[:], rec); err != nil {
+			if err := i.log.put(b.entries[n].Position, rec); err != nil {
 				return err
 			}
 		}
-		return nil
+		return i.log.end()
 	})
 	if err != nil {
 		return err

@@ -188,8 +188,7 @@ func (s *Store) mustBeLast(p eventstore.Position, stream eventstore.StreamID, he
 			return err
 		}
 		err = s.view(func(tx *bolt.Tx) error {
-			key := record.Key(unknown)
-			if tx.Bucket(logBucket).Get(key[:]) == nil {
+			if there, err := newLogReader(tx.Bucket(logBucket)).seek(unknown); err == nil && !there {
 				return nil
 			}
 			return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may be of stream %q", stream)}

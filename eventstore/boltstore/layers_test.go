@@ -353,7 +353,7 @@ func TestRows_LayersRaiseTheFormat(t *testing.T) {
 	require.EqualValues(t, 1, format())
 	rows(50, 1, 2)
 	require.Equal(t, 1, layersIn(t, path))
-	require.EqualValues(t, 2, format())
+	require.EqualValues(t, 3, format())
 	open(t, path, nil)
 }
 

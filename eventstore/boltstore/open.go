@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,15 +21,16 @@ import (
 
 // fileFormat is the number of the file's format: the buckets, what is in them,
 // and the record and index formats. It changes when an older Yore could not
-// read what a newer one writes. Format 2 has the bucket of changes.
+// read what a newer one writes. Format 2 has the bucket of changes, format 3 packs in
+// the log.
 const (
-	fileFormat   = 2
+	fileFormat   = 3
 	oldestFormat = 1 // that is read, and written to; it is raised when that is needed
 )
 
 var (
 	storeBucket = []byte("yore") // what the file says of itself
-	logBucket   = []byte("log")  // position -> record
+	logBucket   = []byte("log")  // position -> record, or pack of records
 
 	formatKey = []byte("format") // 4 bytes, big-endian
 	idKey     = []byte("id")     // 16 bytes
@@ -209,34 +211,33 @@ func loadInfo(tx *bolt.Tx) (eventstore.Info, error) {
 // of the last whole one.
 func loadHead(tx *bolt.Tx) (eventstore.Position, time.Time, error) {
 	cursor := tx.Bucket(logBucket).Cursor()
-	key, value := cursor.Last()
-	if key == nil {
-		return 0, time.Time{}, nil
+	key, _ := cursor.Last()
+	head, recorded, damaged, err := lastWhole(cursor)
+	if last, ok := record.ParseKey(key); ok && err != nil && last <= head+damaged {
+		head = last
 	}
-	last, recorded, err := decodeAt(key, value)
-	if err == nil {
-		return last, recorded, nil
-	}
-	for damaged := eventstore.Position(1); ; damaged++ {
-		var head eventstore.Position
-		if key, value = cursor.Prev(); key != nil {
-			var damage error
-			if head, recorded, damage = decodeAt(key, value); damage != nil {
-				continue
-			}
-		}
-		if last == head+damaged {
-			head = last
-		}
-		return head, recorded, err
-	}
+	return head, recorded, err
 }
 
-func decodeAt(key, value []byte) (eventstore.Position, time.Time, error) {
-	p, ok := record.ParseKey(key)
-	if !ok {
-		return 0, time.Time{}, fmt.Errorf("%w: key %x in the log", eventstore.ErrCorrupt, key[:min(len(key), 32)])
+// lastWhole returns the position of the last whole record, or 0, and when it was
+// recorded; how many damaged ones there may be behind it; and what is wrong with the
+// first of these that was found.
+func lastWhole(cursor *bolt.Cursor) (p eventstore.Position, recorded time.Time, damaged eventstore.Position, err error) {
+	for key, value := cursor.Last(); key != nil; key, value = cursor.Prev() {
+		v, damage := parseValue(key, value)
+		if damage != nil {
+			damaged += record.MaxPacked
+			err = cmp.Or(err, damage)
+			continue
+		}
+		for p := v.Last; v.Has(p); p-- {
+			r, damage := record.Decode(p, v.At(p))
+			if damage == nil {
+				return p, r.Event.Recorded, damaged, err
+			}
+			damaged++
+			err = cmp.Or(err, damage)
+		}
 	}
-	r, err := record.Decode(p, value)
-	return p, r.Event.Recorded, err
+	return 0, time.Time{}, damaged, err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
+	"iter"
 	"os"
 	"slices"
 
@@ -59,11 +60,11 @@ func (m *remains) likelyPageSize() (likely int, err error) {
 		}
 		found := 0
 		err := pages.Scan(m.file, min(m.size, probe), size, m.ctx.Err, func(e pages.Element) (bool, error) {
-			_, ok := asRecord(e.Key, e.Value)
-			if ok {
+			before := found
+			for range wholeRecords(e.Key, e.Value) {
 				found++
 			}
-			return ok, nil
+			return found > before, nil
 		})
 		if err != nil {
 			return 0, err
@@ -83,12 +84,16 @@ func (m *remains) walk(visit func(r *record.Record, raw []byte) error) (end bool
 	}
 	var last eventstore.Position
 	return pages.Walk(m.file, m.meta, string(logBucket), m.ctx.Err, func(key, value []byte) error {
-		r, ok := asRecord(key, value)
-		if !ok || r.Event.Position <= last {
-			return nil
+		for r, raw := range wholeRecords(key, value) {
+			if r.Event.Position <= last {
+				continue
+			}
+			last = r.Event.Position
+			if err := visit(&r, raw); err != nil {
+				return err
+			}
 		}
-		last = r.Event.Position
-		return visit(&r, value)
+		return nil
 	})
 }
 
@@ -140,20 +145,24 @@ const maxCandidates = 1 << 20
 // all there are, 0 if there are no others.
 func (m *remains) scan(wanted func(eventstore.Position) bool) (found []candidate, before eventstore.Position, err error) {
 	err = pages.Scan(m.file, m.size, m.pageSize, m.ctx.Err, func(e pages.Element) (bool, error) {
-		r, ok := asRecord(e.Key, e.Value)
-		if !ok {
-			return false, nil
-		}
-		p := r.Event.Position
-		if (before == 0 || p < before) && wanted(p) {
-			found = append(found, candidate{p, e.Offset, len(e.Value), maphash.Bytes(m.seed, e.Value)})
+		v, _ := parseValue(e.Key, e.Value) // of no records, if it cannot be read
+		whole := v.Last > 0
+		for p, raw := range v.All() {
+			if _, err := record.Decode(p, raw); err != nil {
+				whole = false // there may be other pages in its place by now
+				continue
+			}
+			if (before == 0 || p < before) && wanted(p) {
+				offset := e.Offset + int64(cap(e.Value)-cap(raw)) // raw is a part of the value
+				found = append(found, candidate{p, offset, len(raw), maphash.Bytes(m.seed, raw)})
+			}
 		}
 		if len(found) >= 2*maxCandidates {
 			if found = distinct(found); len(found) > maxCandidates {
 				found, before = lowest(found, maxCandidates)
 			}
 		}
-		return true, nil
+		return whole, nil
 	})
 	return distinct(found), before, err
 }
@@ -198,13 +207,16 @@ func (m *remains) read(c candidate) (record.Record, []byte, error) {
 	return r, raw, err
 }
 
-// asRecord returns the record that an element of a leaf is, if it is one. Its
-// checksum covers key and value, so no other bytes are taken for one.
-func asRecord(key, value []byte) (record.Record, bool) {
-	p, ok := record.ParseKey(key)
-	if !ok || p == 0 {
-		return record.Record{}, false
+// wholeRecords yields the records of an element of a leaf that are whole, with
+// their bytes, which are parts of value. A record's checksum covers its position too,
+// so no other bytes are taken for one.
+func wholeRecords(key, value []byte) iter.Seq2[record.Record, []byte] {
+	return func(yield func(record.Record, []byte) bool) {
+		v, _ := parseValue(key, value) // of no records, if it cannot be read
+		for p, raw := range v.All() {
+			if r, err := record.Decode(p, raw); err == nil && !yield(r, raw) {
+				return
+			}
+		}
 	}
-	r, err := record.Decode(p, value)
-	return r, err == nil
 }

@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -118,27 +117,14 @@ func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
 	cursor := log.Cursor()
 	start := record.Key(p)
 	for key, value := cursor.Seek(start[:]); key != nil; key, value = cursor.Next() {
-		if at, ok := record.ParseKey(key); ok {
-			if r, err := record.Decode(at, value); err == nil {
+		v, _ := parseValue(key, value) // of no records, if it cannot be read
+		for at, rec := range v.All() {
+			if r, err := record.Decode(at, rec); err == nil && at >= p {
 				return r.Event.Recorded
 			}
 		}
 	}
 	return time.Unix(1<<40, 0)
-}
-
-// getRecord returns the record at p, which must be there.
-func getRecord(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
-	key := record.Key(p)
-	value := log.Get(key[:])
-	if value == nil {
-		return record.Record{}, missing(p)
-	}
-	return record.Decode(p, value)
-}
-
-func missing(p eventstore.Position) error {
-	return &eventstore.CorruptError{Position: p, Reason: "the record is missing"}
 }
 
 // scan goes over the records that match a query, a page at a time. Each page is
@@ -233,23 +219,18 @@ func (sc *scan) page(limit int) error {
 
 // walkLog takes the records as they lie in the log, those that match.
 func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
-	cursor := log.Cursor()
-	step := cursor.Next
-	if sc.backward {
-		step = cursor.Prev
-	}
-	start := record.Key(sc.next())
-	skipped := 0
-	key, value := cursor.Seek(start[:])
-	if limit >= pageEvents && sc.to-sc.from >= pageEvents { // it is a long one
-		sc.ahead.from(log.Tx(), value, sc.backward)
-	}
-	for ; !sc.done; key, value = step() {
+	records := newLogReader(log)
+	start, skipped := sc.next(), 0
+	for !sc.done {
 		p := sc.next()
-		if at, ok := record.ParseKey(key); !ok || at != p {
-			return missing(p)
+		rec, err := records.at(p)
+		if err != nil {
+			return err
 		}
-		r, matches, err := sc.matcher.Decode(p, value)
+		if p == start && limit >= pageEvents && sc.to-sc.from >= pageEvents { // it is a long one
+			sc.ahead.from(log.Tx(), rec, sc.backward)
+		}
+		r, matches, err := sc.matcher.Decode(p, rec)
 		if err != nil {
 			return err
 		}
@@ -308,7 +289,7 @@ func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names
 // the index out, what was taken before that stands, and the log tells the rest.
 func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
 	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
-	records := newRecordReader(log)
+	records := newLogReader(log)
 	for _, p := range sc.named {
 		rec, err := records.at(p)
 		if err != nil {
@@ -346,38 +327,6 @@ func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem stri
 		sc.store.suspect(x, fmt.Errorf("%w: %s", index.ErrUnusable, problem))
 	}
 	return err
-}
-
-// recordReader reads records by their positions. One that lies next to the last
-// is reached by a step and not by a search.
-type recordReader struct {
-	log    *bolt.Bucket
-	cursor *bolt.Cursor
-	last   eventstore.Position
-}
-
-func newRecordReader(log *bolt.Bucket) *recordReader {
-	return &recordReader{log: log, cursor: log.Cursor()}
-}
-
-// at returns the record at p, which must be there.
-func (r *recordReader) at(p eventstore.Position) ([]byte, error) {
-	want := record.Key(p)
-	var key, value []byte
-	switch {
-	case r.last > 0 && p == r.last+1:
-		key, value = r.cursor.Next()
-	case r.last > 0 && p == r.last-1:
-		key, value = r.cursor.Prev()
-	default:
-		key, value = r.cursor.Seek(want[:])
-	}
-	r.last = p
-	if !bytes.Equal(key, want[:]) {
-		r.last = 0
-		return nil, missing(p)
-	}
-	return value, nil
 }
 
 // next returns the position at which to go on.

@@ -77,18 +77,16 @@ func copyRecords(ctx context.Context, from viewer, first, last eventstore.Positi
 // fill adds the records from first on, at most through last, until the page is
 // full. It adds one at least, or returns an error.
 func (r *recordPage) fill(log *bolt.Bucket, first, last eventstore.Position) error {
-	cursor := log.Cursor()
-	start := record.Key(first)
-	key, value := cursor.Seek(start[:])
+	records := newLogReader(log)
 	for p := first; p <= last; p++ {
-		if at, ok := record.ParseKey(key); !ok || at != p {
-			return missing(p)
+		rec, err := records.at(p)
+		if err != nil {
+			return err
 		}
-		if len(r.ends) > 0 && (len(r.ends) >= pageEvents || len(r.bytes)+len(value) > pageBytes) {
+		if len(r.ends) > 0 && (len(r.ends) >= pageEvents || len(r.bytes)+len(rec) > pageBytes) {
 			return nil
 		}
-		r.add(p, value)
-		key, value = cursor.Next()
+		r.add(p, rec)
 	}
 	return nil
 }

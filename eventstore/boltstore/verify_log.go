@@ -78,8 +78,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 			w.v.add(StrayRecord, 0, "the log has a key that is no position in it: %x", key[:min(len(key), 32)])
 			w.v.damaged++ // it hides the next one from a reader
 		default:
-			w.miss(p)
-			w.check(p, value)
+			w.checkValue(p, key, value)
 			if !bytes.Equal(log.Get(key), value) {
 				w.v.add(DamagedPage, p, "the log does not lead to the record, which is there")
 			}
@@ -103,6 +102,25 @@ func (w *logWalk) miss(p eventstore.Position) {
 func (w *logWalk) skip(p eventstore.Position) {
 	w.v.damaged += int(p - w.next)
 	w.next, w.known = p, false
+}
+
+// checkValue checks what is under the key of p, which is the next or a later one.
+func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
+	v, err := parseValue(key, value)
+	if err != nil {
+		w.v.add(DamagedRecord, p, "%s", reasonOf(err))
+		w.skip(p + 1)
+		return
+	}
+	if v.First < w.next && w.known {
+		w.v.add(StrayRecord, v.First, "%s in two values of the log", positionRange(v.First, w.next-1, "is", "are"))
+	}
+	w.miss(v.First)
+	for q, rec := range v.All() {
+		if q >= w.next {
+			w.check(q, rec)
+		}
+	}
 }
 
 // check checks the record at p, which is the next.
@@ -202,13 +220,9 @@ func (w *logWalk) readable(p eventstore.Position) (bool, error) {
 		if log == nil {
 			return missing(p)
 		}
-		start := record.Key(p)
-		key, value := log.Cursor().Seek(start[:])
-		if !bytes.Equal(key, start[:]) {
-			return missing(p)
-		}
-		_ = bytes.Clone(value) // touches all of it
-		return nil
+		rec, err := newLogReader(log).at(p)
+		_ = bytes.Clone(rec) // touches all of it
+		return err
 	})
 	return damage == nil, err
 }

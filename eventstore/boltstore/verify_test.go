@@ -355,7 +355,12 @@ func TestVerify_OverwrittenPages(t *testing.T) {
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
 	for i := range 20 {
-		appendEvents(t, s, eventstore.StreamID(fmt.Sprint("s-", i)), 50)
+		list := events(50)
+		for n := range list {
+			list[n].Data = bytes.Repeat(list[n].Data, 200)
+		}
+		_, err := eventstore.AppendTo(t.Context(), s, eventstore.StreamID(fmt.Sprint("s-", i)), eventstore.Any, list...)
+		require.NoError(t, err)
 	}
 	require.NoError(t, s.Close())
 	writeIndex(t, path)
@@ -377,7 +382,7 @@ func TestVerify_OverwrittenPages(t *testing.T) {
 					damaged++
 				}
 				if v.Events < 900 {
-					large++ // more than one leaf page holds
+					large++ // more than the packs of a page and the first of the next
 				}
 			}
 			overwrite(t, path, int64(offset), content[offset:offset+page])

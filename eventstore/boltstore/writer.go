@@ -12,7 +12,6 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
-	"github.com/yore-es/yore/internal/record"
 )
 
 // One goroutine at a time writes: it has the store's pen. Each turn it takes all
@@ -61,6 +60,7 @@ type writer struct {
 	expect int64         // jobs that may be waiting soon: as many as there were, and as have just been told
 	until  time.Time     // how long it is worth waiting for them
 	took   time.Duration // of the last group
+	log    logWriter
 }
 
 // runWriter is the writer's goroutine. It ends when the store is closing.
@@ -290,12 +290,11 @@ func (s *Store) fill(tx *bolt.Tx, g *group) error {
 	if err := g.putViews(tx); err != nil {
 		return err
 	}
-	log := tx.Bucket(logBucket)
-	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
+	log := &s.writer.log
+	log.begin(tx)
 	for put := 0; ; {
 		for ; put < len(g.entries); put++ {
-			key := record.Key(g.position(put))
-			if err := log.Put(key[:], g.entries[put].record); err != nil {
+			if err := log.put(g.position(put), g.entries[put].record); err != nil {
 				return err
 			}
 		}
@@ -307,6 +306,9 @@ func (s *Store) fill(tx *bolt.Tx, g *group) error {
 			break
 		}
 		g.enter(s, batches)
+	}
+	if err := log.end(); err != nil {
+		return err
 	}
 	s.indexGroup(g)
 	return g.putSlices(tx)

@@ -1,0 +1,189 @@
+package boltstore
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// The log is a bucket whose keys are positions. Under a key is the record of that
+// position, or a pack: this record behind those of the positions before it. All
+// that is put into the log goes through a logWriter, and all that is read by
+// position through a logReader, so that others need not know of packs.
+//
+// A pack is put into a page, and found there, in one step. So a transaction with
+// many events packs them. But the bucket's last page is written anew by the next
+// transaction, and bbolt keeps two values in a page, however large they are, and up
+// to four in the last one. If they were packs, each small append would write them
+// once more. So the last records of a transaction stand alone: they fill the last
+// page, and packs are never written twice. And packs are full: a few records in a
+// pack would take more room than by themselves.
+
+const (
+	packBytes = 8160 // so that two packs fill four pages of 4 KiB, with what bbolt adds
+	packAlone = 4    // records that stand alone behind the last pack
+)
+
+// logWriter puts records into the log, in the order of their positions, in one
+// transaction after the other.
+type logWriter struct {
+	tx      *bolt.Tx
+	log     *bolt.Bucket
+	pending [][]byte            // records that are not put yet
+	first   eventstore.Position // of these
+	fit     int                 // so many of them fit into one pack,
+	bytes   int                 // and have so many bytes
+	packs   []byte              // of the transaction, which refers to them until it ends
+}
+
+// keptPacks is how much memory for packs a writer keeps for the next transaction.
+const keptPacks = 2 << 20
+
+// begin begins with a transaction, when that before it has ended.
+func (w *logWriter) begin(tx *bolt.Tx) {
+	if cap(w.packs) > keptPacks {
+		w.packs = nil
+	}
+	log := tx.Bucket(logBucket)
+	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
+	*w = logWriter{tx: tx, log: log, pending: slices.Delete(w.pending, 0, len(w.pending)), packs: w.packs[:0]}
+}
+
+// put adds the next record, which is in the log at the latest after end, and must not
+// change until the transaction has ended.
+func (w *logWriter) put(p eventstore.Position, rec []byte) error {
+	if p != w.first+eventstore.Position(len(w.pending)) { // behind a hole
+		if err := w.end(); err != nil {
+			return err
+		}
+		w.first = p
+	}
+	w.pending = append(w.pending, rec)
+	for w.fill(); len(w.pending)-w.fit >= packAlone; w.fill() {
+		if err := w.putFirst(max(w.fit, 1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill counts the records that fit into a pack.
+func (w *logWriter) fill() {
+	for w.fit < min(len(w.pending), record.MaxPacked) {
+		bytes := w.bytes + len(w.pending[w.fit])
+		if record.PackSize(w.fit+1, bytes) > packBytes {
+			return
+		}
+		w.fit, w.bytes = w.fit+1, bytes
+	}
+}
+
+// putFirst puts the first n of the pending records into the log, as one value.
+func (w *logWriter) putFirst(n int) error {
+	value := w.pending[0]
+	if n > 1 {
+		if err := raiseFormat(w.tx); err != nil { // an older Yore would not know what it is
+			return err
+		}
+		start := len(w.packs)
+		w.packs = record.AppendPack(w.packs, w.pending[:n])
+		value = w.packs[start:]
+	}
+	w.pending = slices.Delete(w.pending, 0, n)
+	w.first += eventstore.Position(n)
+	w.fit, w.bytes = 0, 0
+	key := record.Key(w.first - 1)
+	return w.log.Put(key[:], value)
+}
+
+// end puts what is pending into the log.
+func (w *logWriter) end() error {
+	for len(w.pending) > 0 {
+		if err := w.putFirst(1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseValue returns what an element of the log's bucket holds.
+func parseValue(key, value []byte) (record.Value, error) {
+	last, ok := record.ParseKey(key)
+	if !ok || last == 0 {
+		return record.Value{}, fmt.Errorf("%w: key %x in the log", eventstore.ErrCorrupt, key[:min(len(key), 32)])
+	}
+	return record.ParseValue(last, value)
+}
+
+// logReader reads records by their positions. One that lies next to the one before
+// is reached by a step and not by a search.
+type logReader struct {
+	cursor *bolt.Cursor
+	value  record.Value // where the cursor is, if it is known
+}
+
+func newLogReader(log *bolt.Bucket) *logReader {
+	return &logReader{cursor: log.Cursor()}
+}
+
+// at returns the record at p, which must be there, as the log has it.
+func (r *logReader) at(p eventstore.Position) ([]byte, error) {
+	if there, err := r.seek(p); err != nil || !there {
+		return nil, cmp.Or(err, missing(p))
+	}
+	return r.value.At(p), nil
+}
+
+// seek reports whether there is a record at p. If that cannot be told, the error is
+// a [*eventstore.CorruptError].
+func (r *logReader) seek(p eventstore.Position) (there bool, err error) {
+	if r.value.Has(p) {
+		return true, nil
+	}
+	before := r.value
+	r.value = record.Value{}
+	var key, value []byte
+	switch {
+	case before.Last > 0 && p == before.Last+1:
+		key, value = r.cursor.Next()
+	case before.Last > 0 && p == before.First-1:
+		key, value = r.cursor.Prev()
+	default:
+		want := record.Key(p)
+		key, value = r.cursor.Seek(want[:])
+	}
+	if last, ok := record.ParseKey(key); !ok || last < p {
+		return false, nil
+	}
+	v, err := parseValue(key, value)
+	if err == nil && v.Has(p) {
+		r.value = v
+		return true, nil
+	}
+	if err == nil {
+		// If its first record is whole, it is what it seems to be.
+		_, err = record.Decode(v.First, v.At(v.First))
+	}
+	if err != nil {
+		return false, &eventstore.CorruptError{Position: p, Reason: fmt.Sprintf("the record is missing, or is in a damaged pack: %v", err)}
+	}
+	return false, nil
+}
+
+// getRecord returns the record at p, which must be there.
+func getRecord(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
+	rec, err := newLogReader(log).at(p)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return record.Decode(p, rec)
+}
+
+func missing(p eventstore.Position) error {
+	return &eventstore.CorruptError{Position: p, Reason: "the record is missing"}
+}

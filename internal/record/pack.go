@@ -1,0 +1,110 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+const (
+	packFormat = 2
+	packHeader = 2 // format and number of records
+	endSize    = 2 // of each record's end
+
+	// MaxPacked is how many records a pack can hold.
+	MaxPacked = 255
+	// MaxPackedBytes is how many bytes the records of a pack can have together.
+	MaxPackedBytes = 1<<16 - 1
+)
+
+// PackSize returns the size of a pack of n records that have so many bytes together.
+func PackSize(n, bytes int) int { return packHeader + n*endSize + bytes }
+
+// AppendPack appends a pack of records to dst: from 2 to MaxPacked, of at most
+// MaxPackedBytes.
+func AppendPack(dst []byte, records [][]byte) []byte {
+	dst = append(dst, packFormat, byte(len(records)))
+	end := 0
+	for _, rec := range records {
+		end += len(rec)
+		dst = binary.BigEndian.AppendUint16(dst, uint16(end))
+	}
+	for _, rec := range records {
+		dst = append(dst, rec...)
+	}
+	return dst
+}
+
+// Value is what the log bucket holds under a key: the records of the positions
+// First to Last, of which the key is the last. The zero Value holds none.
+type Value struct {
+	First, Last eventstore.Position
+	bytes       []byte
+	n           int // records
+	table       int // bytes before the first record; 0 for a record by itself
+}
+
+// ParseValue returns the value that is under the key of a position. One that does
+// not begin as a pack does is a record, whole or not; one that does and is none is
+// a [*eventstore.CorruptError] of that position.
+func ParseValue(last eventstore.Position, value []byte) (Value, error) {
+	if len(value) == 0 || value[0] != packFormat {
+		return Value{First: last, Last: last, bytes: value, n: 1}, nil
+	}
+	if len(value) < packHeader {
+		return Value{}, noPack(last, "%d bytes", len(value))
+	}
+	n := int(value[1])
+	v := Value{First: last - eventstore.Position(n) + 1, Last: last, bytes: value, n: n, table: PackSize(n, 0)}
+	if n < 2 || eventstore.Position(n) > last || v.table > len(value) {
+		return Value{}, noPack(last, "%d records in %d bytes", n, len(value))
+	}
+	if end := v.end(n - 1); end != len(value) {
+		return Value{}, noPack(last, "its records end at %d of %d bytes", end, len(value))
+	}
+	return v, nil
+}
+
+func noPack(last eventstore.Position, format string, args ...any) error {
+	return &eventstore.CorruptError{Position: last, Reason: "no pack of records: " + fmt.Sprintf(format, args...)}
+}
+
+// Has reports whether the value holds the record of a position, which is not 0.
+func (v *Value) Has(p eventstore.Position) bool { return v.First <= p && p <= v.Last }
+
+// At returns the bytes of the record at a position that the value has, for [Decode]
+// to check. They are a part of the value. If it is damaged there may be none.
+func (v *Value) At(p eventstore.Position) []byte {
+	i := int(p - v.First)
+	start, end := v.end(i-1), v.end(i)
+	if start > end || end > len(v.bytes) {
+		return nil
+	}
+	return v.bytes[start:end]
+}
+
+// All yields the records' bytes by their positions, in order, as [Value.At] does.
+func (v *Value) All() iter.Seq2[eventstore.Position, []byte] {
+	return func(yield func(eventstore.Position, []byte) bool) {
+		for i := range v.n {
+			p := v.First + eventstore.Position(i)
+			if !yield(p, v.At(p)) {
+				return
+			}
+		}
+	}
+}
+
+// end returns where in the value the i-th record ends; that before the first ends
+// where the first begins.
+func (v *Value) end(i int) int {
+	switch {
+	case i < 0:
+		return v.table
+	case v.table == 0:
+		return len(v.bytes)
+	}
+	return v.table + int(binary.BigEndian.Uint16(v.bytes[PackSize(i, 0):]))
+}
