@@ -25,8 +25,8 @@ func newMutable(f *testing.F) mutable {
 	path := logPath(f)
 	s, err := boltstore.Open(path, nil)
 	require.NoError(f, err)
-	for _, stream := range []eventstore.StreamID{"s-1", "s-2", "s-1"} {
-		appendEvents(f, s, stream, 60)
+	for i, stream := range []eventstore.StreamID{"s-1", "s-2", "s-1"} {
+		appendEvents(f, s, stream, 60+i*100) // the last of them are packed
 	}
 	key := eventstore.RowKey{Table: "t", Key: []byte("k")}
 	require.NoError(f, s.CommitRows(f.Context(), eventstore.RowCommit{

@@ -330,13 +330,6 @@ func TestRows_DamageBesideNoTally(t *testing.T) {
 // long as there are no layers.
 func TestRows_LayersRaiseTheFormat(t *testing.T) {
 	path := unpack(t, "format-1.yore.gz")
-	format := func() (format uint32) {
-		edit(t, path, func(tx *bolt.Tx) error {
-			format = binary.BigEndian.Uint32(tx.Bucket([]byte("yore")).Get([]byte("format")))
-			return nil
-		})
-		return format
-	}
 	rows := func(n int, at, next eventstore.Position) {
 		s := open(t, path, nil)
 		commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: next}}
@@ -350,10 +343,10 @@ func TestRows_LayersRaiseTheFormat(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 	rows(400, 0, 1)
-	require.EqualValues(t, 1, format())
+	require.EqualValues(t, 1, formatOf(t, path))
 	rows(50, 1, 2)
 	require.Equal(t, 1, layersIn(t, path))
-	require.EqualValues(t, 3, format())
+	require.EqualValues(t, 3, formatOf(t, path))
 	open(t, path, nil)
 }
 

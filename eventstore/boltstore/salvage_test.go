@@ -27,7 +27,11 @@ func salvageable(t testing.TB) (path string, events []eventstore.Event) {
 	require.NoError(t, err)
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 70 {
-		list := make([]eventstore.NewEvent, 1+i%4)
+		n := 1 + i%4
+		if i%25 == 20 {
+			n = 150 // of which some are packed
+		}
+		list := make([]eventstore.NewEvent, n)
 		for j := range list {
 			size := 40
 			if random.IntN(12) == 0 {
@@ -173,8 +177,11 @@ func surviving(events []eventstore.Event, content []byte) (n int) {
 			at := e + int(binary.NativeEndian.Uint32(content[e+4:]))
 			keySize, valueSize := int(binary.NativeEndian.Uint32(content[e+8:])), int(binary.NativeEndian.Uint32(content[e+12:]))
 			if p, ok := record.ParseKey(content[at : at+keySize]); ok {
-				if _, err := record.Decode(p, content[at+keySize:][:valueSize]); err == nil {
-					whole[p] = true
+				value, _ := record.ParseValue(p, content[at+keySize:][:valueSize])
+				for p, rec := range value.All() {
+					if _, err := record.Decode(p, rec); err == nil {
+						whole[p] = true
+					}
 				}
 			}
 		}

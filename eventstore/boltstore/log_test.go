@@ -1,0 +1,320 @@
+package boltstore_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// large returns a number of events, each of some 300 bytes, of which some twenty-five
+// fill a pack.
+func large(n int) []eventstore.NewEvent {
+	list := events(n)
+	for i := range list {
+		list[i].Data = bytes.Repeat([]byte{byte(i)}, 250)
+	}
+	return list
+}
+
+// packed is what the log's bucket has under a key.
+type packed struct {
+	records int
+	size    int
+	offset  int64 // in the file
+}
+
+// valuesOf returns the values of a log by the position of their last record.
+func valuesOf(tb testing.TB, path string) map[eventstore.Position]packed {
+	tb.Helper()
+	values := make(map[eventstore.Position]packed)
+	edit(tb, path, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("log")).ForEach(func(key, b []byte) error {
+			last, ok := record.ParseKey(key)
+			require.True(tb, ok)
+			v, err := record.ParseValue(last, b)
+			require.NoError(tb, err)
+			offset := int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - tx.DB().Info().Data)
+			values[last] = packed{int(v.Last - v.First + 1), len(b), offset}
+			return nil
+		})
+	})
+	return values
+}
+
+func TestLog_PacksWhatOneTransactionBrings(t *testing.T) {
+	path := logPath(t)
+	s := open(t, path, nil)
+	appendEvents(t, s, "few", 20)
+	_, err := s.Append(t.Context(), eventstore.Commit{Events: large(200)})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	values := valuesOf(t, path)
+	first := values
+	var packs, records int
+	for last, v := range values {
+		records += v.records
+		if v.records == 1 {
+			continue
+		}
+		packs++
+		require.LessOrEqual(t, v.size, 8160)
+		require.Greater(t, v.size, 8160-400, "another record would have fit in")
+		require.LessOrEqual(t, last, eventstore.Position(220-4), "the last ones stand alone")
+	}
+	require.Equal(t, 220, records)
+	require.Equal(t, 7, packs)
+	for p := eventstore.Position(1); p <= 20; p++ {
+		require.Equal(t, 1, values[p].records)
+	}
+
+	s = open(t, path, nil)
+	for range 100 {
+		appendEvents(t, s, "few", 1)
+	}
+	require.NoError(t, s.Close())
+	values = valuesOf(t, path)
+	for last, v := range first {
+		if v.records > 1 {
+			require.Equal(t, v, values[last], "a pack was written again")
+		}
+	}
+}
+
+// Packs are only where an older Yore does not look.
+func TestLog_PacksRaiseTheFormat(t *testing.T) {
+	path := unpack(t, "format-1.yore.gz")
+	for _, want := range []struct {
+		events []eventstore.NewEvent
+		format uint32
+	}{{events(50), 1}, {large(50), 3}} {
+		s := open(t, path, nil)
+		_, err := s.Append(t.Context(), eventstore.Commit{Events: want.events})
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+		require.Equal(t, want.format, formatOf(t, path))
+	}
+	open(t, path, nil)
+}
+
+// TestLog_AnyMixture appends commits of all sizes, with records that do not fit into a
+// pack among them, and reads all there is to read.
+func TestLog_AnyMixture(t *testing.T) {
+	path := logPath(t)
+	s, oracle := open(t, path, nil), memstore.New(nil)
+	sizes := []int{0, 30, 8000, 300, 300, 300, 8160, 20, 5000, 2500, 100_000, 1}
+	for i, n := range []int{1, 300, 3, 70, 40, 1, 1, 700, 26, 27, 28, 29, 30} {
+		c := eventstore.Commit{Events: events(n)}
+		for j := range min(n, 5) {
+			c.Expect = append(c.Expect, eventstore.Expect{Stream: eventstore.StreamID(fmt.Sprint("s-", j)), At: eventstore.Any})
+		}
+		for j := range c.Events {
+			c.Events[j].Stream = eventstore.StreamID(fmt.Sprint("s-", j%5))
+			c.Events[j].Data = bytes.Repeat([]byte{byte(j)}, sizes[(i*7+j)%len(sizes)]*min(1, (i+j)%3))
+		}
+		_, err := s.Append(t.Context(), c)
+		require.NoError(t, err)
+		_, err = oracle.Append(t.Context(), c)
+		require.NoError(t, err)
+	}
+	check := func(t *testing.T, s eventstore.Store) {
+		head, err := s.Head(t.Context())
+		require.NoError(t, err)
+		for _, q := range []eventstore.Query{eventstore.All(), eventstore.Stream("s-3"), eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:4"}})} {
+			for _, backward := range []bool{false, true} {
+				for from := eventstore.Position(1); from <= head; from += 7 {
+					opts := eventstore.ReadOptions{From: from, To: from + 60, Backward: backward, Limit: 40}
+					require.Equal(t, read(t, oracle, q, opts), read(t, s, q, opts), "%v %+v", q, opts)
+				}
+			}
+		}
+	}
+	check(t, s)
+	require.NoError(t, s.Close())
+	require.Greater(t, len(valuesOf(t, path)), 50)
+	again := open(t, path, nil)
+	check(t, again)
+	require.NoError(t, again.Close())
+	writeIndex(t, path)
+	check(t, open(t, path, nil))
+}
+
+// read returns the positions and payloads that a read yields.
+func read(tb testing.TB, s eventstore.Store, q eventstore.Query, opts eventstore.ReadOptions) (list []string) {
+	tb.Helper()
+	for e, err := range s.Read(tb.Context(), q, opts) {
+		require.NoError(tb, err)
+		list = append(list, fmt.Sprintf("%d %s %d %d %x", e.Position, e.Stream, e.Version, len(e.Data), e.Data[:min(1, len(e.Data))]))
+	}
+	return list
+}
+
+// TestBackup_FromTheMiddleOfAPack goes on from a position inside a pack.
+func TestBackup_FromTheMiddleOfAPack(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	_, err := s.Append(t.Context(), eventstore.Commit{Events: large(100)})
+	require.NoError(t, err)
+	var whole, rest bytes.Buffer
+	_, err = s.Backup(t.Context(), &whole, nil)
+	require.NoError(t, err)
+	m, err := s.Backup(t.Context(), &rest, &boltstore.BackupOptions{After: 33})
+	require.NoError(t, err)
+	require.Equal(t, 67, m.Events)
+	_, err = boltstore.VerifyBackup(t.Context(), &rest)
+	require.NoError(t, err)
+}
+
+// TestLog_DamagedPacks damages a pack in each of its parts.
+func TestLog_DamagedPacks(t *testing.T) {
+	healthy := logPath(t)
+	s, err := boltstore.Open(healthy, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "before", 5)
+	_, err = eventstore.AppendTo(t.Context(), s, "packed", eventstore.NoStream, large(100)...)
+	require.NoError(t, err)
+	appendEvents(t, s, "behind", 5)
+	logged := all(t, s)
+	require.NoError(t, s.Close())
+	var last eventstore.Position // of the second pack
+	values := valuesOf(t, healthy)
+	for p := eventstore.Position(1); values[last].records < 2 || p > last && p-last < 30; p++ {
+		if values[p].records > 1 {
+			last = p
+		}
+	}
+	n := values[last].records
+	first := last - eventstore.Position(n) + 1
+	table := 2 + 2*n
+
+	for name, tt := range map[string]struct {
+		damage func(value []byte) []byte
+		lost   []eventstore.Position
+	}{
+		"a byte of a record":    {func(b []byte) []byte { b[table+500]++; return b }, []eventstore.Position{first + 1}},
+		"where a record ends":   {func(b []byte) []byte { b[2+2*7+1]++; return b }, []eventstore.Position{first + 7, first + 8}},
+		"where the last ends":   {func(b []byte) []byte { b[table-1]++; return b }, span(first, last)},
+		"one record more":       {func(b []byte) []byte { b[1]++; return b }, span(first, last)},
+		"one record less":       {func(b []byte) []byte { b[1]--; return b }, span(first, last)},
+		"of no records":         {func(b []byte) []byte { b[1] = 0; return b }, span(first, last)},
+		"the format of a value": {func(b []byte) []byte { b[0] = 7; return b }, span(first, last)},
+		"that of a record":      {func(b []byte) []byte { b[0] = 1; return b }, span(first, last)},
+		"cut short":             {func(b []byte) []byte { return b[:len(b)-1] }, span(first, last)},
+		"the last record alone": {func(b []byte) []byte { return b[len(b)-300:] }, span(first, last)},
+		"one byte of it":        {func(b []byte) []byte { return b[:1] }, span(first, last)},
+		"nothing of it":         {func([]byte) []byte { return nil }, span(first, last)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := copyFile(t, healthy)
+			edit(t, path, func(tx *bolt.Tx) error {
+				log, key := tx.Bucket([]byte("log")), record.Key(last)
+				return log.Put(key[:], tt.damage(bytes.Clone(log.Get(key[:]))))
+			})
+			for _, readOnly := range []bool{true, false} {
+				s := openUnverified(t, path, &boltstore.Options{ReadOnly: readOnly})
+				for _, e := range logged {
+					got, err := readOne(t, s, e.Position)
+					if !slices.Contains(tt.lost, e.Position) {
+						require.NoError(t, err)
+						require.Equal(t, e, got)
+						continue
+					}
+					var corrupt *eventstore.CorruptError
+					require.ErrorAs(t, err, &corrupt)
+					require.Equal(t, e.Position, corrupt.Position)
+				}
+				for _, backward := range []bool{false, true} {
+					_, at := readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{Backward: backward})
+					require.Equal(t, map[bool]eventstore.Position{false: tt.lost[0], true: tt.lost[len(tt.lost)-1]}[backward], at)
+				}
+				v, err := s.Verify(t.Context(), nil)
+				require.NoError(t, err)
+				require.Equal(t, len(logged)-len(tt.lost), v.Events)
+				require.False(t, v.OK())
+				require.NoError(t, s.Close())
+			}
+			into := filepath.Join(t.TempDir(), "salvaged")
+			result, err := boltstore.Salvage(t.Context(), path, into, nil)
+			require.NoError(t, err)
+			requireSalvaged(t, into, logged, result)
+			require.LessOrEqual(t, int(result.MissingEvents), len(tt.lost))
+		})
+	}
+}
+
+// A stream whose last event may be in a pack that cannot be read takes no append that
+// says what its version is, however the index was lost.
+func TestLog_AnAppendBehindADamagedPack(t *testing.T) {
+	for name, damage := range map[string]func([]byte) []byte{
+		"its records":     func(b []byte) []byte { clear(b[100:]); return b },
+		"its beginning":   func(b []byte) []byte { b[0] = 1; return b },
+		"how many it has": func(b []byte) []byte { b[1] -= 3; return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := logPath(t)
+			s, err := boltstore.Open(path, nil)
+			require.NoError(t, err)
+			appendEvents(t, s, "a", 1)
+			_, err = eventstore.AppendTo(t.Context(), s, "b", eventstore.NoStream, large(40)...)
+			require.NoError(t, err)
+			appendEvents(t, s, "c", 1)
+			require.NoError(t, s.Close())
+			edit(t, path, func(tx *bolt.Tx) error {
+				if err := tx.DeleteBucket(indexBucket); err != nil {
+					return err
+				}
+				log := tx.Bucket([]byte("log"))
+				cursor := log.Cursor()
+				for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
+					if p := binary.BigEndian.Uint64(key); value[0] == 2 {
+						key := record.Key(eventstore.Position(p))
+						return log.Put(key[:], damage(bytes.Clone(value)))
+					}
+				}
+				return nil
+			})
+			s = openUnverified(t, path, nil)
+			_, err = eventstore.AppendTo(t.Context(), s, "a", eventstore.At(1), eventstore.NewEvent{Type: "t"})
+			require.ErrorIs(t, err, eventstore.ErrCorrupt)
+			_, err = eventstore.AppendTo(t.Context(), s, "c", eventstore.At(1), eventstore.NewEvent{Type: "t"})
+			require.NoError(t, err)
+		})
+	}
+}
+
+// formatOf returns the format that a file says it has.
+func formatOf(tb testing.TB, path string) (format uint32) {
+	tb.Helper()
+	edit(tb, path, func(tx *bolt.Tx) error {
+		format = binary.BigEndian.Uint32(tx.Bucket([]byte("yore")).Get([]byte("format")))
+		return nil
+	})
+	return format
+}
+
+func copyFile(tb testing.TB, path string) string {
+	tb.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(tb, err)
+	to := logPath(tb)
+	require.NoError(tb, os.WriteFile(to, content, 0o600))
+	return to
+}
+
+func span(first, last eventstore.Position) (list []eventstore.Position) {
+	for p := first; p <= last; p++ {
+		list = append(list, p)
+	}
+	return list
+}
