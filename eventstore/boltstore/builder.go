@@ -13,7 +13,6 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
-	"github.com/yore-es/yore/internal/record"
 )
 
 // A builder makes a whole log file from records that exist already. It is the
@@ -321,14 +320,9 @@ func (b *builder) readBack() error {
 		return b.db.View(func(tx *bolt.Tx) error {
 			last := eventstore.Position(0)
 			err := tx.Bucket(logBucket).ForEach(func(key, value []byte) error {
-				v, err := parseValue(key, value)
+				v, err := checkValue(key, value)
 				if err == nil && v.First <= last {
 					err = fmt.Errorf("%w: position %d comes behind %d in the log", eventstore.ErrCorrupt, v.First, last)
-				}
-				for p, rec := range v.All() {
-					if err == nil {
-						_, err = record.Decode(p, rec)
-					}
 				}
 				last = v.Last
 				return err

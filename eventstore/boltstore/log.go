@@ -120,6 +120,17 @@ func parseValue(key, value []byte) (record.Value, error) {
 	return record.ParseValue(last, value)
 }
 
+// checkValue returns what an element of the log's bucket holds, if all of it is whole.
+func checkValue(key, value []byte) (record.Value, error) {
+	v, err := parseValue(key, value)
+	for p, rec := range v.All() {
+		if err == nil {
+			_, err = record.Decode(p, rec)
+		}
+	}
+	return v, err
+}
+
 // logReader reads records by their positions. One that lies next to the one before
 // is reached by a step and not by a search.
 type logReader struct {
@@ -157,22 +168,26 @@ func (r *logReader) seek(p eventstore.Position) (there bool, err error) {
 		want := record.Key(p)
 		key, value = r.cursor.Seek(want[:])
 	}
-	if last, ok := record.ParseKey(key); !ok || last < p {
-		return false, nil
-	}
-	v, err := parseValue(key, value)
-	if err == nil && v.Has(p) {
+	if v, err := parseValue(key, value); err == nil && v.Has(p) {
 		r.value = v
 		return true, nil
 	}
+	return false, r.checkHole(p)
+}
+
+// checkHole returns an error unless there is a hole at p, as Salvage leaves them:
+// nothing, between values that are whole. The record may be in one that is not.
+func (r *logReader) checkHole(p eventstore.Position) error {
+	want := record.Key(p)
+	key, value := r.cursor.Seek(want[:])
+	_, err := checkValue(key, value)
+	if key, value = r.cursor.Prev(); key != nil && err == nil {
+		_, err = checkValue(key, value)
+	}
 	if err == nil {
-		// If its first record is whole, it is what it seems to be.
-		_, err = record.Decode(v.First, v.At(v.First))
+		return nil
 	}
-	if err != nil {
-		return false, &eventstore.CorruptError{Position: p, Reason: fmt.Sprintf("the record is missing, or is in a damaged pack: %v", err)}
-	}
-	return false, nil
+	return &eventstore.CorruptError{Position: p, Reason: fmt.Sprintf("the record is missing, or is in what is damaged: %v", err)}
 }
 
 // getRecord returns the record at p, which must be there.

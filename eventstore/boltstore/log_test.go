@@ -256,10 +256,12 @@ func TestLog_DamagedPacks(t *testing.T) {
 // A stream whose last event may be in a pack that cannot be read takes no append that
 // says what its version is, however the index was lost.
 func TestLog_AnAppendBehindADamagedPack(t *testing.T) {
-	for name, damage := range map[string]func([]byte) []byte{
-		"its records":     func(b []byte) []byte { clear(b[100:]); return b },
-		"its beginning":   func(b []byte) []byte { b[0] = 1; return b },
-		"how many it has": func(b []byte) []byte { b[1] -= 3; return b },
+	for name, damage := range map[string]func(p *eventstore.Position, value []byte){
+		"its records":     func(_ *eventstore.Position, b []byte) { clear(b[100:]) },
+		"its beginning":   func(_ *eventstore.Position, b []byte) { b[0] = 1 },
+		"how many it has": func(_ *eventstore.Position, b []byte) { b[1] -= 3 },
+		"a lower key":     func(p *eventstore.Position, _ []byte) { *p -= 3 },
+		"a higher key":    func(p *eventstore.Position, _ []byte) { *p += 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := logPath(t)
@@ -277,9 +279,15 @@ func TestLog_AnAppendBehindADamagedPack(t *testing.T) {
 				log := tx.Bucket([]byte("log"))
 				cursor := log.Cursor()
 				for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
-					if p := binary.BigEndian.Uint64(key); value[0] == 2 {
-						key := record.Key(eventstore.Position(p))
-						return log.Put(key[:], damage(bytes.Clone(value)))
+					if value[0] == 2 {
+						p := eventstore.Position(binary.BigEndian.Uint64(key))
+						value = bytes.Clone(value)
+						if err := cursor.Delete(); err != nil {
+							return err
+						}
+						damage(&p, value)
+						key := record.Key(p)
+						return log.Put(key[:], value)
 					}
 				}
 				return nil
