@@ -176,18 +176,19 @@ func (r *logReader) seek(p eventstore.Position) (there bool, err error) {
 }
 
 // checkHole returns an error unless there is a hole at p, as Salvage leaves them:
-// nothing, between values that are whole. The record may be in one that is not.
+// nothing, between values that are whole and in order. The record may be in one that
+// is not.
 func (r *logReader) checkHole(p eventstore.Position) error {
 	want := record.Key(p)
-	key, value := r.cursor.Seek(want[:])
-	_, err := checkValue(key, value)
-	if key, value = r.cursor.Prev(); key != nil && err == nil {
-		_, err = checkValue(key, value)
+	after, err := checkValue(r.cursor.Seek(want[:]))
+	var before record.Value
+	if key, value := r.cursor.Prev(); key != nil && err == nil {
+		before, err = checkValue(key, value)
 	}
-	if err == nil {
+	if err == nil && before.Last < p && p < after.First {
 		return nil
 	}
-	return &eventstore.CorruptError{Position: p, Reason: fmt.Sprintf("the record is missing, or is in what is damaged: %v", err)}
+	return &eventstore.CorruptError{Position: p, Reason: "the record is missing, or is in a damaged value beside it"}
 }
 
 // getRecord returns the record at p, which must be there.
