@@ -38,17 +38,15 @@ type logWriter struct {
 	first   eventstore.Position // of these
 	fit     int                 // so many of them fit into one pack,
 	bytes   int                 // and have so many bytes
-	packs   []byte              // of the transaction, which refers to them until it ends
+	packs   []byte              // the latest, to which the transaction refers until it ends
 }
 
-// keptPacks is how much memory for packs a writer keeps for the next transaction.
-const keptPacks = 2 << 20
+// packRoom is how much memory a writer takes for packs at once. It keeps so much for
+// the next transaction.
+const packRoom = 256 << 10
 
 // begin begins with a transaction, when that before it has ended.
 func (w *logWriter) begin(tx *bolt.Tx) {
-	if cap(w.packs) > keptPacks {
-		w.packs = nil
-	}
 	log := tx.Bucket(logBucket)
 	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
 	*w = logWriter{tx: tx, log: log, pending: slices.Delete(w.pending, 0, len(w.pending)), packs: w.packs[:0]}
@@ -58,7 +56,7 @@ func (w *logWriter) begin(tx *bolt.Tx) {
 // change until the transaction has ended.
 func (w *logWriter) put(p eventstore.Position, rec []byte) error {
 	if p != w.first+eventstore.Position(len(w.pending)) { // behind a hole
-		if err := w.end(); err != nil {
+		if err := w.flush(); err != nil {
 			return err
 		}
 		w.first = p
@@ -90,6 +88,9 @@ func (w *logWriter) putFirst(n int) error {
 		if err := raiseFormat(w.tx); err != nil { // an older Yore would not know what it is
 			return err
 		}
+		if cap(w.packs)-len(w.packs) < packBytes {
+			w.packs = make([]byte, 0, packRoom)
+		}
 		start := len(w.packs)
 		w.packs = record.AppendPack(w.packs, w.pending[:n])
 		value = w.packs[start:]
@@ -101,8 +102,15 @@ func (w *logWriter) putFirst(n int) error {
 	return w.log.Put(key[:], value)
 }
 
-// end puts what is pending into the log.
+// end puts what is pending into the log, and lets go of the transaction.
 func (w *logWriter) end() error {
+	err := w.flush()
+	w.tx, w.log = nil, nil
+	return err
+}
+
+// flush puts what is pending into the log.
+func (w *logWriter) flush() error {
 	for len(w.pending) > 0 {
 		if err := w.putFirst(1); err != nil {
 			return err

@@ -2,6 +2,7 @@ package boltstore_test
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,4 +69,23 @@ func TestLog_AnAppendBehindAPackThatIsHidden(t *testing.T) {
 			require.False(t, v.OK())
 		})
 	}
+}
+
+// The writer does not hold on to a large commit when it has been written.
+func TestLog_MemoryOfALargeCommit(t *testing.T) {
+	inUse := func() int {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	s := open(t, logPath(t), nil)
+	before := inUse()
+	list := events(30_000)
+	for i := range list {
+		list[i].Data = make([]byte, 900)
+	}
+	_, err := s.Append(t.Context(), eventstore.Commit{Events: list})
+	require.NoError(t, err)
+	require.Less(t, inUse()-before, 80<<20, "the tail has some 30 MiB of them")
 }
