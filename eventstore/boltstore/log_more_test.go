@@ -2,7 +2,9 @@ package boltstore_test
 
 import (
 	"bytes"
+	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,6 +71,31 @@ func TestLog_AnAppendBehindAPackThatIsHidden(t *testing.T) {
 			require.False(t, v.OK())
 		})
 	}
+}
+
+// What is said of a pack that cannot be read is said of all events that it may have.
+func TestVerify_APackThatCannotBeRead(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	_, err = s.Append(t.Context(), eventstore.Commit{Events: large(100)})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	var lasts []eventstore.Position
+	for p, v := range valuesOf(t, path) {
+		if v.records > 1 {
+			lasts = append(lasts, p)
+		}
+	}
+	slices.Sort(lasts)
+	first, last := lasts[0]+1, lasts[1]
+	overwrite(t, path, valuesOf(t, path)[last].offset+1, []byte{0})
+	v, err := openUnverified(t, path, &boltstore.Options{ReadOnly: true}).Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, 100-int(last-first+1), v.Events)
+	require.Equal(t, boltstore.DamagedRecord, v.Findings[0].Kind)
+	require.Equal(t, first, v.Findings[0].Position)
+	require.Contains(t, v.Findings[0].Problem, fmt.Sprintf("positions %d to %d are in a damaged pack", first, last))
 }
 
 // The writer does not hold on to a large commit when it has been written.

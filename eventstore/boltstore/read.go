@@ -118,8 +118,8 @@ func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
 	start := record.Key(p)
 	for key, value := cursor.Seek(start[:]); key != nil; key, value = cursor.Next() {
 		v, _ := parseValue(key, value) // of no records, if it cannot be read
-		for at, rec := range v.All() {
-			if r, err := record.Decode(at, rec); err == nil && at >= p {
+		for at := max(v.First, p); v.Has(at); at++ {
+			if r, err := record.Decode(at, v.At(at)); err == nil {
 				return r.Event.Recorded
 			}
 		}

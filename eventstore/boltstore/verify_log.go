@@ -108,7 +108,7 @@ func (w *logWalk) skip(p eventstore.Position) {
 func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
 	v, err := parseValue(key, value)
 	if err != nil {
-		w.v.add(DamagedRecord, p, "%s", reasonOf(err))
+		w.v.add(DamagedRecord, w.next, "%s in a damaged pack, or missing: %s", positionRange(w.next, p, "is", "are"), reasonOf(err))
 		w.skip(p + 1)
 		return
 	}
