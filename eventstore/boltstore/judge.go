@@ -140,6 +140,9 @@ type durable struct {
 func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
 	var first eventstore.Position
 	indexed, err := d.store.ask(d.head, func(reader *index.Reader) { first = reader.Key(key) })
+	if err == nil && indexed && first == 0 {
+		err = d.store.mustKnowAll(0, d.head, "have the key", key)
+	}
 	if err == nil && !indexed {
 		all := newScan(d.store, eventstore.All(), window{from: 1, to: d.head})
 		first, _, err = all.first(func(r *record.Record) bool { return r.Key == key })
@@ -167,7 +170,7 @@ func (s *Store) version(stream eventstore.StreamID, head eventstore.Position) (v
 	var last eventstore.Position
 	indexed, err := s.ask(head, func(reader *index.Reader) { last, v = reader.Head(stream) })
 	if err == nil && indexed {
-		err = s.mustBeLast(last, stream, head)
+		err = s.mustKnowAll(last, head, "be of stream", string(stream))
 	}
 	if err == nil && !indexed {
 		backward := newScan(s, eventstore.Stream(stream), window{from: 1, to: head, backward: true})
@@ -177,10 +180,10 @@ func (s *Store) version(stream eventstore.StreamID, head eventstore.Position) (v
 	return v, err
 }
 
-// mustBeLast returns an error if there is a damaged record after a position of
-// which nothing is known: it may be of the stream. One that is missing altogether
-// does not count, for Salvage leaves such holes.
-func (s *Store) mustBeLast(p eventstore.Position, stream eventstore.StreamID, head eventstore.Position) error {
+// mustKnowAll returns an error if there is a damaged record after a position of
+// which nothing is known: it may have what was not found there. One that is missing
+// altogether does not count, for Salvage leaves such holes.
+func (s *Store) mustKnowAll(p, head eventstore.Position, what, name string) error {
 	for {
 		var unknown eventstore.Position
 		indexed, err := s.ask(head, func(reader *index.Reader) { unknown = reader.Unknown(p) })
@@ -191,7 +194,7 @@ func (s *Store) mustBeLast(p eventstore.Position, stream eventstore.StreamID, he
 			if there, err := newLogReader(tx.Bucket(logBucket)).seek(unknown); err == nil && !there {
 				return nil
 			}
-			return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may be of stream %q", stream)}
+			return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may %s %q", what, name)}
 		})
 		if err != nil {
 			return err

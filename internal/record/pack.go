@@ -15,15 +15,13 @@ const (
 
 	// MaxPacked is how many records a pack can hold.
 	MaxPacked = 255
-	// MaxPackedBytes is how many bytes the records of a pack can have together.
-	MaxPackedBytes = 1<<16 - 1
 )
 
 // PackSize returns the size of a pack of n records that have so many bytes together.
 func PackSize(n, bytes int) int { return packHeader + n*endSize + bytes }
 
-// AppendPack appends a pack of records to dst: from 2 to MaxPacked, of at most
-// MaxPackedBytes.
+// AppendPack appends a pack of records to dst: from 2 to MaxPacked, which have less
+// than 64 KiB together.
 func AppendPack(dst []byte, records [][]byte) []byte {
 	dst = append(dst, packFormat, byte(len(records)))
 	end := 0
