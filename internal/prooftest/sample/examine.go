@@ -69,8 +69,10 @@ func (x *examination) run(ctx context.Context) Outcome {
 	}
 	x.answers = x.sample.Ask(ctx, store)
 	if earlier := x.sample.before(); headOf(ctx, store) == len(earlier.Events) {
-		x.rolledBack, x.sample = true, earlier // nothing but the last transaction may be missing
-		x.answers = earlier.Ask(ctx, store)
+		// Either all of the last transaction is missing, or just its last record.
+		if answers := earlier.Ask(ctx, store); worstOf(answers).Verdict < worstOf(x.answers).Verdict {
+			x.rolledBack, x.sample, x.answers = true, earlier, answers
+		}
 	}
 	x.findings, x.verified, err = verify(ctx, store)
 	spread := ""
@@ -84,7 +86,7 @@ func (x *examination) run(ctx context.Context) Outcome {
 
 // judge sums up, the worst first.
 func (x *examination) judge(spread string, err error) Outcome {
-	worst := slices.MaxFunc(x.answers, func(a, b Answer) int { return int(a.Verdict) - int(b.Verdict) })
+	worst := worstOf(x.answers)
 	o := Outcome{Verified: len(x.findings) > 0, Appended: x.appended, Worse: spread != "", Detail: worst.Question + ": " + worst.Detail}
 	noticed := len(x.findings) > 0 || len(x.log.lines()) > 0
 	refused := slices.IndexFunc(x.answers, func(a Answer) bool { return a.Err != nil && !typed(a.Err) })
@@ -117,6 +119,10 @@ func (x *examination) judge(spread string, err error) Outcome {
 		o.Class, o.By, o.Detail = Harmless, "", ""
 	}
 	return o
+}
+
+func worstOf(answers []Answer) Answer {
+	return slices.MaxFunc(answers, func(a, b Answer) int { return int(a.Verdict) - int(b.Verdict) })
 }
 
 // append appends to the store, closes it, opens it again, and says what was
