@@ -63,7 +63,11 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 		return nil, err
 	}
 	t := &tally{env: env, dir: dir, pages: pages, classes: make(map[sample.Class]int), by: make(map[string]int), bad: make(map[string]int)}
-	cases := makeCases(env, content, pages)
+	heads := packHeads(content, pages)
+	if len(heads) == 0 {
+		return nil, errors.New("the log has no packs; nothing is proved of them")
+	}
+	cases := makeCases(env, content, pages, heads)
 	err = trial.Each(ctx, env, plan(env, dir), cases, t.count)
 	return t.figures(known), errors.Join(err, t.verdict())
 }
@@ -111,8 +115,8 @@ func examine(ctx context.Context, known *sample.Sample, content []byte, scratch 
 const flipsVariable = "YORE_PROOF_FLIPS"
 
 // makeCases makes up what is tried: bits anywhere, more bits where the pages say
-// what lies where, and damage of other kinds.
-func makeCases(env *proof.Env, content []byte, pages []page) []Case {
+// what lies where, or the head of a pack says it, and damage of other kinds.
+func makeCases(env *proof.Env, content []byte, pages []page, heads []span) []Case {
 	random := env.Rand(1)
 	var cases []Case
 	add := func(kind string, edits ...Edit) {
@@ -131,6 +135,10 @@ func makeCases(env *proof.Env, content []byte, pages []page) []Case {
 			p = pages[random.IntN(2)] // the meta pages
 		}
 		add("structure bit", flip(content, random, p.offset+random.IntN(min(p.structure(), p.size))))
+	}
+	for range flips / 10 {
+		h := heads[random.IntN(len(heads))]
+		add("pack bit", flip(content, random, h.offset+random.IntN(h.size)))
 	}
 	for range flips / 10 {
 		offset := random.IntN(len(content))

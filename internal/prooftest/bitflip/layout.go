@@ -3,7 +3,10 @@ package bitflip
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
+
+	"github.com/yore-es/yore/internal/record"
 )
 
 // A bbolt file is pages. Each begins with its number (8 bytes), flags (2), how
@@ -100,6 +103,29 @@ func (l *reader) pages() ([]page, error) {
 		number += 1 + continues
 	}
 	return pages, nil
+}
+
+// span is a part of a file.
+type span struct{ offset, size int }
+
+// packHeads returns where the packs of the log begin, up to the records that they
+// hold: what says which these are.
+func packHeads(content []byte, pages []page) (heads []span) {
+	for _, p := range pages {
+		if p.role != "log leaf" {
+			continue
+		}
+		for i := range p.count {
+			at := p.offset + headerBytes + i*elementBytes
+			element := content[at:]
+			at += int(binary.LittleEndian.Uint32(element[4:]) + binary.LittleEndian.Uint32(element[8:])) // behind the key
+			value := content[at:][:binary.LittleEndian.Uint32(element[12:])]
+			if v, err := record.ParseValue(math.MaxUint64, value); err == nil && v.First < v.Last {
+				heads = append(heads, span{at, record.PackSize(int(v.Last-v.First)+1, 0)})
+			}
+		}
+	}
+	return heads
 }
 
 // structure returns how many bytes at the page's beginning say what lies where.

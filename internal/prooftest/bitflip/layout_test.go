@@ -41,6 +41,9 @@ func TestLayout_KnowsEveryPageOfTheSample(t *testing.T) {
 			t.Errorf("no page is %s; there are %v", role, roles)
 		}
 	}
+	if heads := packHeads(content, pages); len(heads) < 5 {
+		t.Errorf("%d packs", len(heads))
+	}
 	if long == 0 {
 		t.Error("no record needs several pages")
 	}

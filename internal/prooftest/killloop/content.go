@@ -34,6 +34,10 @@ func keyOf(w, n int) string {
 func eventsOf(w, n int) []eventstore.NewEvent {
 	random := rand.New(rand.NewPCG(uint64(w), uint64(n)))
 	events := make([]eventstore.NewEvent, 1+random.IntN(3))
+	large := random.IntN(12) == 0 // its records come into packs
+	if large {
+		events = make([]eventstore.NewEvent, 8+random.IntN(6))
+	}
 	for i := range events {
 		e := &events[i]
 		switch random.IntN(3) {
@@ -50,6 +54,9 @@ func eventsOf(w, n int) []eventstore.NewEvent {
 		e.Data = fmt.Appendf(nil, "%d %d %d %d ", w, n, i, len(events))
 		for range random.IntN(200) {
 			e.Data = append(e.Data, byte(random.Uint32()))
+		}
+		if large {
+			e.Data = append(e.Data, bytes.Repeat(e.Data, 1+2000/len(e.Data))...)
 		}
 	}
 	return events

@@ -18,6 +18,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/prooftest/packs"
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
@@ -61,6 +62,7 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	figures.Add("commits_acknowledged", t.acked.Load())
 	figures.Add("commits_in_flight_that_landed", t.landed.Load())
 	figures.Add("events", t.events.Load())
+	figures.Add("packs", t.packs.Load())
 	figures.Add("events_followed", t.followed.Load())
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -70,7 +72,7 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	if err := errors.Join(errs...); err != nil {
 		return figures, err
 	}
-	if t.acked.Load() < t.kills.Load() || t.followed.Load() < t.kills.Load() {
+	if t.acked.Load() < t.kills.Load() || t.followed.Load() < t.kills.Load() || t.packs.Load() == 0 {
 		return figures, errors.New("hardly anything was written or seen; nothing is proved")
 	}
 	return figures, nil
@@ -78,8 +80,8 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 
 // totals are counted over all lanes.
 type totals struct {
-	left                                          atomic.Int64 // rounds still to do
-	kills, early, acked, landed, events, followed atomic.Int64
+	left                                                 atomic.Int64 // rounds still to do
+	kills, early, acked, landed, events, packs, followed atomic.Int64
 }
 
 // lane kills processes on one file after the other.
@@ -106,13 +108,14 @@ func (l *lane) run(ctx context.Context) error {
 			return l.keep(fmt.Errorf("round %d: %w", round, err))
 		}
 	}
-	l.count()
-	return nil
+	return l.count()
 }
 
 // newFile goes on with a file that is not there yet.
 func (l *lane) newFile(number int) error {
-	l.count()
+	if err := l.count(); err != nil {
+		return err
+	}
 	dir := filepath.Join(l.dir, fmt.Sprint("log-", number))
 	if l.path != "" {
 		if err := os.RemoveAll(filepath.Dir(l.path)); err != nil {
@@ -123,10 +126,15 @@ func (l *lane) newFile(number int) error {
 	return os.Mkdir(dir, 0o700)
 }
 
-func (l *lane) count() {
-	if l.ledger != nil {
-		l.totals.events.Add(int64(len(l.ledger.Known)))
+// count counts what is in the file.
+func (l *lane) count() error {
+	if l.ledger == nil || len(l.ledger.Known) == 0 {
+		return nil
 	}
+	n, err := packs.Count(l.path)
+	l.totals.events.Add(int64(len(l.ledger.Known)))
+	l.totals.packs.Add(int64(n))
+	return err
 }
 
 // round runs the process, kills it, and checks the file. Now and then the process

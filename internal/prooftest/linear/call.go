@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -209,8 +210,11 @@ func toReceipt(r eventstore.Receipt) receipt {
 	return out
 }
 
-// payload is the payload of the event with this id.
-func payload(id uint32) []byte { return fmt.Appendf(nil, "event %08x %08x", id, ^id) }
+// payload is the payload of the event with this id: so large that some such events
+// of one group come into packs.
+func payload(id uint32) []byte {
+	return bytes.Repeat(fmt.Appendf(nil, "event %08x %08x ", id, ^id), 130)
+}
 
 func (c *commit) toStore() eventstore.Commit {
 	out := eventstore.Commit{Key: c.Key}

@@ -48,6 +48,7 @@ type totals struct {
 	segments   int
 	operations int // in the histories
 	commits    int
+	packs      int
 	conflicts  int
 	kills      int
 	unanswered int // of commits, as a segment counts them
@@ -79,6 +80,9 @@ func run(parent context.Context, env *proof.Env) (proof.Figures, error) {
 	}
 	close(next)
 	workers.Wait()
+	if t.err == nil && parent.Err() == nil && t.packs == 0 {
+		t.err = errors.New("no log had packs; nothing is proved of them")
+	}
 	return t.figures(), errors.Join(t.err, parent.Err())
 }
 
@@ -125,6 +129,7 @@ func (t *totals) add(s *segment) {
 	t.segments++
 	t.operations += len(s.history)
 	t.kills += s.kills
+	t.packs += s.packs
 	t.unanswered += s.unanswered
 	t.doubtful += s.doubtful
 	t.refused += s.refused
@@ -147,7 +152,7 @@ func (t *totals) done() int {
 func (t *totals) figures() proof.Figures {
 	return proof.Figures{
 		{Name: "operations", Value: t.operations}, {Name: "segments", Value: t.segments}, {Name: "commits", Value: t.commits},
-		{Name: "conflicts", Value: t.conflicts}, {Name: "kills", Value: t.kills}, {Name: "unanswered", Value: t.unanswered},
+		{Name: "packs", Value: t.packs}, {Name: "conflicts", Value: t.conflicts}, {Name: "kills", Value: t.kills}, {Name: "unanswered", Value: t.unanswered},
 		{Name: "unknown_outcomes", Value: t.doubtful}, {Name: "refused", Value: t.refused},
 	}
 }

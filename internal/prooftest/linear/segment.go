@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/prooftest/packs"
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
@@ -56,6 +57,7 @@ type segment struct {
 	history []operation
 	unknown []operation // commits whose answer is not known, until the log is looked at
 	kills   int
+	packs   int // in the log, in the end
 
 	unanswered int // commits that were on their way when the process was killed
 	doubtful   int // commits whose outcome the store could not tell because a sync failed
@@ -87,7 +89,10 @@ func runSegment(ctx context.Context, env *proof.Env, number int, k kind) (*segme
 	} else {
 		err = s.runLocal(ctx)
 	}
-	return s, errors.Join(err, s.unexpected())
+	if err = errors.Join(err, s.unexpected()); err == nil {
+		s.packs, err = packs.Count(s.path)
+	}
+	return s, err
 }
 
 func (s *segment) runLocal(ctx context.Context) error {

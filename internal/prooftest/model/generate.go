@@ -231,13 +231,17 @@ func (g *generator) options() *eventstore.ReadOptions {
 // newCommit is a commit whose conditions mostly hold.
 func (g *generator) newCommit() *commit {
 	n := 1 + g.IntN(4)
-	if g.chance(1) {
+	most := 60
+	switch {
+	case g.chance(1):
 		n = 250 + g.IntN(300) // more than a page of a read, more than a batch
+	case g.chance(4):
+		n, most = 6+g.IntN(12), 3000 // packs of a few records
 	}
 	c := &commit{}
 	withIDs := g.chance(40)
 	for range n {
-		e := g.newEvent()
+		e := g.newEvent(most)
 		if withIDs {
 			e.ID = g.newID()
 		}
@@ -270,12 +274,13 @@ func (g *generator) newID() (id uuid.UUID) {
 	return id
 }
 
-func (g *generator) newEvent() eventstore.NewEvent {
+// newEvent is an event whose payload has less than so many bytes, but for a few.
+func (g *generator) newEvent(most int) eventstore.NewEvent {
 	e := eventstore.NewEvent{Type: pick(g, types), Tags: some(g, tags, 3), SchemaVersion: uint32(g.IntN(3)), Data: []byte{}}
 	if g.chance(85) {
 		e.Stream = pick(g, streams)
 	}
-	size := g.IntN(60)
+	size := g.IntN(most)
 	if g.IntN(1000) < 3 {
 		size = g.IntN(700_000)
 	}

@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/yore-es/yore/internal/prooftest/packs"
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
@@ -53,19 +54,20 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 		wanted = n
 	}
 	var mu sync.Mutex
-	done := make(map[string]int)
+	done, packed := make(map[string]int), 0
 	var failed error
 	numbers := make(chan int)
 	var workers sync.WaitGroup
 	for range 2 {
 		workers.Go(func() {
 			for number := range numbers {
-				script, err := sequence(ctx, env, number)
+				script, inLog, err := sequence(ctx, env, number)
 				mu.Lock()
 				if ctx.Err() != nil {
 					mu.Unlock()
 					return // the other one has failed, or all is to end
 				}
+				packed += inLog
 				for _, s := range script {
 					done[s.Do]++
 				}
@@ -89,10 +91,13 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	if failed == nil && ctx.Err() != nil {
 		failed = ctx.Err()
 	}
-	return figures(sequences, done), failed
+	if failed == nil && packed == 0 {
+		failed = errors.New("no log had packs; nothing is proved of them")
+	}
+	return figures(sequences, done, packed), failed
 }
 
-func figures(sequences int, done map[string]int) proof.Figures {
+func figures(sequences int, done map[string]int, packed int) proof.Figures {
 	total := 0
 	for _, n := range done {
 		total += n
@@ -101,11 +106,13 @@ func figures(sequences int, done map[string]int) proof.Figures {
 	for _, name := range []string{doReopen, doCloseInRead, doCallClosed, doCompact, doRebuild, doBackup, doRestore, doSalvage, doImport, doVerify} {
 		f.Add(strings.ReplaceAll(name, " ", "_"), done[name])
 	}
+	f.Add("packs", packed)
 	return f
 }
 
-// sequence makes and runs a script. It returns the steps that it came to.
-func sequence(ctx context.Context, env *proof.Env, number int) (script []step, err error) {
+// sequence makes and runs a script. It returns the steps that it came to, and how
+// many packs the log had in the end.
+func sequence(ctx context.Context, env *proof.Env, number int) (script []step, packed int, err error) {
 	err = withPair(ctx, env, func(p *pair) error {
 		g := newGenerator(env.Rand(uint64(number)), p)
 		for range steps {
@@ -116,9 +123,13 @@ func sequence(ctx context.Context, env *proof.Env, number int) (script []step, e
 			}
 			g.learn(p.accepted)
 		}
-		return p.finish()
+		if err := p.finish(); err != nil {
+			return err
+		}
+		packed, err = packs.Count(p.path)
+		return err
 	})
-	return script, err
+	return script, packed, err
 }
 
 // perform runs a script.

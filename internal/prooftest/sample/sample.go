@@ -114,9 +114,16 @@ func (s *Sample) commit(random *rand.Rand, i int) eventstore.Commit {
 	if i%3 == 0 {
 		c.Key = fmt.Sprint("command-", i)
 	}
+	n, most := 1+random.IntN(3), 120
+	switch { // packs of a few records, and of many
+	case i%24 == 9:
+		n, most = 9+random.IntN(8), 2500
+	case i == commits/3:
+		n = 75
+	}
 	expected := make(map[eventstore.StreamID]bool)
-	for range 1 + random.IntN(3) {
-		e := newEvent(random)
+	for range n {
+		e := newEvent(random, most)
 		if e.Stream != "" && !expected[e.Stream] {
 			expected[e.Stream] = true
 			c.Expect = append(c.Expect, eventstore.Expect{Stream: e.Stream, At: eventstore.At(s.Version(e.Stream))})
@@ -126,10 +133,12 @@ func (s *Sample) commit(random *rand.Rand, i int) eventstore.Commit {
 	return c
 }
 
-func newEvent(random *rand.Rand) eventstore.NewEvent {
+// newEvent makes up an event whose payload has less than so many bytes, but for a
+// few.
+func newEvent(random *rand.Rand, most int) eventstore.NewEvent {
 	e := eventstore.NewEvent{
 		Type: fmt.Sprint("type-", random.IntN(5)), SchemaVersion: random.Uint32N(3), Codec: "json",
-		Data: make([]byte, random.IntN(120)),
+		Data: make([]byte, random.IntN(most)),
 	}
 	if random.IntN(60) == 0 {
 		e.Data = make([]byte, 5000+random.IntN(9000)) // needs pages of its own

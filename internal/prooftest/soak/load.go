@@ -85,7 +85,7 @@ func (l *load) stop() error {
 	}
 }
 
-// write appends commits of one to three events to one or more streams.
+// write appends commits to one or more streams.
 func (l *load) write(writer int, random *rand.Rand) error {
 	for n := 0; ; n++ {
 		c := newCommit(random)
@@ -114,10 +114,16 @@ func (l *load) write(writer int, random *rand.Rand) error {
 	}
 }
 
+// newCommit makes up a commit of one to three small events, or of so many larger
+// ones that their records come into packs.
 func newCommit(random *rand.Rand) eventstore.Commit {
 	var c eventstore.Commit
+	n, most := 1+random.IntN(3), 60
+	if random.IntN(32) == 0 {
+		n, most = 10+random.IntN(10), 500
+	}
 	expected := make(map[eventstore.StreamID]bool)
-	for range 1 + random.IntN(3) {
+	for range n {
 		category := []string{"cart", "order"}[random.IntN(2)]
 		stream := eventstore.StreamID(fmt.Sprintf("%s-%d", category, random.IntN(streams)))
 		if !expected[stream] {
@@ -126,7 +132,7 @@ func newCommit(random *rand.Rand) eventstore.Commit {
 		}
 		c.Events = append(c.Events, eventstore.NewEvent{
 			Stream: stream, Type: fmt.Sprint("type-", random.IntN(8)), Codec: "json",
-			Data: fmt.Appendf(nil, `{"n":%d,"text":%q}`, random.Uint64(), make([]byte, random.IntN(60))),
+			Data: fmt.Appendf(nil, `{"n":%d,"text":%q}`, random.Uint64(), make([]byte, random.IntN(most))),
 			Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("tag:", random.IntN(50)))},
 		})
 	}

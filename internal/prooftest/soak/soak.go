@@ -16,6 +16,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/internal/prooftest/fold"
+	"github.com/yore-es/yore/internal/prooftest/packs"
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
@@ -59,6 +60,7 @@ type soak struct {
 	commits        int
 	followed       int
 	verified       int
+	packs          int        // in the log, after the last cycle
 	samples        []measured // after each cycle
 	openHeap       uint64     // the most while the store was open
 }
@@ -172,6 +174,9 @@ func (s *soak) measure() error {
 	if err != nil {
 		return err
 	}
+	if s.packs, err = packs.Count(s.path); err != nil {
+		return err
+	}
 	m := measured{file: uint64(info.Size()), heap: heap() - s.backedUp(), goroutines: runtime.NumGoroutine()}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		m.file = uint64(stat.Blocks) * 512 // without the holes
@@ -216,8 +221,9 @@ func (s *soak) judge() error {
 	if last.perEvent() > first.perEvent()*growth {
 		errs = append(errs, fmt.Errorf("the file grew from %.0f to %.0f bytes an event", first.perEvent(), last.perEvent()))
 	}
-	if last.events < 100*cycles || s.followed < last.events || s.verified < cycles {
-		errs = append(errs, fmt.Errorf("hardly anything happened: %d events, %d followed, verified %d times", last.events, s.followed, s.verified))
+	if last.events < 100*cycles || s.followed < last.events || s.verified < cycles || s.packs < cycles {
+		errs = append(errs, fmt.Errorf("hardly anything happened: %d events, %d packs, %d followed, verified %d times",
+			last.events, s.packs, s.followed, s.verified))
 	}
 	return errors.Join(errs...)
 }
@@ -285,6 +291,7 @@ func (s *soak) figures() proof.Figures {
 	f.Add("events_followed", s.followed)
 	f.Add("verified", s.verified)
 	f.Add("backups", len(s.backups))
+	f.Add("packs", s.packs)
 	if len(s.samples) == 0 {
 		return f
 	}

@@ -113,8 +113,12 @@ func (s *Script) make(id ID) *eventstore.Commit {
 		Guards: []eventstore.Guard{{Query: eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{id.Tag()}})}},
 	}
 	expected := map[eventstore.StreamID]bool{own: true}
-	for i := range 1 + r.IntN(4)*r.IntN(2) {
-		e := s.event(r, id, i)
+	n, padding := 1+r.IntN(4)*r.IntN(2), 180
+	if r.IntN(16) == 0 && id.Writer != hugeWriter { // so large that its records come into packs
+		n, padding = 8+r.IntN(3), 4000
+	}
+	for i := range n {
+		e := s.event(r, id, i, padding)
 		switch n := r.IntN(10); {
 		case i == 0 || n < 5:
 			e.Stream = own
@@ -132,11 +136,11 @@ func (s *Script) make(id ID) *eventstore.Commit {
 	return c
 }
 
-func (s *Script) event(r *rand.Rand, id ID, i int) eventstore.NewEvent {
+func (s *Script) event(r *rand.Rand, id ID, i, padding int) eventstore.NewEvent {
 	e := eventstore.NewEvent{
 		ID: id.eventID(i, r.Uint64()), Type: []string{Added, Added, Removed, Noted}[r.IntN(4)], SchemaVersion: 1, Codec: "json",
 	}
-	p := payload{Commit: id.String(), Item: r.IntN(6), Quantity: 1 + r.IntN(9), Pad: pad(r, 20+r.IntN(180))}
+	p := payload{Commit: id.String(), Item: r.IntN(6), Quantity: 1 + r.IntN(9), Pad: pad(r, 20+r.IntN(padding))}
 	if s.params.Large && r.IntN(2) == 0 {
 		p.Pad = pad(r, 3000+r.IntN(30000))
 	}
