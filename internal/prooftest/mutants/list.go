@@ -12,17 +12,19 @@ var (
 	someSequences  = "YORE_PROOF_SEQUENCES=100"
 	moreSequences  = "YORE_PROOF_SEQUENCES=1000"
 	someFlips      = "YORE_PROOF_FLIPS=150"
+	moreFlips      = "YORE_PROOF_FLIPS=300"
 )
 
 const (
 	boltstore = "eventstore/boltstore/"
 	writer    = boltstore + "writer.go"
 	tail      = boltstore + "tail.go"
+	log       = boltstore + "log.go"
 )
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers())
+	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs())
 }
 
 // sound is the store as it is: the proofs must not fail with the same budgets, or
@@ -195,6 +197,50 @@ func answers() []mutant {
 			name: "keys are not looked up on disk", proof: "model", env: []string{someSequences},
 			file:  boltstore + "judge.go",
 			edits: []edit{{"	if err != nil || first == 0 {", "	if first = 0; err != nil || first == 0 {"}},
+		},
+	}
+}
+
+// packs are stores that put records into packs, or find them there, in a wrong way.
+func packs() []mutant {
+	return []mutant{
+		{
+			name: "pack under its first position", proof: "model", env: []string{someSequences},
+			file:  log,
+			edits: []edit{{"record.Key(w.first - 1)", "record.Key(w.first - eventstore.Position(n))"}},
+		},
+		{
+			name: "the record beside in a pack", proof: "model", env: []string{someSequences},
+			file:  log,
+			edits: []edit{{"return r.value.At(p), nil", "return r.value.At(max(r.value.First, p-1)), nil"}},
+		},
+		{
+			name: "pending records forgotten", proof: "model", env: []string{someSequences},
+			file:  log,
+			edits: []edit{{"	for len(w.pending) > 0 {", "	for len(w.pending) >= packAlone {"}},
+		},
+		{
+			name: "pack made where another one is", proof: "model", env: []string{someSequences},
+			file:  log,
+			edits: []edit{{"start := len(w.packs)", "start := 0\n		w.packs = w.packs[:0]"}},
+		},
+		{
+			name: "Verify passes over a damaged pack", proof: "bit-flips", env: []string{moreFlips}, says: "blind",
+			file:  boltstore + "verify_log.go",
+			edits: []edit{{"	if err != nil {\n		w.v.add(DamagedRecord, p, \"%s\", reasonOf(err))\n		w.skip(p + 1)", "	if err != nil {\n		w.skip(p + 1)"}},
+		},
+		{
+			name: "packs are not salvaged", proof: "model", env: []string{someSequences},
+			file: boltstore + "pagescan.go",
+			edits: []edit{
+				{"err == nil && !yield(r, raw) {", "err == nil && v.First == v.Last && !yield(r, raw) {"},
+				{"if _, err := record.Decode(p, raw); err != nil {", "if _, err := record.Decode(p, raw); err != nil || v.First < v.Last {"},
+			},
+		},
+		{
+			name: "pending records forgotten by Compact", proof: "model", env: []string{someSequences},
+			file:  boltstore + "builder.go",
+			edits: []edit{{"return b.writer.end()", "return nil"}},
 		},
 	}
 }
