@@ -36,6 +36,7 @@ type target struct {
 func targets() []target {
 	return []target{
 		{"record", "internal/record", "FuzzDecode"},
+		{"pack", "internal/record", "FuzzParseValue"},
 		{"index", "internal/index", "FuzzReader"},
 		{"index_block", "internal/index", "FuzzBlock"},
 		{"index_status", "internal/index", "FuzzStatus"},
