@@ -179,9 +179,9 @@ func (c *checker) free(id uint64) error {
 // read reads a page at a depth. It is valid until another one there is read.
 func (c *checker) read(id uint64, depth int) (p page, problem string, err error) {
 	for len(c.rooms) <= depth {
-		c.rooms = append(c.rooms, make([]byte, c.meta.PageSize))
+		c.rooms = append(c.rooms, nil)
 	}
-	return readPage(c.file, c.meta, id, c.rooms[depth])
+	return readPage(c.file, c.meta, id, &c.rooms[depth])
 }
 
 // tree checks the page and those below it. first is the key that its parent has
@@ -362,16 +362,17 @@ func (p page) problem(first []byte, size int64) string {
 }
 
 // readPage reads a page, or says what is wrong with it. It is read into room, if
-// there is any and it has no overflow.
-func readPage(r io.ReaderAt, meta Meta, id uint64, room []byte) (p page, problem string, err error) {
+// there is any, which grows as that is needed.
+func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, problem string, err error) {
 	if id < 2 || id >= meta.HighWater {
 		return page{}, fmt.Sprintf("is not one of pages 2 to %d", meta.HighWater-1), nil
 	}
 	size := int64(meta.PageSize)
-	b := room
-	if b == nil {
-		b = make([]byte, size)
+	if room == nil {
+		room = new([]byte)
 	}
+	b := slices.Grow((*room)[:0], int(size))[:size]
+	*room = b
 	if _, err := r.ReadAt(b, int64(id)*size); err != nil {
 		return page{}, "", fmt.Errorf("read page %d: %w", id, err)
 	}
@@ -384,12 +385,12 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room []byte) (p page, problem
 		return page{}, fmt.Sprintf("says that it goes on for %d pages", p.overflow), nil
 	}
 	if p.overflow > 0 {
-		whole := make([]byte, size*int64(1+p.overflow))
-		copy(whole, b)
-		if _, err := r.ReadAt(whole[size:], (int64(id)+1)*size); err != nil {
+		more := size * int64(p.overflow)
+		b = slices.Grow(b, int(more))[:size+more]
+		*room = b
+		if _, err := r.ReadAt(b[size:], (int64(id)+1)*size); err != nil {
 			return page{}, "", fmt.Errorf("read page %d: %w", id, err)
 		}
-		b = whole
 	}
 	p.content = b[headerSize:]
 	return p, "", nil
