@@ -3,6 +3,7 @@ package boltstore_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,6 +29,18 @@ func large(n int) []eventstore.NewEvent {
 		list[i].Data = bytes.Repeat([]byte{byte(i)}, 250)
 	}
 	return list
+}
+
+// packsOf returns the positions of the last records of a log's packs.
+func packsOf(tb testing.TB, path string) (lasts []eventstore.Position) {
+	tb.Helper()
+	for p, v := range valuesOf(tb, path) {
+		if v.records > 1 {
+			lasts = append(lasts, p)
+		}
+	}
+	slices.Sort(lasts)
+	return lasts
 }
 
 // packed is what the log's bucket has under a key.
@@ -188,13 +201,7 @@ func TestLog_DamagedPacks(t *testing.T) {
 	appendEvents(t, s, "behind", 5)
 	logged := all(t, s)
 	require.NoError(t, s.Close())
-	var last eventstore.Position // of the second pack
-	values := valuesOf(t, healthy)
-	for p := eventstore.Position(1); values[last].records < 2 || p > last && p-last < 30; p++ {
-		if values[p].records > 1 {
-			last = p
-		}
-	}
+	values, last := valuesOf(t, healthy), packsOf(t, healthy)[1]
 	n := values[last].records
 	first := last - eventstore.Position(n) + 1
 	table := 2 + 2*n
@@ -303,14 +310,8 @@ func TestLog_AnAppendBehindADamagedPack(t *testing.T) {
 			require.NoError(t, err)
 			appendEvents(t, s, "c", 1)
 			require.NoError(t, s.Close())
-			var last eventstore.Position
-			for p, v := range valuesOf(t, path) {
-				if v.records > 1 {
-					last = p
-				}
-			}
 			edit(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) })
-			damage(t, path, last)
+			damage(t, path, packsOf(t, path)[0])
 			s = openUnverified(t, path, nil)
 			_, err = eventstore.AppendTo(t.Context(), s, "a", eventstore.At(1), eventstore.NewEvent{Type: "t"})
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
@@ -325,6 +326,52 @@ func TestLog_AnAppendBehindADamagedPack(t *testing.T) {
 	}
 }
 
+// The head of a log whose last values are all damaged is where they end.
+func TestOpen_ADamagedEndWithPacks(t *testing.T) {
+	for name, tt := range map[string]struct {
+		damage func(pack []byte)
+		whole  func(packs []eventstore.Position) eventstore.Position
+	}{
+		"the last record of a pack": {func(b []byte) { b[len(b)-1]++ }, func(packs []eventstore.Position) eventstore.Position { return packs[1] - 1 }},
+		"a pack":                    {func(b []byte) { b[1] = 0 }, func(packs []eventstore.Position) eventstore.Position { return packs[0] }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := logPath(t)
+			s, err := boltstore.Open(path, nil)
+			require.NoError(t, err)
+			_, err = s.Append(t.Context(), eventstore.Commit{Events: large(60)})
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+			packs := packsOf(t, path)
+			require.Len(t, packs, 2)
+			whole := tt.whole(packs)
+			edit(t, path, func(tx *bolt.Tx) error {
+				log, key := tx.Bucket([]byte("log")), record.Key(packs[1])
+				pack := bytes.Clone(log.Get(key[:]))
+				tt.damage(pack)
+				err := log.Put(key[:], pack)
+				for p := packs[1] + 1; p <= 60; p++ {
+					key := record.Key(p)
+					err = errors.Join(err, log.Put(key[:], []byte("damaged")))
+				}
+				return err
+			})
+			_, err = boltstore.Open(path, nil)
+			require.ErrorIs(t, err, eventstore.ErrCorrupt)
+			damaged := openUnverified(t, path, &boltstore.Options{ReadOnly: true})
+			head, err := damaged.Head(t.Context())
+			require.NoError(t, err)
+			require.EqualValues(t, 60, head)
+			read, at := readUntilCorrupt(t, damaged, eventstore.All(), eventstore.ReadOptions{})
+			require.Equal(t, span(1, whole), read)
+			require.Equal(t, whole+1, at)
+			v, err := damaged.Verify(t.Context(), nil)
+			require.NoError(t, err)
+			require.EqualValues(t, whole, v.Events)
+		})
+	}
+}
+
 // What is said of a pack that cannot be read is said of all events that it may have.
 func TestVerify_APackThatCannotBeRead(t *testing.T) {
 	path := logPath(t)
@@ -333,14 +380,8 @@ func TestVerify_APackThatCannotBeRead(t *testing.T) {
 	_, err = s.Append(t.Context(), eventstore.Commit{Events: large(100)})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-	var lasts []eventstore.Position
-	for p, v := range valuesOf(t, path) {
-		if v.records > 1 {
-			lasts = append(lasts, p)
-		}
-	}
-	slices.Sort(lasts)
-	first, last := lasts[0]+1, lasts[1]
+	packs := packsOf(t, path)
+	first, last := packs[0]+1, packs[1]
 	overwrite(t, path, valuesOf(t, path)[last].offset+1, []byte{0})
 	v, err := openUnverified(t, path, &boltstore.Options{ReadOnly: true}).Verify(t.Context(), nil)
 	require.NoError(t, err)
