@@ -287,9 +287,11 @@ func (f *file) checkBranches(readOnly bool) error {
 // list of free ones.
 type branchProblems struct{ log, index, rows, free error }
 
-// branchProblems looks at the pages of all buckets but some.
+// branchProblems looks at the pages of all buckets but some; at the leaves of the
+// bucket of changes, too, for where a layer has lost something, what it lies over
+// would be taken for the newest.
 func (f *file) branchProblems(ignore ...string) (problems branchProblems, err error) {
-	opts := pages.CheckOptions{Branches: true, Ignore: ignore}
+	opts := pages.CheckOptions{Branches: true, Leaves: []string{string(changesBucket)}, Ignore: ignore}
 	err = pages.Check(f.os, f.found.Meta, opts, func(found pages.Finding) {
 		kind := &problems.log
 		switch {

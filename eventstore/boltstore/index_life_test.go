@@ -3,6 +3,7 @@ package boltstore_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -455,4 +456,43 @@ func TestStore_IndexCannotBeWritten(t *testing.T) {
 	require.NoError(t, s.Close())
 	s = open(t, path, nil)
 	require.Len(t, positions(t, s, eventstore.Category("s")), int(appended.Load()))
+}
+
+// An index whose element in the file's first page says that it is no bucket is built
+// anew; a bucket that is needed is missed by who needs it.
+func TestOpen_BucketsThatAreValues(t *testing.T) {
+	healthy := logPath(t)
+	s, err := boltstore.Open(healthy, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s", 300)
+	row := eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: []byte("k")}, Value: []byte("v")}
+	commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: 1}, Rows: []eventstore.Row{row}}
+	require.NoError(t, s.CommitRows(t.Context(), commit))
+	require.NoError(t, s.Close())
+	for name, isFound := range map[string]bool{string(indexBucket): true, "rows": false, "checkpoints": false} {
+		t.Run(name, func(t *testing.T) {
+			path := copyFile(t, healthy)
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			root := int(used(t, content).Root) * os.Getpagesize()
+			element := -1
+			for i := range int(binary.NativeEndian.Uint16(content[root+10:])) {
+				at := root + 16 + 16*i
+				key := at + int(binary.NativeEndian.Uint32(content[at+4:]))
+				if bytes.HasPrefix(content[key:], []byte(name)) {
+					element = at
+				}
+			}
+			require.Positive(t, element)
+			overwrite(t, path, int64(element), make([]byte, 4))
+			s := openUnverified(t, path, nil)
+			require.Len(t, positions(t, s, eventstore.Stream("s")), 300)
+			if isFound {
+				require.Len(t, s.Info().Warnings, 1)
+				return
+			}
+			commit.View = "other"
+			require.ErrorIs(t, s.CommitRows(t.Context(), commit), eventstore.ErrCorrupt)
+		})
+	}
 }

@@ -112,5 +112,12 @@ func setIndexAside(tx *bolt.Tx) error {
 			return err
 		}
 	}
+	// A damaged element may say that the bucket is a value.
+	cursor := tx.Cursor()
+	if key, _ := cursor.Seek([]byte(index.Bucket)); string(key) == index.Bucket {
+		if err := cursor.Delete(); err != nil {
+			return err
+		}
+	}
 	return index.Create(tx)
 }

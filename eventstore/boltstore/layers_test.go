@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -367,4 +368,45 @@ func TestRows_WithoutAWholeTally(t *testing.T) {
 	}
 	require.NoError(t, m.store.Close())
 	require.Zero(t, layersIn(t, path))
+}
+
+// TestRows_ALayerThatHasLostRows is not read: what it lies over is older.
+func TestRows_ALayerThatHasLostRows(t *testing.T) {
+	path := logPath(t)
+	m := layered(t, path)
+	for round := range 2 {
+		changes := make(map[string]string)
+		for i := range 240 {
+			changes[fmt.Sprintf("%04d", i*4)] = fmt.Sprint("round ", round)
+		}
+		m.commit(t, changes)
+	}
+	require.NoError(t, m.store.Close())
+	require.Equal(t, 2, layersIn(t, path))
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	size, refused := os.Getpagesize(), 0
+	for page := 2 * size; page < len(content); page += size {
+		b := content[page : page+size]
+		count := int(binary.NativeEndian.Uint16(b[10:]))
+		if binary.NativeEndian.Uint16(b[8:]) != 2 || count < 10 || !bytes.HasPrefix(b[16+16*count+8:], []byte("t\x00")) {
+			continue // not of a layer
+		}
+		copied := copyFile(t, path)
+		overwrite(t, copied, int64(page+10), binary.NativeEndian.AppendUint16(nil, uint16(count-2)))
+		s, err := boltstore.Open(copied, &boltstore.Options{ReadOnly: true})
+		require.NoError(t, err)
+		for i := range 240 {
+			key := eventstore.RowKey{Table: "t", Key: fmt.Appendf(nil, "%04d", i*4)}
+			set, err := s.GetRows(t.Context(), "v", key)
+			if err != nil {
+				require.ErrorIs(t, err, eventstore.ErrCorrupt)
+				refused++
+				continue
+			}
+			require.Equal(t, "round 1", string(set.Rows[0].Value))
+		}
+		require.NoError(t, s.Close())
+	}
+	require.Greater(t, refused, 3*240, "pages of layers were not found")
 }

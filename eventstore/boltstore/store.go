@@ -141,6 +141,9 @@ func guard(fn func() error) (err error) {
 		if r := recover(); r != nil {
 			err = badPage(r)
 		}
+		if errors.Is(err, berrors.ErrIncompatibleValue) && !errors.Is(err, eventstore.ErrCorrupt) {
+			err = fmt.Errorf("%w: what should be a bucket is a value, or a value a bucket: %w", eventstore.ErrCorrupt, err)
+		}
 	}()
 	return fn()
 }

@@ -41,6 +41,9 @@ type CheckOptions struct {
 	// buckets all. It finds what leads a reader astray or in circles, and
 	// most of what makes a transaction overwrite pages that are in use.
 	Branches bool
+	// Leaves names buckets, of those that are in no other, of which Branches leaves
+	// out nothing.
+	Leaves []string
 	// Ignore names buckets, of those that are in no other, whose pages are not
 	// looked at.
 	Ignore []string
@@ -219,16 +222,21 @@ func (c *checker) page(id uint64, p page, problem string, first []byte, depth in
 	if p.flags == flagBranch {
 		return c.branch(p, depth)
 	}
-	if c.Branches && !p.holdsBuckets() {
+	if c.onlyBranches() && !p.holdsBuckets() {
 		c.leaves = depth
 	}
 	return c.leaf(id, p, depth)
 }
 
+// onlyBranches reports whether leaves of the bucket that is walked are left out.
+func (c *checker) onlyBranches() bool {
+	return c.Branches && !slices.Contains(c.Leaves, c.bucket)
+}
+
 // branch checks the children of a branch. They are all leaves or all branches;
 // if leaves, the last one stands for all where leaves are not looked at.
 func (c *checker) branch(p page, depth int) error {
-	if c.Branches && depth < deepest {
+	if c.onlyBranches() && depth < deepest {
 		last, ok, err := c.lastLeaf(p, depth+1)
 		if err != nil {
 			return err
