@@ -85,7 +85,8 @@ const (
 	DamagedRecord FindingKind = "damaged record"
 	// MissingRecord: there is no event at a position up to the head.
 	MissingRecord FindingKind = "missing record"
-	// StrayRecord: the log holds something under a key that is no position in it.
+	// StrayRecord: the log holds something under a key that is no position in it, or an
+	// event twice.
 	StrayRecord FindingKind = "stray record"
 	// BrokenCommit: events that lie side by side do not make up whole commits.
 	BrokenCommit FindingKind = "broken commit"
