@@ -384,10 +384,15 @@ func FuzzSalvagePage(f *testing.F) {
 		defer func() { require.NoError(t, s.Close()) }()
 		saved := 0
 		for _, want := range events {
-			if e, err := readOne(t, s, want.Position); err == nil && e.Position > 0 {
-				require.Equal(t, want, e)
-				saved++
+			e, err := readOne(t, s, want.Position)
+			if err != nil || e.Position == 0 {
+				continue
 			}
+			if !bytes.Equal(want.Data, e.Data) && bytes.Contains(change, e.Data) {
+				t.Skip("the change brings a whole record of another log")
+			}
+			require.Equal(t, want, e)
+			saved++
 		}
 		require.Equal(t, result.Events, saved)
 	})
