@@ -320,7 +320,7 @@ func (b *builder) readBack() error {
 		return b.db.View(func(tx *bolt.Tx) error {
 			last := eventstore.Position(0)
 			err := tx.Bucket(logBucket).ForEach(func(key, value []byte) error {
-				v, err := checkValue(key, value)
+				v, err := wholeValue(key, value)
 				if err == nil && v.First <= last {
 					err = fmt.Errorf("%w: position %d comes behind %d in the log", eventstore.ErrCorrupt, v.First, last)
 				}

@@ -128,8 +128,8 @@ func parseValue(key, value []byte) (record.Value, error) {
 	return record.ParseValue(last, value)
 }
 
-// checkValue returns what an element of the log's bucket holds, if all of it is whole.
-func checkValue(key, value []byte) (record.Value, error) {
+// wholeValue returns what an element of the log's bucket holds, if all of it is whole.
+func wholeValue(key, value []byte) (record.Value, error) {
 	v, err := parseValue(key, value)
 	for p, rec := range v.All() {
 		if err == nil {
@@ -188,10 +188,10 @@ func (r *logReader) seek(p eventstore.Position) (there bool, err error) {
 // is not.
 func (r *logReader) checkHole(p eventstore.Position) error {
 	want := record.Key(p)
-	after, err := checkValue(r.cursor.Seek(want[:]))
+	after, err := wholeValue(r.cursor.Seek(want[:]))
 	var before record.Value
 	if key, value := r.cursor.Prev(); key != nil && err == nil {
-		before, err = checkValue(key, value)
+		before, err = wholeValue(key, value)
 	}
 	if err == nil && before.Last < p && p < after.First {
 		return nil

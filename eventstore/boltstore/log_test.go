@@ -31,6 +31,18 @@ func large(n int) []eventstore.NewEvent {
 	return list
 }
 
+// largeLog makes a log of n large events, of one commit.
+func largeLog(tb testing.TB, n int) (path string) {
+	tb.Helper()
+	path = logPath(tb)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(tb, err)
+	_, err = s.Append(tb.Context(), eventstore.Commit{Events: large(n)})
+	require.NoError(tb, err)
+	require.NoError(tb, s.Close())
+	return path
+}
+
 // packsOf returns the positions of the last records of a log's packs.
 func packsOf(tb testing.TB, path string) (lasts []eventstore.Position) {
 	tb.Helper()
@@ -336,12 +348,7 @@ func TestOpen_ADamagedEndWithPacks(t *testing.T) {
 		"a pack":                    {func(b []byte) { b[1] = 0 }, func(packs []eventstore.Position) eventstore.Position { return packs[0] }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := logPath(t)
-			s, err := boltstore.Open(path, nil)
-			require.NoError(t, err)
-			_, err = s.Append(t.Context(), eventstore.Commit{Events: large(60)})
-			require.NoError(t, err)
-			require.NoError(t, s.Close())
+			path := largeLog(t, 60)
 			packs := packsOf(t, path)
 			require.Len(t, packs, 2)
 			whole := tt.whole(packs)
@@ -356,7 +363,7 @@ func TestOpen_ADamagedEndWithPacks(t *testing.T) {
 				}
 				return err
 			})
-			_, err = boltstore.Open(path, nil)
+			_, err := boltstore.Open(path, nil)
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			damaged := openUnverified(t, path, &boltstore.Options{ReadOnly: true})
 			head, err := damaged.Head(t.Context())
@@ -374,12 +381,7 @@ func TestOpen_ADamagedEndWithPacks(t *testing.T) {
 
 // What is said of a pack that cannot be read is said of all events that it may have.
 func TestVerify_APackThatCannotBeRead(t *testing.T) {
-	path := logPath(t)
-	s, err := boltstore.Open(path, nil)
-	require.NoError(t, err)
-	_, err = s.Append(t.Context(), eventstore.Commit{Events: large(100)})
-	require.NoError(t, err)
-	require.NoError(t, s.Close())
+	path := largeLog(t, 100)
 	packs := packsOf(t, path)
 	first, last := packs[0]+1, packs[1]
 	overwrite(t, path, valuesOf(t, path)[last].offset+1, []byte{0})

@@ -40,7 +40,6 @@ func AppendPack(dst []byte, records [][]byte) []byte {
 type Value struct {
 	First, Last eventstore.Position
 	bytes       []byte
-	n           int // records
 	table       int // bytes before the first record; 0 for a record by itself
 }
 
@@ -51,13 +50,13 @@ type Value struct {
 // others.
 func ParseValue(last eventstore.Position, value []byte) (Value, error) {
 	if len(value) == 0 || value[0] != packFormat {
-		return Value{First: last, Last: last, bytes: value, n: 1}, nil
+		return Value{First: last, Last: last, bytes: value}, nil
 	}
 	if len(value) < packHeader {
 		return Value{}, noPack(last, "%d bytes", len(value))
 	}
 	n := int(value[1])
-	v := Value{First: last - eventstore.Position(n) + 1, Last: last, bytes: value, n: n, table: PackSize(n, 0)}
+	v := Value{First: last - eventstore.Position(n) + 1, Last: last, bytes: value, table: PackSize(n, 0)}
 	if n < 2 || eventstore.Position(n) > last || v.table > len(value) {
 		return Value{}, noPack(last, "%d records in %d bytes", n, len(value))
 	}
@@ -85,8 +84,7 @@ func (v *Value) At(p eventstore.Position) []byte {
 // All yields the records' bytes by their positions, in order, as [Value.At] does.
 func (v *Value) All() iter.Seq2[eventstore.Position, []byte] {
 	return func(yield func(eventstore.Position, []byte) bool) {
-		for i := range v.n {
-			p := v.First + eventstore.Position(i)
+		for p := v.First; p > 0 && v.Has(p); p++ {
 			if !yield(p, v.At(p)) {
 				return
 			}
