@@ -197,7 +197,7 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 		func(error) error { return errors.New("of the handler's own") },
 		func(err error) error { panic(err) },
 	} {
-		store, registry := &unreadable{Store: newStore(t), fail: true}, shopRegistry(t)
+		store, registry := &unreadable{Store: newStore(t)}, shopRegistry(t)
 		p := projection.New("p", 1)
 		table := projection.NewTable[string, int](p, "t")
 		p.OnFailure = projection.Skip
@@ -206,20 +206,23 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 			if err != nil {
 				return handler(err)
 			}
-			return table.In(tx).Put("x", 1)
+			return table.In(tx).Update("x", func(n int) int { return n + 1 })
 		})
 		add(t, store, "", "noted", 1, `{}`)
+		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+		add(t, store, "", "noted", 1, `{}`)
+		store.fail = true
 		err := projection.CatchUp(t.Context(), store, registry, p)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt)
 		var failed *projection.HandlerError
 		require.False(t, errors.As(err, &failed))
-		require.ErrorContains(t, err, `type "noted" at position 1`)
+		require.ErrorContains(t, err, `type "noted" at position 2`)
 
 		store.fail = false
 		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
 		x, ok, err := table.Get(t.Context(), store, "x")
 		require.NoError(t, err)
 		require.True(t, ok)
-		require.Equal(t, 1, x)
+		require.Equal(t, 2, x)
 	}
 }

@@ -73,11 +73,11 @@ type checkpointData struct {
 func newWriter(ctx context.Context, d *definition, store eventstore.RowStore, b build, live bool) (*writer, error) {
 	w := &writer{definition: d, store: store, build: b, live: live, committedAt: time.Now()}
 	w.base = &storedRows{store: store, view: w.view()}
-	w.cache = rows.NewCache(w.base)
 	set, err := store.GetRows(ctx, w.view())
 	if err != nil {
 		return nil, err
 	}
+	w.cache = rows.NewCache(w.base, set.Checkpoint.Position == 0)
 	if set.Checkpoint.IsZero() {
 		if set.Checkpoint.Data, err = json.Marshal(checkpointData{Progress: time.Now()}); err != nil {
 			return nil, err

@@ -46,7 +46,7 @@ func (s *Store) attach(ctx context.Context, v *inline) error {
 		if err := s.usable(ctx); err != nil {
 			return err
 		}
-		checkpoint, err := s.checkpoint(ctx, v.View)
+		checkpoint, empty, err := s.viewState(ctx, v.View)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (s *Store) attach(ctx context.Context, v *inline) error {
 			return faulted(v.View, checkpoint)
 		}
 		if v.rows == nil || !checkpoint.Equal(known) { // somebody else has written them
-			v.rows = rows.NewCache(storedRows{s, v.View})
+			v.rows = rows.NewCache(storedRows{s, v.View}, empty)
 		}
 		if s.tail.last().through-checkpoint.Position <= attachEvents {
 			a := &attachment{ticket: newTicket(ctx), view: v, expected: checkpoint}
@@ -68,15 +68,17 @@ func (s *Store) attach(ctx context.Context, v *inline) error {
 	}
 }
 
-// checkpoint returns the checkpoint of a view that is to be attached.
-func (s *Store) checkpoint(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, err error) {
+// viewState returns the checkpoint of a view that is to be attached, and whether it has
+// no rows.
+func (s *Store) viewState(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, empty bool, err error) {
 	err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
-		if c, err = readCheckpoint(tx, view); err == nil && c.IsZero() && viewRows(tx, view) != nil {
+		empty = viewRows(tx, view) == nil
+		if c, err = readCheckpoint(tx, view); err == nil && c.IsZero() && !empty {
 			return errDropping(view)
 		}
 		return err
 	})
-	return c, err
+	return c, empty, err
 }
 
 func faulted(view eventstore.ViewID, c eventstore.Checkpoint) error {

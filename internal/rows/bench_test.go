@@ -64,7 +64,7 @@ func BenchmarkBuffer_ScanOne(b *testing.B) {
 // BenchmarkBuffer_Events is what a view does for each event: a buffer of its own,
 // a row read and written, and the changes put into the buffer of all.
 func BenchmarkBuffer_Events(b *testing.B) {
-	all := rows.New(rows.NewCache(plain{}))
+	all := rows.New(rows.NewCache(plain{}, false))
 	keys := make([]eventstore.RowKey, 1000)
 	for i := range keys {
 		keys[i] = key("by-product", fmt.Sprintf("product-%04d", i))

@@ -23,6 +23,8 @@ type Cache struct {
 	young, old map[string]*cached // by table, NUL, key
 	size       int                // of young
 	key        []byte             // that is being looked for
+	// all says that the base has no rows but those that are remembered.
+	all bool
 }
 
 // cached is what the base has under a key; a nil value says that it has no row.
@@ -34,11 +36,12 @@ const CacheBytes = 16 << 20
 // cacheRow is what a row takes beside the bytes of its key and value, about.
 const cacheRow = 128
 
-// NewCache returns an empty cache over a base.
-func NewCache(base Base) *Cache { return newCache(base, CacheBytes) }
+// NewCache returns an empty cache over a base. If that is known to have no rows yet, it
+// need not be read before rows are forgotten.
+func NewCache(base Base, none bool) *Cache { return newCache(base, none, CacheBytes) }
 
-func newCache(base Base, limit int) *Cache {
-	return &Cache{base: base, limit: limit, young: make(map[string]*cached)}
+func newCache(base Base, none bool, limit int) *Cache {
+	return &Cache{base: base, limit: limit, young: make(map[string]*cached), all: none}
 }
 
 // Get implements [Base].
@@ -66,6 +69,13 @@ func (c *Cache) find(key eventstore.RowKey) (eventstore.Row, bool) {
 
 // load reads rows, and remembers them.
 func (c *Cache) load(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
+	if c.all {
+		none := make([]eventstore.Row, len(keys))
+		for i, key := range keys {
+			none[i] = newRow(key.Table, key.Key, nil)
+		}
+		return none, nil
+	}
 	rows, err := c.base.Get(keys...)
 	if err != nil {
 		return nil, err
@@ -105,9 +115,11 @@ func (c *Cache) keep(key eventstore.RowKey, value []byte) {
 	if size > c.limit/4 { // not worth what it would make the cache forget
 		delete(c.young, string(c.key))
 		delete(c.old, string(c.key))
+		c.all = false
 		return
 	}
 	if c.size += size; c.size > c.limit/2 {
+		c.all = c.all && len(c.old) == 0
 		c.old, c.young, c.size, known = c.young, make(map[string]*cached), size, nil
 	}
 	if known != nil {

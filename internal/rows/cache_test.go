@@ -26,7 +26,7 @@ func (c *counted) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 
 func TestCache_ReadsOnce(t *testing.T) {
 	base := &counted{plain: plain{{"t", "a"}: []byte("1"), {"t", "b"}: []byte{}}}
-	c := rows.NewCache(base)
+	c := rows.NewCache(base, false)
 	for range 3 {
 		found, err := c.Get(key("t", "a"), key("t", "no"), key("t", "b"))
 		require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestCache_ReadsOnce(t *testing.T) {
 // once, however many others there are.
 func TestCache_KeepsWhatIsUsed(t *testing.T) {
 	base := &counted{plain: plain{{"t", "used"}: []byte("1")}}
-	c := rows.NewBoundedCache(base, 10_000)
+	c := rows.NewBoundedCache(base, false, 10_000)
 	const others = 1000
 	for i := range others {
 		_, err := c.Get(key("t", fmt.Sprint(i)), key("t", "used"))
@@ -62,8 +62,34 @@ func TestCache_KeepsWhatIsUsed(t *testing.T) {
 	require.Equal(t, others+1, base.read)
 }
 
+// TestCache_OverNothing reads the base only after something was forgotten.
+func TestCache_OverNothing(t *testing.T) {
+	base := &counted{plain: plain{}}
+	c := rows.NewBoundedCache(base, true, 10_000)
+	for i := range 20 {
+		found, err := c.Get(key("t", fmt.Sprint(i)), key("t", "none"))
+		require.NoError(t, err)
+		require.Equal(t, []string{fmt.Sprintf("t/%d=none", i), "t/none=none"}, say(found...))
+		base.Put(row("t", fmt.Sprint(i), []byte("1")))
+		c.Put(row("t", fmt.Sprint(i), []byte("1")))
+	}
+	found, err := c.Get(key("t", "0"))
+	require.NoError(t, err)
+	require.Equal(t, []string{`t/0="1"`}, say(found...))
+	require.Zero(t, base.read)
+
+	large := row("t", "large", make([]byte, 5000)) // is not remembered
+	base.Put(large)
+	c.Put(large)
+	found, err = c.Get(large.RowKey, key("t", "none"))
+	require.NoError(t, err)
+	require.Len(t, found[0].Value, 5000)
+	require.Nil(t, found[1].Value)
+	require.Equal(t, 2, base.read)
+}
+
 func TestCache_RemembersNoError(t *testing.T) {
-	c := rows.NewCache(failing{plain{{"t", "k"}: []byte("1")}})
+	c := rows.NewCache(failing{plain{{"t", "k"}: []byte("1")}}, false)
 	for range 2 {
 		_, err := c.Get(key("t", "k"))
 		require.ErrorIs(t, err, errBase)
@@ -78,7 +104,7 @@ func TestCache_Model(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			limit := 200 * rnd.IntN(50)
 			base := plain{}
-			c := rows.NewBoundedCache(base, limit)
+			c := rows.NewBoundedCache(base, rnd.IntN(2) == 0, limit)
 			for range 3000 {
 				changed := randomRow(rnd)
 				if rnd.IntN(50) == 0 {
@@ -101,7 +127,7 @@ func TestCache_Model(t *testing.T) {
 
 // TestCache_KeepsNoMoreThanTheValue that a buffer had in the memory of a larger one.
 func TestCache_KeepsNoMoreThanTheValue(t *testing.T) {
-	c := rows.NewCache(plain{})
+	c := rows.NewCache(plain{}, false)
 	for i := range 200 {
 		b := rows.New(c)
 		require.NoError(t, b.Put(row("t", fmt.Sprint(i), make([]byte, 1<<20))))

@@ -1,7 +1,7 @@
 package rows
 
 // NewBoundedCache is NewCache with a bound of its own.
-func NewBoundedCache(base Base, limit int) *Cache { return newCache(base, limit) }
+func NewBoundedCache(base Base, none bool, limit int) *Cache { return newCache(base, none, limit) }
 
 // Bytes returns what the cache holds, in bytes, with the allowance for each row.
 func (c *Cache) Bytes() (size int) {
