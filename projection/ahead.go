@@ -25,6 +25,7 @@ type portion struct {
 type reading struct {
 	definition *definition
 	event      *eventstore.Event
+	kept       bool // others take the event too, or the same one again
 	once       sync.Once
 	decoded    decoded
 }
@@ -98,7 +99,7 @@ func newPortion(batch eventstore.Batch, applied map[*writer]eventstore.Position)
 		readings := make([]reading, 0, len(batch.Events))
 		for i := range batch.Events {
 			if e := &batch.Events[i]; e.Position > through && w.names[e.Type] {
-				readings = append(readings, reading{definition: w.definition, event: e})
+				readings = append(readings, reading{definition: w.definition, event: e, kept: len(applied) > 1 || w.retries()})
 			}
 		}
 		p.readings[w] = readings

@@ -183,7 +183,11 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		return data.err
 	}
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
-		err := w.apply(ctx, e, data)
+		own := *e
+		if r.kept {
+			own.Data, own.Tags, own.Metadata = bytes.Clone(e.Data), slices.Clone(e.Tags), maps.Clone(e.Metadata)
+		}
+		err := w.apply(ctx, &own, data)
 		var failed *HandlerError
 		if !errors.As(err, &failed) {
 			return err
@@ -195,7 +199,7 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		if err := w.fail(ctx, failure); err != nil {
 			return errors.Join(failed, err)
 		}
-		if w.OnFailure == Stop || !w.patient {
+		if !w.retries() {
 			return failed
 		}
 		if err := sleep(ctx, wait); err != nil {
@@ -208,13 +212,15 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 	}
 }
 
-// apply applies an event to the buffer, or leaves the buffer as it was.
+// retries reports whether an event that fails is tried again.
+func (w *writer) retries() bool { return w.patient && w.OnFailure == Retry }
+
+// apply applies an event to the buffer, or leaves the buffer as it was. The event is
+// the handler's from then on.
 func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) error {
 	w.base.ctx = ctx
 	tx := rows.New(w.buffer)
-	own := *e // other writers, and later tries, have the event too
-	own.Data, own.Tags, own.Metadata = bytes.Clone(e.Data), slices.Clone(e.Tags), maps.Clone(e.Metadata)
-	err := w.handle(Tx{ctx: ctx, p: w.Projection, rows: &eventRows{rows: tx}}, &own, data)
+	err := w.handle(Tx{ctx: ctx, p: w.Projection, rows: &eventRows{rows: tx}}, e, data)
 	tx.Close()
 	if err != nil {
 		return err

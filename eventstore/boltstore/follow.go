@@ -125,7 +125,10 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 }
 
 func (b *batchBuilder) fromFile(s *Store) error {
-	for scan := newScan(s, b.query, window{from: b.batch.Through + 1, to: b.to}); !scan.done; {
+	scan := newScan(s, b.query, window{from: b.batch.Through + 1, to: b.to})
+	scan.borrow()
+	defer scan.giveBack()
+	for !scan.done {
 		err := scan.page(pageEvents)
 		b.batch.Events = slices.Grow(b.batch.Events, len(scan.found))
 		for i := range scan.found {
