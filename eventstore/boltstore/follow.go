@@ -56,6 +56,8 @@ func (s *Store) follow(ctx context.Context, q eventstore.Query, after eventstore
 
 // await returns when there are events after position p.
 func (s *Store) await(ctx context.Context, p eventstore.Position) error {
+	s.tail.waiting.Add(1)
+	defer s.tail.waiting.Add(-1)
 	for {
 		last := s.tail.last()
 		if last.through > p {

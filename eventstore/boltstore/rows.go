@@ -112,6 +112,8 @@ func (s *Store) viewDurable(ctx context.Context, fn func(*bolt.Tx) error) error 
 		seen = int64(tx.ID())
 		return fn(tx)
 	})
+	s.tail.waiting.Add(1)
+	defer s.tail.waiting.Add(-1)
 	for err == nil {
 		last := s.tail.last()
 		if s.durableTx.Load() >= seen {

@@ -234,7 +234,8 @@ const (
 // Who holds a group can reach all later ones, so followers must not hold one
 // while their user's code runs; they come back with a position.
 type tail struct {
-	newest atomic.Pointer[group] // the last of groups
+	newest  atomic.Pointer[group] // the last of groups
+	waiting atomic.Int32          // followers, and others, that wait for the next one
 
 	mu     sync.RWMutex
 	groups []*group // consecutive; the last one's end is the head
@@ -258,8 +259,9 @@ func (t *tail) stats() TailStats {
 	return TailStats{Head: t.groups[len(t.groups)-1].through, Events: t.events, Bytes: t.bytes}
 }
 
-// publish makes a durable group visible, and wakes the followers.
-func (t *tail) publish(g *group) {
+// publish makes a durable group visible, and wakes the followers. It reports whether
+// there were any.
+func (t *tail) publish(g *group) (woke bool) {
 	previous := t.last()
 	previous.next.Store(g)
 	t.mu.Lock()
@@ -275,6 +277,7 @@ func (t *tail) publish(g *group) {
 	t.newest.Store(g)
 	t.mu.Unlock()
 	close(previous.ready)
+	return t.waiting.Load() > 0
 }
 
 // after returns groups that hold the events after a position, at most n of

@@ -60,6 +60,7 @@ type writer struct {
 	expect int64         // jobs that may be waiting soon: as many as there were, and as have just been told
 	until  time.Time     // how long it is worth waiting for them
 	took   time.Duration // of the last group
+	woke   bool          // its end has woken others
 	log    logWriter
 }
 
@@ -92,12 +93,15 @@ func (s *Store) tryWrite() {
 	if !s.writer.pen.TryLock() {
 		return
 	}
+	woke := false
 	if !s.indexDown.Load() && !s.isClosing() { // else it is for the writer's goroutine
-		s.writer.turn()
+		woke = s.writer.turn() && s.writer.woke
 	}
 	s.writer.pen.Unlock()
 	s.queue.ringIfWaiting()
-	runtime.Gosched() // followers who were woken, and callers who were told, go first
+	if woke { // they go first
+		runtime.Gosched()
+	}
 }
 
 // turn writes a group, and reports whether there was anything to write.
@@ -146,23 +150,26 @@ func (w *writer) writeGroup(batches []*batch) {
 	s.applyInline(g)
 	var err error
 	begin := time.Now()
+	followed, told := false, 0
 	if g.changesFile() {
 		err = s.commit(g)
 		s.counters.count(g, time.Since(begin), err)
 		if err == nil {
 			s.settleViews(g)
-			s.tail.publish(g)
+			followed = s.tail.publish(g)
 			s.tendIndex(g)
 		}
 	}
-	w.expect = s.queue.jobs.Load()
+	queued := s.queue.jobs.Load()
 	for _, b := range g.batches {
 		for _, j := range b.jobs {
 			j.end(cmp.Or(err, g.outcome(j)))
 		}
-		w.expect += int64(len(b.jobs))
+		told += len(b.jobs)
 		close(b.ended)
 	}
+	w.expect = queued + int64(told)
+	w.woke = followed || told > 1
 	now := time.Now()
 	w.took = now.Sub(begin)
 	w.until = now.Add(w.took / 10)
