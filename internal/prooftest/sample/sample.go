@@ -94,6 +94,11 @@ func (s *Sample) fill(ctx context.Context, store *boltstore.Store, random *rand.
 		if err := s.append(ctx, store, s.commit(random, i)); err != nil {
 			return err
 		}
+		// How much of the index is in the file is not to be left to chance, but for the
+		// last commits.
+		for i < commits-3 && store.Stats().Index.Memory >= indexMemory && ctx.Err() == nil {
+			time.Sleep(100 * time.Microsecond)
+		}
 		if i == commits/2 {
 			if err := s.commitView(ctx, store, dropped); err != nil {
 				return err
