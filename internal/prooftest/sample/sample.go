@@ -117,7 +117,7 @@ func (s *Sample) fill(ctx context.Context, store *boltstore.Store, random *rand.
 func (s *Sample) commit(random *rand.Rand, i int) eventstore.Commit {
 	var c eventstore.Commit
 	if i%3 == 0 {
-		c.Key = fmt.Sprint("command-", i)
+		c.Key = fmt.Sprintf("command-%0120d", i) // long, so that the index has some pages
 	}
 	n, most := 1+random.IntN(3), 120
 	switch { // packs of a few records, and of many
