@@ -375,13 +375,14 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, proble
 	if id < 2 || id >= meta.HighWater {
 		return page{}, fmt.Sprintf("is not one of pages 2 to %d", meta.HighWater-1), nil
 	}
-	size := int64(meta.PageSize)
 	if room == nil {
 		room = new([]byte)
 	}
-	b := slices.Grow((*room)[:0], int(size))[:size]
-	*room = b
-	if _, err := r.ReadAt(b, int64(id)*size); err != nil {
+	// It is often as large as the one before, so that is read at once.
+	size, offset := int64(meta.PageSize), int64(id)*int64(meta.PageSize)
+	b := grown(*room, max(int64(len(*room)), size))
+	n, err := r.ReadAt(b, offset)
+	if int64(n) < size {
 		return page{}, "", fmt.Errorf("read page %d: %w", id, err)
 	}
 	order := binary.NativeEndian
@@ -392,16 +393,20 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, proble
 	if p.overflow > largestOverflow || id+uint64(p.overflow) >= meta.HighWater {
 		return page{}, fmt.Sprintf("says that it goes on for %d pages", p.overflow), nil
 	}
-	if p.overflow > 0 {
-		more := size * int64(p.overflow)
-		b = slices.Grow(b, int(more))[:size+more]
-		*room = b
-		if _, err := r.ReadAt(b[size:], (int64(id)+1)*size); err != nil {
+	whole := size * (1 + int64(p.overflow))
+	if b = grown(b, whole); int64(n) < whole {
+		if _, err := r.ReadAt(b[n:], offset+int64(n)); err != nil {
 			return page{}, "", fmt.Errorf("read page %d: %w", id, err)
 		}
 	}
+	*room = b
 	p.content = b[headerSize:]
 	return p, "", nil
+}
+
+// grown returns b with a length of n, and what it held as far as that goes.
+func grown(b []byte, n int64) []byte {
+	return slices.Grow(b, max(0, int(n)-len(b)))[:n]
 }
 
 // inlineProblem returns what is wrong with the leaf that a small bucket has
