@@ -369,6 +369,9 @@ func (p page) problem(first []byte, size int64) string {
 	return ""
 }
 
+// mostAtOnce is how many bytes are read before it is known that the page has so many.
+const mostAtOnce = 16 << 10
+
 // readPage reads a page, or says what is wrong with it. It is read into room, if
 // there is any, which grows as that is needed.
 func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, problem string, err error) {
@@ -378,9 +381,9 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, proble
 	if room == nil {
 		room = new([]byte)
 	}
-	// It is often as large as the one before, so that is read at once.
+	// It is often as large as the one before, so as much is read at once.
 	size, offset := int64(meta.PageSize), int64(id)*int64(meta.PageSize)
-	b := grown(*room, max(int64(len(*room)), size))
+	b := grown(*room, max(size, min(int64(len(*room)), mostAtOnce)))
 	n, err := r.ReadAt(b, offset)
 	if int64(n) < size {
 		return page{}, "", fmt.Errorf("read page %d: %w", id, err)
