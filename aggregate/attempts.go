@@ -9,17 +9,32 @@ import (
 )
 
 // retried calls attempt until it says that another one is of no use, or maxAttempts
-// are used up. The errors that it calls for another one with are conflicts.
-func retried(ctx context.Context, maxAttempts int, attempt func() (again bool, err error)) error {
+// are used up. The errors that it calls for another one with are conflicts; those who
+// meet them at one place take turns. Places are where attempt is going to write, as
+// far as that is known.
+func retried(
+	ctx context.Context, maxAttempts int, turns *turns, places func() []string, attempt func(context.Context) (again bool, err error),
+) error {
+	turn := turns.newTurn(ctx)
+	defer turn.leave()
+	if maxAttempts > 1 {
+		if err := turn.joinTaken(ctx, places); err != nil {
+			return fmt.Errorf("waiting for others: %w", err)
+		}
+	}
 	for n := 1; ; n++ {
-		again, err := attempt()
+		again, err := attempt(turn.within(ctx))
 		switch {
 		case !again:
 			return err
 		case n >= maxAttempts:
 			return fmt.Errorf("gave up after %d attempts: %w", n, err)
 		}
-		if err := pause(ctx, n); err != nil {
+		joined, waiting := turn.join(ctx, contended(err))
+		if waiting == nil && !joined {
+			waiting = pause(ctx, n)
+		}
+		if err := waiting; err != nil {
 			return fmt.Errorf("waiting to retry after %d attempts: %w", n, err)
 		}
 	}

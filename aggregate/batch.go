@@ -32,6 +32,7 @@ type partInfo struct {
 	store       eventstore.Store
 	hooks       Hooks
 	maxAttempts int
+	turns       *turns
 	command     reflect.Type
 }
 
@@ -95,7 +96,8 @@ type batch struct {
 	parts       []Part
 	infos       []partInfo
 	store       eventstore.Store
-	hooks       Hooks // of the first part's repository
+	hooks       Hooks  // of the first part's repository
+	turns       *turns // the same one's
 	maxAttempts int
 }
 
@@ -114,7 +116,7 @@ func newBatch(parts []Part) (*batch, error) {
 		}
 		b.infos[i] = info
 		if i == 0 {
-			b.store, b.hooks, b.maxAttempts = info.store, info.hooks, info.maxAttempts
+			b.store, b.hooks, b.turns, b.maxAttempts = info.store, info.hooks, info.turns, info.maxAttempts
 		}
 		b.maxAttempts = min(b.maxAttempts, info.maxAttempts)
 		if a, z := b.store.Info(), info.store.Info(); a.StoreID != z.StoreID || a.Epoch != z.Epoch {
@@ -131,7 +133,7 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 	if done || err != nil {
 		return receipt, nil, err
 	}
-	err = retried(ctx, b.maxAttempts, func() (again bool, err error) {
+	err = retried(ctx, b.maxAttempts, b.turns, b.places, func(ctx context.Context) (again bool, err error) {
 		a := &attempt{streams: make(map[eventstore.StreamID]any)}
 		if rejection = b.decide(ctx, a); rejection != nil || len(a.commit.Events) == 0 {
 			repeat, done, err := b.carriedOut(ctx, commandID)
@@ -157,6 +159,14 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 		return false, err
 	})
 	return receipt, rejection, err
+}
+
+func (b *batch) places() []string {
+	places := make([]string, len(b.infos))
+	for i := range b.infos {
+		places[i] = placeOf(b.infos[i].stream)
+	}
+	return places
 }
 
 // decide asks the parts in their order, until one cannot be carried out.
@@ -234,7 +244,7 @@ func (c *command[S, C, E]) describe() (partInfo, error) {
 	stream, err := c.repository.stream(c.id)
 	return partInfo{
 		stream: stream, store: c.repository.store, hooks: c.repository.hooks,
-		maxAttempts: c.repository.maxAttempts, command: reflect.TypeOf(c.cmd),
+		maxAttempts: c.repository.maxAttempts, turns: c.repository.turns, command: reflect.TypeOf(c.cmd),
 	}, err
 }
 
@@ -315,7 +325,7 @@ func (c *command[S, C, E]) repeated(ctx context.Context, commandID string, recei
 // see [Options].MaxAttempts. It is for functions that read, decide and append on
 // their own, and do nothing that must not be done twice.
 func Retry(ctx context.Context, maxAttempts int, attempt func(context.Context) error) error {
-	return retried(ctx, maxAttempts, func() (again bool, err error) {
+	return retried(ctx, maxAttempts, nil, nil, func(ctx context.Context) (again bool, err error) {
 		err = attempt(ctx)
 		return errors.Is(err, eventstore.ErrConflict), err
 	})

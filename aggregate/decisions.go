@@ -17,6 +17,7 @@ type Decisions struct {
 	maxAttempts int
 	itemsOnce   int // items in one read
 	hooks       Hooks
+	turns       turns
 }
 
 // NewDecisions returns what carries out decisions over the store, under the
@@ -101,7 +102,8 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 		return d.repeated(ctx, receipt, err)
 	}
 	var through eventstore.Position
-	err = retried(ctx, d.maxAttempts, func() (again bool, err error) {
+	places := func() []string { return placesOf(foldings) }
+	err = retried(ctx, d.maxAttempts, &d.turns, places, func(ctx context.Context) (again bool, err error) {
 		if through, err = d.fold(ctx, foldings, through); err != nil {
 			return false, err
 		}
@@ -146,6 +148,15 @@ func (d *Decisions) Load(ctx context.Context, models ...BoundModel) ([]eventstor
 		return nil, fmt.Errorf("load models: %w", err)
 	}
 	return guards(foldings, through), nil
+}
+
+// placesOf returns the places of what guards returns.
+func placesOf(foldings []*folding) []string {
+	places := make([]string, len(foldings))
+	for i, f := range foldings {
+		places[i] = placeOfGuard(f.stored)
+	}
+	return places
 }
 
 // guards returns a guard for each folding, so that a conflict names the one.

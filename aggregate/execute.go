@@ -63,7 +63,8 @@ func (r *Repository[S, C, E]) execute(
 		return result, nil, err
 	}
 	at := r.start()
-	err = retried(ctx, r.maxAttempts, func() (again bool, err error) {
+	places := func() []string { return []string{placeOf(stream)} }
+	err = retried(ctx, r.maxAttempts, r.turns, places, func(ctx context.Context) (again bool, err error) {
 		at, err = r.latest(ctx, stream, func() image[S] { return at })
 		if err != nil {
 			return false, err

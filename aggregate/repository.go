@@ -15,9 +15,12 @@ import (
 type Options struct {
 	// MaxAttempts bounds how often Execute decides and appends one command
 	// while others append to the same stream; the default is 10, 1 never
-	// retries. The first retry is immediate; the second waits up to 1 ms at
-	// random, each later one up to twice as long as the one before, at most
-	// 128 ms.
+	// retries. Callers who meet a conflict take turns from then on, and so do
+	// those who come to the same stream, or decide on the same query, meanwhile:
+	// with one repository, or one Decisions, for all of them, conflicts are rare
+	// however many there are. If there is one nevertheless, since others write
+	// too, the first retry is immediate; the second waits up to 1 ms at random,
+	// each later one up to twice as long as the one before, at most 128 ms.
 	MaxAttempts int
 	// CacheSize is how many aggregates' states a repository whose decider has a
 	// Clone keeps in memory, those last used; the default is 1,000, a negative
@@ -44,6 +47,7 @@ type Repository[S, C, E any] struct {
 	decider     Decider[S, C, E]
 	maxAttempts int
 	hooks       Hooks
+	turns       *turns
 	cache       *cache[S]            // nil: none
 	snapshots   *snapshots           // nil: none
 	origin      *Repository[S, C, E] // of which this is a copy, or itself
@@ -60,7 +64,7 @@ func NewRepository[S, C, E any](
 	if opts == nil {
 		opts = &Options{}
 	}
-	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: opts.MaxAttempts}
+	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: opts.MaxAttempts, turns: new(turns)}
 	r.origin = r
 	if r.maxAttempts == 0 {
 		r.maxAttempts = defaultMaxAttempts

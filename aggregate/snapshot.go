@@ -220,7 +220,7 @@ func (s *snapshots) put(ctx context.Context, stream eventstore.StreamID, row sna
 // commit changes rows of the view, whose checkpoint is at least at the position. It
 // is moved by the snapshots of all categories.
 func (s *snapshots) commit(ctx context.Context, position eventstore.Position, rows []eventstore.Row) error {
-	return retried(ctx, defaultMaxAttempts, func() (again bool, err error) {
+	return retried(ctx, defaultMaxAttempts, nil, nil, func(ctx context.Context) (again bool, err error) {
 		set, err := s.store.GetRows(ctx, snapshotsView)
 		if err != nil {
 			return false, err
