@@ -51,13 +51,19 @@ type BatchError struct {
 	Index int
 	// Type is the command's Go type; nil for a nil command.
 	Type reflect.Type
+	// Stream is the aggregate's; "" if its id is empty.
+	Stream eventstore.StreamID
 	// Err is why: the application's own error for one that was refused.
 	Err error
 }
 
 // Error says all that the fields say.
 func (e *BatchError) Error() string {
-	return fmt.Sprintf("command %d (%v): %v", e.Index, e.Type, e.Err)
+	on := ""
+	if e.Stream != "" {
+		on = fmt.Sprintf(" on stream %q", e.Stream)
+	}
+	return fmt.Sprintf("command %d (%v)%s: %v", e.Index, e.Type, on, e.Err)
 }
 
 // Unwrap returns why.
@@ -112,7 +118,7 @@ func newBatch(parts []Part) (*batch, error) {
 		}
 		info, err := p.describe()
 		if err != nil {
-			return nil, &BatchError{Index: i, Type: info.command, Err: err}
+			return nil, &BatchError{Index: i, Type: info.command, Stream: info.stream, Err: err}
 		}
 		b.infos[i] = info
 		if i == 0 {
@@ -173,7 +179,7 @@ func (b *batch) places() []string {
 func (b *batch) decide(ctx context.Context, a *attempt) error {
 	for i, p := range b.parts {
 		if err := p.decide(ctx, a); err != nil {
-			return &BatchError{Index: i, Type: b.infos[i].command, Err: err}
+			return &BatchError{Index: i, Type: b.infos[i].command, Stream: b.infos[i].stream, Err: err}
 		}
 	}
 	return nil
@@ -284,7 +290,7 @@ func (c *command[S, C, E]) on(ctx context.Context, a *attempt) (*decided[S, C, E
 	}
 	at, err := c.repository.latest(ctx, stream, c.repository.start)
 	if err != nil {
-		return nil, fmt.Errorf("load stream %q: %w", stream, err)
+		return nil, fmt.Errorf("load: %w", err)
 	}
 	d := &decided[S, C, E]{repository: c.repository, at: at}
 	a.streams[stream] = d

@@ -111,7 +111,7 @@ func TestDispatchAll_RefusalOfOneRefusesAll(t *testing.T) {
 	var batch *aggregate.BatchError
 	require.ErrorAs(t, err, &batch)
 	require.Equal(t, 2, batch.Index)
-	require.EqualError(t, err, "command 2 (command_test.put): the purse is empty")
+	require.EqualError(t, err, "command 2 (command_test.put) on stream \"purse-1\": the purse is empty")
 	require.Nil(t, results)
 	require.Zero(t, receipt)
 	require.Empty(t, logged(t, store))

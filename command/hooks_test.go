@@ -78,8 +78,8 @@ func TestDispatcher_Observe_Batch(t *testing.T) {
 	require.Equal(t, "0 a batch of 2: [shelf shelf] 2 <nil>", s.told[5])
 	require.Equal(t, []string{
 		"0 a batch of 1", "1 a command_test.put",
-		"1 a command_test.put: <nil> 0 command 0 (command_test.put): the purse is empty",
-		"0 a batch of 1: <nil> 0 command 0 (command_test.put): the purse is empty",
+		"1 a command_test.put: <nil> 0 command 0 (command_test.put) on stream \"purse-1\": the purse is empty",
+		"0 a batch of 1: <nil> 0 command 0 (command_test.put) on stream \"purse-1\": the purse is empty",
 	}, s.told[6:])
 }
 
