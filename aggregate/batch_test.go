@@ -55,7 +55,7 @@ func TestExecuteAll_SecondIsRefusedByWhatTheFirstDid(t *testing.T) {
 	var refused *aggregate.BatchError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, 1, refused.Index)
-	require.EqualError(t, err, "command 1 (aggregate_test.closeTally): the tally is closed")
+	require.EqualError(t, err, "command 1 (aggregate_test.closeTally) on stream \"tally-1\": the tally is closed")
 	require.Empty(t, logged(t, store))
 }
 
