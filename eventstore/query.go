@@ -73,6 +73,20 @@ func (q Query) IsAll() bool { return q.all }
 // Items returns the query's items, none for All. The caller must not change them.
 func (q Query) Items() []Item { return q.items }
 
+// OneStream returns the stream that all events which match are of, and whether the
+// query names one.
+func (q Query) OneStream() (StreamID, bool) {
+	for i := range q.items {
+		if streams := q.items[i].Streams; len(streams) != 1 || streams[0] != q.items[0].Streams[0] {
+			return "", false
+		}
+	}
+	if len(q.items) == 0 {
+		return "", false
+	}
+	return q.items[0].Streams[0], true
+}
+
 // Matches reports whether an event of this stream ("" for none), type and tags
 // matches. It is the one definition of what a query means; every store agrees
 // with it.

@@ -84,6 +84,11 @@ type ReadOptions struct {
 	// yields nothing. Beware of a bound that was computed: To the Head of an
 	// empty log is 0 and no bound, so there is nothing to read then.
 	To Position
+	// FromVersion is the lowest version read, inclusive, of the stream that the query
+	// names; 0 is the first. A query of more or less than one stream, narrowed or not by
+	// types and tags, is ErrInvalid then. Beyond the stream's last version there is
+	// nothing to read, and that is no error.
+	FromVersion Version
 	// Backward yields the events of the window from the highest position down.
 	Backward bool
 	// Limit ends the loop after so many events that match; 0 is no limit, a

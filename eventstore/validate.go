@@ -66,7 +66,13 @@ func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	if opts.Limit < 0 {
 		return invalidf("read limit %d is negative", opts.Limit)
 	}
-	return l.query(q)
+	if err := l.query(q); err != nil {
+		return err
+	}
+	if _, ok := q.OneStream(); opts.FromVersion > 0 && !ok {
+		return invalidf("read from version %d of %v, which is not one stream", opts.FromVersion, q)
+	}
+	return nil
 }
 
 // event checks the i-th event and returns its bytes of payload and metadata. Names

@@ -52,6 +52,15 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 				read, at := readUntilCorrupt(t, s, eventstore.Stream("holed"), eventstore.ReadOptions{})
 				require.Equal(t, []eventstore.Position{1}, read)
 				require.EqualValues(t, 2, at)
+				read, at = readUntilCorrupt(t, s, eventstore.Stream("holed"), eventstore.ReadOptions{FromVersion: 2})
+				require.Empty(t, read)
+				require.EqualValues(t, 2, at)
+				var behind []eventstore.Position
+				for e, err := range s.Read(t.Context(), eventstore.Stream("holed"), eventstore.ReadOptions{FromVersion: 3}) {
+					require.NoError(t, err)
+					behind = append(behind, e.Position)
+				}
+				require.Equal(t, []eventstore.Position{3}, behind)
 				read, at = readUntilCorrupt(t, s, eventstore.Match(eventstore.Item{Types: []string{"t"}}), eventstore.ReadOptions{From: 3})
 				require.Equal(t, []eventstore.Position{3, 4}, read)
 				require.EqualValues(t, 5, at)

@@ -39,7 +39,7 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	if err := eventstore.ValidateRead(q, opts); err != nil {
 		return err
 	}
-	w, err := s.window(opts)
+	w, err := s.window(q, opts)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ type window struct {
 }
 
 // window returns the positions to be read, none beyond the head as it is now.
-func (s *Store) window(opts eventstore.ReadOptions) (window, error) {
+func (s *Store) window(q eventstore.Query, opts eventstore.ReadOptions) (window, error) {
 	w := window{from: max(opts.From, 1), to: s.tail.last().through, backward: opts.Backward}
 	if opts.To > 0 {
 		w.to = min(w.to, opts.To)
@@ -94,7 +94,37 @@ func (s *Store) window(opts eventstore.ReadOptions) (window, error) {
 		}
 		w.to = asOf
 	}
+	if stream, ok := q.OneStream(); ok && opts.FromVersion > 1 && w.from <= w.to {
+		first, err := s.fromVersion(stream, opts.FromVersion, w.to)
+		if err != nil {
+			return window{}, err
+		}
+		if w.from = max(w.from, first); first == 0 {
+			return window{from: 1}, nil
+		}
+	}
 	return w, nil
+}
+
+// fromVersion returns the position, up to a head, at which a stream has a version or,
+// where there is a hole, the next one; 0 if it ends before.
+func (s *Store) fromVersion(stream eventstore.StreamID, v eventstore.Version, head eventstore.Position) (p eventstore.Position, err error) {
+	var last eventstore.Position
+	var newest eventstore.Version
+	indexed, err := s.ask(head, func(reader *index.Reader) {
+		if p = reader.At(stream, v); p == 0 {
+			last, newest = reader.Head(stream)
+		}
+	})
+	switch {
+	case err != nil || p > 0:
+		return p, err
+	case indexed && newest < v:
+		return 0, s.mustKnowAll(last, head, "be of stream", string(stream))
+	}
+	whole := newScan(s, eventstore.Stream(stream), window{from: 1, to: head})
+	p, _, err = whole.first(func(r *record.Record) bool { return r.Event.Version >= v })
+	return p, err
 }
 
 // asOf returns the last position up to head that was recorded at t or before,

@@ -289,7 +289,8 @@ func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 			if opts.Backward {
 				e = &log[len(log)-1-i].event
 			}
-			if !q.Matches(e.Stream, e.Type, e.Tags) || (!opts.AsOf.IsZero() && e.Recorded.After(opts.AsOf)) {
+			if !q.Matches(e.Stream, e.Type, e.Tags) || e.Version < opts.FromVersion ||
+				(!opts.AsOf.IsZero() && e.Recorded.After(opts.AsOf)) {
 				continue
 			}
 			if _, _, err := s.snapshot(ctx); err != nil {

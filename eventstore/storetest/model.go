@@ -223,6 +223,9 @@ func (m *model) read() {
 	if len(m.recorded) > 0 && m.chance(15) {
 		opts.AsOf = m.recorded[m.rnd.IntN(len(m.recorded))].Add(time.Duration(m.rnd.IntN(3) - 1))
 	}
+	if _, one := q.OneStream(); one && m.chance(30) || m.chance(3) {
+		opts.FromVersion = eventstore.Version(m.rnd.IntN(12))
+	}
 	if m.chance(3) {
 		opts.Limit = -1
 	}

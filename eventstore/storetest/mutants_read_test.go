@@ -331,6 +331,8 @@ func readMutants() []mutant {
 				o.Limit = 1_000
 			}
 		}),
+		optioned("from a version is exclusive", func(o *eventstore.ReadOptions) { o.FromVersion += min(o.FromVersion, 1) }),
+		optioned("from a version is ignored", func(o *eventstore.ReadOptions) { o.FromVersion = 0 }),
 		optioned("as of a time is exclusive", func(o *eventstore.ReadOptions) {
 			if !o.AsOf.IsZero() {
 				o.AsOf = o.AsOf.Add(-1)

@@ -29,6 +29,8 @@ func readRules() []rule {
 		{"a negative limit is refused", limitNegative},
 		{"windows, directions and limits combine", readCombined},
 		{"windows, directions and limits combine over a long log", readLong},
+		{"from a version, of one stream", fromVersion},
+		{"from a version is for one stream", fromVersionOfOthers},
 		{"as of a time leaves out what was recorded later", asOf},
 		{"a limit counts after as-of", asOfLimit},
 		{"an ended context ends with its error", readEndedContext},
@@ -48,7 +50,7 @@ func (h *harness) expectRead(log []eventstore.Event, q eventstore.Query, opts ev
 func bounded(events []eventstore.Event, opts eventstore.ReadOptions) []eventstore.Event {
 	var kept []eventstore.Event
 	for _, e := range events {
-		if e.Position >= opts.From && (opts.To == 0 || e.Position <= opts.To) &&
+		if e.Position >= opts.From && e.Version >= opts.FromVersion && (opts.To == 0 || e.Position <= opts.To) &&
 			(opts.AsOf.IsZero() || !e.Recorded.After(opts.AsOf)) {
 			kept = append(kept, e)
 		}
@@ -230,6 +232,46 @@ func readLong(h *harness) {
 				h.expectRead(log, q, opts)
 			}
 		}
+	}
+}
+
+func fromVersion(h *harness) {
+	log := append(append(library(h), library(h)...), library(h)...)
+	for _, q := range []eventstore.Query{
+		eventstore.Stream("cart-1"), eventstore.Stream("none"),
+		eventstore.Match(eventstore.Item{Streams: []eventstore.StreamID{"cart-1"}, Types: []string{"added"}}),
+		eventstore.Match(
+			eventstore.Item{Streams: []eventstore.StreamID{"cart-1"}, Types: []string{"added"}},
+			eventstore.Item{Streams: []eventstore.StreamID{"cart-1"}, Tags: []eventstore.Tag{"sku:1"}},
+		),
+	} {
+		for v := range eventstore.Version(9) {
+			for _, backward := range []bool{false, true} {
+				opts := eventstore.ReadOptions{FromVersion: v, Backward: backward}
+				h.expectRead(log, q, opts)
+				opts.Limit = 2
+				h.expectRead(log, q, opts)
+				opts.Limit, opts.From, opts.To = 0, log[2].Position, log[len(log)-2].Position
+				h.expectRead(log, q, opts)
+				opts.From, opts.To, opts.AsOf = 0, 0, log[len(log)/2].Recorded
+				h.expectRead(log, q, opts)
+			}
+		}
+	}
+	h.sameEvents("from the highest version", nil, h.read(eventstore.Stream("cart-1"), eventstore.ReadOptions{FromVersion: math.MaxUint64}))
+}
+
+func fromVersionOfOthers(h *harness) {
+	library(h)
+	one := eventstore.Item{Streams: []eventstore.StreamID{"cart-1"}}
+	for _, q := range []eventstore.Query{
+		eventstore.All(), byType("added"), byTag("sku:1"), eventstore.Category("cart"),
+		eventstore.Match(eventstore.Item{Streams: []eventstore.StreamID{"cart-1", "cart-2"}}),
+		eventstore.Match(one, eventstore.Item{Types: []string{"added"}}),
+		eventstore.Match(one, eventstore.Item{Streams: []eventstore.StreamID{"cart-2"}}),
+	} {
+		_, err := h.tryRead(h.ctx, q, eventstore.ReadOptions{FromVersion: 1})
+		h.matches(fmt.Sprintf("Read of %v from version 1", q), err, eventstore.ErrInvalid)
 	}
 }
 
