@@ -85,3 +85,13 @@ func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, eve
 	}
 	return s.Append(ctx, Commit{Events: copies, Expect: []Expect{{Stream: stream, At: at}}})
 }
+
+// VersionOf returns the version of a stream's last event; 0 if it has none. Others may
+// append meanwhile: what holds when events are appended is for an [Expectation] to
+// say. Its errors are those of [Store].Read.
+func VersionOf(ctx context.Context, s Store, stream StreamID) (Version, error) {
+	for last, err := range s.Read(ctx, Stream(stream), ReadOptions{Backward: true, Limit: 1}) {
+		return last.Version, err
+	}
+	return 0, nil
+}

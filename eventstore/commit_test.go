@@ -67,3 +67,19 @@ func TestReceipt_Head(t *testing.T) {
 	require.False(t, ok)
 	require.Zero(t, version)
 }
+
+func TestVersionOf(t *testing.T) {
+	store := memstore.New(nil)
+	for version := range eventstore.Version(3) {
+		got, err := eventstore.VersionOf(t.Context(), store, "s-1")
+		require.NoError(t, err)
+		require.Equal(t, version, got)
+		_, err = eventstore.AppendTo(t.Context(), store, "s-1", eventstore.At(version), eventstore.NewEvent{Type: "t"})
+		require.NoError(t, err)
+	}
+	_, err := eventstore.VersionOf(t.Context(), store, "")
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.NoError(t, store.Close())
+	_, err = eventstore.VersionOf(t.Context(), store, "s-1")
+	require.ErrorIs(t, err, eventstore.ErrClosed)
+}

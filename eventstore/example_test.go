@@ -155,3 +155,31 @@ func ExampleWithActor() {
 	fmt.Println(event.Metadata.Actor(), event.Metadata.CorrelationID())
 	// Output: ada request-1
 }
+
+// Read what has come to a stream since the version that is known.
+func ExampleVersionOf() {
+	ctx := context.Background()
+	store := memstore.New(nil)
+	defer store.Close()
+	if _, err := eventstore.AppendTo(ctx, store, "cart-7", eventstore.NoStream, eventstore.NewEvent{Type: "cart.opened"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	known, err := eventstore.VersionOf(ctx, store, "cart-7")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := eventstore.AppendTo(ctx, store, "cart-7", eventstore.At(known), eventstore.NewEvent{Type: "cart.closed"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for event, err := range store.Read(ctx, eventstore.Stream("cart-7"), eventstore.ReadOptions{FromVersion: known + 1}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(event.Version, event.Type)
+	}
+	// Output: 2 cart.closed
+}

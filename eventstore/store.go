@@ -55,7 +55,8 @@ type Store interface {
 	// A batch is yielded when it has events (at most 256, or 1 MiB of payload
 	// unless the first alone is larger), after every 4,096 positions without a
 	// match, and on reaching the head, so also at once when after is the head,
-	// and there for every wake-up that brought no match. There is no gap and no
+	// and there for every wake-up that brought no match. It may end within a
+	// commit, whose other events are in the next one. There is no gap and no
 	// repeat where catching up becomes live. A follower whose loop body is slow
 	// slows nobody else.
 	//
