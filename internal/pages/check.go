@@ -381,9 +381,11 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, proble
 	if room == nil {
 		room = new([]byte)
 	}
-	// It is often as large as the one before, so as much is read at once.
+	// It is often as large as the one before, so as much is read at once; but after one
+	// that could not be read, no more than a page.
 	size, offset := int64(meta.PageSize), int64(id)*int64(meta.PageSize)
 	b := grown(*room, max(size, min(int64(len(*room)), mostAtOnce)))
+	*room = b[:size]
 	n, err := r.ReadAt(b, offset)
 	if int64(n) < size {
 		return page{}, "", fmt.Errorf("read page %d: %w", id, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -332,6 +333,49 @@ func TestCheck_EndsWhenInterrupted(t *testing.T) {
 	stop := fmt.Errorf("stop")
 	err = pages.Check(bytes.NewReader(content), state.Meta, pages.CheckOptions{Interrupted: func() error { return stop }}, func(pages.Finding) {})
 	require.ErrorIs(t, err, stop)
+}
+
+// counted counts the bytes that are read.
+type counted struct {
+	io.ReaderAt
+	read int
+}
+
+func (c *counted) ReadAt(b []byte, offset int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(b, offset)
+	c.read += n
+	return n, err
+}
+
+// TestCheck_ReadsLittleOfDamagedPages that come after a large one.
+func TestCheck_ReadsLittleOfDamagedPages(t *testing.T) {
+	const size = 1024
+	path := filepath.Join(t.TempDir(), "file.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{PageSize: size, NoSync: true})
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket([]byte("numbers"))
+		require.NoError(t, err)
+		for i := range 2000 {
+			require.NoError(t, b.Put(fmt.Appendf(nil, "%04d", i), make([]byte, 40)))
+		}
+		return b.Put([]byte("0000-large"), make([]byte, 1000*size))
+	}))
+	require.NoError(t, db.Close())
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for at := 2 * size; at < len(content); at += size {
+		flags, count := binary.NativeEndian.Uint16(content[at+8:]), binary.NativeEndian.Uint16(content[at+10:])
+		if flags == 2 && count > 5 && binary.NativeEndian.Uint32(content[at+12:]) == 0 { // a leaf of one page
+			content[at] ^= 0x40 // says that it is another page
+		}
+	}
+	state, err := inspect(content)
+	require.NoError(t, err)
+	reader, damaged := &counted{ReaderAt: bytes.NewReader(content)}, 0
+	require.NoError(t, pages.Check(reader, state.Meta, pages.CheckOptions{}, func(pages.Finding) { damaged++ }))
+	require.Greater(t, damaged, 50)
+	require.Less(t, reader.read, 3*len(content))
 }
 
 // FuzzCheck changes bytes of a file: whatever is in it, no panic and no hang.
