@@ -37,6 +37,29 @@ func TestRun_SeesNoRowsOfAnother(t *testing.T) {
 	s.requireHead(t, store)
 }
 
+// TestRun_ReadsRowsThatStandAtZero: a view that was set back by hand to the start of the
+// log has rows all the same, and handlers read them.
+func TestRun_ReadsRowsThatStandAtZero(t *testing.T) {
+	store, registry, p := newStore(t), shopRegistry(t), projection.New("p", 1)
+	table := projection.NewTable[string, int](p, "t")
+	projection.On(p, func(tx projection.Tx, _ projection.Event[noted]) error {
+		return table.In(tx).Update("x", func(n int) int { return n + 1 })
+	})
+	add(t, store, "", "noted", 1, `{}`)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	status, err := p.Status(t.Context(), store)
+	require.NoError(t, err)
+	set, err := store.GetRows(t.Context(), status.Build)
+	require.NoError(t, err)
+	require.NoError(t, store.CommitRows(t.Context(), eventstore.RowCommit{
+		View: status.Build, Expected: set.Checkpoint, Checkpoint: eventstore.Checkpoint{Data: []byte("{}")},
+	}))
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	x, _, err := table.Get(t.Context(), store, "x")
+	require.NoError(t, err)
+	require.Equal(t, 2, x)
+}
+
 // TestRebuild_FromDifferentPositions: of two rebuilds in one pass, the one that is
 // further on takes nothing twice.
 func TestRebuild_FromDifferentPositions(t *testing.T) {

@@ -77,7 +77,7 @@ func newWriter(ctx context.Context, d *definition, store eventstore.RowStore, b 
 	if err != nil {
 		return nil, err
 	}
-	w.cache = rows.NewCache(w.base, set.Checkpoint.Position == 0)
+	w.cache = rows.NewCache(w.base, set.Checkpoint.IsZero()) // then it takes a checkpoint only if it has no rows
 	if set.Checkpoint.IsZero() {
 		if set.Checkpoint.Data, err = json.Marshal(checkpointData{Progress: time.Now()}); err != nil {
 			return nil, err
