@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -458,4 +460,32 @@ func harmless(n int) []eventstore.NewEvent {
 		events[i] = eventstore.NewEvent{Type: "other", Tags: []eventstore.Tag{"early", "late"}}
 	}
 	return events
+}
+
+// TestAppend_LetsOthersRun: who appends again and again on the only processor does not
+// keep it until it is taken away from him.
+func TestAppend_LetsOthersRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	s := open(t, logPath(t), nil)
+	s.SetCommit(func(tx *bolt.Tx) error {
+		tx.DB().NoSync = true // as on a disk that takes no time
+		return tx.Commit()
+	})
+	var ended atomic.Bool
+	var appending sync.WaitGroup
+	appending.Go(func() {
+		for !ended.Load() {
+			appendEvents(t, s, "s", 1)
+		}
+	})
+	var naps []time.Duration
+	for range 50 {
+		begin := time.Now()
+		time.Sleep(100 * time.Microsecond)
+		naps = append(naps, time.Since(begin))
+	}
+	ended.Store(true)
+	appending.Wait()
+	slices.Sort(naps)
+	require.Less(t, naps[len(naps)/2], 6*time.Millisecond)
 }

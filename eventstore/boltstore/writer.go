@@ -99,7 +99,9 @@ func (s *Store) tryWrite() {
 	}
 	s.writer.pen.Unlock()
 	s.queue.ringIfWaiting()
-	if woke { // they go first
+	// They go first; and so do all others if there is one processor, which an appender who
+	// comes again and again would keep until it is taken from him.
+	if woke || runtime.GOMAXPROCS(0) == 1 {
 		runtime.Gosched()
 	}
 }
