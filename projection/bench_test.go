@@ -50,3 +50,19 @@ func BenchmarkCatchUp(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkGet reads one row of a projection with two tables and an index, in
+// memory.
+func BenchmarkGet(b *testing.B) {
+	registry, store, s := shopRegistry(b), memstore.New(nil), newSales(1)
+	defer store.Close()
+	add(b, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+	require.NoError(b, projection.CatchUp(b.Context(), store, registry, s.Projection))
+	b.ReportAllocs()
+	for b.Loop() {
+		_, found, err := s.pieces.Get(b.Context(), store, "x")
+		if err != nil || !found {
+			b.Fatal(found, err)
+		}
+	}
+}

@@ -80,7 +80,7 @@ func (d *definition) view(ctx context.Context, store eventstore.Store, opts Buil
 			}
 		}
 	}
-	v := &View{name: d.name, live: build{Version: d.version, Number: 1, Shape: d.shape}, through: through}
+	v := &View{name: d.name, live: build{Version: d.version, Number: 1, Shape: d.shape, Tables: d.declared()}, through: through}
 	v.tables = make(map[string][]eventstore.Row)
 	for _, row := range buffer.Rows() { // in the order of their keys
 		if row.Value != nil {

@@ -17,13 +17,16 @@ func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (clai
 			return false, d.replaced(p)
 		case p.Live != nil && p.Live.Version == d.version:
 			claimed, live = *p.Live, true
+			if err := claimed.checkTables(d.declared()); err != nil {
+				return false, err
+			}
 			if claimed.Shape != d.shape {
 				return false, invalidf("the events, tables or indexes of projection %q have changed since version %d was built: raise the version, or Rebuild", d.name, d.version)
 			}
 		case under != nil && under.Shape == d.shape:
 			claimed, live = *under, false
 		default:
-			claimed, live, changed = p.begin(d.version, d.shape), false, true
+			claimed, live, changed = p.begin(d), false, true
 		}
 		if err := d.checkNames(ctx, store, p, claimed); err != nil {
 			return false, err
@@ -84,7 +87,7 @@ func (d *definition) begin(ctx context.Context, store eventstore.RowStore, over 
 		if under := p.underWay(d.version); under != nil && under.Shape == d.shape && !over {
 			begun = *under
 		} else {
-			begun, changed = p.begin(d.version, d.shape), true
+			begun, changed = p.begin(d), true
 		}
 		return d.noteNames(p, begun) || changed, nil
 	})

@@ -142,17 +142,11 @@ func nameFaults(what, name string, limit int, reserved string) []error {
 // written. The names of the events are those that they had first, so that an
 // event that is only renamed leaves the shape as it is.
 func shape(names []string, tables []*tableShape) string {
-	var lines []string
-	for _, t := range tables {
-		lines = append(lines, fmt.Sprintf("table %q %s", t.name, keyShape(t.key)))
-		for _, i := range t.indexes {
-			lines = append(lines, fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique))
-		}
-	}
+	lines := tableLines(tables)
 	for _, name := range names {
 		lines = append(lines, fmt.Sprintf("event %q", name))
 	}
-	slices.Sort(lines) // the order of declarations does not matter
+	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 	return hex.EncodeToString(sum[:8])
 }

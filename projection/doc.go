@@ -92,6 +92,8 @@
 // The checkpoint of a run is not the end of a commit of events: a run may commit
 // between two events of one, and does so when behind. Two scans are two moments.
 // A run, and a store for each view that is attached, remembers rows that it has
-// read or committed, 16 MiB of them at most. In a projection whose version was not raised, changed handlers are noticed only
-// if the events they take, or the tables, indexes or keys, are others.
+// read or committed, 16 MiB of them at most. In a projection whose version was
+// not raised, changed handlers are noticed only if the events they take, or the
+// tables, indexes or keys, are others: who runs it is refused then, and who reads
+// it if its tables are others.
 package projection

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,9 @@ type build struct {
 	Number uint64 `json:"number"`
 	// Shape is the definition's when the build began.
 	Shape string `json:"shape"`
+	// Tables are the definition's too; "" in a pointer that was written before
+	// there were any.
+	Tables tables `json:"tables,omitempty"`
 }
 
 // view returns the view that the build's rows are in.
@@ -62,10 +66,10 @@ func (p *pointer) underWay(version uint32) *build {
 }
 
 // begin adds a build, and drops the one of the same version that is under way.
-func (p *pointer) begin(version uint32, shape string) build {
-	p.drop(func(b build) bool { return b.Version == version })
+func (p *pointer) begin(d *definition) build {
+	p.drop(func(b build) bool { return b.Version == d.version })
 	p.Last++
-	b := build{Version: version, Number: p.Last, Shape: shape}
+	b := build{Version: d.version, Number: p.Last, Shape: d.shape, Tables: d.declared()}
 	p.Builds = append(p.Builds, b)
 	return b
 }
@@ -80,7 +84,7 @@ func (p *pointer) swap(b build) bool {
 	p.Builds = slices.DeleteFunc(p.Builds, func(other build) bool { return other == b })
 	p.drop(func(other build) bool { return other.Version <= b.Version })
 	if p.Live != nil {
-		p.Dropped = append(p.Dropped, *p.Live)
+		p.discard(*p.Live)
 	}
 	p.Live = &b
 	return true
@@ -90,10 +94,16 @@ func (p *pointer) swap(b build) bool {
 func (p *pointer) drop(match func(build) bool) {
 	for _, b := range p.Builds {
 		if match(b) {
-			p.Dropped = append(p.Dropped, b)
+			p.discard(b)
 		}
 	}
 	p.Builds = slices.DeleteFunc(p.Builds, match)
+}
+
+// discard has the rows of a build dropped, which nobody reads any more.
+func (p *pointer) discard(b build) {
+	b.Tables = ""
+	p.Dropped = append(p.Dropped, b)
 }
 
 // rowGetter is the part of a Reader that the pointer is read by.
@@ -107,10 +117,41 @@ func readPointer(ctx context.Context, r rowGetter, name string) (p pointer, at e
 	if err != nil || set.Checkpoint.IsZero() {
 		return pointer{}, eventstore.Checkpoint{}, err
 	}
-	if err := json.Unmarshal(set.Checkpoint.Data, &p); err != nil {
-		return pointer{}, eventstore.Checkpoint{}, fmt.Errorf("view %q is not the pointer of a projection: %w", name, err)
+	p, err = decodePointer(name, set.Checkpoint.Data)
+	return p, set.Checkpoint, err
+}
+
+func decodePointer(name string, data []byte) (p pointer, err error) {
+	if err := json.Unmarshal(data, &p); err != nil {
+		return pointer{}, fmt.Errorf("view %q is not the pointer of a projection: %w", name, err)
 	}
-	return p, set.Checkpoint, nil
+	return p, nil
+}
+
+// knownPointer is a pointer as it was last read. It seldom changes, and to decode
+// it would be much of the work of reading a row.
+type knownPointer struct {
+	data    []byte
+	pointer pointer
+}
+
+// pointer returns the projection's pointer, which is not to be changed.
+func (p *Projection) pointer(ctx context.Context, r rowGetter) (*pointer, error) {
+	set, err := r.GetRows(ctx, eventstore.ViewID(p.name))
+	if err != nil || set.Checkpoint.IsZero() {
+		return &pointer{}, err
+	}
+	data := set.Checkpoint.Data
+	if known := p.lastPointer.Load(); known != nil && bytes.Equal(known.data, data) {
+		return &known.pointer, nil
+	}
+	decoded, err := decodePointer(p.name, data)
+	if err != nil {
+		return nil, err
+	}
+	known := &knownPointer{bytes.Clone(data), decoded}
+	p.lastPointer.Store(known)
+	return &known.pointer, nil
 }
 
 // changePointer lets change change the pointer, and commits it if it says that

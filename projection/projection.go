@@ -3,6 +3,7 @@ package projection
 import (
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
@@ -28,6 +29,9 @@ type Projection struct {
 	version  uint32
 	handlers []handler
 	tables   []*tableShape
+	declared func() tables // of the tables and indexes, once they are declared
+
+	lastPointer atomic.Pointer[knownPointer]
 
 	mu   sync.Mutex
 	logs map[logID]*progress // what this process has done, by log
@@ -76,7 +80,9 @@ type indexShape struct {
 // 1 or more, must rise whenever what the handlers do changes, so that the read
 // model is built anew.
 func New(name string, version uint32) *Projection {
-	return &Projection{name: name, version: version, logs: make(map[logID]*progress)}
+	p := &Projection{name: name, version: version, logs: make(map[logID]*progress)}
+	p.declared = sync.OnceValue(func() tables { return tablesOf(p.tables) })
+	return p
 }
 
 // On says what the projection does with the events of the Go type T, exactly

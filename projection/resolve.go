@@ -9,14 +9,15 @@ import (
 )
 
 // current returns the build of this version, if it is Live or Rebuilding, its
-// state, and the pointer that says so.
-func (p *Projection) current(ctx context.Context, r rowGetter) (at pointer, b build, state State, err error) {
-	if at, _, err = readPointer(ctx, r, p.name); err != nil {
+// state, and the pointer that says so. It is an error if the live build was
+// built with other tables than are declared.
+func (p *Projection) current(ctx context.Context, r rowGetter) (at *pointer, b build, state State, err error) {
+	if at, err = p.pointer(ctx, r); err != nil {
 		return at, build{}, NeverRun, err
 	}
 	switch under := at.underWay(p.version); {
 	case at.Live != nil && at.Live.Version == p.version:
-		return at, *at.Live, Live, nil
+		return at, *at.Live, Live, at.Live.checkTables(p.declared())
 	case at.Live != nil && at.Live.Version > p.version:
 		return at, build{}, Replaced, nil
 	case under != nil:
@@ -37,7 +38,7 @@ func (p *Projection) resolve(ctx context.Context, r Reader) (build, error) {
 	case Live:
 		return b, nil
 	case Replaced:
-		return build{}, p.replaced(&at)
+		return build{}, p.replaced(at)
 	case Rebuilding:
 		return build{}, p.rebuilding(ctx, r, b)
 	default:

@@ -72,7 +72,8 @@ type Status struct {
 // skippedListed is how many skipped events Status lists.
 const skippedListed = 100
 
-// Status returns how this version of the projection is.
+// Status returns how this version of the projection is. If it was built without a
+// table or index that the projection declares, that is ErrInvalid.
 func (p *Projection) Status(ctx context.Context, store eventstore.RowStore) (Status, error) {
 	s := Status{Projection: p.name, Version: p.version}
 	if err := p.status(ctx, store, &s); err != nil {

@@ -17,9 +17,10 @@ import (
 //
 // The methods with a Reader read what is committed. They return
 // ErrNeverRun, *RebuildingError or *ReplacedError if this version of the
-// projection is not the one that is live, a *[eventstore.FaultedError] if it
-// stopped at a fault, and otherwise the rows as of the view's checkpoint, whether
-// somebody runs it now or not. They are safe for concurrent use by multiple
+// projection is not the one that is live, ErrInvalid if it was built without a
+// table or index that the projection declares, or with other keys, a
+// *[eventstore.FaultedError] if it stopped at a fault, and otherwise the rows as of
+// the view's checkpoint, whether somebody runs it now or not. They are safe for concurrent use by multiple
 // goroutines. In a handler, rows are read and written by [Table.In].
 type Table[K comparable, V any] struct {
 	p       *Projection

@@ -19,7 +19,8 @@ import (
 // behind, joined: the events are committed, only the view does not show them yet. A
 // projection that cannot come there by itself, because it has a fault or was
 // replaced, ends the waiting at once, with a *[eventstore.FaultedError] or
-// *ReplacedError. One that is not live yet is waited for.
+// *ReplacedError; so does one that was built with other tables, with ErrInvalid.
+// One that is not live yet is waited for.
 func Wait(ctx context.Context, store eventstore.RowStore, position eventstore.Position, ps ...*Projection) error {
 	signal := make(chan struct{}, 1)
 	for _, p := range ps {

@@ -1,0 +1,62 @@
+package projection
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// tables say which tables and indexes a projection has, and of what keys: what
+// who reads rows must have in common with who wrote them. There is a line for
+// each, and a first one, so that none are not the same as not known, which is "".
+type tables string
+
+// tablesLimit is how many bytes of it a pointer has room for, whatever else is in
+// it. The tables of a projection that has hundreds of them are not known.
+const tablesLimit = 8 << 10
+
+func tablesOf(shapes []*tableShape) tables {
+	all := tables(strings.Join(append([]string{"tables"}, tableLines(shapes)...), "\n"))
+	if len(all) > tablesLimit {
+		return ""
+	}
+	return all
+}
+
+// tableLines returns a line for each table and index. Those of a shape, once
+// stored, stay as they are.
+func tableLines(shapes []*tableShape) []string {
+	var lines []string
+	for _, t := range shapes {
+		lines = append(lines, fmt.Sprintf("table %q %s", t.name, keyShape(t.key)))
+		for _, i := range t.indexes {
+			lines = append(lines, fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique))
+		}
+	}
+	slices.Sort(lines) // the order of declarations does not matter
+	return lines
+}
+
+// without returns the lines that others do not have.
+func (t tables) without(others tables) []string {
+	had := strings.Split(string(others), "\n")
+	return slices.DeleteFunc(strings.Split(string(t), "\n"), func(line string) bool { return slices.Contains(had, line) })
+}
+
+// checkTables returns an error, which says what is another, if the declared tables
+// are not all among those that the build was begun with. Who reads rows need not
+// declare all that there is.
+func (b build) checkTables(declared tables) error {
+	if b.Tables == declared || b.Tables == "" || declared == "" {
+		return nil
+	}
+	missing := declared.without(b.Tables)
+	if len(missing) == 0 {
+		return nil
+	}
+	text := strings.Join(missing, ", ")
+	if others := b.Tables.without(declared); len(others) > 0 {
+		text += ", but with " + strings.Join(others, ", ")
+	}
+	return invalidf("version %d was built without %s: raise the version, or Rebuild", b.Version, text)
+}

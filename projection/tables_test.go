@@ -1,0 +1,134 @@
+package projection_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// TestTable_DeclaredOtherwise: a program that reads a version with other tables
+// than it was built with is told so, and never that there are no rows.
+func TestTable_DeclaredOtherwise(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	newShop(1).trade(t, store, 10)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	view, err := projection.Build(t.Context(), store, registry, s.Projection, nil)
+	require.NoError(t, err)
+
+	p := projection.New("sales", 1)
+	pieces := projection.NewTable[int64, int](p, "pieces")
+	byCount := projection.NewIndex(pieces, "count", func(n int) (int, bool) { return n, true })
+	_, _, getErr := pieces.Get(t.Context(), store, 7)
+	_, _, viewErr := pieces.Get(t.Context(), view, 7)
+	_, _, indexErr := byCount.Get(t.Context(), store, 7)
+	_, statusErr := p.Status(t.Context(), store)
+	errs := []error{getErr, viewErr, indexErr, statusErr, projection.Wait(t.Context(), store, 10, p)}
+	for _, err := range pieces.Scan(t.Context(), store, projection.Range[int64]{}) {
+		errs = append(errs, err)
+	}
+	require.Len(t, errs, 6)
+	for _, err := range errs {
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, `version 1 was built without table "pieces" index "count" int unique false, table "pieces" int, `+
+			`but with table "lines" (string,string), table "pieces" index "rank" int unique false, table "pieces" string: raise the version, or Rebuild`)
+	}
+
+	// A later version with these tables is another matter.
+	other := projection.New("sales", 2)
+	_, _, err = projection.NewTable[int64, int](other, "pieces").Get(t.Context(), store, 7)
+	require.ErrorIs(t, err, projection.ErrNeverRun)
+}
+
+// TestTable_DeclaredInPart: who reads rows declares what it reads.
+func TestTable_DeclaredInPart(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	newShop(1).trade(t, store, 100)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	p := projection.New("sales", 1)
+	lines := projection.NewTable[projection.Pair[string, string], int](p, "lines")
+	want, _ := s.read(t, store)
+	for row, err := range lines.Scan(t.Context(), store, projection.Range[projection.Pair[string, string]]{}) {
+		require.NoError(t, err)
+		require.Equal(t, want.Lines[row.Key], row.Value)
+		delete(want.Lines, row.Key)
+	}
+	require.Empty(t, want.Lines)
+	require.NoError(t, projection.Wait(t.Context(), store, 100, projection.New("sales", 1)), "without any table")
+
+	none := projection.New("none", 1)
+	projection.On(none, func(projection.Tx, projection.Event[ItemAdded]) error { return nil })
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, none))
+	_, _, err := projection.NewTable[string, int](projection.New("none", 1), "t").Get(t.Context(), store, "x")
+	require.ErrorContains(t, err, `version 1 was built without table "t" string: raise`)
+}
+
+// TestTable_WithoutKnownTables: what was built by a program that did not say with
+// which tables is read as before, and so are more tables than a pointer can hold.
+func TestTable_WithoutKnownTables(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	newShop(1).trade(t, store, 100)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	var pointer map[string]any
+	set, err := store.GetRows(t.Context(), "sales")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(set.Checkpoint.Data, &pointer))
+	live := pointer["live"].(map[string]any)
+	require.NotEmpty(t, live["tables"])
+	delete(live, "tables")
+	data, err := json.Marshal(pointer)
+	require.NoError(t, err)
+	require.NoError(t, store.CommitRows(t.Context(), eventstore.RowCommit{
+		View: "sales", Expected: set.Checkpoint, Checkpoint: eventstore.Checkpoint{Data: data},
+	}))
+	s.requireHead(t, store)
+	newShop(2).trade(t, store, 100)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	s.requireHead(t, store)
+
+	many := projection.New("many", 1)
+	table := projection.NewTable[string, int](many, strings.Repeat("t", 100))
+	for i := range 1000 {
+		projection.NewIndex(table, fmt.Sprint(strings.Repeat("i", 90), i), func(n int) (int, bool) { return n, true })
+	}
+	projection.On(many, func(tx projection.Tx, e projection.Event[ItemAdded]) error { return table.In(tx).Put("x", 1) })
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, many))
+	_, found, err := table.Get(t.Context(), store, "x")
+	require.NoError(t, err)
+	require.True(t, found)
+}
+
+// TestTable_DeclaredOtherwise_Rebuilt: the way out is a rebuild. A build that is
+// under way with other tables is waited for: whoever runs the version next begins
+// anew.
+func TestTable_DeclaredOtherwise_Rebuilt(t *testing.T) {
+	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	newShop(1).trade(t, store, 10)
+	s.fail = func(eventstore.Event) error { return errors.New("wrong") }
+	require.ErrorContains(t, projection.CatchUp(t.Context(), store, registry, s.Projection), "wrong")
+	changed := newSales(1)
+	byCount := projection.NewIndex(changed.lines, "count", func(n int) (int, bool) { return n, true })
+	_, _, err := byCount.Get(t.Context(), store, 7)
+	require.ErrorIs(t, err, projection.ErrRebuilding)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, projection.Wait(ctx, store, 10, changed.Projection), projection.ErrLate)
+
+	s.fail = nil
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	_, _, err = byCount.Get(t.Context(), store, 7)
+	require.ErrorContains(t, err, `version 1 was built without table "lines" index "count" int unique false: raise the version, or Rebuild`)
+	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, changed.Projection))
+	_, _, err = byCount.Get(t.Context(), store, 7)
+	require.NoError(t, err)
+	changed.requireHead(t, store)
+	requireNoLeftovers(t, store, changed.Projection)
+}
