@@ -13,9 +13,9 @@ import (
 var (
 	// ErrNeverRun: nobody has begun to build this version of the projection.
 	ErrNeverRun = errors.New("projection has never run")
-	// ErrRebuilding: the version is being built and cannot be read yet. It
-	// comes as a *RebuildingError.
-	ErrRebuilding = errors.New("projection is being built")
+	// ErrRebuilding: the build of the version was begun, is not complete, and
+	// cannot be read yet. It comes as a *RebuildingError.
+	ErrRebuilding = errors.New("projection is not built yet")
 	// ErrReplaced: another version of the projection is live. It comes as a
 	// *ReplacedError.
 	ErrReplaced = errors.New("projection was replaced")
@@ -65,17 +65,21 @@ func (e *PanicError) Unwrap() error {
 }
 
 // RebuildingError says that a version of a projection cannot be read because it
-// is still being built. It matches ErrRebuilding.
+// is not built yet: somebody builds it, or the build has stopped at an event that
+// could not be applied, or with its program. It matches ErrRebuilding.
 type RebuildingError struct {
 	Projection string
 	Version    uint32
 	// Done is the position that the build has reached, Of the head.
 	Done, Of eventstore.Position
+	// Failure is what the build stopped at, if it has not gone on since; else
+	// nil.
+	Failure *Failure
 }
 
 // Error says all that the fields say.
 func (e *RebuildingError) Error() string {
-	return fmt.Sprintf("%v: %q version %d, at position %d of %d", ErrRebuilding, e.Projection, e.Version, e.Done, e.Of)
+	return fmt.Sprintf("%v: %q version %d, at position %d of %d%s", ErrRebuilding, e.Projection, e.Version, e.Done, e.Of, e.Failure.aside())
 }
 
 // Is reports whether target is ErrRebuilding.
@@ -116,12 +120,8 @@ type LateError struct {
 
 // Error says all that the fields say.
 func (e *LateError) Error() string {
-	text := fmt.Sprintf("%v: projection %q version %d at position %d, waited for %d: %v",
-		ErrLate, e.Projection, e.Version, e.Actual, e.Wanted, e.Err)
-	if e.Failure != nil {
-		text += fmt.Sprintf(" (it failed on type %q at position %d: %s)", e.Failure.Type, e.Failure.Position, e.Failure.Reason)
-	}
-	return text
+	return fmt.Sprintf("%v: projection %q version %d at position %d, waited for %d: %v%s",
+		ErrLate, e.Projection, e.Version, e.Actual, e.Wanted, e.Err, e.Failure.aside())
 }
 
 // Is reports whether target is ErrLate.
@@ -158,6 +158,14 @@ type Failure struct {
 	Reason string `json:"reason"`
 	// Time is when that was.
 	Time time.Time `json:"time"`
+}
+
+// aside says the failure at the end of an error's text; "" for nil.
+func (f *Failure) aside() string {
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (it failed on type %q at position %d: %s)", f.Type, f.Position, f.Reason)
 }
 
 func invalidf(format string, args ...any) error {

@@ -60,7 +60,9 @@ func (p *Projection) rebuilding(ctx context.Context, r Reader, b build) error {
 	if err != nil {
 		return err
 	}
-	return &RebuildingError{Projection: p.name, Version: p.version, Done: set.Checkpoint.Position, Of: head}
+	return &RebuildingError{
+		Projection: p.name, Version: p.version, Done: set.Checkpoint.Position, Of: head, Failure: pending(set.Checkpoint),
+	}
 }
 
 // getRows returns rows of the live build.

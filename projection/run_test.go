@@ -105,6 +105,13 @@ func TestRun_HandlerError(t *testing.T) {
 		require.Equal(t, "no such product", status.Failure.Reason)
 		require.Less(t, status.Position, failed.Position)
 		require.Equal(t, projection.Rebuilding, status.State, "it has never reached the head")
+
+		_, _, err = s.pieces.Get(t.Context(), store, "x")
+		var rebuilding *projection.RebuildingError
+		require.ErrorAs(t, err, &rebuilding)
+		require.Equal(t, status.Failure, rebuilding.Failure)
+		require.ErrorContains(t, err, fmt.Sprintf(`at position %d of 3000 (it failed on type "cart.item-removed" at position %d: no such product)`,
+			status.Position, failed.Position))
 	}
 	s.fail = nil
 	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
