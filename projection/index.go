@@ -129,7 +129,9 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 // decodeEntry decodes what an index holds of a row: its key, and its value.
 func decodeEntry[K comparable, V any](entry eventstore.Row) (key K, value V, err error) {
 	rest, err := readKey(entry.Value, &key)
-	if err == nil {
+	if err != nil {
+		err = otherType[K]("the row's key", err)
+	} else {
 		value, err = decodeValue[V](rest)
 	}
 	if err != nil {

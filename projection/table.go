@@ -18,7 +18,8 @@ import (
 // The methods with a Reader read what is committed. They return
 // ErrNeverRun, *RebuildingError or *ReplacedError if this version of the
 // projection is not the one that is live, ErrInvalid if it was built without a
-// table or index that the projection declares, or with other keys, a
+// table or index that the projection declares, or with other keys, or a row cannot
+// be decoded into a V because it was another type when the row was written, a
 // *[eventstore.FaultedError] if it stopped at a fault, and otherwise the rows as of
 // the view's checkpoint, whether somebody runs it now or not. They are safe for concurrent use by multiple
 // goroutines. In a handler, rows are read and written by [Table.In].
@@ -157,7 +158,9 @@ func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err err
 	if err == nil && len(rest) > 0 {
 		err = errBadKey
 	}
-	if err == nil {
+	if err != nil {
+		err = otherType[K]("its key", err)
+	} else {
 		value, err = decodeValue[V](row.Value)
 	}
 	if err != nil {
@@ -171,6 +174,15 @@ func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err err
 func encodeValue[V any](value V) ([]byte, error) { return json.Marshal(&value) }
 
 func decodeValue[V any](data []byte) (value V, err error) {
-	err = json.Unmarshal(data, &value)
+	if err = json.Unmarshal(data, &value); err != nil {
+		err = otherType[V]("it", err)
+	}
 	return value, err
+}
+
+// otherType returns the error for what is stored and cannot be decoded into a T:
+// stored rows have checksums, so it was written from another type.
+func otherType[T any](what string, err error) error {
+	return fmt.Errorf("%w: %s was written as another type than %v; raise the version when a type changes: %w",
+		eventstore.ErrInvalid, what, reflect.TypeFor[T](), err)
 }

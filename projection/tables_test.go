@@ -132,3 +132,45 @@ func TestTable_DeclaredOtherwise_Rebuilt(t *testing.T) {
 	changed.requireHead(t, store)
 	requireNoLeftovers(t, store, changed.Projection)
 }
+
+// TestTable_RowsOfAnotherType: what a row's Go type was is stored nowhere; one that
+// cannot be decoded any more is an error that says what to do.
+func TestTable_RowsOfAnotherType(t *testing.T) {
+	store, registry := newStore(t), shopRegistry(t)
+	p := projection.New("p", 1)
+	table := projection.NewTable[int, int](p, "t")
+	projection.NewIndex(table, "i", func(n int) (int, bool) { return n, true })
+	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error { return table.In(tx).Put(300, 1) })
+	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+
+	changed := projection.New("p", 1)
+	names := projection.NewTable[int, string](changed, "t")
+	byLength := projection.NewIndex(names, "i", func(s string) (int, bool) { return len(s), true })
+	projection.On(changed, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+		return names.In(tx).Update(300, func(s string) string { return s + "x" })
+	})
+	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+	_, _, getErr := names.Get(t.Context(), store, 300)
+	_, _, indexErr := byLength.Get(t.Context(), store, 1)
+	errs := []error{getErr, indexErr, projection.CatchUp(t.Context(), store, registry, changed)}
+	for _, err := range names.Scan(t.Context(), store, projection.Range[int]{}) {
+		errs = append(errs, err)
+	}
+	require.Len(t, errs, 4)
+	for _, err := range errs {
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, "it was written as another type than string; raise the version when a type changes: json: cannot unmarshal")
+	}
+
+	narrow := projection.New("p", 1) // the key is encoded in the same way
+	small := projection.NewTable[int8, int](narrow, "t")
+	byNumber := projection.NewIndex(small, "i", func(n int) (int, bool) { return n, true })
+	for _, err := range small.Scan(t.Context(), store, projection.Range[int8]{}) {
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, "key was written as another type than int8")
+	}
+	_, _, err := byNumber.Get(t.Context(), store, 1)
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "key was written as another type than int8")
+}
