@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -47,8 +48,9 @@ func Authorize(may func(ctx context.Context, actor string, cmd any) error) Middl
 
 // Log logs each command when it is done, with its Go type, how long it took, the
 // ids that the context carries, the positions it wrote and whether it was a
-// repeat: at level Info, or Warn with the error. A nil logger is silent. Put it
-// inside the middleware that sets the ids that it shall show.
+// repeat: at level Info, or Warn with the error, and with the stack of a panic that
+// [Recover] inside it has caught. A nil logger is silent. Put it inside the
+// middleware that sets the ids that it shall show.
 func Log(logger *slog.Logger) Middleware {
 	return func(next Handler) Handler {
 		if logger == nil {
@@ -83,6 +85,9 @@ func attributes(
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
+	}
+	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
+		attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
 	}
 	return attrs
 }

@@ -190,6 +190,17 @@ func TestLog(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, "level=WARN msg=\"command failed\" command=command_test.ping error=broken\n", text.String())
 
+	text.Reset()
+	var counts map[string]int
+	crash := func(context.Context, ping) (pong, eventstore.Receipt, error) {
+		counts["x"]++
+		return 0, eventstore.Receipt{}, nil
+	}
+	_, _, err = dispatch(t, t.Context(), crash, command.Log(logger), command.Recover())
+	require.Error(t, err)
+	require.Contains(t, text.String(), `error="command_test.ping: panic: assignment to entry in nil map" stack="goroutine `)
+	require.Contains(t, text.String(), "middleware_test.go", "where it was")
+
 	_, _, err = dispatch(t, t.Context(), onPing, command.Log(nil))
 	require.NoError(t, err)
 }

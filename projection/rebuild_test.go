@@ -2,8 +2,11 @@ package projection_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"iter"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -178,6 +181,28 @@ func TestRunner(t *testing.T) {
 		require.NotErrorIs(t, err, context.Canceled, "the others were well")
 		require.Equal(t, head(t, store), s.require(t, store, nil))
 	})
+}
+
+// TestRunner_LogsTheStack: a panic is looked for where it was.
+func TestRunner_LogsTheStack(t *testing.T) {
+	store, registry := newStore(t), shopRegistry(t)
+	add(t, store, "", "noted", 1, `{}`)
+	p := projection.New("p", 1)
+	var counts map[string]int
+	projection.On(p, func(projection.Tx, projection.Event[noted]) error {
+		counts["x"]++
+		return nil
+	})
+	lines, log := io.Pipe()
+	run := start(t, (&projection.Runner{
+		Store: store, Registry: registry, Projections: []*projection.Projection{p}, Log: slog.New(slog.NewJSONHandler(log, nil)),
+	}).Run)
+	var logged struct{ Error, Stack string }
+	require.NoError(t, json.NewDecoder(lines).Decode(&logged))
+	require.NoError(t, lines.Close())
+	require.Contains(t, logged.Error, "panic: assignment to entry in nil map")
+	require.Contains(t, logged.Stack, "rebuild_test.go")
+	require.Error(t, run.end(t))
 }
 
 func TestRunner_EndsWithTheStore(t *testing.T) {

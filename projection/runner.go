@@ -24,7 +24,8 @@ type Runner struct {
 	// again; it doubles with each failure in a row, up to MaxBackoff. 0 is 100
 	// ms and 30 s. A run that got further than the one before begins a new row.
 	MinBackoff, MaxBackoff time.Duration
-	// Log is told of every failure; nil is silent.
+	// Log is told of every failure, with the stack of one that panicked; nil is
+	// silent.
 	Log *slog.Logger
 }
 
@@ -71,7 +72,11 @@ func (r *Runner) keep(ctx context.Context, p *Projection) error {
 			return err
 		}
 		if r.Log != nil {
-			r.Log.WarnContext(ctx, "projection failed", "projection", p.name, "version", p.version, "error", err, "again in", wait)
+			attrs := []any{"projection", p.name, "version", p.version, "error", err, "again in", wait}
+			if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
+				attrs = append(attrs, "stack", string(panicked.Stack))
+			}
+			r.Log.WarnContext(ctx, "projection failed", attrs...)
 		}
 		if sleep(ctx, wait) != nil {
 			return last
