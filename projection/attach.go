@@ -33,7 +33,7 @@ func Attach(ctx context.Context, store eventstore.RowStore, registry *codec.Regi
 	}
 	p.setInline(idOf(store))
 	if err := d.attach(ctx, store); err != nil {
-		return fmt.Errorf("attach projection %q: %w", p.name, err)
+		return p.wrap("attach", err)
 	}
 	return nil
 }
@@ -69,11 +69,25 @@ func (d *definition) inline(b build) eventstore.InlineView {
 		Apply: func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			for i := range events {
 				if err := d.applyInline(ctx, tx, &events[i]); err != nil {
-					return err
+					return forFault(err, i)
 				}
 			}
 			return nil
 		},
+	}
+}
+
+// forFault returns the error of the i-th of the events that were applied together
+// as the view's fault shall say it, which names the view and the first of them.
+func forFault(err error, i int) error {
+	failed := (*HandlerError)(nil)
+	switch {
+	case !errors.As(err, &failed):
+		return err
+	case i == 0:
+		return failed.Err
+	default:
+		return fmt.Errorf("type %q at position %d: %w", failed.Type, failed.Position, failed.Err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/projection"
 )
@@ -73,6 +74,26 @@ func TestAttach_Fault(t *testing.T) {
 			right.requireHead(t, store) // it is attached
 			requireNoLeftovers(t, store, right.Projection)
 		})
+	}
+}
+
+// TestAttach_FaultSaysEachThingOnce: of a commit with several events the fault says
+// the first, so that the reason need only say another one.
+func TestAttach_FaultSaysEachThingOnce(t *testing.T) {
+	for wrong, reason := range map[eventstore.Position]string{1: "panic: boom", 2: `type "noted" at position 2: panic: boom`} {
+		store, registry, p := newStore(t), shopRegistry(t), projection.New("p", 1)
+		projection.On(p, func(_ projection.Tx, e projection.Event[noted]) error {
+			if e.Position == wrong {
+				panic("boom")
+			}
+			return nil
+		})
+		require.NoError(t, projection.Attach(t.Context(), store, registry, p))
+		event := eventstore.NewEvent{Type: "noted", SchemaVersion: 1, Codec: codec.JSON, Data: []byte(`{}`)}
+		_, err := store.Append(t.Context(), eventstore.Commit{Events: []eventstore.NewEvent{event, event}})
+		require.NoError(t, err)
+		require.EqualError(t, projection.Wait(t.Context(), store, 2, p),
+			`wait for projection "p": view has a fault: view "p@1.1" at position 0, on type "noted" at position 1: `+reason)
 	}
 }
 

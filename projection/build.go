@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"sort"
@@ -58,7 +57,7 @@ func Build(
 	}
 	v, err := d.view(ctx, store, *opts)
 	if err != nil {
-		return nil, fmt.Errorf("build projection %q: %w", p.name, err)
+		return nil, p.wrap("build", err)
 	}
 	return v, nil
 }
@@ -69,11 +68,10 @@ func (d *definition) view(ctx context.Context, store eventstore.Store, opts Buil
 		return nil, err
 	}
 	buffer := rows.New(noRows{})
-	apply := d.inline(build{}).Apply
 	if through > 0 { // as an option of Read, To 0 would be the head
 		for e, err := range store.Read(ctx, d.query, eventstore.ReadOptions{To: through}) {
 			if err == nil {
-				err = apply(ctx, buffer, []eventstore.Event{e})
+				err = d.applyInline(ctx, buffer, &e)
 			}
 			if err != nil {
 				return nil, err

@@ -21,7 +21,7 @@ func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (clai
 				return false, err
 			}
 			if claimed.Shape != d.shape {
-				return false, invalidf("the events, tables or indexes of projection %q have changed since version %d was built: raise the version, or Rebuild", d.name, d.version)
+				return false, invalidf("the events, tables or indexes have changed since version %d was built: raise the version, or Rebuild", d.version)
 			}
 		case under != nil && under.Shape == d.shape:
 			claimed, live = *under, false
@@ -53,8 +53,8 @@ func (d *definition) checkNames(ctx context.Context, store eventstore.RowStore, 
 		if err != nil {
 			return err
 		}
-		return invalidf("projection %q takes events that another program has stored as %q (the first at position %d), and the registry has no such name for them",
-			d.name, e.Type, e.Position)
+		return invalidf("it takes events that another program has stored as %q (the first at position %d), and the registry has no such name for them",
+			e.Type, e.Position)
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) er
 		}
 	}
 	if tx.rows.err != nil { // even if the handler has not minded
-		return fmt.Errorf("projection %q version %d: type %q at position %d: %w", d.name, d.version, stored.Type, stored.Position, tx.rows.err)
+		return fmt.Errorf("version %d: type %q at position %d: %w", d.version, stored.Type, stored.Position, tx.rows.err)
 	}
 	if err == nil {
 		return nil

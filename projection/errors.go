@@ -168,6 +168,14 @@ func (f *Failure) aside() string {
 	return fmt.Sprintf(" (it failed on type %q at position %d: %s)", f.Type, f.Position, f.Reason)
 }
 
+// wrap says what was done with the projection, and names it unless the error does.
+func (p *Projection) wrap(verb string, err error) error {
+	if failed := (*HandlerError)(nil); errors.As(err, &failed) {
+		return fmt.Errorf("%s: %w", verb, err)
+	}
+	return fmt.Errorf("%s projection %q: %w", verb, p.name, err)
+}
+
 func invalidf(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{eventstore.ErrInvalid}, args...)...)
 }

@@ -240,7 +240,7 @@ func ExampleRunner() {
 	// Output:
 	// <nil>
 	// 2
-	// run projection "wrong": projection "wrong" version 1: type "cart.item-added" at position 1: no such product
+	// run: projection "wrong" version 1: type "cart.item-added" at position 1: no such product
 }
 
 func ExampleProjection_Status() {

@@ -63,7 +63,7 @@ func Rebuild(
 	r := rebuild{store: store, opts: *opts, began: time.Now()}
 	for _, d := range definitions {
 		if err := r.begin(ctx, d); err != nil {
-			r.errs = append(r.errs, fmt.Errorf("rebuild projection %q: %w", d.name, err))
+			r.errs = append(r.errs, d.wrap("rebuild", err))
 		}
 	}
 	if len(r.writers) > 0 {
@@ -139,7 +139,7 @@ func (r *rebuild) open(ctx context.Context, d *definition, over bool) (*writer, 
 // fail notes the error of a writer.
 func (r *rebuild) fail(w *writer, err error) {
 	if err != nil {
-		r.errs = append(r.errs, fmt.Errorf("rebuild projection %q: %w", w.name, err))
+		r.errs = append(r.errs, w.wrap("rebuild", err))
 	}
 }
 

@@ -92,7 +92,7 @@ func TestRebuild_Many(t *testing.T) {
 	var failed *projection.HandlerError
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, "bad", failed.Projection)
-	require.ErrorContains(t, err, `rebuild projection "bad"`)
+	require.ErrorContains(t, err, `rebuild: projection "bad" version 1: type "noted" at position`)
 	require.Equal(t, eventstore.Position(3000), last.Done)
 	require.Zero(t, last.Left)
 	require.Equal(t, int64(1), store.follows.Load())

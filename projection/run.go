@@ -3,7 +3,6 @@ package projection
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
@@ -57,7 +56,7 @@ func (p *Projection) run(ctx context.Context, store eventstore.RowStore, registr
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("run projection %q: %w", p.name, err)
+			return p.wrap("run", err)
 		}
 		return nil
 	}

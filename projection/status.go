@@ -77,7 +77,7 @@ const skippedListed = 100
 func (p *Projection) Status(ctx context.Context, store eventstore.RowStore) (Status, error) {
 	s := Status{Projection: p.name, Version: p.version}
 	if err := p.status(ctx, store, &s); err != nil {
-		return Status{}, fmt.Errorf("status of projection %q: %w", p.name, err)
+		return Status{}, p.wrap("status of", err)
 	}
 	return s, nil
 }

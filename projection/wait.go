@@ -3,7 +3,6 @@ package projection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/yore-es/yore/eventstore"
@@ -85,7 +84,7 @@ func settle(ctx context.Context, store eventstore.RowStore, position eventstore.
 		case err == nil, isNotLive(err), ctx.Err() != nil:
 			late = append(late, p)
 		default:
-			stuck = append(stuck, fmt.Errorf("wait for projection %q: %w", p.name, err))
+			stuck = append(stuck, p.wrap("wait for", err))
 		}
 	}
 	return late, errors.Join(stuck...)
