@@ -23,6 +23,12 @@ func From[K comparable](k K) Range[K] { return Range[K]{from: bound(k)} }
 // Below returns the range of the keys < k.
 func Below[K comparable](k K) Range[K] { return Range[K]{to: bound(k)} }
 
+// Through returns the range of the keys ≤ k; in an index, with all rows that have k.
+func Through[K comparable](k K) Range[K] {
+	_, to := prefixScan(bound(k))
+	return Range[K]{to: to}
+}
+
 // Between returns the range of the keys ≥ from and < to.
 func Between[K comparable](from, to K) Range[K] { return Range[K]{from: bound(from), to: bound(to)} }
 
