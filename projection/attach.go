@@ -20,7 +20,13 @@ import (
 // than the projection's Timeout does not keep the event from being appended: the
 // view stops with a fault, keeps its last good state, and its readers get a
 // *[eventstore.FaultedError] until it is rebuilt (see [Rebuild]). With the policy
-// Skip an event that cannot be applied is skipped instead; Retry is Stop here.
+// Skip an event that cannot be applied is skipped instead; Retry is Stop here. A
+// handler that appends to the store waits for itself until its time is up.
+//
+// The Timeout is for all commits that the store writes together, and for each one
+// whole, however large: 65,000 events of one commit took a handler that writes one
+// table with one index 0.7 s. Who appends tens of thousands of events at once sets
+// a Timeout that allows for them.
 //
 // Attach returns the context's error; ErrInvalid, with all that is wrong with
 // the definition, or for a projection that is attached already; *ReplacedError

@@ -21,8 +21,8 @@ type Projection struct {
 	// default is Stop.
 	OnFailure Policy
 	// Timeout is how long the handlers may take, when the projection is
-	// attached, for all commits that are written together; 0 is
-	// [eventstore.DefaultTimeout], 1 second.
+	// attached, for all commits that are written together, whatever number of
+	// events they have; 0 is [eventstore.DefaultTimeout], 1 second.
 	Timeout time.Duration
 
 	name     string
@@ -88,9 +88,14 @@ func New(name string, version uint32) *Projection {
 // On says what the projection does with the events of the Go type T, exactly
 // that one, and with older events that the registry's upcasters make into a T.
 // Of an event that was split, each part is handled in turn, with the same
-// [Event.Event]; one that was dropped is passed over. The handler reads and writes the projection's tables through tx, and
-// nothing else: it may be called again for the same event, with everything it
-// wrote before forgotten.
+// [Event.Event]; one that was dropped is passed over. The handler reads and writes
+// the projection's tables through tx, and nothing else: it may be called again for
+// the same event, with everything it wrote before forgotten.
+//
+// A handler must not append to the store. It would do so again with every rebuild;
+// and of a projection that is attached, handlers run while the store writes, so
+// that the append would wait for the handler, and the handler for the append,
+// until the projection's Timeout makes it a fault.
 func On[T any](p *Projection, handle func(tx Tx, e Event[T]) error) {
 	h := handler{event: reflect.TypeFor[T]()}
 	if handle != nil {
