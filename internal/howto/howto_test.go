@@ -12,6 +12,7 @@ import (
 
 // sources says in which files the code of a page is.
 var sources = map[string][]string{
+	"build-a-read-model.md":                  {"projection/example_view_test.go", "projection/example_readmodel_test.go"},
 	"close-the-books.md":                     {"examples/boundaries/*.go"},
 	"decide-across-streams.md":               {"examples/boundaries/*.go", "examples/boundaries/todo/main.go"},
 	"load-long-histories.md":                 {"aggregate/example_long_test.go"},

@@ -1,0 +1,184 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/projection"
+)
+
+// The program of docs/how-to/build-a-read-model.md.
+
+// keep keeps the read models up to date until the context ends.
+func keep(
+	ctx context.Context, store eventstore.RowStore, registry *codec.Registry, logger *slog.Logger, ps ...*projection.Projection,
+) error {
+	runner := &projection.Runner{Store: store, Registry: registry, Projections: ps, Log: logger}
+	return runner.Run(ctx)
+}
+
+// attach attaches the read model, and rebuilds it if it has a fault from before.
+func attach(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *projection.Projection) error {
+	err := projection.Attach(ctx, store, registry, p)
+	if errors.Is(err, eventstore.ErrFaulted) {
+		err = projection.Rebuild(ctx, store, registry, nil, p)
+	}
+	return err
+}
+
+// slow returns the products of which carts have some pieces, but not more than most.
+func (b BestSellers) slow(ctx context.Context, r projection.Reader, most int) (skus []string, err error) {
+	for row, err := range b.ByPieces.Scan(ctx, r, projection.Through(most)) {
+		if err != nil {
+			return nil, err
+		}
+		skus = append(skus, row.Key)
+	}
+	return skus, nil
+}
+
+// letters is the view that keeps the position of notify, and has no rows.
+const letters eventstore.ViewID = "letters"
+
+// beginLetters says after which position the letters begin.
+func beginLetters(ctx context.Context, store eventstore.RowStore, after eventstore.Position) error {
+	return store.CommitRows(ctx, eventstore.RowCommit{
+		View: letters, Checkpoint: eventstore.Checkpoint{Position: after, Data: []byte("begun")},
+	})
+}
+
+var errNotBegun = errors.New("the letters have no position: say where they begin")
+
+// notify sends a letter for each event that adds to a cart. One that it was killed
+// at is sent again.
+func notify(ctx context.Context, store eventstore.RowStore, send func(eventstore.Event) error) error {
+	set, err := store.GetRows(ctx, letters)
+	if err != nil {
+		return err
+	}
+	at := set.Checkpoint
+	if at.IsZero() {
+		return errNotBegun
+	}
+	added := eventstore.Match(eventstore.Item{Types: []string{"cart.item-added"}})
+	for batch, err := range store.Follow(ctx, added, at.Position) {
+		if err != nil {
+			return err
+		}
+		for _, e := range batch.Events {
+			if err := send(e); err != nil {
+				return err
+			}
+			sent := eventstore.Checkpoint{Position: e.Position}
+			if err := store.CommitRows(ctx, eventstore.RowCommit{View: letters, Expected: at, Checkpoint: sent}); err != nil {
+				return err
+			}
+			at = sent
+		}
+	}
+	return nil
+}
+
+func Example_readModel() {
+	ctx, stop := context.WithCancel(context.Background())
+	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
+	defer store.Close()
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "hanger", Quantity: 1})
+	ended := make(chan error)
+	go func() { ended <- keep(ctx, store, registry, nil, sellers.Projection) }()
+	if err := projection.Wait(ctx, store, 2, sellers.Projection); err != nil {
+		log.Fatal(err)
+	}
+
+	seller, found, err := sellers.Products.Get(ctx, store, "lantern")
+	fmt.Println(seller.Pieces, found, err)
+	fmt.Println(sellers.Top(ctx, store, 10))
+	fmt.Println(sellers.slow(ctx, store, 1))
+	stop()
+	fmt.Println(<-ended)
+
+	next := NewBestSellers(2)
+	if err := projection.Rebuild(context.Background(), store, registry, nil, next.Projection); err != nil {
+		log.Fatal(err)
+	}
+	_, _, err = sellers.Products.Get(context.Background(), store, "lantern")
+	fmt.Println(errors.Is(err, projection.ErrReplaced))
+	status, err := next.Status(context.Background(), store)
+	fmt.Println(status.State, status.Behind, err)
+	// Output:
+	// 6 true <nil>
+	// [{lantern 6} {hanger 1}] <nil>
+	// [hanger] <nil>
+	// <nil>
+	// true
+	// live 0 <nil>
+}
+
+func Example_readModelFault() {
+	ctx := context.Background()
+	store, registry := memstore.New(nil), carts()
+	defer store.Close()
+	define := func(most int) (*projection.Projection, *projection.Table[string, int]) {
+		p := projection.New("pieces", 1)
+		table := projection.NewTable[string, int](p, "by-product")
+		projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+			if e.Data.Quantity > most {
+				return fmt.Errorf("more than %d pieces", most)
+			}
+			return table.In(tx).Put(e.Data.SKU, e.Data.Quantity)
+		})
+		return p, table
+	}
+	p, table := define(5)
+	fmt.Println(attach(ctx, store, registry, p))
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6}) // is appended all the same
+	_, _, err := table.Get(ctx, store, "lantern")
+	fmt.Println(err)
+
+	p, table = define(10) // the program is put right and started again
+	fmt.Println(attach(ctx, store, registry, p))
+	fmt.Println(table.Get(ctx, store, "lantern"))
+	// Output:
+	// <nil>
+	// get rows of table "by-product" of projection "pieces": view has a fault: view "pieces@1.1" at position 0, on type "cart.item-added" at position 1: more than 5 pieces
+	// <nil>
+	// 6 true <nil>
+}
+
+func Example_letters() {
+	ctx, store, registry := context.Background(), memstore.New(nil), carts()
+	defer store.Close()
+	for _, sku := range []string{"lantern", "hanger", "sofa"} {
+		put(ctx, store, registry, "cart-1", ItemAdded{SKU: sku, Quantity: 1})
+	}
+	stamps := 1
+	send := func(e eventstore.Event) error {
+		if stamps == 0 {
+			return errors.New("no stamps left")
+		}
+		stamps--
+		fmt.Println("letter about", e.Position)
+		return nil
+	}
+	fmt.Println(notify(ctx, store, send))
+	fmt.Println(beginLetters(ctx, store, 1))
+	fmt.Println(notify(ctx, store, send))
+	stamps = 1
+	put(ctx, store, registry, "cart-1", ItemRemoved{SKU: "sofa", Quantity: 1})
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "sofa", Quantity: 1})
+	fmt.Println(notify(ctx, store, send))
+	// Output:
+	// the letters have no position: say where they begin
+	// <nil>
+	// letter about 2
+	// no stamps left
+	// letter about 3
+	// no stamps left
+}
