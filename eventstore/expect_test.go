@@ -20,6 +20,11 @@ func TestExpectation(t *testing.T) {
 	}{
 		{"zero, no events", 0, 0, false, 0},
 		{"zero, one event", 0, 1, false, 0},
+		{"the number 1, no events", 1, 0, false, 0},
+		{"the number 1, one event", 1, 1, false, 0},
+		{"the number 3, no events", 3, 0, false, 0},
+		{"the number 4, two events", 4, 2, false, 0},
+		{"the number -1, two events", math.MaxUint64, 2, false, 0},
 		{"Any, no events", eventstore.Any, 0, true, 0},
 		{"Any, one event", eventstore.Any, 1, true, 0},
 		{"Exists, no events", eventstore.Exists, 0, false, 0},
@@ -32,6 +37,8 @@ func TestExpectation(t *testing.T) {
 		{"At(3), nine events", eventstore.At(3), 9, false, 4},
 		{"At(the most), one event", eventstore.At(most), 1, false, 0},
 		{"At(nearly the most), one event", eventstore.At(most - 2), 1, false, 0},
+		{"At(a large version), that version", eventstore.At(1 << 61), 1 << 61, true, 0},
+		{"At(a large version), one event more", eventstore.At(1 << 61), 1<<61 + 1, false, 1<<61 + 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -59,6 +66,8 @@ func TestExpectation_String(t *testing.T) {
 		eventstore.NoStream:    "no stream",
 		eventstore.At(7):       "version 7",
 		eventstore.At(1 << 40): "version 1099511627776",
+		1:                      "nothing (the number 1)",
+		math.MaxUint64:         "nothing (the number 18446744073709551615)",
 	} {
 		require.Equal(t, want, expected.String())
 	}

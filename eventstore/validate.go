@@ -168,6 +168,10 @@ func (l *Limits) expectation(i int, x Expect) error {
 	if x.At == 0 {
 		return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q: the zero Expectation says nothing", x.Stream))
 	}
+	if !x.At.valid() {
+		return fmt.Errorf("expectation %d: %w", i, invalidf(
+			"stream %q: the Expectation %d was made by converting a number and says nothing; use eventstore.At(…), NoStream, Exists or Any", x.Stream, uint64(x.At)))
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +91,10 @@ func TestLimits_Validate(t *testing.T) {
 		}), invalid},
 		{"no expectation", func(c *commit) { c.Expect = nil }, invalid},
 		{"the zero expectation", func(c *commit) { c.Expect[0].At = 0 }, invalid},
+		{"a converted number", func(c *commit) { c.Expect[0].At = 1 }, invalid},
+		{"a converted version", func(c *commit) { c.Expect[0].At = eventstore.Expectation(eventstore.Version(1 << 40)) }, invalid},
+		{"a converted -1", func(c *commit) { c.Expect[0].At = math.MaxUint64 }, invalid},
+		{"a version that no stream gets to", func(c *commit) { c.Expect[0].At = eventstore.At(math.MaxUint64) }, ok},
 		{"two expectations", func(c *commit) { c.Expect = append(c.Expect, c.Expect[0]) }, invalid},
 		{"an expectation on another stream", func(c *commit) {
 			c.Expect = append(c.Expect, eventstore.Expect{Stream: "b", At: eventstore.Exists})

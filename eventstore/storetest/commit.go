@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ func commitRules() []rule {
 		{"a written stream without an expectation is refused", noExpectation},
 		{"two expectations for one stream are refused", twoExpectations},
 		{"the zero Expectation is refused", zeroExpectation},
+		{"a number converted to an Expectation is refused", convertedExpectation},
 		{"an event in no stream needs no expectation", noStreamNeedsNone},
 		{"an expectation on a stream that is not written is judged", expectationOnOther},
 		{"a failed commit leaves no event, no version, no key and no gap", failureLeavesNothing},
@@ -136,6 +138,17 @@ func zeroExpectation(h *harness) {
 	c := unconditional(event("a", "x"))
 	c.Expect = append(c.Expect, eventstore.Expect{Stream: "other"})
 	h.fails(c, eventstore.ErrInvalid)
+}
+
+func convertedExpectation(h *harness) {
+	h.write(event("a", "1"), event("a", "2"))
+	for _, number := range []eventstore.Expectation{1, 2, 3, 5, 1 << 32, math.MaxUint64, math.MaxUint64 - 1} {
+		h.fails(expecting(number, event("a", "x")), eventstore.ErrInvalid)
+	}
+	for v := range eventstore.Version(4) {
+		h.fails(expecting(eventstore.Expectation(v), event("a", "x")), eventstore.ErrInvalid)
+	}
+	h.append(expecting(eventstore.At(2), event("a", "3")))
 }
 
 func noStreamNeedsNone(h *harness) {

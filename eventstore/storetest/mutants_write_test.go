@@ -150,6 +150,14 @@ func commitMutants() []mutant {
 			}
 			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation { return max(x.At, eventstore.Any) }))
 		}),
+		appending("commit", "a converted number is taken for the version", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation {
+				if x.At > 0 && x.At < eventstore.Any {
+					return eventstore.At(eventstore.Version(x.At))
+				}
+				return x.At
+			}))
+		}),
 		appending("commit", "conditions are judged before the key", conditionsBeforeKey),
 		appending("commit", "a conflict leaves the first event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			receipt, err := s.Append(ctx, c)
