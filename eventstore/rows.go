@@ -176,8 +176,10 @@ type InlineView struct {
 	// Query says which events are applied.
 	Query Query
 	// Apply folds events, all of one commit and at least one, into rows. It
-	// runs on a goroutine of its own and must not append to the store. The
-	// context ends when the view's time is up.
+	// runs on a goroutine of its own. The context ends when the view's time is
+	// up. Apply must not change the store, which waits for it: Append,
+	// CommitRows, DropRows and Attach are ErrInvalid with this context or one
+	// that comes from it, and with another one they take the rest of its time.
 	Apply func(ctx context.Context, tx RowTx, events []Event) error
 	// Timeout is how long the view may take for all commits that are written
 	// together; 0 is 1 second.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/record"
+	"github.com/yore-es/yore/internal/rows"
 )
 
 // Append implements [eventstore.Store]. A nil error means that the events are
@@ -19,6 +20,9 @@ import (
 // appending works again once its cause is gone.
 func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	if err := s.usable(ctx); err != nil {
+		return eventstore.Receipt{}, err
+	}
+	if err := rows.MayChange(ctx, s); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	if err := eventstore.Validate(c); err != nil {

@@ -33,7 +33,7 @@ func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 	if !s.views.claim(v.View) {
 		return fmt.Errorf("attach: %w: view %q is attached already", eventstore.ErrInvalid, v.View)
 	}
-	err := s.attach(ctx, &inline{InlineView: v})
+	err := s.attach(ctx, &inline{InlineView: v, ctx: rows.Applying(context.Background(), s)})
 	if err != nil {
 		s.views.unclaim(v.View)
 	}

@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,6 +24,7 @@ import (
 // inline is a view that is attached, or about to be.
 type inline struct {
 	eventstore.InlineView
+	ctx context.Context // what the view does with it is known to be done by it
 	// rows are as they are on disk. Once the view is attached, nobody but the store
 	// writes them, so what was read or committed is remembered.
 	rows *rows.Cache
@@ -46,11 +46,6 @@ func (p *portion) load() ([]eventstore.Event, error) {
 	}
 	return p.group.decode(p.entries)
 }
-
-var (
-	errOverrun = errors.New("the view's time is up")
-	errNoEnd   = errors.New("the view ended its goroutine")
-)
 
 // application is a view's goroutine at work.
 type application struct {
@@ -87,7 +82,7 @@ func (v *inline) firstPart() time.Duration { return v.timeout() / 4 }
 // alone.
 func (v *inline) start(base rows.Base, end time.Time, portions []portion, patience bool) *application {
 	a := &application{apply: v.Apply, portions: portions, group: rows.New(base), done: make(chan struct{})}
-	a.ctx, a.cancel = context.WithDeadlineCause(context.Background(), end, errOverrun)
+	a.ctx, a.cancel = context.WithDeadlineCause(v.ctx, end, rows.ErrOverrun)
 	if patience {
 		a.pause = time.Now().Add(v.firstPart())
 	}
@@ -202,7 +197,7 @@ func (a *application) stop() error {
 		return context.Cause(a.ctx)
 	}
 	if a.pause.IsZero() || a.good == 0 {
-		return errNoEnd
+		return rows.ErrExited
 	}
 	return nil
 }

@@ -133,7 +133,27 @@ func TestAttach_EndsItsGoroutine(t *testing.T) {
 	var faulted *eventstore.FaultedError
 	require.ErrorAs(t, s.Attach(t.Context(), v), &faulted)
 	require.EqualValues(t, 1, faulted.Fault.Position)
-	require.Contains(t, faulted.Fault.Reason, "ended its goroutine")
+	require.Contains(t, faulted.Fault.Reason, "ended without a return")
+}
+
+// TestAttach_AppendsWithAnotherContext: that a view waits for itself cannot be known
+// then, but the fault says that it may have.
+func TestAttach_AppendsWithAnotherContext(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	v := counter("count")
+	v.Timeout = 50 * time.Millisecond
+	ended := make(chan error, 1)
+	v.Apply = func(context.Context, eventstore.RowTx, []eventstore.Event) error {
+		_, err := eventstore.AppendTo(t.Context(), s, "other", eventstore.Any, eventstore.NewEvent{Type: "t"})
+		ended <- err
+		return err
+	}
+	require.NoError(t, s.Attach(t.Context(), v))
+	appendEvents(t, s, "s", 1)
+	set, err := s.GetRows(t.Context(), "count")
+	require.NoError(t, err)
+	require.Contains(t, set.Checkpoint.Fault.Reason, "if Apply appends")
+	require.NoError(t, <-ended)
 }
 
 // TestAttach_RowsOfAnother: a view that catches up, and whose rows are changed by

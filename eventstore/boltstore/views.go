@@ -132,9 +132,12 @@ func (s *Store) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
 }
 
 // writable returns the error that every call which changes a view ends with on
-// a store that is closed or takes no changes.
+// a store that is closed or takes no changes, or not from the caller.
 func (s *Store) writable(ctx context.Context) error {
 	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if err := rows.MayChange(ctx, s); err != nil {
 		return err
 	}
 	return s.takesChanges()

@@ -148,7 +148,7 @@ func (s *Store) apply(v *inline, commit []record) change {
 	c := change{view: v.View, checkpoint: s.view(v.View).checkpoint}
 	if len(events) > 0 {
 		first := events[0]
-		ctx, cancel := context.WithTimeout(context.Background(), v.Timeout)
+		ctx, cancel := context.WithTimeout(rows.Applying(context.Background(), s), v.Timeout)
 		defer cancel()
 		tx := rows.New(committed{s, v.View})
 		if err := rows.Apply(ctx, v.InlineView, tx, events); err != nil {

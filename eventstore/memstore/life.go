@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/rows"
 )
 
 // Close implements [eventstore.Store]. It waits for the commit that is being
@@ -37,10 +38,13 @@ func (s *Store) Reopen() (*Store, error) {
 	return next, nil
 }
 
-// beginWrite takes writing, unless the store or the context has ended or what
-// is to be written is not valid. endWrite gives it back.
+// beginWrite takes writing, unless the store or the context has ended, a view
+// that is being applied asks for it, or what is to be written is not valid. endWrite gives it back.
 func (s *Store) beginWrite(ctx context.Context, invalid error) error {
 	if err := s.check(ctx); err != nil {
+		return err
+	}
+	if err := rows.MayChange(ctx, s); err != nil {
 		return err
 	}
 	if invalid != nil {

@@ -23,6 +23,7 @@ func inlineRules() []rule {
 		{"Apply sees what was written before, and what it writes itself", inlineSeesWrites},
 		{"deletions and empty values are kept", inlineDeletes},
 		{"Apply may read the store", inlineReadsStore},
+		{"Apply cannot change the store with its context", inlineChangesStore},
 		{"Apply's reads and writes are checked", inlineChecked},
 		{"what Apply puts is not kept, what it is given is its own", inlineOwn},
 		{"afterwards the RowTx returns errors", inlineAfterwards},

@@ -149,6 +149,40 @@ func inlineReadsStore(h *harness) {
 	h.equal("checkpoint", eventstore.Checkpoint{Position: head}, h.checkpoint("v"))
 }
 
+func inlineChangesStore(h *harness) {
+	var faults notes[string]
+	v := viewOf("v", eventstore.All(), nil)
+	v.Timeout = 2 * time.Second
+	v.Apply = func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+		if len(events) == 0 || events[0].Type != "x" {
+			return errors.New("the store was changed")
+		}
+		check := func(what string, err error) {
+			if !errors.Is(err, eventstore.ErrInvalid) {
+				faults.take(fmt.Sprintf("%s: expected the error %q, found %v", what, eventstore.ErrInvalid, err))
+			}
+		}
+		derived, cancel := context.WithCancel(ctx)
+		defer cancel()
+		_, err := h.store.Append(derived, unconditional(event("a", "by the view")))
+		check("Append", err)
+		check("CommitRows", h.rows().CommitRows(ctx, eventstore.RowCommit{View: "other", Checkpoint: eventstore.Checkpoint{Position: 1}}))
+		_, err = h.rows().DropRows(ctx, "other", 1)
+		check("DropRows", err)
+		check("Attach", h.rows().Attach(ctx, ledger("other", eventstore.All())))
+		return tx.Put(row("t", "done", "x"))
+	}
+	h.write(event("a", "x"))
+	h.attach(v)
+	head := h.write(event("a", "x")).Last
+	for _, fault := range faults.all() {
+		h.Fatalf("in Apply: %s", fault)
+	}
+	h.equal("checkpoint", eventstore.Checkpoint{Position: head}, h.checkpoint("v"))
+	h.equal("events", 2, len(h.all()))
+	h.equal("checkpoint of another view", eventstore.Checkpoint{}, h.checkpoint("other"))
+}
+
 func inlineChecked(h *harness) {
 	limits := h.store.Info().Limits
 	var faults notes[string]

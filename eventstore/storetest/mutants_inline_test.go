@@ -87,6 +87,12 @@ func inlineMutants() []mutant {
 		applying("inline", "Apply's context is without end", func(v eventstore.InlineView, _ eventstore.RowStore, _ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			return v.Apply(context.Background(), tx, events)
 		}),
+		applying("inline", "Apply's context is like any other", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			deadline, _ := ctx.Deadline()
+			unknown, cancel := context.WithDeadline(context.Background(), deadline)
+			defer cancel()
+			return v.Apply(unknown, tx, events)
+		}),
 		{"inline", "readers wait for Apply", readersWait},
 		{"inline", "a commit is applied before it is judged", appliedUnjudged},
 		{"inline", "commits of rows are applied", func(f *faults) {

@@ -8,10 +8,10 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// errOverrun and errExited are reasons of faults.
+// ErrOverrun and ErrExited are reasons of faults.
 var (
-	errOverrun = errors.New("the view's time was up before Apply returned")
-	errExited  = errors.New("the goroutine of Apply ended without a return")
+	ErrOverrun = errors.New("the view's time was up before Apply returned; if Apply appends or changes rows, that waits for it: it must not")
+	ErrExited  = errors.New("the goroutine of Apply ended without a return")
 )
 
 // Apply runs a view's Apply on a goroutine of its own until it returns or the
@@ -22,7 +22,7 @@ func Apply(ctx context.Context, v eventstore.InlineView, tx *Buffer, events []ev
 	defer tx.Close()
 	done := make(chan error, 1)
 	go func() {
-		err := errExited
+		err := ErrExited
 		defer func() {
 			if fault := recover(); fault != nil {
 				err = fmt.Errorf("panic: %v", fault)
@@ -34,10 +34,10 @@ func Apply(ctx context.Context, v eventstore.InlineView, tx *Buffer, events []ev
 	select {
 	case err := <-done:
 		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return errOverrun
+			return ErrOverrun
 		}
 		return err
 	case <-ctx.Done():
-		return errOverrun
+		return ErrOverrun
 	}
 }

@@ -1,0 +1,26 @@
+package rows
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// applyingKey is the key of the store that applies a view in the view's context.
+type applyingKey struct{}
+
+// Applying returns the context for a view that the store applies, by which
+// [MayChange] knows it again.
+func Applying(ctx context.Context, store eventstore.RowStore) context.Context {
+	return context.WithValue(ctx, applyingKey{}, store)
+}
+
+// MayChange returns the error of a call that would change the store with the
+// context of a view which the store applies. They would wait for each other.
+func MayChange(ctx context.Context, store eventstore.RowStore) error {
+	if ctx.Value(applyingKey{}) == store {
+		return fmt.Errorf("%w: a view that is being applied cannot change the store, which waits for it", eventstore.ErrInvalid)
+	}
+	return nil
+}
