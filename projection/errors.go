@@ -3,6 +3,7 @@ package projection
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
@@ -57,6 +58,11 @@ type PanicError struct {
 
 // Error says what value, without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// LogValue says the value and the stack.
+func (e *PanicError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("panic", fmt.Sprint(e.Value)), slog.String("stack", string(e.Stack)))
+}
 
 // Unwrap returns the value if it is an error, else nil.
 func (e *PanicError) Unwrap() error {

@@ -136,6 +136,7 @@ func TestRun_Panic(t *testing.T) {
 	require.ErrorAs(t, err, &panicked)
 	require.ErrorContains(t, err, `projection "sales" version 1: type "cart.item-`)
 	require.Contains(t, string(panicked.Stack), "run_test.go")
+	require.Contains(t, panicked.LogValue().String(), "run_test.go")
 	require.ErrorContains(t, panicked.Unwrap(), "no rows at 1")
 }
 

@@ -2,7 +2,10 @@ package boltstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -138,12 +141,24 @@ func (a *application) end(tx *rows.Buffer, fault error) bool {
 	return true
 }
 
+// panicError is the fault of a view that panicked. For the log it has the stack.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+func (e *panicError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("panic", fmt.Sprint(e.value)), slog.String("stack", string(e.stack)))
+}
+
 // one applies one portion to tx, which it closes.
 func (a *application) one(tx *rows.Buffer, p *portion) (fault error) {
 	defer func() {
 		tx.Close()
 		if r := recover(); r != nil {
-			fault = fmt.Errorf("panic: %v", r)
+			fault = &panicError{r, debug.Stack()}
 		}
 	}()
 	if a.ctx.Err() != nil {
@@ -153,7 +168,11 @@ func (a *application) one(tx *rows.Buffer, p *portion) (fault error) {
 	if err != nil {
 		return err
 	}
-	return a.apply(a.ctx, tx, events)
+	err = a.apply(a.ctx, tx, events)
+	if ended := a.ctx.Err(); ended != nil && errors.Is(err, ended) {
+		return context.Cause(a.ctx)
+	}
+	return err
 }
 
 // applied is what became of portions.
@@ -161,6 +180,7 @@ type applied struct {
 	good  int // so many came to a good end
 	rows  []eventstore.Row
 	fault *eventstore.Fault // of the first one that did not
+	cause error             // of the fault
 }
 
 // wait returns when the goroutine is done or its time is up.
@@ -177,7 +197,7 @@ func (a *application) wait() applied {
 	result := applied{good: a.good, rows: a.group.Rows()}
 	if fault != nil {
 		p := a.portions[a.good].sighting
-		result.fault = rows.NewFault(eventstore.Event{Position: p.position, Type: p.eventType}, fault)
+		result.fault, result.cause = rows.NewFault(eventstore.Event{Position: p.position, Type: p.eventType}, fault), fault
 	}
 	return result
 }
@@ -262,7 +282,7 @@ func (s *Store) applyFrom(g *group, from int, begin time.Time) {
 // position.
 func (c *viewChange) note(portions []portion, result applied, through eventstore.Position) {
 	c.rows = append(c.rows, result.rows...)
-	c.checkpoint.Fault = result.fault
+	c.checkpoint.Fault, c.cause = result.fault, result.cause
 	if result.good < len(portions) {
 		through = portions[result.good].first - 1
 	}

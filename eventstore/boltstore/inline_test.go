@@ -1,12 +1,15 @@
 package boltstore_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,6 +137,51 @@ func TestAttach_EndsItsGoroutine(t *testing.T) {
 	require.ErrorAs(t, s.Attach(t.Context(), v), &faulted)
 	require.EqualValues(t, 1, faulted.Fault.Position)
 	require.Contains(t, faulted.Fault.Reason, "ended without a return")
+}
+
+// detailedError says more to a logger than Error does.
+type detailedError struct{}
+
+func (detailedError) Error() string        { return "bad" }
+func (detailedError) LogValue() slog.Value { return slog.GroupValue(slog.String("detail", "very bad")) }
+
+// TestAttach_FaultIsLogged: Append does not say that a view has been detached, the
+// logger is told.
+func TestAttach_FaultIsLogged(t *testing.T) {
+	for name, tt := range map[string]struct {
+		apply func(ctx context.Context) error
+		said  []string
+	}{
+		"an error":                  {func(context.Context) error { return errors.New("bad") }, []string{"error=bad"}},
+		"an error with more to say": {func(context.Context) error { return fmt.Errorf("so: %w", detailedError{}) }, []string{`error="so: bad"`, `cause.detail="very bad"`}},
+		"a panic":                   {func(context.Context) error { panic("no rows") }, []string{`error="panic: no rows"`, `cause.panic="no rows"`, "cause.stack=", "inline_test.go"}},
+		"an overrun":                {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, []string{"time was up"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said bytes.Buffer
+			s, err := boltstore.Open(logPath(t), &boltstore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+			require.NoError(t, err)
+			v := counter("count")
+			v.Timeout = 20 * time.Millisecond
+			v.Apply = func(ctx context.Context, _ eventstore.RowTx, events []eventstore.Event) error {
+				if events[0].Position < 2 {
+					return nil
+				}
+				return tt.apply(ctx)
+			}
+			require.NoError(t, s.Attach(t.Context(), v))
+			for range 3 { // the last one has no view
+				appendEvents(t, s, "s", 1)
+			}
+			set, err := s.GetRows(t.Context(), "count")
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+			require.Equal(t, 1, strings.Count(said.String(), "\n"), said.String())
+			for _, part := range append(tt.said, "level=ERROR", "detached", "view=count", "position=2", "type="+set.Checkpoint.Fault.Type) {
+				require.Contains(t, said.String(), part)
+			}
+		})
+	}
 }
 
 // TestAttach_AppendsWithAnotherContext: that a view waits for itself cannot be known

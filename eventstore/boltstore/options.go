@@ -31,7 +31,9 @@ type Options struct {
 	// is 16 MiB. It may become three times as much while much is appended. After
 	// a crash, Open reads these events again.
 	IndexMemory int
-	// Logger is told what Open had to repair; nil is silent.
+	// Logger is told what Open had to repair, what is found to be damaged later, and
+	// which attached view is detached because of a fault: at Error, with the view, the
+	// event, the error and, after a panic, the stack. Nil is silent.
 	Logger *slog.Logger
 
 	// alone: whoever opens the store writes to it himself; it has no indexer.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -97,6 +98,7 @@ type viewChange struct {
 	empty      bool                  // its bucket was empty then, and is gone
 	attach     *inline               // attached from now on
 	detach     bool
+	cause      error // of the checkpoint's fault, if it is of this group
 }
 
 // view returns the group's change of a view, which it adds if there is none.
@@ -313,7 +315,7 @@ func (g *group) spare(s *Store, bad *badViewError) {
 	}
 	checkpoint := rows.CloneCheckpoint(s.views.checkpoints[bad.view])
 	checkpoint.Fault = rows.NewFault(eventstore.Event{Position: g.first, Type: g.entries[0].kind}, bad)
-	g.views[bad.view] = &viewChange{checkpoint: checkpoint, detach: true}
+	g.views[bad.view] = &viewChange{checkpoint: checkpoint, detach: true, cause: bad}
 }
 
 // outcome returns the error that a job ends with, of a group that is durable.
@@ -396,6 +398,23 @@ func (s *Store) settleViews(g *group) {
 		if change.detach {
 			s.views.detach(view)
 		}
+	}
+}
+
+// logFaults tells the logger which views the group has detached because of a fault, for
+// who appended is not told.
+func (s *Store) logFaults(g *group) {
+	for view, change := range g.views {
+		fault := change.checkpoint.Fault
+		if fault == nil || !change.detach {
+			continue
+		}
+		attrs := []any{"file", s.file.path, "view", view, "position", fault.Position, "type", fault.Type, "error", fault.Reason}
+		var more slog.LogValuer // such as the stack of a panic
+		if errors.As(change.cause, &more) {
+			attrs = append(attrs, "cause", more)
+		}
+		s.opts.Logger.Error("a view stopped at a fault and is detached", attrs...)
 	}
 }
 

@@ -177,6 +177,7 @@ func (w *writer) writeGroup(batches []*batch) {
 	w.until = now.Add(w.took / 10)
 	if err == nil {
 		s.rememberRows(g)
+		s.logFaults(g)
 	}
 	g.views, g.slices, g.batches = nil, nil, nil // done with; the tail need not keep them
 }
