@@ -29,7 +29,8 @@ var (
 	// ErrFaulted: a view stopped at a fault and must be rebuilt. It comes as a *FaultedError.
 	ErrFaulted = errors.New("view has a fault")
 	// ErrFailed: an earlier commit ended with ErrUnknownOutcome; the store
-	// takes no more appends until it is closed and opened again.
+	// takes no more appends until it is closed and opened again. Or its file is
+	// not where it was, and the message says what to do before it is closed.
 	ErrFailed = errors.New("store has failed; close and reopen it")
 )
 

@@ -50,9 +50,12 @@
 // [*eventstore.CorruptError] with their position; everything else stays readable.
 // What Open found and mended is in Info().Warnings.
 //
-// A file that is removed or replaced while it is open takes no more appends. After
-// a sync that failed there is a note beside the file, "NAME.doubt": the next Open
-// for writing sees to what it tells of, and removes it.
+// A file that is removed, renamed or replaced while it is open takes no more
+// appends. It can still be read: back it up before the Store is closed, for that lets
+// go of a file which has no name any more.
+//
+// After a sync that failed there is a note beside the file, "NAME.doubt": the next
+// Open for writing sees to what it tells of, and removes it.
 //
 // # For operators
 //

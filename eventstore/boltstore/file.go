@@ -307,15 +307,24 @@ func (f *file) branchProblems(ignore ...string) (problems branchProblems, err er
 	return problems, err
 }
 
+// movedError says that the path does not name the open file any more. It matches
+// ErrFailed, but does not give its advice: closing would let go of the file.
+type movedError struct{ path, how string }
+
+func (e *movedError) Error() string {
+	return fmt.Sprintf("the file %s was %s while it was open", e.path, e.how)
+}
+func (e *movedError) Is(target error) bool { return target == eventstore.ErrFailed }
+
 // inPlace returns an error if the path does not name the open file any more:
 // what is written to it then is lost when it is closed.
 func (f *file) inPlace() error {
 	now, err := os.Stat(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: the file %s was removed or renamed while it was open", eventstore.ErrFailed, f.path)
+		return &movedError{f.path, "removed or renamed"}
 	case err == nil && !os.SameFile(now, f.info):
-		return fmt.Errorf("%w: the file %s was replaced by another one while it was open", eventstore.ErrFailed, f.path)
+		return &movedError{f.path, "replaced by another one"}
 	}
 	return nil // also if it cannot be told
 }

@@ -224,7 +224,15 @@ func TestStore_NoticesThatItsFileIsGone(t *testing.T) {
 			_, err = eventstore.AppendTo(t.Context(), s, "s", eventstore.Any, eventstore.NewEvent{Type: "t"})
 			require.ErrorIs(t, err, eventstore.ErrFailed)
 			require.ErrorContains(t, err, path)
+			require.ErrorContains(t, err, "before the store is closed")
+			require.NotContains(t, err.Error(), "reopen")
 			require.Len(t, positions(t, s, eventstore.All()), 1)
+			var backup bytes.Buffer
+			_, err = s.Backup(t.Context(), &backup, nil)
+			require.NoError(t, err)
+			_, err = boltstore.Restore(t.Context(), path+".restored", nil, &backup)
+			require.NoError(t, err)
+			require.Len(t, positions(t, open(t, path+".restored", nil), eventstore.All()), 1)
 			if name == "renamed" {
 				require.NoError(t, os.Rename(path+".old", path))
 				appendEvents(t, s, "s", 1)

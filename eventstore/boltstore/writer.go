@@ -263,7 +263,7 @@ func (s *Store) transact(fn func(*bolt.Tx) error) error {
 		return eventstore.ErrFailed
 	}
 	if err := s.file.inPlace(); err != nil {
-		return err
+		return fmt.Errorf("%w; its events can still be read: back them up (Store.Backup) before the store is closed", err)
 	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
