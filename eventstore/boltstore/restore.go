@@ -69,12 +69,9 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	if path == "" {
 		return Manifest{}, fmt.Errorf("%w: the path is empty", eventstore.ErrInvalid)
 	}
-	chain, err := openChain(backups)
+	chain, err := openChain(backups, true)
 	if err != nil {
 		return Manifest{}, err
-	}
-	if after := chain[0].After; after > 0 {
-		return Manifest{}, fmt.Errorf("backup 1: %w: it is an incremental one, after position %d; the first must be a full one", eventstore.ErrInvalid, after)
 	}
 	old, err := findReplaced(path, opts)
 	if err != nil {

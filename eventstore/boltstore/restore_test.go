@@ -261,6 +261,7 @@ func TestRestore_BackupsMustContinueEachOther(t *testing.T) {
 	}{
 		"none":                  {nil, "no backup is given"},
 		"no full one":           {[][]byte{more, most}, "the first must be a full one"},
+		"the full one last":     {[][]byte{more, full}, "backup 1: invalid: it is an incremental one, after position 30"},
 		"one left out":          {[][]byte{full, most}, "begins after position 33, and the one before ends at 30"},
 		"exchanged":             {[][]byte{full, most, more}, "backup 2"},
 		"two full ones":         {[][]byte{full, full}, "begins after position 0, and the one before ends at 30"},

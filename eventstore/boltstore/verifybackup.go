@@ -18,7 +18,7 @@ import (
 // index is made it does not see: that the versions of streams have no gaps, and
 // that no key is on two commits. Errors are those of Restore.
 func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
-	chain, err := openChain(backups)
+	chain, err := openChain(backups, false)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
@@ -41,17 +41,21 @@ func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 // backupChain is a backup, and incremental ones that continue it.
 type backupChain []*backupReader
 
-// openChain reads the headers, and checks that each backup continues the one
-// before.
-func openChain(backups []io.Reader) (backupChain, error) {
+// openChain reads the headers, and checks that the first backup is a full one, if it
+// must be, and that each continues the one before.
+func openChain(backups []io.Reader, full bool) (backupChain, error) {
 	if len(backups) == 0 {
 		return nil, fmt.Errorf("%w: no backup is given", eventstore.ErrInvalid)
 	}
 	chain := make(backupChain, len(backups))
 	for i, r := range backups {
 		b, err := newBackupReader(r)
-		if err == nil && i > 0 {
+		switch {
+		case err != nil:
+		case i > 0:
 			err = chain[i-1].continuedBy(b)
+		case full && b.After > 0:
+			err = fmt.Errorf("%w: it is an incremental one, after position %d; the first must be a full one", eventstore.ErrInvalid, b.After)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("backup %d: %w", i+1, err)
