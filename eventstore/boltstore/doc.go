@@ -11,7 +11,9 @@
 // One process has the file open for writing at a time; a second opener gets
 // ErrLocked.
 //
-// The file grows in steps of 16 MiB, which are holes until they are used.
+// A new file has a few pages: 24,576 bytes, where they are of 4 KiB. When it first
+// needs more, and whenever that is used up, it grows by 16 MiB, which are holes until
+// they are used. On Windows and with 32 bits it doubles until it has that size.
 //
 // # How it works
 //

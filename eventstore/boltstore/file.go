@@ -92,6 +92,8 @@ func (f *file) open(opts Options) (db *bolt.DB, err error) {
 		return db, err
 	case errors.Is(err, errBadPage):
 		return nil, errors.Join(err, unlock(f.os), f.os.Close())
+	case errors.Is(err, berrors.ErrTimeout) && opts.ReadOnly:
+		return nil, fmt.Errorf("%w (waited %v): as long as it can write, nobody else can read", eventstore.ErrLocked, opts.LockTimeout)
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):

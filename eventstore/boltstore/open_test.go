@@ -108,7 +108,7 @@ func TestOpen_RefusesWhatIsNoLog(t *testing.T) {
 		"a log cut short": {func(t *testing.T, path string) {
 			create(t, path)
 			require.NoError(t, os.Truncate(path, 3*int64(os.Getpagesize())))
-		}, eventstore.ErrCorrupt, "cut short: it has 12288 bytes and needs"},
+		}, eventstore.ErrCorrupt, ": corrupt: the file was cut short: it has 12288 bytes and needs"},
 		"a log with both meta pages damaged": {func(t *testing.T, path string) {
 			create(t, path)
 			damageMeta(t, path, 0)
@@ -161,6 +161,13 @@ func TestOpen_ReadersShareAndKeepWritersOut(t *testing.T) {
 	}
 	_, err = boltstore.Open(path, &boltstore.Options{LockTimeout: time.Millisecond})
 	require.ErrorIs(t, err, eventstore.ErrLocked)
+	require.NotContains(t, err.Error(), "as long as it can write")
+	require.NoError(t, first.Close())
+	require.NoError(t, second.Close())
+	open(t, path, nil)
+	_, err = boltstore.Open(path, readOnly)
+	require.ErrorIs(t, err, eventstore.ErrLocked)
+	require.ErrorContains(t, err, "as long as it can write, nobody else can read")
 }
 
 // damageMeta changes a byte under the checksum of one of the two meta pages.

@@ -70,7 +70,7 @@ func Check(r io.ReaderAt, meta Meta, o CheckOptions, report func(Finding)) error
 	}
 	free, err := Freelist(r, meta)
 	if errors.Is(err, ErrDamaged) {
-		c.report(Finding{Page: meta.Freelist, Problem: err.Error(), Free: true})
+		c.report(Finding{Page: meta.Freelist, Problem: "is damaged: " + err.Error(), Free: true})
 		return nil
 	}
 	if err != nil {
@@ -110,17 +110,17 @@ func Freelist(r io.ReaderAt, meta Meta) ([]uint64, error) {
 		problem = "lists more free pages than it has room for"
 	}
 	if problem != "" {
-		return nil, fmt.Errorf("%w: page %d %s", ErrDamaged, meta.Freelist, problem)
+		return nil, damagef("page %d %s", meta.Freelist, problem)
 	}
 	free := make([]uint64, count)
 	for i := range free {
 		free[i] = binary.NativeEndian.Uint64(rest[8*i:])
 		if free[i] < 2 || free[i] >= meta.HighWater || i > 0 && free[i] <= free[i-1] {
-			return nil, fmt.Errorf("%w: the list of free pages, page %d, names page %d out of place", ErrDamaged, meta.Freelist, free[i])
+			return nil, damagef("the list of free pages, page %d, names page %d out of place", meta.Freelist, free[i])
 		}
 	}
 	if _, listed := slices.BinarySearch(free, meta.Freelist); listed {
-		return nil, fmt.Errorf("%w: the list of free pages, page %d, names itself", ErrDamaged, meta.Freelist)
+		return nil, damagef("the list of free pages, page %d, names itself", meta.Freelist)
 	}
 	return free, nil
 }

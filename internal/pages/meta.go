@@ -24,8 +24,16 @@ const (
 // ErrForeign says that a file is not of bbolt: neither meta page has its mark.
 var ErrForeign = errors.New("not a bbolt file")
 
-// ErrDamaged says that a file of bbolt cannot be read as one.
+// ErrDamaged says that a file of bbolt cannot be read as one. The errors that match
+// it say how, and leave its word to the caller.
 var ErrDamaged = errors.New("damaged")
+
+type damage string
+
+func (d damage) Error() string        { return string(d) }
+func (d damage) Is(target error) bool { return target == ErrDamaged }
+
+func damagef(format string, args ...any) error { return damage(fmt.Sprintf(format, args...)) }
 
 // Meta is a meta page that is whole.
 type Meta struct {
@@ -60,7 +68,7 @@ func Inspect(r io.ReaderAt, size int64) (State, error) {
 		if firstProblem == noMark && secondProblem == noMark {
 			return State{}, ErrForeign
 		}
-		return State{}, fmt.Errorf("%w: both meta pages: the first %s, the second %s", ErrDamaged, firstProblem, secondProblem)
+		return State{}, damagef("both meta pages: the first %s, the second %s", firstProblem, secondProblem)
 	case second == nil:
 		s = State{*first, "the second meta page " + secondProblem}
 	case first == nil:
@@ -72,7 +80,7 @@ func Inspect(r io.ReaderAt, size int64) (State, error) {
 		}
 	}
 	if need := int64(s.HighWater) * int64(s.PageSize); need > size || need < 0 {
-		return s, fmt.Errorf("%w: the file was cut short: it has %d bytes and needs %d", ErrDamaged, size, need)
+		return s, damagef("the file was cut short: it has %d bytes and needs %d", size, need)
 	}
 	return s, nil
 }
