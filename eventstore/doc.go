@@ -11,8 +11,9 @@
 // in which anyone can see them. An event may belong to a stream, a named
 // sequence such as "cart-7" that holds the history of one thing; its place
 // there is its [Version], again 1, 2, 3 … without gaps. The part of a stream's
-// name before the first dash is its category. Events also carry tags
-// ("customer:42"), by which they can be found and guarded across streams.
+// name before the first dash is its category, the part after it its id ([StreamID]).
+// Events also carry tags ("customer:42"), by which they can be found and guarded
+// across streams.
 //
 // # Appending
 //

@@ -21,8 +21,9 @@ type Version uint64
 // compared byte for byte.
 type Tag string
 
-// StreamID names a stream, such as "cart-7". Names are compared byte for byte,
-// may hold any UTF-8 text but NUL, and do not start with a dash.
+// StreamID names a stream, such as "cart-7": its Category is "cart", its ID "7".
+// Names are compared byte for byte, may hold any UTF-8 text but NUL, and do not
+// start with a dash.
 type StreamID string
 
 // Category returns the part of the name before the first dash: "cart" for

@@ -38,6 +38,13 @@ func Example() {
 	// 2 cart.item-added {"sku":"apple"}
 }
 
+// A stream's name says what kind of thing it is the history of, and which one.
+func ExampleStreamID() {
+	stream := eventstore.StreamID("cart-7")
+	fmt.Println(stream.Category(), stream.ID())
+	// Output: cart 7
+}
+
 // A commit whose expectation does not hold is a conflict that says why.
 func ExampleConflictError() {
 	ctx := context.Background()

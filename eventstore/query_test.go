@@ -104,3 +104,11 @@ func TestStreamID_Category(t *testing.T) {
 		require.Equal(t, want, stream.Category(), "%q", stream)
 	}
 }
+
+func TestStreamID_ID(t *testing.T) {
+	for stream, want := range map[eventstore.StreamID]string{
+		"cart-7": "7", "cart": "", "cart-": "", "cart-7-8": "7-8", "": "", "a b-c": "c", "日本-1": "1",
+	} {
+		require.Equal(t, want, stream.ID(), "%q", stream)
+	}
+}

@@ -55,7 +55,7 @@ func requireSummaries(t *testing.T, s *shop, from projection.Reader, to eventsto
 		require.NoError(t, err)
 		r, err := s.record(event)
 		require.NoError(t, err)
-		id := strings.TrimPrefix(string(r.Stream), "cart-")
+		id := r.Stream.ID()
 		states[id], last[id] = cart.Evolve(states[id], r.Data), r
 	}
 	shown, err := s.summaries.ByTotal(t.Context(), from, all)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/projection"
@@ -13,23 +12,17 @@ import (
 // onEvents makes a projection take all that can happen to a cart.
 func onEvents(p *projection.Projection, handle func(tx projection.Tx, cart string, e eventstore.Event, fact Event) error) {
 	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
-		return handle(tx, cartOf(e.Stream), e.Event, e.Data)
+		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
 	projection.On(p, func(tx projection.Tx, e projection.Event[ItemQuantityChanged]) error {
-		return handle(tx, cartOf(e.Stream), e.Event, e.Data)
+		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
 	projection.On(p, func(tx projection.Tx, e projection.Event[ItemRemoved]) error {
-		return handle(tx, cartOf(e.Stream), e.Event, e.Data)
+		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
 	projection.On(p, func(tx projection.Tx, e projection.Event[CartCheckedOut]) error {
-		return handle(tx, cartOf(e.Stream), e.Event, e.Data)
+		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
-}
-
-// cartOf returns which cart a stream is: "cart-7" is cart 7.
-func cartOf(stream eventstore.StreamID) string {
-	_, id, _ := strings.Cut(string(stream), "-")
-	return id
 }
 
 // lineTable is the lines of carts as a table of a read model. It has a row for
