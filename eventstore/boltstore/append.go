@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -19,6 +20,20 @@ import (
 // disk, fails this commit and those written together with it, and no others;
 // appending works again once its cause is gone.
 func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+	receipt, err := s.append(ctx, c)
+	return receipt, during("append", err)
+}
+
+// during says in which call an error came up. A conflict, which is no fault, is left
+// as it is.
+func during(call string, err error) error {
+	if err == nil || errors.Is(err, eventstore.ErrConflict) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", call, err)
+}
+
+func (s *Store) append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	if err := s.usable(ctx); err != nil {
 		return eventstore.Receipt{}, err
 	}
@@ -147,7 +162,7 @@ type entry struct {
 func (r *request) encode(s *Store) error {
 	r.recorded = s.opts.Clock()
 	if year := r.recorded.Year(); year < 1678 || year > 2261 {
-		return fmt.Errorf("append: %w: the clock says %v, outside the years 1678 to 2261", eventstore.ErrInvalid, r.recorded)
+		return fmt.Errorf("%w: the clock says %v, outside the years 1678 to 2261", eventstore.ErrInvalid, r.recorded)
 	}
 	events := r.commit.Events
 	r.weight = len(events)
@@ -168,7 +183,7 @@ func (r *request) encode(s *Store) error {
 		if event.ID == uuid.Nil {
 			id, err := s.newID(r.recorded)
 			if err != nil {
-				return fmt.Errorf("append: id for event %d: %w", i, err)
+				return fmt.Errorf("id for event %d: %w", i, err)
 			}
 			event.ID = id
 		}

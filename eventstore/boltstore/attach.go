@@ -24,6 +24,10 @@ const attachEvents = 256
 // goroutine, by commits of rows, until what is left is in the tail; that last
 // part the writer applies itself, between two groups, so that there is no gap.
 func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
+	return during("attach", s.attach(ctx, v))
+}
+
+func (s *Store) attach(ctx context.Context, v eventstore.InlineView) error {
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
@@ -31,16 +35,17 @@ func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 		return err
 	}
 	if !s.views.claim(v.View) {
-		return fmt.Errorf("attach: %w: view %q is attached already", eventstore.ErrInvalid, v.View)
+		return fmt.Errorf("%w: view %q is attached already", eventstore.ErrInvalid, v.View)
 	}
-	err := s.attach(ctx, &inline{InlineView: v, ctx: rows.Applying(context.Background(), s)})
+	err := s.attachClaimed(ctx, &inline{InlineView: v, ctx: rows.Applying(context.Background(), s)})
 	if err != nil {
 		s.views.unclaim(v.View)
 	}
 	return err
 }
 
-func (s *Store) attach(ctx context.Context, v *inline) error {
+// attachClaimed attaches a view that nobody else does or has.
+func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 	var known eventstore.Checkpoint // that v.rows are those of
 	for {
 		if err := s.usable(ctx); err != nil {

@@ -124,6 +124,10 @@ func (g *group) checkpoint(s *Store, view eventstore.ViewID) eventstore.Checkpoi
 
 // CommitRows implements [eventstore.RowStore].
 func (s *Store) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
+	return during("commit rows", s.commitRows(ctx, c))
+}
+
+func (s *Store) commitRows(ctx context.Context, c eventstore.RowCommit) error {
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
@@ -166,9 +170,9 @@ func (r *rowChange) enter(s *Store, g *group) {
 	actual := g.checkpoint(s, c.View)
 	switch {
 	case s.views.attached(c.View) != nil:
-		r.err = fmt.Errorf("commit rows: %w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
+		r.err = fmt.Errorf("%w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
 	case c.Checkpoint.Position >= g.first:
-		r.err = fmt.Errorf("commit rows: %w: checkpoint of view %q at position %d, beyond the head %d",
+		r.err = fmt.Errorf("%w: checkpoint of view %q at position %d, beyond the head %d",
 			eventstore.ErrInvalid, c.View, c.Checkpoint.Position, g.first-1)
 	case !actual.Equal(c.Expected):
 		r.err = &eventstore.CheckpointError{View: c.View, Expected: rows.CloneCheckpoint(c.Expected), Actual: rows.CloneCheckpoint(actual)}
@@ -188,6 +192,11 @@ func (r *rowChange) enter(s *Store, g *group) {
 
 // DropRows implements [eventstore.RowStore].
 func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int) (more bool, err error) {
+	more, err = s.dropRows(ctx, view, limit)
+	return more, during("drop rows", err)
+}
+
+func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int) (more bool, err error) {
 	if err := s.writable(ctx); err != nil {
 		return false, err
 	}
@@ -195,7 +204,7 @@ func (s *Store) DropRows(ctx context.Context, view eventstore.ViewID, limit int)
 		return false, err
 	}
 	if limit < 1 {
-		return false, fmt.Errorf("drop rows: %w: limit %d, at least 1", eventstore.ErrInvalid, limit)
+		return false, fmt.Errorf("%w: limit %d, at least 1", eventstore.ErrInvalid, limit)
 	}
 	d := &rowDrop{ticket: newTicket(ctx), view: view}
 	err = s.view(func(tx *bolt.Tx) error {

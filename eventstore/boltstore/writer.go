@@ -250,7 +250,7 @@ func (s *Store) commit(g *group) error {
 		case len(g.slices) > 0 && len(g.entries)+len(g.views) > 0 && !s.failed.Load():
 			g.dropSlices(err) // there may be room for the events, if not for the index
 		default:
-			return fmt.Errorf("append: %w", err)
+			return err
 		}
 	}
 }

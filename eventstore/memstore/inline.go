@@ -29,7 +29,7 @@ func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 	}
 	attaching := &inline{InlineView: v}
 	for {
-		if err := s.beginWrite(ctx, limits.ValidateInlineView(v)); err != nil {
+		if err := s.beginWrite(ctx, "attach", limits.ValidateInlineView(v)); err != nil {
 			s.abandon(attaching)
 			return err
 		}

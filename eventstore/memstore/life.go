@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/rows"
@@ -39,8 +40,16 @@ func (s *Store) Reopen() (*Store, error) {
 }
 
 // beginWrite takes writing, unless the store or the context has ended, a view
-// that is being applied asks for it, or what is to be written is not valid. endWrite gives it back.
-func (s *Store) beginWrite(ctx context.Context, invalid error) error {
+// that is being applied asks for it, or what is to be written is not valid: then
+// the error says in which call. endWrite gives it back.
+func (s *Store) beginWrite(ctx context.Context, call string, invalid error) error {
+	if err := s.takeWriting(ctx, invalid); err != nil {
+		return fmt.Errorf("%s: %w", call, err)
+	}
+	return nil
+}
+
+func (s *Store) takeWriting(ctx context.Context, invalid error) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func New(opts *Options) *Store {
 
 // Append implements [eventstore.Store].
 func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-	if err := s.beginWrite(ctx, eventstore.Validate(c)); err != nil {
+	if err := s.beginWrite(ctx, "append", eventstore.Validate(c)); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	defer s.endWrite()
@@ -220,7 +220,7 @@ func (s *Store) newRecords(c eventstore.Commit) ([]record, error) {
 		if e.ID == uuid.Nil {
 			id, err := s.newID()
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("append: id for event %d: %w", i, err)
 			}
 			event.ID = id
 		}

@@ -79,3 +79,13 @@ func ExampleStore_Reopen() {
 	// <nil>
 	// op, position 2
 }
+
+func TestStore_ErrorsNameTheCall(t *testing.T) {
+	s := memstore.New(nil)
+	require.NoError(t, s.Close())
+	_, err := eventstore.AppendTo(t.Context(), s, "s", eventstore.Any, eventstore.NewEvent{Type: "t"})
+	require.ErrorIs(t, err, eventstore.ErrClosed)
+	require.EqualError(t, err, "append: store is closed")
+	_, err = s.DropRows(t.Context(), "v", 1)
+	require.EqualError(t, err, "drop rows: store is closed")
+}

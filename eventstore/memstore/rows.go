@@ -65,7 +65,7 @@ func (s *Store) ScanRows(ctx context.Context, id eventstore.ViewID, scan eventst
 
 // CommitRows implements [eventstore.RowStore].
 func (s *Store) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
-	if err := s.beginWrite(ctx, limits.ValidateRowCommit(c)); err != nil {
+	if err := s.beginWrite(ctx, "commit rows", limits.ValidateRowCommit(c)); err != nil {
 		return err
 	}
 	defer s.endWrite()
@@ -115,7 +115,7 @@ func (s *Store) DropRows(ctx context.Context, id eventstore.ViewID, limit int) (
 	if invalid == nil && limit < 1 {
 		invalid = fmt.Errorf("%w: view %q: drop %d rows, expected 1 or more", eventstore.ErrInvalid, id, limit)
 	}
-	if err := s.beginWrite(ctx, invalid); err != nil {
+	if err := s.beginWrite(ctx, "drop rows", invalid); err != nil {
 		return false, err
 	}
 	defer s.endWrite()
