@@ -151,8 +151,8 @@ func (w *writer) writeGroup(batches []*batch) {
 	g.enter(s, batches)
 	s.applyInline(g)
 	var err error
-	begin := time.Now()
 	followed, told := false, 0
+	begin := time.Now()
 	if g.changesFile() {
 		err = s.commit(g)
 		s.counters.count(g, time.Since(begin), err)

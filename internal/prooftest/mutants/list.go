@@ -111,7 +111,7 @@ func concurrency() []mutant {
 			file: writer,
 			edits: []edit{
 				{"		err = s.commit(g)\n", "		s.tail.publish(g)\n		err = s.commit(g)\n"},
-				{"			s.settleViews(g)\n			s.tail.publish(g)\n", "			s.settleViews(g)\n"},
+				{"			s.settleViews(g)\n			followed = s.tail.publish(g)\n", "			s.settleViews(g)\n"},
 			},
 		},
 		{
