@@ -182,6 +182,19 @@ func changePointer(ctx context.Context, store eventstore.RowStore, name string, 
 // dropSlice is how many rows are dropped at a time.
 const dropSlice = 2048
 
+// dropView drops a build's rows and checkpoint.
+func dropView(ctx context.Context, store eventstore.RowStore, view eventstore.ViewID) error {
+	for {
+		more, err := store.DropRows(ctx, view, dropSlice)
+		if err != nil {
+			return fmt.Errorf("drop the rows of %q: %w", view, err)
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
 // dropBuilds drops the rows of the builds that are no longer used.
 func dropBuilds(ctx context.Context, store eventstore.RowStore, name string) error {
 	p, _, err := readPointer(ctx, store, name)
@@ -189,10 +202,8 @@ func dropBuilds(ctx context.Context, store eventstore.RowStore, name string) err
 		return err
 	}
 	for _, b := range p.Dropped {
-		for more := true; more; {
-			if more, err = store.DropRows(ctx, b.view(name), dropSlice); err != nil {
-				return fmt.Errorf("drop the rows of %q: %w", b.view(name), err)
-			}
+		if err := dropView(ctx, store, b.view(name)); err != nil {
+			return err
 		}
 		err := changePointer(ctx, store, name, func(p *pointer) (bool, error) {
 			kept := slices.DeleteFunc(slices.Clone(p.Dropped), func(other build) bool { return other == b })
