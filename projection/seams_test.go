@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,4 +251,60 @@ func TestRun_ForgetsWhatItCouldNotCommit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// beginning is a store in which something happens around the commit by which a build
+// begins.
+type beginning struct {
+	eventstore.RowStore
+	before, after func()
+	broken        error // of reading
+}
+
+func (s *beginning) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
+	begins := c.Expected.IsZero() && strings.Contains(string(c.View), "@")
+	if begins && s.before != nil {
+		s.before()
+	}
+	err := s.RowStore.CommitRows(ctx, c)
+	if begins && s.after != nil {
+		s.after()
+	}
+	return err
+}
+
+func (s *beginning) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eventstore.RowKey) (eventstore.RowSet, error) {
+	if s.broken != nil {
+		return eventstore.RowSet{}, s.broken
+	}
+	return s.RowStore.GetRows(ctx, view, keys...)
+}
+
+// TestRun_BeginsABuildThatWasDropped before it came to that: it leaves no view, and
+// goes on with the build that is live.
+func TestRun_BeginsABuildThatWasDropped(t *testing.T) {
+	store, registry, s, other := &beginning{RowStore: newStore(t)}, shopRegistry(t), newSales(1), newSales(1)
+	newShop(1).trade(t, store, 100)
+	store.before = func() {
+		store.before = nil
+		require.NoError(t, projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Over: true}, other.Projection))
+	}
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	s.requireHead(t, store)
+	requireNoLeftovers(t, store, s.Projection)
+}
+
+// TestRun_KeepsABuildOfWhichItCannotTell whether it was dropped.
+func TestRun_KeepsABuildOfWhichItCannotTell(t *testing.T) {
+	store, registry, s := &beginning{RowStore: newStore(t)}, shopRegistry(t), newSales(1)
+	newShop(1).trade(t, store, 100)
+	store.after = func() { store.broken = errInjected }
+	require.ErrorIs(t, projection.CatchUp(t.Context(), store, registry, s.Projection), errInjected)
+	views, err := store.Checkpoints(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, views, eventstore.ViewID("sales@1.1"))
+	store.after, store.broken = nil, nil
+	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	s.requireHead(t, store)
+	requireNoLeftovers(t, store, s.Projection)
 }

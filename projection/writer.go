@@ -85,8 +85,11 @@ func newWriter(ctx context.Context, d *definition, store eventstore.RowStore, b 
 		if err := store.CommitRows(ctx, eventstore.RowCommit{View: w.view(), Checkpoint: set.Checkpoint}); err != nil {
 			return nil, err
 		}
-		if err := d.checkCurrent(ctx, store, b); err != nil { // it was dropped before, and would not be again
+		switch err := d.checkCurrent(ctx, store, b); {
+		case errors.Is(err, errMoved), errors.Is(err, ErrReplaced): // it was dropped before, and would not be again
 			return nil, errors.Join(err, dropView(context.WithoutCancel(ctx), store, w.view()))
+		case err != nil:
+			return nil, err
 		}
 	}
 	if err := faulted(w.view(), set.Checkpoint); err != nil {
