@@ -21,7 +21,8 @@ import (
 // view stops with a fault, keeps its last good state, and its readers get a
 // *[eventstore.FaultedError] until it is rebuilt (see [Rebuild]). With the policy
 // Skip an event that cannot be applied is skipped instead; Retry is Stop here. A
-// handler that appends to the store waits for itself until its time is up.
+// handler that appends to the store gets ErrInvalid with the context of its Tx; with
+// another one it waits for itself until its time is up.
 //
 // The Timeout is for all commits that the store writes together, and for each one
 // whole, however large: 65,000 events of one commit took a handler that writes one

@@ -93,9 +93,10 @@ func New(name string, version uint32) *Projection {
 // the same event, with everything it wrote before forgotten.
 //
 // A handler must not append to the store. It would do so again with every rebuild;
-// and of a projection that is attached, handlers run while the store writes, so
-// that the append would wait for the handler, and the handler for the append,
-// until the projection's Timeout makes it a fault.
+// and of a projection that is attached, handlers run while the store writes: with
+// tx.Context() the append is ErrInvalid at once, with another context it would wait
+// for the handler, and the handler for it, until the projection's Timeout makes that
+// a fault.
 func On[T any](p *Projection, handle func(tx Tx, e Event[T]) error) {
 	h := handler{event: reflect.TypeFor[T]()}
 	if handle != nil {

@@ -21,8 +21,8 @@ import (
 // table or index that the projection declares, or with other keys, or a row cannot
 // be decoded into a V because it was another type when the row was written, a
 // *[eventstore.FaultedError] if it stopped at a fault, and otherwise the rows as of
-// the view's checkpoint, whether somebody runs it now or not. They are safe for concurrent use by multiple
-// goroutines. In a handler, rows are read and written by [Table.In].
+// the view's checkpoint, whether somebody runs it now or not. They are safe for
+// concurrent use by multiple goroutines. In a handler, rows are read and written by [Table.In].
 type Table[K comparable, V any] struct {
 	p       *Projection
 	name    string
