@@ -34,8 +34,8 @@ func retried(
 		if waiting == nil && !joined {
 			waiting = pause(ctx, n)
 		}
-		if err := waiting; err != nil {
-			return fmt.Errorf("waiting to retry after %d attempts: %w", n, err)
+		if waiting != nil {
+			return fmt.Errorf("waiting to retry after %d attempts: %w", n, waiting)
 		}
 	}
 }

@@ -74,8 +74,9 @@ func (t *turn) joinTaken(ctx context.Context, places func() []string) error {
 		return nil
 	}
 	var taken []string
+	all := places()
 	t.turns.mu.Lock()
-	for _, name := range places() {
+	for _, name := range all {
 		if t.turns.places[name] != nil {
 			taken = append(taken, name)
 		}

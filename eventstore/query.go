@@ -75,16 +75,15 @@ func (q Query) Items() []Item { return q.items }
 
 // OneStream returns the stream that all events which match are of, and whether the
 // query names one.
-func (q Query) OneStream() (StreamID, bool) {
+func (q Query) OneStream() (id StreamID, ok bool) {
 	for i := range q.items {
-		if streams := q.items[i].Streams; len(streams) != 1 || streams[0] != q.items[0].Streams[0] {
+		streams := q.items[i].Streams
+		if len(streams) != 1 || i > 0 && streams[0] != id {
 			return "", false
 		}
+		id = streams[0]
 	}
-	if len(q.items) == 0 {
-		return "", false
-	}
-	return q.items[0].Streams[0], true
+	return id, len(q.items) > 0
 }
 
 // Matches reports whether an event of this stream ("" for none), type and tags

@@ -69,8 +69,10 @@ func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	if err := l.query(q); err != nil {
 		return err
 	}
-	if _, ok := q.OneStream(); opts.FromVersion > 0 && !ok {
-		return invalidf("read from version %d of %v, which is not one stream", opts.FromVersion, q)
+	if opts.FromVersion > 0 {
+		if _, ok := q.OneStream(); !ok {
+			return invalidf("read from version %d of %v, which is not one stream", opts.FromVersion, q)
+		}
 	}
 	return nil
 }

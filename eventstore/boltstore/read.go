@@ -94,7 +94,8 @@ func (s *Store) window(q eventstore.Query, opts eventstore.ReadOptions) (window,
 		}
 		w.to = asOf
 	}
-	if stream, ok := q.OneStream(); ok && opts.FromVersion > 1 && w.from <= w.to {
+	if opts.FromVersion > 1 && w.from <= w.to {
+		stream, _ := q.OneStream() // as it was validated
 		first, err := s.fromVersion(stream, opts.FromVersion, w.to)
 		if err != nil {
 			return window{}, err
