@@ -3,9 +3,6 @@ package boltstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -141,24 +138,12 @@ func (a *application) end(tx *rows.Buffer, fault error) bool {
 	return true
 }
 
-// panicError is the fault of a view that panicked. For the log it has the stack.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
-func (e *panicError) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("panic", fmt.Sprint(e.value)), slog.String("stack", string(e.stack)))
-}
-
 // one applies one portion to tx, which it closes.
 func (a *application) one(tx *rows.Buffer, p *portion) (fault error) {
 	defer func() {
 		tx.Close()
 		if r := recover(); r != nil {
-			fault = &panicError{r, debug.Stack()}
+			fault = rows.Panicked(r)
 		}
 	}()
 	if a.ctx.Err() != nil {

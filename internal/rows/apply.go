@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -13,6 +15,23 @@ var (
 	ErrOverrun = errors.New("the view's time was up before Apply returned; if Apply appends or changes rows, that waits for it: it must not")
 	ErrExited  = errors.New("the goroutine of Apply ended without a return")
 )
+
+// panicError is the fault of a view that panicked. For a log it has the stack.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+// Panicked returns the fault of a view that panicked with a value. It is called while
+// the panic is recovered from.
+func Panicked(value any) error { return &panicError{value, debug.Stack()} }
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// LogValue says the value and the stack.
+func (e *panicError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("panic", fmt.Sprint(e.value)), slog.String("stack", string(e.stack)))
+}
 
 // Apply runs a view's Apply on a goroutine of its own until it returns or the
 // context ends, which carries the view's deadline and nothing of a caller's. It
@@ -25,7 +44,7 @@ func Apply(ctx context.Context, v eventstore.InlineView, tx *Buffer, events []ev
 		err := ErrExited
 		defer func() {
 			if fault := recover(); fault != nil {
-				err = fmt.Errorf("panic: %v", fault)
+				err = Panicked(fault)
 			}
 			done <- err
 		}()
