@@ -3,15 +3,15 @@ package boltstore
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"hash"
 	"io"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/google/uuid"
+
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/internal/record"
 )
 
 // BackupOptions say what to back up. Nil and zero values mean the defaults.
@@ -22,6 +22,24 @@ type BackupOptions struct {
 	// Progress, if it is not nil, is told from time to time up to which position
 	// the events have been written, and of how many.
 	Progress func(done, of eventstore.Position)
+}
+
+// Manifest says what a backup holds.
+type Manifest struct {
+	// StoreID and Epoch are those of the log.
+	StoreID uuid.UUID
+	Epoch   uint64
+	// After and Through say which events: those with positions greater than
+	// After, up to and including Through.
+	After, Through eventstore.Position
+	// Created is when the backup was begun, by the store's clock, in UTC.
+	Created time.Time
+	// Events is how many there are.
+	Events int
+	// Bytes is how long the backup is.
+	Bytes int64
+	// SHA256 is the checksum of all that is before it in the backup.
+	SHA256 [sha256.Size]byte
 }
 
 // Backup writes the events of the log, up to the head as it is now, to w. Appends,
@@ -60,22 +78,22 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	if opts.After > head {
 		return Manifest{}, fmt.Errorf("%w: after position %d, which is beyond the head %d", eventstore.ErrInvalid, opts.After, head)
 	}
-	b := backup{w: w, sum: sha256.New()}
-	b.StoreID, b.Epoch = s.info.StoreID, s.info.Epoch
-	b.After, b.Through = opts.After, head
-	b.Created = s.opts.Clock().UTC()
+	var seam uint32
 	if opts.After > 0 {
 		if err := s.view(func(tx *bolt.Tx) (err error) {
-			b.seam, err = seamAt(tx, opts.After)
+			seam, err = seamAt(tx, opts.After)
 			return err
 		}); err != nil {
 			return Manifest{}, err
 		}
 	}
-	if err := b.write(appendHeader(nil, &b.backupHeader)); err != nil {
+	b, err := newBackupWriter(w, manifest{
+		StoreID: s.info.StoreID, Epoch: s.info.Epoch, After: opts.After, Through: head, Created: s.opts.Clock().UTC(),
+	}, seam)
+	if err != nil {
 		return Manifest{}, err
 	}
-	err := copyRecords(ctx, s, opts.After+1, head, func(page *recordPage) error {
+	err = copyRecords(ctx, s.viewer(), opts.After+1, head, func(page *recordPage) error {
 		if err := b.records(page); err != nil {
 			return err
 		}
@@ -87,63 +105,6 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	if err != nil {
 		return Manifest{}, err
 	}
-	return b.end()
-}
-
-// seamAt returns the checksum that ends the record at p, which must be whole.
-func seamAt(tx *bolt.Tx, p eventstore.Position) (uint32, error) {
-	rec, err := newLogReader(tx.Bucket(logBucket)).at(p)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := record.Decode(p, rec); err != nil {
-		return 0, err
-	}
-	return seamOf(rec), nil
-}
-
-// seamOf returns the checksum that ends a record.
-func seamOf(rec []byte) uint32 { return binary.BigEndian.Uint32(rec[len(rec)-crcSize:]) }
-
-// backup is a backup being written.
-type backup struct {
-	backupHeader
-	w   io.Writer
-	sum hash.Hash // of all that was written
-	buf []byte
-}
-
-// records writes a page of records, when it is sure of each.
-func (b *backup) records(page *recordPage) error {
-	b.buf = b.buf[:0]
-	for p, rec := range page.all() {
-		if _, err := record.Decode(p, rec); err != nil {
-			return err
-		}
-		b.buf = appendRecord(b.buf, p, rec)
-		b.Events++
-	}
-	return b.write(b.buf)
-}
-
-// end writes the manifest.
-func (b *backup) end() (Manifest, error) {
-	b.sum.Sum(b.SHA256[:0])
-	if err := b.write(appendManifest(nil, b.Events, b.Bytes, b.SHA256[:])); err != nil {
-		return Manifest{}, err
-	}
-	return b.Manifest, nil
-}
-
-func (b *backup) write(p []byte) error {
-	n, err := b.w.Write(p)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		return fmt.Errorf("write: %w", err)
-	}
-	b.Bytes += int64(n)
-	b.sum.Write(p)
-	return nil
+	written, err := b.end()
+	return Manifest(written), err
 }

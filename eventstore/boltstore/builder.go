@@ -305,15 +305,6 @@ func (b *builder) putTallies(tx *bolt.Tx) error {
 	return nil
 }
 
-// viewBuckets makes the buckets of views if they are not there, and returns that
-// of the checkpoints.
-func viewBuckets(tx *bolt.Tx) (checkpoints *bolt.Bucket, err error) {
-	if _, err := tx.CreateBucketIfNotExists(rowsBucket); err != nil {
-		return nil, err
-	}
-	return tx.CreateBucketIfNotExists(checkpointsBucket)
-}
-
 // readBack looks through the log as it is in the file now.
 func (b *builder) readBack() error {
 	return guard(func() error {

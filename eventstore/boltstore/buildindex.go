@@ -9,7 +9,6 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
-	"github.com/yore-es/yore/internal/record"
 )
 
 // maxUnsaved is how many events a store that cannot write to its index holds in
@@ -133,13 +132,6 @@ func (s *Store) catchUpIndex(x *index.Index, head eventstore.Position) error {
 		}
 	}
 	return nil
-}
-
-func indexEntry(r *record.Record) index.Entry {
-	return index.Entry{
-		Position: r.Event.Position, Stream: r.Event.Stream, Version: r.Event.Version,
-		Type: r.Event.Type, Tags: r.Event.Tags, Key: r.Key,
-	}
 }
 
 // ownIndexFile is the file of an index for whoever alone writes to the store at

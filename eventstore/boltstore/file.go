@@ -34,15 +34,30 @@ type file struct {
 	badIndex, badRows error
 }
 
+// openOptions say how to open a file.
+type openOptions struct {
+	// readOnly opens it for reading.
+	readOnly bool
+	// lockTimeout is how long to wait for another opener to close the file; zero or
+	// negative means 1 second.
+	lockTimeout time.Duration
+	// fileMode is the permissions that bbolt is given; they matter only for a file
+	// that is created, and openFile creates none.
+	fileMode fs.FileMode
+}
+
 // openFile opens the file as a bbolt database, or says in the contract's words
 // why it cannot. What a process that was killed has left in the page cache only
 // is on disk when it returns.
-func openFile(path string, opts Options) (*bolt.DB, *file, error) {
+func openFile(path string, opts openOptions) (*bolt.DB, *file, error) {
+	if opts.lockTimeout <= 0 {
+		opts.lockTimeout = time.Second
+	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	deadline := time.Now().Add(opts.LockTimeout)
+	deadline := time.Now().Add(opts.lockTimeout)
 	for {
 		f := &file{path: absolute}
 		db, err := f.open(opts)
@@ -67,10 +82,10 @@ func openFile(path string, opts Options) (*bolt.DB, *file, error) {
 }
 
 // open opens and locks the file.
-func (f *file) open(opts Options) (db *bolt.DB, err error) {
+func (f *file) open(opts openOptions) (db *bolt.DB, err error) {
 	options := &bolt.Options{
-		ReadOnly:        opts.ReadOnly,
-		Timeout:         opts.LockTimeout,
+		ReadOnly:        opts.readOnly,
+		Timeout:         opts.lockTimeout,
 		FreelistType:    bolt.FreelistMapType,
 		InitialMmapSize: reservedAddresses(),
 		OpenFile: func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
@@ -79,10 +94,10 @@ func (f *file) open(opts Options) (db *bolt.DB, err error) {
 		},
 	}
 	err = guard(func() error {
-		db, err = bolt.Open(f.path, opts.FileMode, options)
+		db, err = bolt.Open(f.path, opts.fileMode, options)
 		if errors.Is(err, syscall.ENOMEM) && options.InitialMmapSize > 0 { // addresses are limited
 			options.InitialMmapSize = 0
-			db, err = bolt.Open(f.path, opts.FileMode, options)
+			db, err = bolt.Open(f.path, opts.fileMode, options)
 		}
 		return err
 	})
@@ -92,10 +107,10 @@ func (f *file) open(opts Options) (db *bolt.DB, err error) {
 		return db, err
 	case errors.Is(err, errBadPage):
 		return nil, errors.Join(err, unlock(f.os), f.os.Close())
-	case errors.Is(err, berrors.ErrTimeout) && opts.ReadOnly:
-		return nil, fmt.Errorf("%w (waited %v): as long as it can write, nobody else can read", eventstore.ErrLocked, opts.LockTimeout)
+	case errors.Is(err, berrors.ErrTimeout) && opts.readOnly:
+		return nil, fmt.Errorf("%w (waited %v): as long as it can write, nobody else can read", eventstore.ErrLocked, opts.lockTimeout)
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
+		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.lockTimeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
 	}
@@ -162,17 +177,17 @@ func inspect(f *os.File) (pages.State, error) {
 // the pages that lead to others, and makes all of it durable: a process that was
 // killed may have left it in the page cache only, and pages that the older state on
 // the disk still needs would be overwritten next.
-func (f *file) settle(db *bolt.DB, opts Options) (err error) {
+func (f *file) settle(db *bolt.DB, opts openOptions) (err error) {
 	if f.found, err = inspect(f.os); err != nil {
 		return err
 	}
-	if opts.ReadOnly {
+	if opts.readOnly {
 		_ = f.os.Sync() // a medium that cannot be written has nothing to sync
-		return f.checkBranches(opts.ReadOnly)
+		return f.checkBranches(opts.readOnly)
 	}
 	synced := make(chan error, 1)
 	go func() { synced <- f.sync(db) }() // the disk is at work while the pages are checked
-	problem := f.checkBranches(opts.ReadOnly)
+	problem := f.checkBranches(opts.readOnly)
 	if err := cmp.Or(problem, <-synced); err != nil {
 		return err
 	}

@@ -20,10 +20,6 @@ import (
 // they say of themselves, and the log's among them if they lie. It is moved into
 // a bucket that nothing reads, until the file is compacted.
 
-// asideBucket holds indexes that were damaged, each in a bucket named after the
-// transaction that put it there.
-var asideBucket = []byte("aside")
-
 // indexView is the index as it was before a transaction began.
 type indexView struct {
 	index *index.Index

@@ -24,8 +24,6 @@ import (
 // What is read is what the newest layer has that has anything under a key. Which there
 // are is in the view's tally.
 
-var changesBucket = []byte("changes") // a bucket for each view that has layers: number, table, NUL, key -> change and checksum
-
 // maxChanges is how many layers may lie over a view's own. Whoever reads a row looks
 // through all that are there.
 const maxChanges = 8

@@ -16,11 +16,8 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-const (
-	pageEvents = 256     // at most so many events a page
-	pageBytes  = 1 << 20 // at most so much payload a page, one larger event apart
-	pageSteps  = 16_384  // about so many steps through the index a page
-)
+// pageSteps is about how many steps through the index a page takes at most.
+const pageSteps = 16_384
 
 // Read implements [eventstore.Store].
 func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {

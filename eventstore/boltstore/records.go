@@ -9,7 +9,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/record"
+)
+
+// The bounds of a page: of what is read in one transaction.
+const (
+	pageEvents = 256     // events at most
+	pageBytes  = 1 << 20 // bytes of payload at most; a single larger event is a page of its own
 )
 
 // recordPage is a number of records as they lie in the log, copied.
@@ -46,10 +53,11 @@ func (r *recordPage) all() iter.Seq2[eventstore.Position, []byte] {
 }
 
 // viewer runs short read transactions.
-type viewer interface {
+type viewer struct {
 	// usable returns why nothing more can be read, or nil.
-	usable(ctx context.Context) error
-	view(fn func(*bolt.Tx) error) error
+	usable func(context.Context) error
+	// view runs a function in a read transaction.
+	view func(func(*bolt.Tx) error) error
 }
 
 // copyRecords calls use with the records from a position through another, a page
@@ -144,4 +152,12 @@ func (s *sequence) refuses(r *record.Record) string {
 		return fmt.Sprintf("event %d of a commit of %d, where event %d of %d comes next", r.Place.I, r.Place.N, want.I, want.N)
 	}
 	return ""
+}
+
+// indexEntry returns what the index has of a record.
+func indexEntry(r *record.Record) index.Entry {
+	return index.Entry{
+		Position: r.Event.Position, Stream: r.Event.Stream, Version: r.Event.Version,
+		Type: r.Event.Type, Tags: r.Event.Tags, Key: r.Key,
+	}
 }

@@ -78,9 +78,9 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 		return Manifest{}, err
 	}
 	defer func() { err = errors.Join(err, old.close()) }()
-	whole := chain.whole()
-	whole.Epoch = old.epochAfter(whole)
-	b, err := newBuilder(old.path, buildOptions{id: whole.StoreID, epoch: whole.Epoch, mode: old.mode})
+	whole := chain.manifest()
+	epoch := old.epochAfter(whole)
+	b, err := newBuilder(old.path, buildOptions{id: whole.StoreID, epoch: epoch, mode: old.mode})
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -95,8 +95,9 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	if err := b.finish(old.exists); err != nil {
 		return Manifest{}, err
 	}
-	chain.count(&whole)
-	return whole, nil
+	restored := Manifest(chain.manifest())
+	restored.Epoch = epoch
+	return restored, nil
 }
 
 // replaced is what is at the path of a log that is restored.
@@ -144,7 +145,7 @@ func (r *replaced) close() error {
 
 // epochAfter returns the epoch that tells the restored log from the backed up
 // one, and from the one that is replaced.
-func (r *replaced) epochAfter(backup Manifest) uint64 {
+func (r *replaced) epochAfter(backup manifest) uint64 {
 	replaced := uint64(0)
 	if r.source != nil && r.info.StoreID == backup.StoreID {
 		replaced = r.info.Epoch

@@ -25,10 +25,10 @@ type source struct {
 // with a file that cannot be written any more, because its list of free pages is
 // damaged; then there may be readers beside it, but no writer.
 func openSource(path string, lockTimeout time.Duration, readable bool) (*source, error) {
-	opts := (&Options{LockTimeout: lockTimeout}).withDefaults()
+	opts := openOptions{lockTimeout: lockTimeout}
 	db, f, err := openFile(path, opts)
 	if readable && errors.Is(err, eventstore.ErrCorrupt) {
-		opts.ReadOnly = true
+		opts.readOnly = true
 		db, f, err = openFile(path, opts)
 	}
 	if err != nil {
@@ -48,10 +48,10 @@ func openSource(path string, lockTimeout time.Duration, readable bool) (*source,
 // close lets go of the file. It may be called more than once.
 func (s *source) close() error { return guard(s.db.Close) }
 
-// usable implements viewer.
-func (s *source) usable(ctx context.Context) error { return ctx.Err() }
+// viewer returns what reads the file.
+func (s *source) viewer() viewer { return viewer{usable: context.Context.Err, view: s.view} }
 
-// view implements viewer.
+// view runs fn in a read transaction.
 func (s *source) view(fn func(*bolt.Tx) error) error {
 	return guard(func() error { return s.db.View(fn) })
 }
@@ -122,7 +122,7 @@ func copyLog(ctx context.Context, src *source, b *builder, progress func(done, o
 	if err != nil {
 		return 0, err
 	}
-	return head, copyRecords(ctx, src, 1, head, func(page *recordPage) error {
+	return head, copyRecords(ctx, src.viewer(), 1, head, func(page *recordPage) error {
 		for p, rec := range page.all() {
 			if err := b.add(p, rec); err != nil {
 				return err

@@ -17,13 +17,10 @@ import (
 // front of it: a row found under another's key is found out.
 
 const (
-	crcSize          = 4
 	numberSize       = 8 // of the number of a layer of changes
 	checkpointFormat = 1
 	flagFault        = 1 << 0
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // rowKey returns the key of a row in its view's bucket.
 func rowKey(table string, key []byte) []byte {

@@ -2,10 +2,8 @@ package boltstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,72 +86,26 @@ type PositionRange struct{ First, Last eventstore.Position }
 // file at into), ErrLocked, ErrCorrupt (not one event was found), the context's
 // and those of the file system.
 func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (Salvaged, error) {
-	var opts SalvageOptions
+	var opts salvageOptions
 	if o != nil {
-		opts = *o
+		opts = salvageOptions(*o)
 	}
 	result, err := salvageFile(ctx, damaged, into, opts)
 	if err != nil {
 		return Salvaged{}, fmt.Errorf("salvage %s: %w", damaged, err)
 	}
-	return result, nil
+	return salvagedOf(result), nil
 }
 
-func salvageFile(ctx context.Context, damaged, into string, opts SalvageOptions) (_ Salvaged, err error) {
-	if _, err := os.Lstat(into); err == nil {
-		return Salvaged{}, fmt.Errorf("into %s: %w", into, fs.ErrExist)
+// salvagedOf returns a result as a caller knows it.
+func salvagedOf(r salvaged) Salvaged {
+	s := Salvaged{
+		Events: r.Events, Head: r.Head, Unlinked: r.Unlinked, Through: r.Through,
+		MissingEvents: r.MissingEvents, Ambiguous: r.Ambiguous, Refused: r.Refused, Leftover: r.Leftover,
+		StoreID: r.StoreID, Epoch: r.Epoch, SameStore: r.SameStore,
 	}
-	db, _, err := openFile(damaged, (&Options{ReadOnly: true, LockTimeout: opts.LockTimeout}).withDefaults())
-	switch {
-	case err == nil:
-		defer func() { err = errors.Join(err, db.Close()) }()
-	case errors.Is(err, eventstore.ErrLocked), errors.Is(err, fs.ErrNotExist):
-		return Salvaged{}, err
+	for _, missing := range r.Missing {
+		s.Missing = append(s.Missing, PositionRange(missing))
 	}
-	file, err := os.Open(damaged)
-	if err != nil {
-		return Salvaged{}, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	found, err := newRemains(ctx, file)
-	if err != nil {
-		return Salvaged{}, err
-	}
-	return rebuildFrom(found, into, opts)
-}
-
-// rebuildFrom makes the new log. That a record contradicts another far away, of
-// its stream or with its key, shows only when all are there: then it is made
-// once more without it.
-func rebuildFrom(found *remains, into string, opts SalvageOptions) (Salvaged, error) {
-	v := &salvager{found: found, opts: opts, avoid: make(map[eventstore.Position]bool)}
-	if err := errors.Join(v.identify(), v.survey()); err != nil {
-		return Salvaged{}, err
-	}
-	known := v.result
-	for {
-		v.result = known
-		v.result.Refused = len(v.avoid)
-		err := v.build(into)
-		var corrupt *eventstore.CorruptError
-		if err == nil || !errors.As(err, &corrupt) || v.avoid[corrupt.Position] || len(v.avoid) == salvageRetries {
-			return v.result, err
-		}
-		v.avoid[corrupt.Position] = true
-	}
-}
-
-func (v *salvager) build(into string) (err error) {
-	v.b, err = newBuilder(into, buildOptions{id: v.result.StoreID, epoch: v.result.Epoch, mode: v.opts.FileMode, gaps: true})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, v.b.abandon()) }()
-	if err := v.copy(); err != nil {
-		return err
-	}
-	if v.result.Events == 0 {
-		return fmt.Errorf("%w: not one event was found", eventstore.ErrCorrupt)
-	}
-	return v.b.finish(false)
+	return s
 }

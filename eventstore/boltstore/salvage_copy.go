@@ -20,9 +20,9 @@ const (
 // salvager makes a new log from the remains of another.
 type salvager struct {
 	found  *remains
-	opts   SalvageOptions
+	opts   salvageOptions
 	avoid  map[eventstore.Position]bool // records that do not fit
-	result Salvaged
+	result salvaged
 
 	linked ranges              // the positions that the tree leads to
 	last   eventstore.Position // the last of them
@@ -118,7 +118,7 @@ func (v *salvager) missing(p eventstore.Position) {
 	}
 	v.result.MissingEvents += uint64(p - v.next)
 	if len(v.result.Missing) < salvageListed {
-		v.result.Missing = append(v.result.Missing, PositionRange{v.next, p - 1})
+		v.result.Missing = append(v.result.Missing, positionRange{v.next, p - 1})
 	}
 }
 
@@ -265,18 +265,18 @@ func follows(a, b *record.Record) bool {
 }
 
 // ranges is a set of positions, which are added in ascending order.
-type ranges []PositionRange
+type ranges []positionRange
 
 func (s *ranges) add(p eventstore.Position) {
 	if n := len(*s); n > 0 && (*s)[n-1].Last+1 == p {
 		(*s)[n-1].Last = p
 		return
 	}
-	*s = append(*s, PositionRange{p, p})
+	*s = append(*s, positionRange{p, p})
 }
 
 func (s ranges) has(p eventstore.Position) bool {
-	_, found := slices.BinarySearchFunc(s, p, func(r PositionRange, p eventstore.Position) int {
+	_, found := slices.BinarySearchFunc(s, p, func(r positionRange, p eventstore.Position) int {
 		switch {
 		case p < r.First:
 			return 1

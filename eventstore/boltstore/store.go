@@ -3,8 +3,6 @@ package boltstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -122,6 +120,9 @@ func (s *Store) takesChanges() error {
 	return nil
 }
 
+// viewer returns what reads the file for the packages below.
+func (s *Store) viewer() viewer { return viewer{usable: s.usable, view: s.view} }
+
 // view runs fn in a read transaction. No code but ours runs in it, and it is
 // short.
 func (s *Store) view(fn func(*bolt.Tx) error) error {
@@ -130,28 +131,4 @@ func (s *Store) view(fn func(*bolt.Tx) error) error {
 		return eventstore.ErrClosed
 	}
 	return err
-}
-
-// guard runs fn, which reads or writes a file through bbolt. bbolt trusts the
-// pages it reads and may run out of them or panic on damaged ones; here that
-// becomes an error.
-func guard(fn func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = badPage(r)
-		}
-		if errors.Is(err, berrors.ErrIncompatibleValue) && !errors.Is(err, eventstore.ErrCorrupt) {
-			err = fmt.Errorf("%w: what should be a bucket is a value, or a value a bucket: %w", eventstore.ErrCorrupt, err)
-		}
-	}()
-	return fn()
-}
-
-// errBadPage says that bbolt panicked.
-var errBadPage = errors.New("a page of the file is damaged, or the file was cut short")
-
-// badPage is the error for what bbolt panicked with.
-func badPage(recovered any) error {
-	return fmt.Errorf("%w: %w: %v", eventstore.ErrCorrupt, errBadPage, recovered)
 }

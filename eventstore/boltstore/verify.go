@@ -2,11 +2,8 @@ package boltstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
@@ -82,46 +79,46 @@ type FindingKind string
 // and [Rebuild] makes it anew; the third tells of the file.
 const (
 	// DamagedRecord: the bytes of an event are not those that were written.
-	DamagedRecord FindingKind = "damaged record"
+	DamagedRecord = FindingKind(kindDamagedRecord)
 	// MissingRecord: there is no event at a position up to the head.
-	MissingRecord FindingKind = "missing record"
+	MissingRecord = FindingKind(kindMissingRecord)
 	// StrayRecord: the log holds something under a key that is no position in it, or an
 	// event twice.
-	StrayRecord FindingKind = "stray record"
+	StrayRecord = FindingKind(kindStrayRecord)
 	// BrokenCommit: events that lie side by side do not make up whole commits.
-	BrokenCommit FindingKind = "broken commit"
+	BrokenCommit = FindingKind(kindBrokenCommit)
 	// DecreasingTime: an event was recorded at an earlier time than the one before it.
-	DecreasingTime FindingKind = "decreasing time"
+	DecreasingTime = FindingKind(kindDecreasingTime)
 	// BrokenStream: a version does not fit its stream.
-	BrokenStream FindingKind = "broken stream"
+	BrokenStream = FindingKind(kindBrokenStream)
 	// RepeatedKey: the key of a commit is that of an earlier one too.
-	RepeatedKey FindingKind = "repeated key"
+	RepeatedKey = FindingKind(kindRepeatedKey)
 
 	// IndexEntry: an entry of the index is damaged, missing, or one too many.
-	IndexEntry FindingKind = "index entry"
+	IndexEntry = FindingKind(kindIndexEntry)
 	// DamagedRow: the bytes of a row are not those that were written.
-	DamagedRow FindingKind = "damaged row"
+	DamagedRow = FindingKind(kindDamagedRow)
 	// MissingRow: a view has not the rows that were written, though each that
 	// it has is whole.
-	MissingRow FindingKind = "missing row"
+	MissingRow = FindingKind(kindMissingRow)
 	// StrayRow: there are rows of a view that has no checkpoint. So it is, too,
 	// while a view is being dropped, and when that was not finished.
-	StrayRow FindingKind = "stray row"
+	StrayRow = FindingKind(kindStrayRow)
 	// DamagedCheckpoint: the bytes of a checkpoint are not those that were
 	// written, or it is beyond the head.
-	DamagedCheckpoint FindingKind = "damaged checkpoint"
+	DamagedCheckpoint = FindingKind(kindDamagedCheckpoint)
 
 	// DamagedPage: a page of the file cannot be read.
-	DamagedPage FindingKind = "damaged page"
+	DamagedPage = FindingKind(kindDamagedPage)
 	// MetaPage: one of the two pages that describe the file is damaged.
-	MetaPage FindingKind = "meta page"
+	MetaPage = FindingKind(kindMetaPage)
 	// Description: what the file says of itself, its format and its identity,
 	// is damaged.
-	Description FindingKind = "description"
+	Description = FindingKind(kindDescription)
 	// StrayBucket: the file holds something that is no part of a log.
-	StrayBucket FindingKind = "stray bucket"
+	StrayBucket = FindingKind(kindStrayBucket)
 	// File: the file is not the one that the path names any more.
-	File FindingKind = "file"
+	File = FindingKind(kindFile)
 )
 
 // Verify reads all that the file holds up to the head, and reports what is not
@@ -140,59 +137,33 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, err
 	if err := s.usable(ctx); err != nil {
 		return Verification{}, err
 	}
-	v := &verifier{store: s, ctx: ctx}
+	opts := verifyOptions{maxFindings: 1000}
 	if o != nil {
-		v.opts = *o
-	}
-	if v.opts.MaxFindings <= 0 {
-		v.opts.MaxFindings = 1000
-	}
-	v.beginIndex()
-	defer v.endIndex()
-	v.result.Head = s.tail.last().through // not before what is on disk of the index
-	for _, check := range []func() error{v.checkFile, v.checkBuckets, v.checkStatus, v.checkLog, v.checkIndex, v.checkViews} {
-		if err := check(); err != nil {
-			return v.result, fmt.Errorf("verify: %w", err)
+		opts.progress = o.Progress
+		if o.MaxFindings > 0 {
+			opts.maxFindings = o.MaxFindings
 		}
 	}
-	return v.result, nil
-}
-
-// verifier is one run of Verify. It is not safe for concurrent use.
-type verifier struct {
-	store  *Store
-	ctx    context.Context // of the call that it lives for
-	opts   VerifyOptions
-	result Verification
-
-	index   *index.Checker // nil: there is no index that could be checked
-	damaged int            // records that could not be read, and so have postings that nobody knows of
-}
-
-const verifyEvents = 1024 // events and rows a page
-
-// add notes a finding.
-func (v *verifier) add(kind FindingKind, p eventstore.Position, problem string, args ...any) {
-	v.addFinding(Finding{Kind: kind, Position: p, Problem: fmt.Sprintf(problem, args...)})
-}
-
-func (v *verifier) addFinding(f Finding) {
-	if len(v.result.Findings) >= v.opts.MaxFindings {
-		v.result.Omitted++
-		return
+	found, err := verify(ctx, verified{
+		viewer: s.viewer(),
+		head:   func() eventstore.Position { return s.tail.last().through },
+		file:   s.file,
+		index:  func() (*index.Index, bool) { return s.index.Load(), s.indexDown.Load() },
+	}, opts)
+	if err != nil {
+		err = fmt.Errorf("verify: %w", err)
 	}
-	v.result.Findings = append(v.result.Findings, f)
+	return verificationOf(found), err
 }
 
-// page runs fn in a short transaction. Damage that ends it is returned as
-// damage; err is what ends the verification.
-func (v *verifier) page(fn func(*bolt.Tx) error) (damage, err error) {
-	if err := v.store.usable(v.ctx); err != nil {
-		return nil, err
+// verificationOf returns what was found as a caller knows it.
+func verificationOf(found verification) Verification {
+	v := Verification{
+		Head: found.head, Events: found.events, Postings: found.postings, Views: found.views, Rows: found.rows,
+		Unsettled: found.unsettled, Omitted: found.omitted,
 	}
-	err = v.store.view(fn)
-	if err == nil || errors.Is(err, eventstore.ErrClosed) {
-		return nil, err
+	for _, f := range found.findings {
+		v.Findings = append(v.Findings, Finding{Kind: FindingKind(f.kind), Position: f.position, View: f.view, Problem: f.problem})
 	}
-	return err, nil
+	return v
 }

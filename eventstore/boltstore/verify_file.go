@@ -14,7 +14,7 @@ import (
 // file that is open, and its pages.
 func (v *verifier) checkFile() error {
 	if err := v.store.file.inPlace(); err != nil {
-		v.add(File, 0, "%v", err)
+		v.add(kindFile, 0, "%v", err)
 	}
 	for try := range metaTries {
 		settled, err := v.checkPages(try == metaTries-1)
@@ -22,7 +22,7 @@ func (v *verifier) checkFile() error {
 			return err
 		}
 	}
-	v.add(MetaPage, 0, "the two pages that describe the file cannot be read as they should")
+	v.add(kindMetaPage, 0, "the two pages that describe the file cannot be read as they should")
 	return nil
 }
 
@@ -43,7 +43,7 @@ func (v *verifier) checkPages(last bool) (settled bool, err error) {
 		}
 		settled = true
 		if state.Damaged != "" {
-			v.add(MetaPage, 0, "%s", state.Damaged)
+			v.add(kindMetaPage, 0, "%s", state.Damaged)
 		}
 		opts := pages.CheckOptions{Ignore: []string{string(asideBucket)}, Interrupted: interrupted}
 		return pages.Check(v.store.file.os, state.Meta, opts, func(f pages.Finding) {
@@ -51,14 +51,14 @@ func (v *verifier) checkPages(last bool) (settled bool, err error) {
 			if f.Bucket != "" {
 				where = fmt.Sprintf(", of the bucket %q,", f.Bucket)
 			}
-			v.add(DamagedPage, 0, "page %d%s %s", f.Page, where, f.Problem)
+			v.add(kindDamagedPage, 0, "page %d%s %s", f.Page, where, f.Problem)
 		})
 	})
 	if err == nil {
 		err = interrupted()
 	}
 	if err == nil && damage != nil {
-		v.add(MetaPage, 0, "%v", damage)
+		v.add(kindMetaPage, 0, "%v", damage)
 		settled = true
 	}
 	return settled, err
@@ -70,22 +70,22 @@ func (v *verifier) checkBuckets() error {
 	known := [][]byte{storeBucket, logBucket, []byte(index.Bucket), rowsBucket, changesBucket, checkpointsBucket, asideBucket}
 	damage, err := v.page(func(tx *bolt.Tx) error {
 		if _, err := loadInfo(tx); err != nil {
-			v.add(Description, 0, "%v", err)
+			v.add(kindDescription, 0, "%v", err)
 		}
 		cursor := tx.Cursor()
 		for name, value := cursor.First(); name != nil; name, value = cursor.Next() {
 			isKnown := slices.ContainsFunc(known, func(k []byte) bool { return string(k) == string(name) })
 			switch {
 			case value != nil:
-				v.add(StrayBucket, 0, "the file holds the key %q, outside of all buckets", name)
+				v.add(kindStrayBucket, 0, "the file holds the key %q, outside of all buckets", name)
 			case !isKnown:
-				v.add(StrayBucket, 0, "the file holds the bucket %q", name)
+				v.add(kindStrayBucket, 0, "the file holds the bucket %q", name)
 			}
 		}
 		return nil
 	})
 	if damage != nil {
-		v.add(DamagedPage, 0, "the list of buckets cannot be read: %v", damage)
+		v.add(kindDamagedPage, 0, "the list of buckets cannot be read: %v", damage)
 	}
 	return err
 }

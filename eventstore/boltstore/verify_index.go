@@ -20,7 +20,7 @@ import (
 
 // beginIndex takes hold of the index, as it is on disk now.
 func (v *verifier) beginIndex() {
-	if x := v.store.index.Load(); x != nil && v.store.file.badIndex == nil {
+	if x, _ := v.store.index(); x != nil && v.store.file.badIndex == nil {
 		v.index = x.Check()
 	}
 }
@@ -38,13 +38,13 @@ func (v *verifier) checkStatus() error {
 		if log := tx.Bucket(logBucket); log != nil {
 			key, _ := log.Cursor().Last()
 			if last, _ := record.ParseKey(key); last < through {
-				v.add(IndexEntry, 0, "the index says that it reaches to position %d, the log ends at position %d", through, last)
+				v.add(kindIndexEntry, 0, "the index says that it reaches to position %d, the log ends at position %d", through, last)
 			}
 		}
 		return nil
 	})
 	if damage != nil {
-		v.add(IndexEntry, 0, "%v", damage)
+		v.add(kindIndexEntry, 0, "%v", damage)
 		v.endIndex()
 	}
 	return err
@@ -74,28 +74,29 @@ func (v *verifier) checkEntries(entries []index.Entry) error {
 
 // checkLatest looks up what the index has of events.
 func (v *verifier) checkLatest(entries []index.Entry) error {
-	if v.store.indexDown.Load() {
+	if _, down := v.store.index(); down {
 		return nil
 	}
 	found, problems, damage, err := v.lookUp(entries)
 	if damage != nil {
-		v.add(IndexEntry, entries[0].Position, "%v", damage)
+		v.add(kindIndexEntry, entries[0].Position, "%v", damage)
 	}
 	for _, p := range problems {
 		if p.Kind != index.BrokenStream || v.damaged == 0 { // versions that are missing have been reported
-			v.addProblem(p, IndexEntry)
+			v.addProblem(p, kindIndexEntry)
 		}
 	}
-	v.result.Postings += found
+	v.result.postings += found
 	return err
 }
 
 // lookUp looks up the events in the index, and returns how many postings are as
 // they should be, and what is not.
 func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Problem, damage, err error) {
-	view := v.store.index.Load().View()
+	x, _ := v.store.index()
+	view := x.View()
 	damage, err = v.page(func(tx *bolt.Tx) error {
-		reader, err := view.Reader(tx, v.result.Head)
+		reader, err := view.Reader(tx, v.result.head)
 		if err != nil {
 			return err
 		}
@@ -113,12 +114,12 @@ func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Pr
 
 // addProblem notes a problem that the index has, or, if its kind is not that of
 // one, the log.
-func (v *verifier) addProblem(p index.Problem, kind FindingKind) {
+func (v *verifier) addProblem(p index.Problem, kind findingKind) {
 	switch p.Kind {
 	case index.RepeatedKey:
-		kind = RepeatedKey
+		kind = kindRepeatedKey
 	case index.BrokenStream:
-		kind = BrokenStream
+		kind = kindBrokenStream
 	}
 	v.add(kind, p.Position, "%s", p.Text)
 }
@@ -137,7 +138,7 @@ func (v *verifier) checkIndex() error {
 	for more := true; more && damage == nil; {
 		var err error
 		more, err = v.index.Walk(view, false, func(p index.Problem) {
-			if len(problems) < v.opts.MaxFindings {
+			if len(problems) < v.opts.maxFindings {
 				problems = append(problems, p)
 			}
 		})
@@ -146,9 +147,9 @@ func (v *verifier) checkIndex() error {
 		}
 	}
 	if damage != nil {
-		v.add(DamagedPage, 0, "the index cannot be read on: %v", damage)
+		v.add(kindDamagedPage, 0, "the index cannot be read on: %v", damage)
 	}
-	v.result.Postings += v.index.Postings()
+	v.result.postings += v.index.Postings()
 	for _, p := range problems {
 		switch {
 		case p.Kind == index.BrokenStream && v.damaged > 0:
@@ -156,7 +157,7 @@ func (v *verifier) checkIndex() error {
 		case p.Kind == index.BrokenStream && v.index.Differs(p.Position):
 			p.Kind = index.WrongEntry // it is not as the log has it
 		}
-		v.addProblem(p, IndexEntry)
+		v.addProblem(p, kindIndexEntry)
 	}
 	if damage != nil {
 		return nil
@@ -172,15 +173,15 @@ func (v *verifier) findDifferences() error {
 		return nil
 	}
 	for _, r := range ranges {
-		if err := v.compare(r[0], min(r[1], v.result.Head)); err != nil {
+		if err := v.compare(r[0], min(r[1], v.result.head)); err != nil {
 			return err
 		}
 	}
 	if err := v.findStray(); err != nil {
 		return err
 	}
-	if v.damaged == 0 && len(v.result.Findings) == 0 {
-		v.add(IndexEntry, ranges[0][0], "the index is not as the log has it, between here and position %d", ranges[0][1])
+	if v.damaged == 0 && len(v.result.findings) == 0 {
+		v.add(kindIndexEntry, ranges[0][0], "the index is not as the log has it, between here and position %d", ranges[0][1])
 	}
 	return nil
 }
@@ -228,12 +229,12 @@ func (v *verifier) compareEntries(entries []index.Entry) error {
 		return nil
 	}
 	if damage != nil {
-		v.add(IndexEntry, entries[0].Position, "%v", damage)
+		v.add(kindIndexEntry, entries[0].Position, "%v", damage)
 		return nil
 	}
 	for _, p := range problems {
 		if p.Kind == index.WrongEntry { // the others have been reported by the walk
-			v.addProblem(p, IndexEntry)
+			v.addProblem(p, kindIndexEntry)
 		}
 	}
 	return nil
@@ -254,6 +255,6 @@ func (v *verifier) findStray() error {
 		return e, ok
 	}
 	return v.index.Stray(view, known, func(p eventstore.Position, problem string) {
-		v.add(IndexEntry, p, "%s", problem)
+		v.add(kindIndexEntry, p, "%s", problem)
 	})
 }

@@ -29,12 +29,12 @@ func (v *verifier) checkLog() error {
 		if err := v.checkEntries(w.entries); err != nil {
 			return err
 		}
-		if v.opts.Progress != nil {
-			v.opts.Progress(w.next-1, v.result.Head)
+		if v.opts.progress != nil {
+			v.opts.progress(w.next-1, v.result.head)
 		}
 	}
 	if last := w.previous.Place; w.known && last.I+1 < last.N {
-		v.add(BrokenCommit, v.result.Head, "the log ends with event %d of a commit of %d", last.I, last.N)
+		v.add(kindBrokenCommit, v.result.head, "the log ends with event %d of a commit of %d", last.I, last.N)
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ type logWalk struct {
 func (w *logWalk) page(tx *bolt.Tx) error {
 	log := tx.Bucket(logBucket)
 	if log == nil {
-		w.miss(w.v.result.Head + 1)
+		w.miss(w.v.result.head + 1)
 		w.done = true
 		return nil
 	}
@@ -63,11 +63,11 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 	size := 0
 	for key, value := cursor.Seek(w.from); len(w.entries) < verifyEvents && size < pageBytes; key, value = cursor.Next() {
 		p, ok := record.ParseKey(key)
-		if key == nil || ok && p > w.v.result.Head {
-			if end := record.Key(w.v.result.Head); w.next <= w.v.result.Head && log.Get(end[:]) != nil {
+		if key == nil || ok && p > w.v.result.head {
+			if end := record.Key(w.v.result.head); w.next <= w.v.result.head && log.Get(end[:]) != nil {
 				return fmt.Errorf("the log seems to end at position %d, and does not", w.next)
 			}
-			w.miss(w.v.result.Head + 1)
+			w.miss(w.v.result.head + 1)
 			w.done = true
 			return nil
 		}
@@ -75,12 +75,12 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 		case len(key) > 1<<10:
 			return fmt.Errorf("a key of %d bytes follows position %d", len(key), w.next-1)
 		case !ok || p < w.next:
-			w.v.add(StrayRecord, 0, "the log has a key that is no position in it: %x", key[:min(len(key), 32)])
+			w.v.add(kindStrayRecord, 0, "the log has a key that is no position in it: %x", key[:min(len(key), 32)])
 			w.v.damaged++ // it hides the next one from a reader
 		default:
 			w.checkValue(p, key, value)
 			if !bytes.Equal(log.Get(key), value) {
-				w.v.add(DamagedPage, p, "the log does not lead to the record, which is there")
+				w.v.add(kindDamagedPage, p, "the log does not lead to the record, which is there")
 			}
 		}
 		w.from = append(append(w.from[:0], key...), 0)
@@ -94,7 +94,7 @@ func (w *logWalk) miss(p eventstore.Position) {
 	if p <= w.next {
 		return
 	}
-	w.v.add(MissingRecord, w.next, "%s no record", positionRange(w.next, p-1, "has", "have"))
+	w.v.add(kindMissingRecord, w.next, "%s no record", positionsText(w.next, p-1, "has", "have"))
 	w.skip(p)
 }
 
@@ -108,12 +108,12 @@ func (w *logWalk) skip(p eventstore.Position) {
 func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
 	v, err := parseValue(key, value)
 	if err != nil {
-		w.v.add(DamagedRecord, w.next, "%s in a damaged pack, or missing: %s", positionRange(w.next, p, "is", "are"), reasonOf(err))
+		w.v.add(kindDamagedRecord, w.next, "%s in a damaged pack, or missing: %s", positionsText(w.next, p, "is", "are"), reasonOf(err))
 		w.skip(p + 1)
 		return
 	}
 	if v.First < w.next && w.known {
-		w.v.add(StrayRecord, v.First, "%s in two values of the log", positionRange(v.First, w.next-1, "is", "are"))
+		w.v.add(kindStrayRecord, v.First, "%s in two values of the log", positionsText(v.First, w.next-1, "is", "are"))
 	}
 	w.miss(v.First)
 	for q, rec := range v.All() {
@@ -127,15 +127,15 @@ func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
 func (w *logWalk) check(p eventstore.Position, value []byte) {
 	r, reason := decodeReason(p, value)
 	if reason != "" {
-		w.v.add(DamagedRecord, p, "%s", reason)
+		w.v.add(kindDamagedRecord, p, "%s", reason)
 		w.skip(p + 1)
 		return
 	}
-	w.v.result.Events++
+	w.v.result.events++
 	w.checkPlace(&r)
 	e := &r.Event
 	if (e.Stream == "") != (e.Version == 0) {
-		w.v.add(BrokenStream, p, "version %d of stream %q", e.Version, e.Stream)
+		w.v.add(kindBrokenStream, p, "version %d of stream %q", e.Version, e.Stream)
 	}
 	w.entries = append(w.entries, indexEntry(&r))
 	w.next, w.previous, w.known = p+1, r, true
@@ -145,11 +145,11 @@ func (w *logWalk) check(p eventstore.Position, value []byte) {
 func (w *logWalk) checkPlace(r *record.Record) {
 	p, place := r.Event.Position, r.Place
 	if r.Key != "" && place.I > 0 {
-		w.v.add(BrokenCommit, p, "event %d of a commit has the commit's key", place.I)
+		w.v.add(kindBrokenCommit, p, "event %d of a commit has the commit's key", place.I)
 	}
 	if !w.known {
 		if p == 1 && place.I > 0 {
-			w.v.add(BrokenCommit, p, "the log begins with event %d of a commit of %d", place.I, place.N)
+			w.v.add(kindBrokenCommit, p, "the log begins with event %d of a commit of %d", place.I, place.N)
 		}
 		return
 	}
@@ -158,13 +158,13 @@ func (w *logWalk) checkPlace(r *record.Record) {
 	inside := last.I+1 < last.N
 	switch {
 	case inside && (place.I != last.I+1 || place.N != last.N):
-		w.v.add(BrokenCommit, p, "event %d of a commit of %d follows event %d of a commit of %d", place.I, place.N, last.I, last.N)
+		w.v.add(kindBrokenCommit, p, "event %d of a commit of %d follows event %d of a commit of %d", place.I, place.N, last.I, last.N)
 	case !inside && place.I != 0:
-		w.v.add(BrokenCommit, p, "event %d of a commit of %d follows the end of another", place.I, place.N)
+		w.v.add(kindBrokenCommit, p, "event %d of a commit of %d follows the end of another", place.I, place.N)
 	case inside && !r.Event.Recorded.Equal(recorded):
-		w.v.add(BrokenCommit, p, "recorded at %v, others of its commit at %v", r.Event.Recorded, recorded)
+		w.v.add(kindBrokenCommit, p, "recorded at %v, others of its commit at %v", r.Event.Recorded, recorded)
 	case r.Event.Recorded.Before(recorded):
-		w.v.add(DecreasingTime, p, "recorded at %v, the event before it at %v", r.Event.Recorded, recorded)
+		w.v.add(kindDecreasingTime, p, "recorded at %v, the event before it at %v", r.Event.Recorded, recorded)
 	}
 }
 
@@ -172,10 +172,10 @@ func (w *logWalk) checkPlace(r *record.Record) {
 // after next; how far it reaches is found by trying positions ever further on,
 // and then by halving.
 func (w *logWalk) leap(damage error) error {
-	head := w.v.result.Head
+	head := w.v.result.head
 	start := record.Key(w.next)
 	if !bytes.Equal(w.from, start[:]) { // what cannot be read may be before next
-		w.v.add(DamagedPage, w.next, "a page before position %d cannot be read: %v", w.next, damage)
+		w.v.add(kindDamagedPage, w.next, "a page before position %d cannot be read: %v", w.next, damage)
 		w.from = append(w.from[:0], start[:]...)
 		return nil
 	}
@@ -205,7 +205,7 @@ func (w *logWalk) leap(damage error) error {
 			bad = middle
 		}
 	}
-	w.v.add(DamagedPage, w.next, "%s: %v", positionRange(w.next, good-1, "cannot be read", "cannot be read"), damage)
+	w.v.add(kindDamagedPage, w.next, "%s: %v", positionsText(w.next, good-1, "cannot be read", "cannot be read"), damage)
 	w.skip(good)
 	key := record.Key(good)
 	w.from = append(w.from[:0], key[:]...)
@@ -236,8 +236,8 @@ func decodeReason(p eventstore.Position, value []byte) (record.Record, string) {
 	return r, ""
 }
 
-// positionRange says "position 3 has" or "positions 3 to 5 have".
-func positionRange(from, to eventstore.Position, one, many string) string {
+// positionsText says "position 3 has" or "positions 3 to 5 have".
+func positionsText(from, to eventstore.Position, one, many string) string {
 	if from == to {
 		return fmt.Sprintf("position %d %s", from, one)
 	}

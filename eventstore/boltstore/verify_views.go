@@ -23,7 +23,7 @@ func (v *verifier) checkViews() error {
 	if err != nil {
 		return err
 	}
-	v.result.Views = len(views)
+	v.result.views = len(views)
 	for _, view := range slices.Sorted(maps.Keys(views)) {
 		if !views[view] {
 			continue // it has no rows
@@ -55,7 +55,7 @@ func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
 		if changes := tx.Bucket(changesBucket); changes != nil {
 			return changes.ForEach(func(name, _ []byte) error {
 				if !views[eventstore.ViewID(name)] {
-					v.add(StrayBucket, 0, "there are changes of rows of view %q, which has none", name)
+					v.add(kindStrayBucket, 0, "there are changes of rows of view %q, which has none", name)
 				}
 				return nil
 			})
@@ -63,7 +63,7 @@ func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
 		return nil
 	})
 	if damage != nil {
-		v.add(DamagedPage, 0, "the views cannot be read: %v", damage)
+		v.add(kindDamagedPage, 0, "the views cannot be read: %v", damage)
 	}
 	return views, err
 }
@@ -74,11 +74,10 @@ func (v *verifier) findRows(views map[eventstore.ViewID]bool, name, value []byte
 	_, hasCheckpoint := views[view]
 	switch {
 	case value != nil:
-		v.add(StrayBucket, 0, "among the rows of views there is the key %q, which is no view", name)
+		v.add(kindStrayBucket, 0, "among the rows of views there is the key %q, which is no view", name)
 		return
 	case !hasCheckpoint:
-		v.addFinding(Finding{Kind: StrayRow, View: view,
-			Problem: "there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost"})
+		v.addFinding(finding{kind: kindStrayRow, view: view, problem: "there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost"})
 	}
 	views[view] = true
 }
@@ -96,7 +95,7 @@ func (v *verifier) checkCheckpoints(tx *bolt.Tx, views map[eventstore.ViewID]boo
 			err = fmt.Errorf("it is at position %d, beyond the head %d", c.Position, head)
 		}
 		if err != nil {
-			v.addFinding(Finding{Kind: DamagedCheckpoint, View: view, Problem: err.Error()})
+			v.addFinding(finding{kind: kindDamagedCheckpoint, view: view, problem: err.Error()})
 		}
 		return nil
 	})
@@ -110,14 +109,14 @@ const rowTries = 3
 func (v *verifier) checkRows(view eventstore.ViewID) error {
 	for range rowTries {
 		w := &rowWalk{v: v, view: view}
-		before, omitted := len(v.result.Findings), v.result.Omitted
+		before, omitted := len(v.result.findings), v.result.omitted
 		for !w.done {
 			damage, err := v.page(w.page)
 			if err != nil {
 				return err
 			}
 			if damage != nil {
-				v.addFinding(Finding{Kind: DamagedPage, View: view, Problem: fmt.Sprintf("its rows cannot be read on from key %q: %v", w.from, damage)})
+				v.addFinding(finding{kind: kindDamagedPage, view: view, problem: fmt.Sprintf("its rows cannot be read on from key %q: %v", w.from, damage)})
 				return nil
 			}
 		}
@@ -125,13 +124,13 @@ func (v *verifier) checkRows(view eventstore.ViewID) error {
 			return nil
 		}
 		if !w.changed {
-			v.result.Rows += w.rows
+			v.result.rows += w.rows
 			w.compare()
 			return nil
 		}
-		v.result.Findings, v.result.Omitted = v.result.Findings[:before], omitted // they are found again
+		v.result.findings, v.result.omitted = v.result.findings[:before], omitted // they are found again
 	}
-	v.result.Unsettled = append(v.result.Unsettled, view)
+	v.result.unsettled = append(v.result.unsettled, view)
 	return nil
 }
 
@@ -201,7 +200,7 @@ func (w *rowWalk) changes(tx *bolt.Tx) error {
 	l := layer{view: w.view, bucket: b}
 	if err := b.ForEach(func(key, sealed []byte) error {
 		if !t.knows(key) {
-			w.v.addFinding(Finding{Kind: StrayRow, View: w.view, Problem: fmt.Sprintf("there is a change %q of which its tally does not know", key)})
+			w.v.addFinding(finding{kind: kindStrayRow, view: w.view, problem: fmt.Sprintf("there is a change %q of which its tally does not know", key)})
 			return nil
 		}
 		l.number = key[:numberSize]
@@ -250,7 +249,7 @@ func (w *rowWalk) check(l *layer, key, sealed []byte) bool {
 	}
 	if problem != "" {
 		w.damaged = true
-		w.v.addFinding(Finding{Kind: DamagedRow, View: w.view, Problem: problem})
+		w.v.addFinding(finding{kind: kindDamagedRow, view: w.view, problem: problem})
 		return false
 	}
 	w.counted.add(sealed)
@@ -277,7 +276,7 @@ func (w *rowWalk) compare() {
 	default:
 		return
 	}
-	w.v.addFinding(Finding{Kind: MissingRow, View: w.view, Problem: problem})
+	w.v.addFinding(finding{kind: kindMissingRow, view: w.view, problem: problem})
 }
 
 // reasonOf is the text of an error without what its kind says already.

@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -22,8 +21,7 @@ func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	whole := chain.whole()
-	log := sequence{head: whole.After}
+	log := sequence{head: chain.manifest().After}
 	err = chain.read(ctx, func(p eventstore.Position, rec []byte) error {
 		_, err := log.next(p, rec)
 		return err
@@ -34,114 +32,5 @@ func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	chain.count(&whole)
-	return whole, nil
-}
-
-// backupChain is a backup, and incremental ones that continue it.
-type backupChain []*backupReader
-
-// openChain reads the headers, and checks that the first backup is a full one, if it
-// must be, and that each continues the one before.
-func openChain(backups []io.Reader, full bool) (backupChain, error) {
-	if len(backups) == 0 {
-		return nil, fmt.Errorf("%w: no backup is given", eventstore.ErrInvalid)
-	}
-	chain := make(backupChain, len(backups))
-	for i, r := range backups {
-		b, err := newBackupReader(r)
-		switch {
-		case err != nil:
-		case i > 0:
-			err = chain[i-1].continuedBy(b)
-		case full && b.After > 0:
-			err = fmt.Errorf("%w: it is an incremental one, after position %d; the first must be a full one", eventstore.ErrInvalid, b.After)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("backup %d: %w", i+1, err)
-		}
-		chain[i] = b
-	}
-	return chain, nil
-}
-
-// continuedBy returns why next does not continue the backup, or nil, as far as
-// the headers tell.
-func (b *backupReader) continuedBy(next *backupReader) error {
-	switch {
-	case next.StoreID != b.StoreID || next.Epoch != b.Epoch:
-		return fmt.Errorf("%w: it is of store %v, epoch %d, and the one before of store %v, epoch %d",
-			eventstore.ErrInvalid, next.StoreID, next.Epoch, b.StoreID, b.Epoch)
-	case next.After != b.Through:
-		return fmt.Errorf("%w: it begins after position %d, and the one before ends at %d", eventstore.ErrInvalid, next.After, b.Through)
-	}
-	return nil
-}
-
-// whole returns what all backups hold together, as far as the headers say it.
-func (c backupChain) whole() Manifest {
-	m := c[len(c)-1].Manifest
-	m.After, m.Bytes = c[0].After, 0
-	return m
-}
-
-// count adds what was read to m.
-func (c backupChain) count(m *Manifest) {
-	for _, b := range c {
-		m.Events += b.Events
-		m.Bytes += b.Bytes
-	}
-}
-
-// read calls add with all records, one after another, and makes sure that each
-// backup is whole.
-func (c backupChain) read(ctx context.Context, add func(eventstore.Position, []byte) error, progress func(done, of eventstore.Position)) error {
-	last := c[0].seam // the checksum that ends the last record
-	if c[0].After == 0 {
-		last = 0
-	}
-	for i, b := range c {
-		if b.seam != last {
-			return fmt.Errorf("backup %d: %w: it continues another log: the event at position %d is not the one that it was made after",
-				i+1, eventstore.ErrInvalid, b.After)
-		}
-		done := b.After
-		err := b.read(ctx, func(p eventstore.Position, rec []byte) error {
-			if err := add(p, rec); err != nil {
-				return err
-			}
-			done, last = p, seamOf(rec)
-			if progress != nil && (b.Events%pageEvents == 0 || p == b.Through) {
-				progress(p, c[len(c)-1].Through)
-			}
-			return nil
-		})
-		if err == nil && done != b.Through {
-			err = fmt.Errorf("%w: it ends at position %d, and is to go through %d", eventstore.ErrCorrupt, done, b.Through)
-		}
-		if err != nil {
-			return fmt.Errorf("backup %d: %w", i+1, err)
-		}
-	}
-	return nil
-}
-
-// read calls add with all records, and returns when it has seen that the backup
-// is whole.
-func (b *backupReader) read(ctx context.Context, add func(eventstore.Position, []byte) error) error {
-	for {
-		p, rec, err := b.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil && b.Events%pageEvents == 0 {
-			err = ctx.Err()
-		}
-		if err == nil {
-			err = add(p, rec)
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return Manifest(chain.manifest()), nil
 }

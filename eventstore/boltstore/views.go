@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -221,33 +220,6 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	return d.change != nil && !d.change.empty, nil
 }
 
-// firstKeys returns the keys of a view's first rows, at most so many. Of rows that are
-// damaged it returns those in the view's own bucket.
-func firstKeys(tx *bolt.Tx, view eventstore.ViewID, limit int) (keys [][]byte) {
-	rows := rowCursor{from: firstRow}
-	layers, err := layersOf(tx, view)
-	if err == nil {
-		err = rows.start(layers)
-	}
-	for err == nil && len(keys) < limit {
-		var e rowEntry
-		if e, err = rows.next(); e.key == nil {
-			break
-		}
-		if e.value != nil {
-			keys = append(keys, bytes.Clone(e.key))
-		}
-	}
-	if b := viewRows(tx, view); b != nil && err != nil {
-		keys = keys[:0]
-		cursor := b.Cursor()
-		for key, _ := cursor.Seek(firstRow); key != nil && len(keys) < limit; key, _ = cursor.Next() {
-			keys = append(keys, bytes.Clone(key))
-		}
-	}
-	return keys
-}
-
 // rowDrop is a slice of a view's end on its way to the writer.
 type rowDrop struct {
 	ticket
@@ -273,11 +245,8 @@ func (g *group) putViews(tx *bolt.Tx) error {
 	if len(g.views) == 0 {
 		return nil
 	}
-	checkpoints, err := tx.CreateBucketIfNotExists(checkpointsBucket)
+	checkpoints, err := viewBuckets(tx)
 	if err != nil {
-		return err
-	}
-	if _, err := tx.CreateBucketIfNotExists(rowsBucket); err != nil {
 		return err
 	}
 	for view, change := range g.views {
@@ -338,53 +307,13 @@ func (g *group) outcome(j job) error {
 func (r *rowChange) changes() eventstore.ViewID { return r.commit.View }
 func (d *rowDrop) changes() eventstore.ViewID   { return d.view }
 
-func (c *viewChange) put(tx *bolt.Tx, view eventstore.ViewID) error {
+// put writes the change of a view's rows.
+func (c *viewChange) put(tx *bolt.Tx, view eventstore.ViewID) (err error) {
 	if c.dropped {
-		return c.putDrop(tx, view)
-	}
-	if len(c.rows) == 0 {
-		return nil
-	}
-	t, err := openTallied(tx, view)
-	if err != nil {
+		c.empty, err = dropRows(tx, view, c.drop)
 		return err
 	}
-	if err := t.change(c.rows); err != nil {
-		return err
-	}
-	return t.close()
-}
-
-// putDrop deletes a slice of the view's rows, the tally with the first of them, and the
-// bucket when nothing is left in it. Before the first, the layers of changes are folded;
-// those that are damaged are dropped.
-func (c *viewChange) putDrop(tx *bolt.Tx, view eventstore.ViewID) error {
-	rows := tx.Bucket(rowsBucket)
-	b := rows.Bucket([]byte(view))
-	if b == nil {
-		c.empty = true
-		return dropChanges(tx, view)
-	}
-	t, err := openTallied(tx, view)
-	if err == nil {
-		err = t.fold()
-	}
-	if err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
-		return err
-	}
-	if err := dropChanges(tx, view); err != nil {
-		return err
-	}
-	for _, key := range append(c.drop, tallyKey) {
-		if err := b.Delete(key); err != nil {
-			return err
-		}
-	}
-	if first, _ := b.Cursor().First(); first != nil {
-		return nil
-	}
-	c.empty = true
-	return rows.DeleteBucket([]byte(view))
+	return changeRows(tx, view, c.rows)
 }
 
 // settleViews makes what the group did to views known, now that it is on disk.
