@@ -8,7 +8,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/rows"
+	"github.com/yore-es/yore/internal/viewfile"
 )
 
 // catchUpEvents is about how many events a view that catches up is given, and
@@ -77,8 +79,8 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 // no rows.
 func (s *Store) viewState(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, empty bool, err error) {
 	err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
-		empty = viewRows(tx, view) == nil
-		if c, err = readCheckpoint(tx, view); err == nil && c.IsZero() && !empty {
+		empty = viewfile.Rows(tx, view) == nil
+		if c, err = viewfile.ReadCheckpoint(tx, view); err == nil && c.IsZero() && !empty {
 			return errDropping(view)
 		}
 		return err
@@ -117,7 +119,7 @@ func (s *Store) storedPortions(q eventstore.Query, after eventstore.Position) (p
 	head := s.tail.last().through
 	count := 0
 	for scan := newScan(s, q, window{from: after + 1, to: head}); !scan.done; {
-		if err := scan.page(pageEvents); err != nil {
+		if err := scan.page(logfile.PageEvents); err != nil {
 			return nil, 0, err
 		}
 		for _, r := range scan.found {

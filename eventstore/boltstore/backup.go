@@ -7,11 +7,12 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/google/uuid"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/backup"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // BackupOptions say what to back up. Nil and zero values mean the defaults.
@@ -65,7 +66,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Mani
 	}
 	manifest, err := s.backup(ctx, w, opts)
 	if err != nil {
-		return Manifest{}, fmt.Errorf("back up %s: %w", s.file.path, err)
+		return Manifest{}, fmt.Errorf("back up %s: %w", s.file.Path, err)
 	}
 	return manifest, nil
 }
@@ -81,30 +82,30 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	var seam uint32
 	if opts.After > 0 {
 		if err := s.view(func(tx *bolt.Tx) (err error) {
-			seam, err = seamAt(tx, opts.After)
+			seam, err = backup.SeamAt(tx, opts.After)
 			return err
 		}); err != nil {
 			return Manifest{}, err
 		}
 	}
-	b, err := newBackupWriter(w, manifest{
+	b, err := backup.NewWriter(w, backup.Manifest{
 		StoreID: s.info.StoreID, Epoch: s.info.Epoch, After: opts.After, Through: head, Created: s.opts.Clock().UTC(),
 	}, seam)
 	if err != nil {
 		return Manifest{}, err
 	}
-	err = copyRecords(ctx, s.viewer(), opts.After+1, head, func(page *recordPage) error {
-		if err := b.records(page); err != nil {
+	err = logfile.CopyRecords(ctx, s.viewer(), opts.After+1, head, func(page *logfile.Page) error {
+		if err := b.Records(page); err != nil {
 			return err
 		}
 		if opts.Progress != nil {
-			opts.Progress(page.last(), head)
+			opts.Progress(page.Last(), head)
 		}
 		return nil
 	})
 	if err != nil {
 		return Manifest{}, err
 	}
-	written, err := b.end()
+	written, err := b.End()
 	return Manifest(written), err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // maxUnsaved is how many events a store that cannot write to its index holds in
@@ -40,12 +41,12 @@ func (s *Store) openIndex(head eventstore.Position) error {
 // loadIndex opens the index that is in the file. What is wrong with the index is
 // returned as unusable.
 func (s *Store) loadIndex(head eventstore.Position) (unusable, err error) {
-	if s.file.badIndex != nil {
-		return fmt.Errorf("%w: %w", index.ErrUnusable, s.file.badIndex), nil
+	if s.file.BadIndex != nil {
+		return fmt.Errorf("%w: %w", index.ErrUnusable, s.file.BadIndex), nil
 	}
 	var x *index.Index
 	err = s.view(func(tx *bolt.Tx) error {
-		unusable = guard(func() (err error) {
+		unusable = logfile.Protect(func() (err error) {
 			x, err = index.Open(tx, s.indexLimits())
 			return err
 		})
@@ -79,9 +80,9 @@ func (s *Store) repairIndex() {
 	err := s.rebuildIndex()
 	if err == nil {
 		s.indexDown.Store(false)
-		s.opts.Logger.Info("the index was built anew", "file", s.file.path)
+		s.opts.Logger.Info("the index was built anew", "file", s.file.Path)
 	} else if !errors.Is(err, eventstore.ErrClosed) {
-		s.opts.Logger.Error("the index cannot be built anew", "file", s.file.path, "error", err)
+		s.opts.Logger.Error("the index cannot be built anew", "file", s.file.Path, "error", err)
 	}
 	last := s.tail.last()
 	s.tail.publish(newGroup(last.through, last.recorded)) // wakes who waits for these transactions
@@ -115,11 +116,11 @@ func (s *Store) catchUpIndex(x *index.Index, head eventstore.Position) error {
 		if err := s.usable(context.Background()); err != nil {
 			return err
 		}
-		err := scan.page(pageEvents)
-		x.Add(len(scan.found), func(i int) index.Entry { return indexEntry(&scan.found[i]) })
+		err := scan.page(logfile.PageEvents)
+		x.Add(len(scan.found), func(i int) index.Entry { return logfile.IndexEntry(&scan.found[i]) })
 		var corrupt *eventstore.CorruptError
 		if errors.As(err, &corrupt) && scan.from == corrupt.Position {
-			s.opts.Logger.Error("an event cannot be read", "file", s.file.path, "error", err)
+			s.opts.Logger.Error("an event cannot be read", "file", s.file.Path, "error", err)
 			x.Add(1, func(int) index.Entry { return index.Entry{Position: corrupt.Position, Unknown: true} })
 			scan.pass()
 		} else if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logbuild"
 )
 
 // CompactOptions say how to compact. Nil and zero values mean the defaults.
@@ -51,12 +52,12 @@ func Compact(ctx context.Context, path string, o *CompactOptions) (Compaction, e
 	if o != nil {
 		opts = *o
 	}
-	result, err := rewrite(ctx, path, rewriteOptions{lockTimeout: opts.LockTimeout, views: true, progress: opts.Progress})
+	result, err := logbuild.Rewrite(ctx, path, logbuild.RewriteOptions{LockTimeout: opts.LockTimeout, Views: true, Progress: opts.Progress})
 	if err != nil {
 		return Compaction{}, fmt.Errorf("compact %s: %w", path, err)
 	}
 	return Compaction{
-		Head: result.head, Views: result.views, Rows: result.rows,
-		Before: result.before, After: result.after,
+		Head: result.Head, Views: result.Views, Rows: result.Rows,
+		Before: result.Before, After: result.After,
 	}, nil
 }

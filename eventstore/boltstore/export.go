@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/jsonl"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // ExportOptions say what to export. Nil and zero values mean the defaults.
@@ -74,7 +76,7 @@ func (x *exporter) run(ctx context.Context) error {
 		return fmt.Errorf("%w: after position %d, beyond the head %d", eventstore.ErrInvalid, x.opts.After, head)
 	}
 	for scan := newScan(x.store, eventstore.All(), window{from: x.opts.After + 1, to: head}); !scan.done; {
-		pageErr := scan.page(pageEvents) // what was found before an error is written before it
+		pageErr := scan.page(logfile.PageEvents) // what was found before an error is written before it
 		if err := x.page(scan); err != nil {
 			return err
 		}
@@ -98,7 +100,7 @@ func (x *exporter) page(scan *scan) (err error) {
 		if first := r.Event.Position == x.opts.After+1; first && r.Place.I > 0 {
 			return fmt.Errorf("%w: after position %d, which is inside a commit of %d events", eventstore.ErrInvalid, x.opts.After, r.Place.N)
 		}
-		if x.lines, err = appendLine(x.lines, r); err != nil {
+		if x.lines, err = jsonl.AppendLine(x.lines, r); err != nil {
 			return err
 		}
 		x.held++

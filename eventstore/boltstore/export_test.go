@@ -1,8 +1,6 @@
 package boltstore
 
 import (
-	"io"
-
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -32,11 +30,4 @@ func (s *Store) WriteIndex() error {
 	err := x.Maintain(indexFile{s, x})
 	s.room.open()
 	return err
-}
-
-// ReadAhead returns what a scan calls with the offset and size of the value that it is
-// at, and the end of the file. cached reports what is in the page cache.
-func ReadAhead(file io.ReaderAt, cached func(from, size int64) bool) func(at, size, end int64) {
-	r := &readAhead{file: file}
-	return func(at, size, end int64) { r.forward(at, size, end, cached) }
 }

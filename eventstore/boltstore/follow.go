@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -108,7 +109,7 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 				return nil
 			}
 			if b.query.Matches(e.stream, e.kind, e.tags) {
-				if bytes += e.size; len(b.batch.Events) > 0 && bytes > pageBytes {
+				if bytes += e.size; len(b.batch.Events) > 0 && bytes > logfile.PageBytes {
 					return nil
 				}
 				r, err := record.Decode(g.position(i), e.record)
@@ -118,7 +119,7 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 				b.batch.Events = append(b.batch.Events, r.Event)
 			}
 			b.batch.Through = g.position(i)
-			if len(b.batch.Events) == pageEvents {
+			if len(b.batch.Events) == logfile.PageEvents {
 				return nil
 			}
 		}
@@ -131,7 +132,7 @@ func (b *batchBuilder) fromFile(s *Store) error {
 	scan.borrow()
 	defer scan.giveBack()
 	for !scan.done {
-		err := scan.page(pageEvents)
+		err := scan.page(logfile.PageEvents)
 		b.batch.Events = slices.Grow(b.batch.Events, len(scan.found))
 		for i := range scan.found {
 			b.batch.Events = append(b.batch.Events, scan.found[i].Event)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/jsonl"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -78,10 +80,10 @@ const (
 // it, and the store's own writer has nothing to do.
 type importer struct {
 	store *Store
-	lines *lineReader
+	lines *jsonl.Reader
 	opts  ImportOptions
 	done  Imported
-	log   logWriter
+	log   logfile.Writer
 
 	present *scan // over the events that the log has already
 	at      int   // in its page
@@ -107,7 +109,7 @@ type importBatch struct {
 
 func newImporter(s *Store, r io.Reader, opts ImportOptions) *importer {
 	head := s.tail.last()
-	i := &importer{store: s, opts: opts, lines: newLineReader(r, maxLine(s.info.Limits)), recorded: head.recorded}
+	i := &importer{store: s, opts: opts, lines: jsonl.NewReader(r, jsonl.MaxLine(s.info.Limits)), recorded: head.recorded}
 	i.done.Head = head.through
 	i.batch.reset()
 	return i
@@ -127,7 +129,7 @@ func (i *importer) readLines(ctx context.Context) error {
 		if err := i.store.usable(ctx); err != nil {
 			return err
 		}
-		line, err := i.lines.next()
+		line, err := i.lines.Next()
 		if errors.Is(err, io.EOF) {
 			return i.end()
 		}
@@ -135,7 +137,7 @@ func (i *importer) readLines(ctx context.Context) error {
 			err = i.line(line)
 		}
 		if err != nil {
-			return fmt.Errorf("line %d: %w", i.lines.number, err)
+			return fmt.Errorf("line %d: %w", i.lines.Number, err)
 		}
 		if i.batch.full() {
 			if err := i.write(); err != nil {
@@ -156,7 +158,7 @@ func (i *importer) end() error {
 
 // line takes one line.
 func (i *importer) line(line []byte) error {
-	r, err := parseLine(line)
+	r, err := jsonl.ParseLine(line)
 	if err != nil {
 		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
@@ -200,13 +202,13 @@ func (i *importer) compare(r *record.Record) error {
 	}
 	for i.at == len(i.present.found) {
 		i.at = 0
-		if err := i.present.page(pageEvents); err != nil && len(i.present.found) == 0 {
+		if err := i.present.page(logfile.PageEvents); err != nil && len(i.present.found) == 0 {
 			return err
 		}
 	}
 	have := &i.present.found[i.at]
 	i.at++
-	if field := differs(r, have); field != "" {
+	if field := jsonl.Differs(r, have); field != "" {
 		return fmt.Errorf("%w: position %d: %s is not that of the event in the log: it is another log", eventstore.ErrInvalid, p, field)
 	}
 	return nil
@@ -239,7 +241,7 @@ func (i *importer) take(r *record.Record) error {
 	rec := record.Append(make([]byte, 0, record.MaxSize(&event, i.commit.Key)), &event, r.Place, i.commit.Key)
 	record.Seal(rec, e.Position, e.Version, e.Recorded)
 	b.records = append(b.records, rec)
-	b.entries = append(b.entries, indexEntry(r))
+	b.entries = append(b.entries, logfile.IndexEntry(r))
 	b.bytes += len(rec)
 	if r.Place.I+1 < r.Place.N {
 		return nil
@@ -321,13 +323,13 @@ func (i *importer) write() error {
 		return nil
 	}
 	err := i.store.transact(func(tx *bolt.Tx) error {
-		i.log.begin(tx)
+		i.log.Begin(tx)
 		for n, rec := range b.records[:b.whole] {
-			if err := i.log.put(b.entries[n].Position, rec); err != nil {
+			if err := i.log.Put(b.entries[n].Position, rec); err != nil {
 				return err
 			}
 		}
-		return i.log.end()
+		return i.log.End()
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // The index is derived, and the store can do without it: whatever the index
@@ -65,7 +66,7 @@ func (s *Store) lookup(tx *bolt.Tx, x indexView, head eventstore.Position, fn fu
 	if s.indexDown.Load() {
 		return false
 	}
-	err := guard(func() error {
+	err := logfile.Protect(func() error {
 		reader, err := x.view.Reader(tx, head)
 		if err != nil {
 			return err
@@ -86,7 +87,7 @@ func (s *Store) suspect(x *index.Index, found error) {
 	if s.index.Load() != x || !s.indexDown.CompareAndSwap(false, true) {
 		return
 	}
-	s.opts.Logger.Warn("the index is damaged, the log is read instead", "file", s.file.path, "found", found)
+	s.opts.Logger.Warn("the index is damaged, the log is read instead", "file", s.file.Path, "found", found)
 	select {
 	case s.repairs <- struct{}{}:
 	default: // it has been asked already
@@ -96,7 +97,7 @@ func (s *Store) suspect(x *index.Index, found error) {
 // setIndexAside makes an empty index, and keeps one that is there out of the way.
 func setIndexAside(tx *bolt.Tx) error {
 	if tx.Bucket([]byte(index.Bucket)) != nil {
-		aside, err := tx.CreateBucketIfNotExists(asideBucket)
+		aside, err := tx.CreateBucketIfNotExists(logfile.AsideBucket)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // The indexer is the store's other goroutine. It writes what the index holds in
@@ -34,10 +35,10 @@ func (s *Store) runIndexer() {
 		switch {
 		case err == nil, errors.Is(err, errIndexReplaced), errors.Is(err, eventstore.ErrClosed),
 			errors.Is(err, eventstore.ErrFailed), errors.Is(err, eventstore.ErrUnknownOutcome):
-		case errors.Is(err, index.ErrUnusable), errors.Is(err, errBadPage), x.Overflowing():
+		case errors.Is(err, index.ErrUnusable), errors.Is(err, logfile.ErrBadPage), x.Overflowing():
 			s.suspect(x, err)
 		default: // a full disk, perhaps; it is tried again when more has been appended
-			s.opts.Logger.Warn("the index could not be written", "file", s.file.path, "error", err)
+			s.opts.Logger.Warn("the index could not be written", "file", s.file.Path, "error", err)
 		}
 		s.room.open()
 	}
@@ -150,6 +151,6 @@ func (s *Store) saveIndex() {
 		return
 	}
 	if err := x.Save(ownIndexFile{s}); err != nil {
-		s.opts.Logger.Warn("the index could not be written", "file", s.file.path, "error", err)
+		s.opts.Logger.Warn("the index could not be written", "file", s.file.Path, "error", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/jsonl"
 )
 
 // FuzzLine: a line that is taken comes back as the same event from the line that
@@ -22,15 +23,15 @@ func FuzzLine(f *testing.F) {
 	}
 	f.Add([]byte(`{"data_base64":"AP8=","tags":["a","\u2028"],"metadata":{"\ud83d\ude00":"\u0000"},"time":"0001-01-01T00:00:00.000000001Z"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		first, err := boltstore.ParseLine(line)
+		first, err := jsonl.ParseLine(line)
 		if err != nil {
 			return
 		}
 		require.True(t, json.Valid(line), "what is taken is JSON")
-		again, err := boltstore.AppendLine(nil, &first)
+		again, err := jsonl.AppendLine(nil, &first)
 		require.NoError(t, err)
 		require.True(t, json.Valid(again))
-		second, err := boltstore.ParseLine(bytes.TrimSuffix(again, []byte("\n")))
+		second, err := jsonl.ParseLine(bytes.TrimSuffix(again, []byte("\n")))
 		require.NoError(t, err, "%s", again)
 		require.Equal(t, len(first.Event.Tags), len(second.Event.Tags))
 		if len(first.Event.Tags) == 0 {
@@ -40,7 +41,7 @@ func FuzzLine(f *testing.F) {
 			first.Event.Metadata = nil
 		}
 		require.Equal(t, first, second)
-		third, err := boltstore.AppendLine(nil, &second)
+		third, err := jsonl.AppendLine(nil, &second)
 		require.NoError(t, err)
 		require.Equal(t, string(again), string(third))
 	})
@@ -71,7 +72,7 @@ func TestLine_TheLongestIsWithinTheLimit(t *testing.T) {
 	_, err = s.Export(t.Context(), &line, nil)
 	require.NoError(t, err)
 	require.Greater(t, line.Len(), 22_500_000)
-	require.LessOrEqual(t, line.Len(), s.MaxLine())
+	require.LessOrEqual(t, line.Len(), jsonl.MaxLine(limits))
 
 	copied := logPath(t)
 	_, err = boltstore.Import(t.Context(), copied, &line, nil)
@@ -95,9 +96,9 @@ func TestLine_RoundTripsNastyEvents(t *testing.T) {
 		if _, ok := fields["data"]; ok {
 			plain++
 		}
-		r, err := boltstore.ParseLine(bytes.TrimSuffix(line, []byte("\n")))
+		r, err := jsonl.ParseLine(bytes.TrimSuffix(line, []byte("\n")))
 		require.NoError(t, err)
-		again, err := boltstore.AppendLine(nil, &r)
+		again, err := jsonl.AppendLine(nil, &r)
 		require.NoError(t, err)
 		require.Equal(t, string(line), string(again))
 	}

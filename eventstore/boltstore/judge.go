@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -191,7 +192,7 @@ func (s *Store) mustKnowAll(p, head eventstore.Position, what, name string) erro
 			return err
 		}
 		err = s.view(func(tx *bolt.Tx) error {
-			if there, err := newLogReader(tx.Bucket(logBucket)).seek(unknown); err == nil && !there {
+			if there, err := logfile.NewReader(tx.Bucket(logfile.LogBucket)).Seek(unknown); err == nil && !there {
 				return nil
 			}
 			return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may %s %q", what, name)}
@@ -217,7 +218,7 @@ func (d *durable) event(i int, v eventstore.Version) (sighting, error) {
 	}
 	var s sighting
 	err = d.store.view(func(tx *bolt.Tx) error {
-		r, err := getRecord(tx.Bucket(logBucket), at)
+		r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), at)
 		s = sightingOf(&r.Event)
 		return err
 	})
@@ -260,7 +261,7 @@ func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 	var first, last eventstore.Position
 	var n int
 	err := d.store.view(func(tx *bolt.Tx) error {
-		r, err := getRecord(tx.Bucket(logBucket), s.position)
+		r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), s.position)
 		n = r.Place.N
 		first = s.position - eventstore.Position(r.Place.I)
 		last = first + eventstore.Position(n) - 1
@@ -272,7 +273,7 @@ func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 	var ids []uuid.UUID
 	b := receiptBuilder{}
 	for scan := newScan(d.store, eventstore.All(), window{from: first, to: last}); !scan.done; {
-		if err := scan.page(pageEvents); err != nil {
+		if err := scan.page(logfile.PageEvents); err != nil {
 			return nil, eventstore.Receipt{}, err
 		}
 		for i := range scan.found {
@@ -286,7 +287,7 @@ func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 		}
 	}
 	if len(ids) < n {
-		return nil, eventstore.Receipt{}, missing(last)
+		return nil, eventstore.Receipt{}, logfile.Missing(last)
 	}
 	b.receipt.First, b.receipt.Last = first, last
 	return ids, b.receipt, nil

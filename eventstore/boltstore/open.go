@@ -11,6 +11,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logbuild"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // Open opens the log in the file at path, and creates it if there is none and
@@ -36,7 +38,7 @@ func open(path string, opts Options) (*Store, error) {
 			return nil, fmt.Errorf("create: %w", err)
 		}
 	}
-	db, file, err := openFile(path, openOptions{readOnly: opts.ReadOnly, lockTimeout: opts.LockTimeout, fileMode: opts.FileMode})
+	db, file, err := logfile.Open(path, logfile.OpenOptions{ReadOnly: opts.ReadOnly, LockTimeout: opts.LockTimeout, FileMode: opts.FileMode})
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +84,11 @@ func create(path string, opts Options) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := newBuilder(path, buildOptions{id: id, epoch: 1, mode: opts.FileMode})
+	b, err := logbuild.New(path, logbuild.Options{ID: id, Epoch: 1, Mode: opts.FileMode})
 	if err != nil {
 		return err
 	}
-	if err := b.finish(false); !errors.Is(err, fs.ErrExist) {
+	if err := b.Finish(false); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil // somebody else has just made it
@@ -98,17 +100,17 @@ func (s *Store) load() error {
 	var head eventstore.Position
 	var recorded time.Time
 	err := s.view(func(tx *bolt.Tx) (err error) {
-		if s.info, err = loadInfo(tx); err != nil {
+		if s.info, err = logfile.LoadInfo(tx); err != nil {
 			return err
 		}
-		if head, recorded, err = loadHead(tx); err != nil {
+		if head, recorded, err = logfile.LoadHead(tx); err != nil {
 			if !s.opts.ReadOnly || head == 0 {
 				return fmt.Errorf("%w: the log may be opened for reading, and salvaged", err)
 			}
 			s.warn(fmt.Sprintf("the last record is damaged: %v", err))
 		}
 		s.durableTx.Store(int64(tx.ID()))
-		if s.file.badRows != nil {
+		if s.file.BadRows != nil {
 			return nil
 		}
 		return s.views.load(tx)
@@ -116,10 +118,10 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	if s.file.found.Damaged != "" {
-		s.warn(s.file.found.Damaged + ": the transaction before the last one that was written is all there is; if power was lost while it was written, that is as it should be")
+	if s.file.Found.Damaged != "" {
+		s.warn(s.file.Found.Damaged + ": the transaction before the last one that was written is all there is; if power was lost while it was written, that is as it should be")
 	}
-	for _, problem := range s.file.problems {
+	for _, problem := range s.file.Problems {
 		s.warn(problem.Error())
 	}
 	for view, err := range s.views.refused {
@@ -134,5 +136,5 @@ func (s *Store) load() error {
 // warn notes something that Open found.
 func (s *Store) warn(text string) {
 	s.info.Warnings = append(s.info.Warnings, text)
-	s.opts.Logger.Warn(text, "file", s.file.path)
+	s.opts.Logger.Warn(text, "file", s.file.Path)
 }

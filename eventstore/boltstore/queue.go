@@ -47,7 +47,8 @@ const (
 
 func newTicket(ctx context.Context) ticket { return ticket{ctx: ctx} }
 
-func (t *ticket) waiter() *ticket           { return t }
+func (t *ticket) waiter() *ticket { return t }
+
 func (t *ticket) size() (weight, bytes int) { return t.weight, t.bytes }
 
 // take makes the job the writer's, unless its caller has given it up, or would: a

@@ -13,6 +13,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -45,7 +46,7 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	scan.borrow()
 	defer scan.giveBack()
 	for !scan.done {
-		limit := pageEvents
+		limit := logfile.PageEvents
 		if opts.Limit > 0 {
 			limit = min(limit, left)
 		}
@@ -130,7 +131,7 @@ func (s *Store) fromVersion(stream eventstore.StreamID, v eventstore.Version, he
 func (s *Store) asOf(t time.Time, head eventstore.Position) (eventstore.Position, error) {
 	var later int
 	err := s.view(func(tx *bolt.Tx) (err error) {
-		log := tx.Bucket(logBucket)
+		log := tx.Bucket(logfile.LogBucket)
 		later = sort.Search(int(head), func(i int) bool {
 			return recordedFrom(log, eventstore.Position(i)+1).After(t)
 		})
@@ -145,7 +146,7 @@ func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
 	cursor := log.Cursor()
 	start := record.Key(p)
 	for key, value := cursor.Seek(start[:]); key != nil; key, value = cursor.Next() {
-		v, _ := parseValue(key, value) // of no records, if it cannot be read
+		v, _ := logfile.ParseValue(key, value) // of no records, if it cannot be read
 		for at := max(v.First, p); v.Has(at); at++ {
 			if r, err := record.Decode(at, v.At(at)); err == nil {
 				return r.Event.Recorded
@@ -166,7 +167,7 @@ type scan struct {
 	window
 	streams streamCheck
 
-	ahead readAhead
+	ahead logfile.ReadAhead
 
 	named []eventstore.Position // by the index, for the page
 	found []record.Record       // the page
@@ -178,7 +179,7 @@ type scan struct {
 
 func newScan(s *Store, q eventstore.Query, w window) *scan {
 	sc := &scan{store: s, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
-	sc.ahead.file, sc.ahead.tells = s.file.os, !s.opts.ReadOnly
+	sc.ahead.File, sc.ahead.Tells = s.file.OS, !s.opts.ReadOnly
 	sc.streams.begin(q, w)
 	return sc
 }
@@ -204,7 +205,7 @@ func (sc *scan) giveBack() {
 // position, or zeros.
 func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, record.Record, error) {
 	for !sc.done {
-		err := sc.page(pageEvents)
+		err := sc.page(logfile.PageEvents)
 		for i := range sc.found {
 			if r := &sc.found[i]; wanted(r) {
 				return r.Event.Position, *r, nil
@@ -223,7 +224,7 @@ func (sc *scan) page(limit int) error {
 	sc.most = max(sc.most, len(sc.found))
 	sc.found, sc.bytes = sc.found[:0], 0
 	if sc.query.IsAll() || sc.store.indexDown.Load() {
-		return sc.store.view(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logBucket), limit) })
+		return sc.store.view(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logfile.LogBucket), limit) })
 	}
 	// What the index knows of the latest events needs no transaction, and that
 	// there are none that match is often all there is to know.
@@ -234,7 +235,7 @@ func (sc *scan) page(limit int) error {
 		return nil
 	}
 	return sc.store.view(func(tx *bolt.Tx) error {
-		log := tx.Bucket(logBucket)
+		log := tx.Bucket(logfile.LogBucket)
 		if !ok {
 			n, ok = sc.askIndex(limit, func(fn func(*index.Reader)) bool { return sc.store.lookup(tx, x, sc.to, fn) })
 		}
@@ -247,16 +248,16 @@ func (sc *scan) page(limit int) error {
 
 // walkLog takes the records as they lie in the log, those that match.
 func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
-	records := newLogReader(log)
+	records := logfile.NewReader(log)
 	start, skipped := sc.next(), 0
 	for !sc.done {
 		p := sc.next()
-		rec, err := records.at(p)
+		rec, err := records.At(p)
 		if err != nil {
 			return err
 		}
-		if p == start && limit >= pageEvents && sc.to-sc.from >= pageEvents { // it is a long one
-			sc.ahead.from(log.Tx(), rec, sc.backward)
+		if p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // it is a long one
+			sc.ahead.From(log.Tx(), rec, sc.backward)
 		}
 		r, matches, err := sc.matcher.Decode(p, rec)
 		if err != nil {
@@ -317,9 +318,9 @@ func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names
 // the index out, what was taken before that stands, and the log tells the rest.
 func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
 	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
-	records := newLogReader(log)
+	records := logfile.NewReader(log)
 	for _, p := range sc.named {
-		rec, err := records.at(p)
+		rec, err := records.At(p)
 		if err != nil {
 			return err
 		}
@@ -390,7 +391,7 @@ func (sc *scan) pass() {
 // it, unless the page has no room for it. It reports whether the page is full.
 func (sc *scan) take(r record.Record, limit int) (full bool) {
 	sc.skipTo(r.Event.Position)
-	if len(sc.found) > 0 && sc.bytes+len(r.Event.Data) > pageBytes {
+	if len(sc.found) > 0 && sc.bytes+len(r.Event.Data) > logfile.PageBytes {
 		return true
 	}
 	sc.streams.took(&r.Event)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logbuild"
 )
 
 // RebuildOptions say how to rebuild. Nil and zero values mean the defaults.
@@ -51,11 +52,11 @@ func Rebuild(ctx context.Context, path string, o *RebuildOptions) (Rebuilt, erro
 	if o != nil {
 		opts = *o
 	}
-	result, err := rewrite(ctx, path, rewriteOptions{
-		lockTimeout: opts.LockTimeout, views: opts.KeepViews, readable: true, progress: opts.Progress,
+	result, err := logbuild.Rewrite(ctx, path, logbuild.RewriteOptions{
+		LockTimeout: opts.LockTimeout, Views: opts.KeepViews, Readable: true, Progress: opts.Progress,
 	})
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", path, err)
 	}
-	return Rebuilt{Head: result.head, Views: result.views, Rows: result.rows}, nil
+	return Rebuilt{Head: result.Head, Views: result.Views, Rows: result.Rows}, nil
 }

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/backup"
+	"github.com/yore-es/yore/internal/logbuild"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // RestoreOptions say how to restore. Nil and zero values mean the defaults.
@@ -69,7 +72,7 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	if path == "" {
 		return Manifest{}, fmt.Errorf("%w: the path is empty", eventstore.ErrInvalid)
 	}
-	chain, err := openChain(backups, true)
+	chain, err := backup.OpenChain(backups, true)
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -78,24 +81,24 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 		return Manifest{}, err
 	}
 	defer func() { err = errors.Join(err, old.close()) }()
-	whole := chain.manifest()
+	whole := chain.Manifest()
 	epoch := old.epochAfter(whole)
-	b, err := newBuilder(old.path, buildOptions{id: whole.StoreID, epoch: epoch, mode: old.mode})
+	b, err := logbuild.New(old.path, logbuild.Options{ID: whole.StoreID, Epoch: epoch, Mode: old.mode})
 	if err != nil {
 		return Manifest{}, err
 	}
-	defer func() { err = errors.Join(err, b.abandon()) }()
-	b.replaces = old.source
-	if err := chain.read(ctx, b.add, opts.Progress); err != nil {
+	defer func() { err = errors.Join(err, b.Abandon()) }()
+	b.Replaces = old.Source
+	if err := chain.Read(ctx, b.Add, opts.Progress); err != nil {
 		return Manifest{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return Manifest{}, err
 	}
-	if err := b.finish(old.exists); err != nil {
+	if err := b.Finish(old.exists); err != nil {
 		return Manifest{}, err
 	}
-	restored := Manifest(chain.manifest())
+	restored := Manifest(chain.Manifest())
 	restored.Epoch = epoch
 	return restored, nil
 }
@@ -105,7 +108,7 @@ type replaced struct {
 	path   string // where the file is, if the path is a link
 	mode   fs.FileMode
 	exists bool
-	*source
+	*logbuild.Source
 }
 
 // findReplaced looks what is there, and locks it.
@@ -128,7 +131,7 @@ func findReplaced(path string, opts RestoreOptions) (*replaced, error) {
 	if r.mode == 0 {
 		r.mode = info.Mode().Perm()
 	}
-	r.source, err = openSource(r.path, opts.LockTimeout, true)
+	r.Source, err = logbuild.OpenSource(r.path, opts.LockTimeout, true)
 	if errors.Is(err, eventstore.ErrCorrupt) {
 		return r, nil // nobody else can open it either
 	}
@@ -137,18 +140,18 @@ func findReplaced(path string, opts RestoreOptions) (*replaced, error) {
 
 // close lets go of the file.
 func (r *replaced) close() error {
-	if r == nil || r.source == nil {
+	if r == nil || r.Source == nil {
 		return nil
 	}
-	return r.source.close()
+	return r.Close()
 }
 
 // epochAfter returns the epoch that tells the restored log from the backed up
 // one, and from the one that is replaced.
-func (r *replaced) epochAfter(backup manifest) uint64 {
+func (r *replaced) epochAfter(backup backup.Manifest) uint64 {
 	replaced := uint64(0)
-	if r.source != nil && r.info.StoreID == backup.StoreID {
-		replaced = r.info.Epoch
+	if r.Source != nil && r.Info.StoreID == backup.StoreID {
+		replaced = r.Info.Epoch
 	}
-	return newEpoch(backup.Epoch, replaced)
+	return logfile.NewEpoch(backup.Epoch, replaced)
 }

@@ -9,6 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/viewfile"
 )
 
 var _ eventstore.RowStore = (*Store)(nil)
@@ -28,10 +29,10 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 	}
 	var set eventstore.RowSet
 	err := s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
-		if set.Checkpoint, err = readCheckpoint(tx, view); err != nil {
+		if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err != nil {
 			return err
 		}
-		set.Rows, err = getRows(tx, view, keys)
+		set.Rows, err = viewfile.Get(tx, view, keys)
 		return err
 	})
 	return set, err
@@ -45,14 +46,14 @@ func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan event
 		if err == nil {
 			err = s.validateScan(view, scan)
 		}
-		for pages := newRowPages(view, scan); err == nil && !pages.done; {
+		for pages := viewfile.NewScan(view, scan); err == nil && !pages.Done; {
 			if err = s.usable(ctx); err != nil {
 				break
 			}
 			var set eventstore.RowSet
 			err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
-				if set.Checkpoint, err = readCheckpoint(tx, view); err == nil {
-					set.Rows, err = pages.next(tx)
+				if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err == nil {
+					set.Rows, err = pages.Next(tx)
 				}
 				return err
 			})
@@ -80,7 +81,7 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	}
 	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
 	err := s.viewDurable(ctx, func(tx *bolt.Tx) error {
-		return forEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+		return viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 			all[view] = c
 			return err
 		})
@@ -97,8 +98,8 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 // readers already. So what was read is held back until the writer has said that
 // the transaction it was read in is durable; that is at most one sync away.
 func (s *Store) viewDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
-	if s.file.badRows != nil {
-		return s.file.badRows
+	if s.file.BadRows != nil {
+		return s.file.BadRows
 	}
 	var seen int64
 	err := s.view(func(tx *bolt.Tx) error {
@@ -134,7 +135,7 @@ type storedRows struct {
 
 func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err error) {
 	err = r.store.view(func(tx *bolt.Tx) (err error) {
-		rows, err = getRows(tx, r.view, keys)
+		rows, err = viewfile.Get(tx, r.view, keys)
 		return err
 	})
 	return rows, err
@@ -142,10 +143,10 @@ func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err e
 
 func (r storedRows) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
 	return func(yield func(eventstore.Row, error) bool) {
-		for pages := newRowPages(r.view, scan); !pages.done; {
+		for pages := viewfile.NewScan(r.view, scan); !pages.Done; {
 			var page []eventstore.Row
 			err := r.store.view(func(tx *bolt.Tx) (err error) {
-				page, err = pages.next(tx)
+				page, err = pages.Next(tx)
 				return err
 			})
 			if err != nil {

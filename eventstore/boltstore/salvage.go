@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/salvage"
 )
 
 // SalvageOptions say how to salvage. Nil and zero values mean the defaults.
@@ -86,11 +87,11 @@ type PositionRange struct{ First, Last eventstore.Position }
 // file at into), ErrLocked, ErrCorrupt (not one event was found), the context's
 // and those of the file system.
 func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (Salvaged, error) {
-	var opts salvageOptions
+	var opts salvage.Options
 	if o != nil {
-		opts = salvageOptions(*o)
+		opts = salvage.Options(*o)
 	}
-	result, err := salvageFile(ctx, damaged, into, opts)
+	result, err := salvage.Run(ctx, damaged, into, opts)
 	if err != nil {
 		return Salvaged{}, fmt.Errorf("salvage %s: %w", damaged, err)
 	}
@@ -98,7 +99,7 @@ func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (Salv
 }
 
 // salvagedOf returns a result as a caller knows it.
-func salvagedOf(r salvaged) Salvaged {
+func salvagedOf(r salvage.Result) Salvaged {
 	s := Salvaged{
 		Events: r.Events, Head: r.Head, Unlinked: r.Unlinked, Through: r.Through,
 		MissingEvents: r.MissingEvents, Ambiguous: r.Ambiguous, Refused: r.Refused, Leftover: r.Leftover,

@@ -99,10 +99,10 @@ func (s *Store) Stats() Stats {
 	}
 	st.Tail = s.tail.stats()
 	db := s.db.Stats()
-	if info, err := s.file.os.Stat(); err == nil {
+	if info, err := s.file.OS.Stat(); err == nil {
 		st.File.Size = info.Size()
 	}
-	st.File.Free = int64(db.FreePageN+db.PendingPageN) * int64(s.file.found.PageSize)
+	st.File.Free = int64(db.FreePageN+db.PendingPageN) * int64(s.file.Found.PageSize)
 	st.File.Reading = db.OpenTxN
 	return st
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/ids"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // Store is an event log in one bbolt file. It is safe for concurrent use by
 // multiple goroutines. It implements [eventstore.Store].
 type Store struct {
 	db   *bolt.DB
-	file *file
+	file *logfile.File
 	opts Options
 	ids  ids.Source
 	info eventstore.Info
@@ -121,12 +122,12 @@ func (s *Store) takesChanges() error {
 }
 
 // viewer returns what reads the file for the packages below.
-func (s *Store) viewer() viewer { return viewer{usable: s.usable, view: s.view} }
+func (s *Store) viewer() logfile.Viewer { return logfile.Viewer{Usable: s.usable, View: s.view} }
 
 // view runs fn in a read transaction. No code but ours runs in it, and it is
 // short.
 func (s *Store) view(fn func(*bolt.Tx) error) error {
-	err := guard(func() error { return s.db.View(fn) })
+	err := logfile.Protect(func() error { return s.db.View(fn) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return eventstore.ErrClosed
 	}

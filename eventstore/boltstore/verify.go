@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/verify"
 )
 
 // VerifyOptions say how to verify a store. Nil and zero values mean the defaults.
@@ -79,46 +80,46 @@ type FindingKind string
 // and [Rebuild] makes it anew; the third tells of the file.
 const (
 	// DamagedRecord: the bytes of an event are not those that were written.
-	DamagedRecord = FindingKind(kindDamagedRecord)
+	DamagedRecord = FindingKind(verify.DamagedRecord)
 	// MissingRecord: there is no event at a position up to the head.
-	MissingRecord = FindingKind(kindMissingRecord)
+	MissingRecord = FindingKind(verify.MissingRecord)
 	// StrayRecord: the log holds something under a key that is no position in it, or an
 	// event twice.
-	StrayRecord = FindingKind(kindStrayRecord)
+	StrayRecord = FindingKind(verify.StrayRecord)
 	// BrokenCommit: events that lie side by side do not make up whole commits.
-	BrokenCommit = FindingKind(kindBrokenCommit)
+	BrokenCommit = FindingKind(verify.BrokenCommit)
 	// DecreasingTime: an event was recorded at an earlier time than the one before it.
-	DecreasingTime = FindingKind(kindDecreasingTime)
+	DecreasingTime = FindingKind(verify.DecreasingTime)
 	// BrokenStream: a version does not fit its stream.
-	BrokenStream = FindingKind(kindBrokenStream)
+	BrokenStream = FindingKind(verify.BrokenStream)
 	// RepeatedKey: the key of a commit is that of an earlier one too.
-	RepeatedKey = FindingKind(kindRepeatedKey)
+	RepeatedKey = FindingKind(verify.RepeatedKey)
 
 	// IndexEntry: an entry of the index is damaged, missing, or one too many.
-	IndexEntry = FindingKind(kindIndexEntry)
+	IndexEntry = FindingKind(verify.IndexEntry)
 	// DamagedRow: the bytes of a row are not those that were written.
-	DamagedRow = FindingKind(kindDamagedRow)
+	DamagedRow = FindingKind(verify.DamagedRow)
 	// MissingRow: a view has not the rows that were written, though each that
 	// it has is whole.
-	MissingRow = FindingKind(kindMissingRow)
+	MissingRow = FindingKind(verify.MissingRow)
 	// StrayRow: there are rows of a view that has no checkpoint. So it is, too,
 	// while a view is being dropped, and when that was not finished.
-	StrayRow = FindingKind(kindStrayRow)
+	StrayRow = FindingKind(verify.StrayRow)
 	// DamagedCheckpoint: the bytes of a checkpoint are not those that were
 	// written, or it is beyond the head.
-	DamagedCheckpoint = FindingKind(kindDamagedCheckpoint)
+	DamagedCheckpoint = FindingKind(verify.DamagedCheckpoint)
 
 	// DamagedPage: a page of the file cannot be read.
-	DamagedPage = FindingKind(kindDamagedPage)
+	DamagedPage = FindingKind(verify.DamagedPage)
 	// MetaPage: one of the two pages that describe the file is damaged.
-	MetaPage = FindingKind(kindMetaPage)
+	MetaPage = FindingKind(verify.MetaPage)
 	// Description: what the file says of itself, its format and its identity,
 	// is damaged.
-	Description = FindingKind(kindDescription)
+	Description = FindingKind(verify.Description)
 	// StrayBucket: the file holds something that is no part of a log.
-	StrayBucket = FindingKind(kindStrayBucket)
+	StrayBucket = FindingKind(verify.StrayBucket)
 	// File: the file is not the one that the path names any more.
-	File = FindingKind(kindFile)
+	File = FindingKind(verify.File)
 )
 
 // Verify reads all that the file holds up to the head, and reports what is not
@@ -137,18 +138,18 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, err
 	if err := s.usable(ctx); err != nil {
 		return Verification{}, err
 	}
-	opts := verifyOptions{maxFindings: 1000}
+	opts := verify.Options{MaxFindings: 1000}
 	if o != nil {
-		opts.progress = o.Progress
+		opts.Progress = o.Progress
 		if o.MaxFindings > 0 {
-			opts.maxFindings = o.MaxFindings
+			opts.MaxFindings = o.MaxFindings
 		}
 	}
-	found, err := verify(ctx, verified{
-		viewer: s.viewer(),
-		head:   func() eventstore.Position { return s.tail.last().through },
-		file:   s.file,
-		index:  func() (*index.Index, bool) { return s.index.Load(), s.indexDown.Load() },
+	found, err := verify.Run(ctx, verify.Store{
+		Viewer: s.viewer(),
+		Head:   func() eventstore.Position { return s.tail.last().through },
+		File:   s.file,
+		Index:  func() (*index.Index, bool) { return s.index.Load(), s.indexDown.Load() },
 	}, opts)
 	if err != nil {
 		err = fmt.Errorf("verify: %w", err)
@@ -157,13 +158,13 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, err
 }
 
 // verificationOf returns what was found as a caller knows it.
-func verificationOf(found verification) Verification {
+func verificationOf(found verify.Result) Verification {
 	v := Verification{
-		Head: found.head, Events: found.events, Postings: found.postings, Views: found.views, Rows: found.rows,
-		Unsettled: found.unsettled, Omitted: found.omitted,
+		Head: found.Head, Events: found.Events, Postings: found.Postings, Views: found.Views, Rows: found.Rows,
+		Unsettled: found.Unsettled, Omitted: found.Omitted,
 	}
-	for _, f := range found.findings {
-		v.Findings = append(v.Findings, Finding{Kind: FindingKind(f.kind), Position: f.position, View: f.view, Problem: f.problem})
+	for _, f := range found.Findings {
+		v.Findings = append(v.Findings, Finding{Kind: FindingKind(f.Kind), Position: f.Position, View: f.View, Problem: f.Problem})
 	}
 	return v
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/backup"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // VerifyBackup reads a backup, and the incremental ones that continue it, in
@@ -17,20 +19,20 @@ import (
 // index is made it does not see: that the versions of streams have no gaps, and
 // that no key is on two commits. Errors are those of Restore.
 func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
-	chain, err := openChain(backups, false)
+	chain, err := backup.OpenChain(backups, false)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	log := sequence{head: chain.manifest().After}
-	err = chain.read(ctx, func(p eventstore.Position, rec []byte) error {
-		_, err := log.next(p, rec)
+	log := logfile.Sequence{Head: chain.Manifest().After}
+	err = chain.Read(ctx, func(p eventstore.Position, rec []byte) error {
+		_, err := log.Next(p, rec)
 		return err
 	}, nil)
 	if err == nil {
-		err = log.end()
+		err = log.End()
 	}
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	return Manifest(chain.manifest()), nil
+	return Manifest(chain.Manifest()), nil
 }

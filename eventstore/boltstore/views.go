@@ -11,7 +11,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/rows"
+	"github.com/yore-es/yore/internal/viewfile"
 )
 
 // viewSet is what the store knows of its views. The writer judges by it, so it
@@ -33,7 +35,7 @@ func (v *viewSet) load(tx *bolt.Tx) error {
 	v.claimed = make(map[eventstore.ViewID]bool)
 	v.checkpoints = make(map[eventstore.ViewID]eventstore.Checkpoint)
 	v.refused = make(map[eventstore.ViewID]error)
-	err := forEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+	err := viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 		if err != nil {
 			v.refused[view] = err
 		} else {
@@ -41,7 +43,7 @@ func (v *viewSet) load(tx *bolt.Tx) error {
 		}
 		return nil
 	})
-	rows := tx.Bucket(rowsBucket)
+	rows := tx.Bucket(logfile.RowsBucket)
 	if err != nil || rows == nil {
 		return err
 	}
@@ -207,7 +209,7 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	}
 	d := &rowDrop{ticket: newTicket(ctx), view: view}
 	err = s.view(func(tx *bolt.Tx) error {
-		d.keys = firstKeys(tx, view, limit)
+		d.keys = viewfile.FirstKeys(tx, view, limit)
 		return nil
 	})
 	if err != nil {
@@ -245,13 +247,13 @@ func (g *group) putViews(tx *bolt.Tx) error {
 	if len(g.views) == 0 {
 		return nil
 	}
-	checkpoints, err := viewBuckets(tx)
+	checkpoints, err := viewfile.CreateBuckets(tx)
 	if err != nil {
 		return err
 	}
 	for view, change := range g.views {
-		err := guard(func() error { return change.put(tx, view) })
-		if errors.Is(err, errBadPage) || errors.Is(err, eventstore.ErrCorrupt) {
+		err := logfile.Protect(func() error { return change.put(tx, view) })
+		if errors.Is(err, logfile.ErrBadPage) || errors.Is(err, eventstore.ErrCorrupt) {
 			return &badViewError{view, err}
 		}
 		if err != nil {
@@ -260,7 +262,7 @@ func (g *group) putViews(tx *bolt.Tx) error {
 		if change.checkpoint.IsZero() {
 			err = checkpoints.Delete([]byte(view))
 		} else {
-			err = checkpoints.Put([]byte(view), sealCheckpoint(view, change.checkpoint))
+			err = checkpoints.Put([]byte(view), viewfile.SealCheckpoint(view, change.checkpoint))
 		}
 		if err != nil {
 			return err
@@ -277,6 +279,7 @@ type badViewError struct {
 }
 
 func (e *badViewError) Error() string { return fmt.Sprintf("view %q: %v", e.view, e.cause) }
+
 func (e *badViewError) Unwrap() error { return e.cause }
 
 // spare takes out of the group what it does to a view whose pages are damaged:
@@ -305,15 +308,16 @@ func (g *group) outcome(j job) error {
 }
 
 func (r *rowChange) changes() eventstore.ViewID { return r.commit.View }
-func (d *rowDrop) changes() eventstore.ViewID   { return d.view }
+
+func (d *rowDrop) changes() eventstore.ViewID { return d.view }
 
 // put writes the change of a view's rows.
 func (c *viewChange) put(tx *bolt.Tx, view eventstore.ViewID) (err error) {
 	if c.dropped {
-		c.empty, err = dropRows(tx, view, c.drop)
+		c.empty, err = viewfile.Drop(tx, view, c.drop)
 		return err
 	}
-	return changeRows(tx, view, c.rows)
+	return viewfile.Change(tx, view, c.rows)
 }
 
 // settleViews makes what the group did to views known, now that it is on disk.
@@ -347,7 +351,7 @@ func (s *Store) logFaults(g *group) {
 		if fault == nil || !change.detach {
 			continue
 		}
-		attrs := []any{"file", s.file.path, "view", view, "position", fault.Position, "type", fault.Type, "error", fault.Reason}
+		attrs := []any{"file", s.file.Path, "view", view, "position", fault.Position, "type", fault.Type, "error", fault.Reason}
 		var more slog.LogValuer // such as the stack of a panic
 		if errors.As(change.cause, &more) {
 			attrs = append(attrs, "cause", more)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 // One goroutine at a time writes: it has the store's pen. Each turn it takes all
@@ -61,7 +62,7 @@ type writer struct {
 	until  time.Time     // how long it is worth waiting for them
 	took   time.Duration // of the last group
 	woke   bool          // its end has woken others
-	log    logWriter
+	log    logfile.Writer
 }
 
 // runWriter is the writer's goroutine. It ends when the store is closing.
@@ -245,7 +246,7 @@ func (s *Store) commit(g *group) error {
 			s.suspect(g.slices[0].index, err)
 			g.dropSlices(errIndexReplaced)
 		case errors.As(err, &bad) && g.spared[bad.view] == nil:
-			s.opts.Logger.Error("a view's rows are damaged", "file", s.file.path, "error", bad)
+			s.opts.Logger.Error("a view's rows are damaged", "file", s.file.Path, "error", bad)
 			g.spare(s, bad)
 		case len(g.slices) > 0 && len(g.entries)+len(g.views) > 0 && !s.failed.Load():
 			g.dropSlices(err) // there may be room for the events, if not for the index
@@ -262,23 +263,23 @@ func (s *Store) transact(fn func(*bolt.Tx) error) error {
 	if s.failed.Load() {
 		return eventstore.ErrFailed
 	}
-	if err := s.file.inPlace(); err != nil {
+	if err := s.file.InPlace(); err != nil {
 		return fmt.Errorf("%w; its events can still be read: back them up (Store.Backup) before the store is closed", err)
 	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return err
 	}
-	if err := guard(func() error { return fn(tx) }); err != nil { // nothing was written yet
-		if rollbackErr := guard(tx.Rollback); rollbackErr != nil {
+	if err := logfile.Protect(func() error { return fn(tx) }); err != nil { // nothing was written yet
+		if rollbackErr := logfile.Protect(tx.Rollback); rollbackErr != nil {
 			return s.fail(errors.Join(err, rollbackErr))
 		}
 		return err
 	}
 	id := tx.ID()
-	if err := guard(func() error { return s.commitTx(tx) }); err != nil {
-		if errors.Is(err, errBadPage) { // bbolt has not ended it
-			if rollbackErr := guard(tx.Rollback); rollbackErr != nil {
+	if err := logfile.Protect(func() error { return s.commitTx(tx) }); err != nil {
+		if errors.Is(err, logfile.ErrBadPage) { // bbolt has not ended it
+			if rollbackErr := logfile.Protect(tx.Rollback); rollbackErr != nil {
 				return s.fail(errors.Join(err, rollbackErr))
 			}
 		}
@@ -301,10 +302,10 @@ func (s *Store) fill(tx *bolt.Tx, g *group) error {
 		return err
 	}
 	log := &s.writer.log
-	log.begin(tx)
+	log.Begin(tx)
 	for put := 0; ; {
 		for ; put < len(g.entries); put++ {
-			if err := log.put(g.position(put), g.entries[put].record); err != nil {
+			if err := log.Put(g.position(put), g.entries[put].record); err != nil {
 				return err
 			}
 		}
@@ -317,7 +318,7 @@ func (s *Store) fill(tx *bolt.Tx, g *group) error {
 		}
 		g.enter(s, batches)
 	}
-	if err := log.end(); err != nil {
+	if err := log.End(); err != nil {
 		return err
 	}
 	s.indexGroup(g)
@@ -334,8 +335,8 @@ func (g *group) joinable(s *Store) bool {
 // putSlices puts what the group changes in the index into the transaction.
 func (g *group) putSlices(tx *bolt.Tx) error {
 	for _, w := range g.slices {
-		err := guard(func() error { return w.slice.Apply(tx) })
-		if errors.Is(err, errBadPage) {
+		err := logfile.Protect(func() error { return w.slice.Apply(tx) })
+		if errors.Is(err, logfile.ErrBadPage) {
 			return fmt.Errorf("%w: %w", errIndexPage, err)
 		}
 		if err != nil {
@@ -374,7 +375,7 @@ func (s *Store) mayBeNewest(id int) bool {
 func (s *Store) fail(cause error) error {
 	if s.failed.CompareAndSwap(false, true) {
 		close(s.failure)
-		if err := s.file.doubt(); err != nil {
+		if err := s.file.Doubt(); err != nil {
 			cause = errors.Join(cause, err)
 		}
 	}

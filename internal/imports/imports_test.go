@@ -21,7 +21,7 @@ const module = "github.com/yore-es/yore"
 var allowed = map[string][]string{
 	"eventstore":           {"github.com/google/uuid"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
-	"eventstore/boltstore": {"eventstore", "internal/ids", "internal/index", "internal/pages", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/pages", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
 	"codec":                {},
 	"codec/codectest":      {"codec"},
@@ -45,6 +45,15 @@ var allowed = map[string][]string{
 	"internal/pages":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
+
+	// The floors below boltstore.
+	"internal/logfile":  {"eventstore", "internal/index", "internal/pages", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"internal/viewfile": {"eventstore", "internal/logfile", "go.etcd.io/bbolt"},
+	"internal/logbuild": {"eventstore", "internal/index", "internal/logfile", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt"},
+	"internal/jsonl":    {"eventstore", "internal/record", "github.com/google/uuid"},
+	"internal/backup":   {"eventstore", "internal/logfile", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt"},
+	"internal/salvage":  {"eventstore", "internal/logbuild", "internal/logfile", "internal/pages", "internal/record", "github.com/google/uuid"},
+	"internal/verify":   {"eventstore", "internal/index", "internal/logfile", "internal/pages", "internal/record", "internal/viewfile", "go.etcd.io/bbolt"},
 
 	"examples/boundaries/todo": {"eventstore/memstore", "codec", "aggregate", "command"},
 }

@@ -18,7 +18,7 @@ const (
 	boltstore = "eventstore/boltstore/"
 	writer    = boltstore + "writer.go"
 	tail      = boltstore + "tail.go"
-	log       = boltstore + "log.go"
+	log       = "internal/logfile/log.go"
 )
 
 // all are the mutants.
@@ -52,27 +52,27 @@ func durability() []mutant {
 	return []mutant{
 		{
 			name: "NoSync", proof: "power-loss", env: []string{someImages},
-			file:  boltstore + "file.go",
+			file:  "internal/logfile/file.go",
 			edits: []edit{{"		ReadOnly:        opts.ReadOnly,\n", "		ReadOnly:        opts.ReadOnly,\n		NoSync:          true,\n"}},
 		},
 		{
 			name: "no directory fsync", proof: "power-loss", env: []string{someImages},
-			file:  boltstore + "newfile.go",
+			file:  "internal/logfile/newfile.go",
 			edits: []edit{{"dir.Sync()", "nil"}},
 		},
 		{
 			name: "no fsync of a new file", proof: "power-loss", env: []string{someImages},
-			file:  boltstore + "builder.go",
+			file:  "internal/logbuild/builder.go",
 			edits: []edit{{"b.db.Sync()", "error(nil)"}},
 		},
 		{
 			name: "no sync after open", proof: "kill-window", env: []string{someKills},
-			file:  boltstore + "file.go",
+			file:  "internal/logfile/file.go",
 			edits: []edit{{"	if err := db.Sync(); err != nil {", "	if err := error(nil); err != nil {"}},
 		},
 		{
 			name: "doubtful meta page not written again", proof: "faults", env: []string{someSites},
-			file:  boltstore + "file.go",
+			file:  "internal/logfile/file.go",
 			edits: []edit{{"	if doubted {", "	if doubted && f == nil {"}},
 		},
 		{
@@ -82,7 +82,7 @@ func durability() []mutant {
 		},
 		{
 			name: "checkpoint without rows", proof: "power-loss", env: []string{someImages},
-			file:  boltstore + "tally.go",
+			file:  "internal/viewfile/tally.go",
 			edits: []edit{{"	return t.bucket.Put(key, sealed)\n", "	return nil\n"}},
 		},
 	}
@@ -117,7 +117,7 @@ func concurrency() []mutant {
 		{
 			name: "no cap for readers", proof: "linear", env: []string{someOperations},
 			file:  boltstore + "read.go",
-			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = s.db.View(func(tx *bolt.Tx) error {\n		key, _ := tx.Bucket(logBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
+			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = s.db.View(func(tx *bolt.Tx) error {\n		key, _ := tx.Bucket(logfile.LogBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
 		},
 		{
 			name: "guard skipped for recent groups", proof: "linear", env: []string{someOperations},
@@ -142,7 +142,7 @@ func concurrency() []mutant {
 		{
 			name: "acknowledged event lost", proof: "linear", env: []string{someOperations},
 			file:  writer,
-			edits: []edit{{"	if err := guard(func() error { return s.commitTx(tx) })", "	if id%97 == 0 {\n		return tx.Rollback()\n	}\n	if err := guard(func() error { return s.commitTx(tx) })"}},
+			edits: []edit{{"	if err := logfile.Protect(func() error { return s.commitTx(tx) })", "	if id%97 == 0 {\n		return tx.Rollback()\n	}\n	if err := logfile.Protect(func() error { return s.commitTx(tx) })"}},
 		},
 	}
 }
@@ -164,18 +164,18 @@ func answers() []mutant {
 		},
 		{
 			name: "rows are not deleted", proof: "model", env: []string{someSequences},
-			file:  boltstore + "tally.go",
+			file:  "internal/viewfile/tally.go",
 			edits: []edit{{"		return t.bucket.Delete(key)\n", "		return nil\n"}},
 		},
 		{
 			name: "an older layer of rows before a newer", proof: "model", env: []string{moreSequences},
-			file:  boltstore + "layers.go",
+			file:  "internal/viewfile/layers.go",
 			edits: []edit{{"	for i := range f.layers {\n", "	for i := range f.layers {\n		i = (i + len(f.layers) - 1) % len(f.layers)\n"}},
 		},
 		{
 			name: "deletions lost when layers are folded", proof: "model", env: []string{moreSequences},
-			file:  boltstore + "layers.go",
-			edits: []edit{{"		if err := t.put(e.key, e.value); err != nil {", "		if e.value == nil {\n			continue\n		}\n		if err := t.put(e.key, e.value); err != nil {"}},
+			file:  "internal/viewfile/layers.go",
+			edits: []edit{{"		if err := t.put(e.Key, e.Value); err != nil {", "		if e.Value == nil {\n			continue\n		}\n		if err := t.put(e.Key, e.Value); err != nil {"}},
 		},
 		{
 			name: "postings lost when runs are merged", proof: "model", env: []string{someSequences},
@@ -225,7 +225,7 @@ func packs() []mutant {
 		},
 		{
 			name: "packs are not salvaged", proof: "model", env: []string{someSequences},
-			file: boltstore + "pagescan.go",
+			file: "internal/salvage/pagescan.go",
 			edits: []edit{
 				{"err == nil && !yield(r, raw) {", "err == nil && v.First == v.Last && !yield(r, raw) {"},
 				{"if _, err := record.Decode(p, raw); err != nil {", "if _, err := record.Decode(p, raw); err != nil || v.First < v.Last {"},
@@ -233,8 +233,8 @@ func packs() []mutant {
 		},
 		{
 			name: "pending records forgotten by Compact", proof: "model", env: []string{someSequences},
-			file:  boltstore + "builder.go",
-			edits: []edit{{"return b.writer.end()", "return nil"}},
+			file:  "internal/logbuild/builder.go",
+			edits: []edit{{"return b.writer.End()", "return nil"}},
 		},
 	}
 }

@@ -1,0 +1,404 @@
+package jsonl
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// A line of an export is an event as a JSON object; docs/reference/export-format.md
+// describes its fields. What comes out of a line is what went into it, byte for
+// byte: a payload that is compact JSON stands there as it is, and is taken from
+// the line as it stands there, so that what a JSON library makes of large numbers
+// and repeated names plays no part; any other payload is in base64.
+
+// AppendLine appends the line of a record, with its newline. A record that no
+// line can stand for, because it could not have been appended, is a
+// [*eventstore.CorruptError].
+func AppendLine(dst []byte, r *record.Record) ([]byte, error) {
+	e := &r.Event
+	w := lineWriter{b: append(dst, '{')}
+	w.number("position", uint64(e.Position))
+	if e.Stream != "" {
+		w.text("stream", string(e.Stream))
+		w.number("version", uint64(e.Version))
+	}
+	w.name("commit")
+	w.b = append(w.b, '{')
+	w.number("i", uint64(r.Place.I))
+	w.number("n", uint64(r.Place.N))
+	if r.Key != "" {
+		w.text("key", r.Key)
+	}
+	w.b = append(w.b, '}')
+	w.text("id", e.ID.String())
+	w.text("type", e.Type)
+	if e.SchemaVersion != 0 {
+		w.number("schema_version", uint64(e.SchemaVersion))
+	}
+	if e.Codec != "" {
+		w.text("codec", e.Codec)
+	}
+	w.time("recorded", e.Recorded)
+	if !e.Time.Equal(e.Recorded) {
+		w.time("time", e.Time)
+	}
+	w.tags(e.Tags)
+	w.metadata(e.Metadata)
+	w.data(e.Data)
+	if w.problem != "" {
+		return dst, &eventstore.CorruptError{Position: e.Position, Reason: w.problem}
+	}
+	return append(w.b, '}', '\n'), nil
+}
+
+// lineWriter appends the fields of an object.
+type lineWriter struct {
+	b       []byte
+	problem string // why the object cannot be written; "" while it can
+}
+
+// name appends a field's name, and the comma before it.
+func (w *lineWriter) name(name string) {
+	if w.b[len(w.b)-1] != '{' {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(w.b, '"')
+	w.b = append(w.b, name...)
+	w.b = append(w.b, '"', ':')
+}
+
+func (w *lineWriter) number(name string, n uint64) {
+	w.name(name)
+	w.b = strconv.AppendUint(w.b, n, 10)
+}
+
+func (w *lineWriter) text(name, s string) {
+	w.name(name)
+	w.quote(s)
+}
+
+// quote appends a string. U+2028 and U+2029 are valid within one, but some take
+// them for the end of a line.
+func (w *lineWriter) quote(s string) {
+	if !utf8.ValidString(s) {
+		w.problem = fmt.Sprintf("%q is not UTF-8", s)
+		return
+	}
+	const hex = "0123456789abcdef"
+	w.b = append(w.b, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			w.b = append(w.b, '\\', c)
+		case c < ' ':
+			w.b = append(w.b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c == 0xe2 && (s[i:i+3] == "\u2028" || s[i:i+3] == "\u2029"):
+			w.b = append(w.b, `\u202`...)
+			w.b = append(w.b, hex[s[i+2]&15])
+			i += 2
+		default:
+			w.b = append(w.b, c)
+		}
+	}
+	w.b = append(w.b, '"')
+}
+
+func (w *lineWriter) time(name string, t time.Time) {
+	if year := t.Year(); year < 1 || year > 9999 {
+		w.problem = fmt.Sprintf("%s in year %d", name, year)
+		return
+	}
+	w.name(name)
+	w.b = append(w.b, '"')
+	w.b = t.AppendFormat(w.b, time.RFC3339Nano)
+	w.b = append(w.b, '"')
+}
+
+func (w *lineWriter) tags(tags []eventstore.Tag) {
+	if len(tags) == 0 {
+		return
+	}
+	w.name("tags")
+	w.b = append(w.b, '[')
+	for i, tag := range tags {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.quote(string(tag))
+	}
+	w.b = append(w.b, ']')
+}
+
+func (w *lineWriter) metadata(m eventstore.Metadata) {
+	if len(m) == 0 {
+		return
+	}
+	w.name("metadata")
+	w.b = append(w.b, '{')
+	for i, key := range slices.Sorted(maps.Keys(m)) {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.quote(key)
+		w.b = append(w.b, ':')
+		w.quote(m[key])
+	}
+	w.b = append(w.b, '}')
+}
+
+func (w *lineWriter) data(data []byte) {
+	switch {
+	case len(data) == 0:
+	case isCompactJSON(data):
+		w.name("data")
+		w.b = append(w.b, data...)
+	default:
+		w.name("data_base64")
+		w.b = append(w.b, '"')
+		w.b = base64.StdEncoding.AppendEncode(w.b, data)
+		w.b = append(w.b, '"')
+	}
+}
+
+// isCompactJSON reports whether the payload can stand in a line as it is: one
+// JSON value in UTF-8, without a space or a line's end outside of strings.
+func isCompactJSON(data []byte) bool {
+	if !utf8.Valid(data) || !json.Valid(data) {
+		return false
+	}
+	inString := false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			inString = !inString
+		case c == '\\':
+			i++ // what it escapes
+		case c <= ' ' && !inString:
+			return false
+		}
+	}
+	return true
+}
+
+// ParseLine is the inverse of AppendLine, without the newline. It takes the
+// fields in any order, each once, and refuses what is not exactly described.
+func ParseLine(line []byte) (record.Record, error) {
+	if !utf8.Valid(line) {
+		return record.Record{}, errors.New("it is not UTF-8")
+	}
+	p := lineParser{reader: jsonReader{rest: line}, seen: make(map[string]bool, 16)}
+	err := p.reader.object(p.field)
+	if err == nil {
+		err = p.reader.end()
+	}
+	if err == nil {
+		err = p.complete()
+	}
+	return p.r, err
+}
+
+// lineParser collects the fields of a line.
+type lineParser struct {
+	reader jsonReader
+	r      record.Record
+	seen   map[string]bool
+}
+
+func (p *lineParser) field(name string) (err error) {
+	if p.seen[name] {
+		return fmt.Errorf("field %q is there twice", name)
+	}
+	p.seen[name] = true
+	e := &p.r.Event
+	switch name {
+	case "position":
+		e.Position, err = number[eventstore.Position](&p.reader, 1<<63-1)
+	case "stream":
+		e.Stream, err = text[eventstore.StreamID](&p.reader)
+	case "version":
+		e.Version, err = number[eventstore.Version](&p.reader, 1<<63-1)
+	case "commit":
+		err = p.reader.object(p.commitField)
+	case "id":
+		e.ID, err = p.id()
+	case "type":
+		e.Type, err = text[string](&p.reader)
+	case "schema_version":
+		e.SchemaVersion, err = number[uint32](&p.reader, 1<<32-1)
+	case "codec":
+		e.Codec, err = text[string](&p.reader)
+	case "recorded":
+		e.Recorded, err = p.time()
+	case "time":
+		e.Time, err = p.time()
+	case "tags":
+		e.Tags, err = p.tags()
+	case "metadata":
+		err = p.reader.object(p.metadataField)
+	case "data":
+		e.Data, err = p.reader.value()
+		e.Data = bytes.Clone(e.Data)
+	case "data_base64":
+		e.Data, err = p.base64()
+	default:
+		return fmt.Errorf("field %q is unknown", name)
+	}
+	if err != nil {
+		return fmt.Errorf("field %q: %w", name, err)
+	}
+	return nil
+}
+
+func (p *lineParser) commitField(name string) (err error) {
+	if p.seen["commit."+name] {
+		return fmt.Errorf("%q is there twice", name)
+	}
+	p.seen["commit."+name] = true
+	switch name {
+	case "i":
+		p.r.Place.I, err = number[int](&p.reader, 1<<31-1)
+	case "n":
+		p.r.Place.N, err = number[int](&p.reader, 1<<31-1)
+	case "key":
+		p.r.Key, err = text[string](&p.reader)
+		if err == nil && p.r.Key == "" {
+			err = errors.New("key is empty")
+		}
+	default:
+		err = fmt.Errorf("%q is unknown", name)
+	}
+	return err
+}
+
+func (p *lineParser) id() (uuid.UUID, error) {
+	s, err := p.reader.text()
+	if err != nil {
+		return uuid.Nil, err
+	}
+	id, err := uuid.Parse(s)
+	if err != nil || len(s) != 36 {
+		return uuid.Nil, fmt.Errorf("%q is no UUID", s)
+	}
+	if id == uuid.Nil {
+		return uuid.Nil, errors.New("is zero")
+	}
+	return id, nil
+}
+
+// time takes a time. One that is finer than nanoseconds would be cut.
+func (p *lineParser) time() (time.Time, error) {
+	s, err := p.reader.text()
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	_, fraction, _ := strings.Cut(s, ".")
+	digits := strings.IndexFunc(fraction, func(c rune) bool { return c < '0' || c > '9' })
+	if err != nil || digits > 9 || strings.Contains(s, ",") {
+		return time.Time{}, fmt.Errorf("%q is no time as RFC 3339 writes it, with nine decimals at most", s)
+	}
+	return t.UTC(), nil
+}
+
+func (p *lineParser) tags() ([]eventstore.Tag, error) {
+	var tags []eventstore.Tag
+	err := p.reader.array(func() error {
+		tag, err := text[eventstore.Tag](&p.reader)
+		if err == nil && slices.Contains(tags, tag) {
+			err = fmt.Errorf("%q is there twice", tag)
+		}
+		tags = append(tags, tag)
+		return err
+	})
+	return tags, err
+}
+
+func (p *lineParser) metadataField(name string) error {
+	if p.r.Event.Metadata == nil {
+		p.r.Event.Metadata = make(eventstore.Metadata)
+	}
+	if _, twice := p.r.Event.Metadata[name]; twice {
+		return fmt.Errorf("%q is there twice", name)
+	}
+	value, err := p.reader.text()
+	p.r.Event.Metadata[name] = value
+	return err
+}
+
+func (p *lineParser) base64() ([]byte, error) {
+	s, err := p.reader.text()
+	if err != nil {
+		return nil, err
+	}
+	data, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return nil, errors.New("is not base64")
+	}
+	return data, nil
+}
+
+// complete checks what concerns several fields, and fills in what was left out.
+func (p *lineParser) complete() error {
+	e := &p.r.Event
+	for _, name := range []string{"position", "commit", "commit.i", "commit.n", "id", "type", "recorded"} {
+		if !p.seen[name] {
+			return fmt.Errorf("field %q is missing", name)
+		}
+	}
+	if !p.seen["time"] {
+		e.Time = e.Recorded
+	}
+	if e.Data == nil {
+		e.Data = []byte{}
+	}
+	switch place := p.r.Place; {
+	case e.Position == 0:
+		return errors.New("position 0 is before the first")
+	case (e.Stream == "") != (e.Version == 0) || p.seen["stream"] != p.seen["version"]:
+		return fmt.Errorf("version %d of stream %q", e.Version, e.Stream)
+	case place.I >= place.N:
+		return fmt.Errorf("event %d of a commit of %d", place.I, place.N)
+	case p.r.Key != "" && place.I > 0:
+		return fmt.Errorf("event %d of a commit has the commit's key", place.I)
+	case p.seen["data"] && p.seen["data_base64"]:
+		return errors.New(`fields "data" and "data_base64" are both there`)
+	case e.Recorded.Year() < 1678 || e.Recorded.Year() > 2261:
+		return fmt.Errorf("recorded at %v, outside the years 1678 to 2261", e.Recorded)
+	case e.Time.IsZero():
+		return errors.New("the time is the zero time, which means none")
+	}
+	return nil
+}
+
+// MaxLine is how long a line can be that stands for an event within the limits:
+// with each byte written in the longest way, and some room for spaces.
+func MaxLine(l eventstore.Limits) int {
+	const escaped, fields = 6, 4096
+	names := (l.TagsPerEvent + 4) * (escaped*l.NameBytes + 4)
+	metadata := 2 * escaped * l.MetadataBytes // an entry of one byte takes twelve
+	return base64.StdEncoding.EncodedLen(l.PayloadBytes) + metadata + names + fields
+}
+
+func number[N ~int | ~uint32 | ~uint64](r *jsonReader, limit uint64) (N, error) {
+	n, err := r.number(limit)
+	return N(n), err
+}
+
+func text[S ~string](r *jsonReader) (S, error) {
+	s, err := r.text()
+	return S(s), err
+}

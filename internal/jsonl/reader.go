@@ -1,0 +1,218 @@
+package jsonl
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// jsonReader takes JSON values from the front of a text in UTF-8. It is strict
+// where encoding/json is not: names are compared as they are, nothing is
+// replaced, and a value can be had as it stands there.
+type jsonReader struct{ rest []byte }
+
+var errJSON = errors.New("it is not JSON")
+
+// object takes an object and calls field with each name, to take its value.
+func (r *jsonReader) object(field func(name string) error) error {
+	return r.list('{', '}', func() error {
+		name, err := r.text()
+		if err != nil {
+			return err
+		}
+		if !r.take(':') {
+			return errJSON
+		}
+		return field(name)
+	})
+}
+
+// array takes an array and calls element to take each value.
+func (r *jsonReader) array(element func() error) error { return r.list('[', ']', element) }
+
+func (r *jsonReader) list(begin, end byte, element func() error) error {
+	if !r.take(begin) {
+		return fmt.Errorf("%w: no %q where it must be", errJSON, begin)
+	}
+	if r.take(end) {
+		return nil
+	}
+	for {
+		if err := element(); err != nil {
+			return err
+		}
+		if r.take(end) {
+			return nil
+		}
+		if !r.take(',') {
+			return fmt.Errorf("%w: no comma and no %q", errJSON, end)
+		}
+	}
+}
+
+// end checks that nothing is left.
+func (r *jsonReader) end() error {
+	if r.space(); len(r.rest) > 0 {
+		return fmt.Errorf("%w: something follows its end", errJSON)
+	}
+	return nil
+}
+
+// number takes an integer of at most limit.
+func (r *jsonReader) number(limit uint64) (uint64, error) {
+	r.space()
+	n := 0
+	for n < len(r.rest) && r.rest[n] >= '0' && r.rest[n] <= '9' {
+		n++
+	}
+	digits := string(r.rest[:n])
+	value, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || value > limit || n > 1 && digits[0] == '0' {
+		return 0, fmt.Errorf("no integer from 0 to %d", limit)
+	}
+	r.rest = r.rest[n:]
+	return value, nil
+}
+
+// text takes a string.
+func (r *jsonReader) text() (string, error) {
+	if !r.take('"') {
+		return "", errors.New("no string")
+	}
+	for i, c := range r.rest {
+		switch {
+		case c == '"':
+			s := string(r.rest[:i])
+			r.rest = r.rest[i+1:]
+			return s, nil
+		case c == '\\':
+			return r.escapedText(i)
+		case c < ' ':
+			return "", fmt.Errorf("%w: a control character in a string", errJSON)
+		}
+	}
+	return "", fmt.Errorf("%w: a string does not end", errJSON)
+}
+
+// escapedText takes the rest of a string whose first escape is after n bytes.
+func (r *jsonReader) escapedText(n int) (string, error) {
+	var s strings.Builder
+	for {
+		s.Write(r.rest[:n])
+		r.rest = r.rest[n:]
+		if len(r.rest) == 0 {
+			return "", fmt.Errorf("%w: a string does not end", errJSON)
+		}
+		switch c := r.rest[0]; {
+		case c == '"':
+			r.rest = r.rest[1:]
+			return s.String(), nil
+		case c < ' ':
+			return "", fmt.Errorf("%w: a control character in a string", errJSON)
+		case c == '\\':
+			char, err := r.escape()
+			if err != nil {
+				return "", err
+			}
+			s.WriteRune(char)
+			n = 0
+		default:
+			n = 1
+			for n < len(r.rest) && r.rest[n] != '"' && r.rest[n] != '\\' && r.rest[n] >= ' ' {
+				n++
+			}
+		}
+	}
+}
+
+// escape takes a backslash and what it escapes. Half of a surrogate pair is no
+// character, and would be lost.
+func (r *jsonReader) escape() (rune, error) {
+	if len(r.rest) >= 2 {
+		if i := strings.IndexByte(`"\/bfnrt`, r.rest[1]); i >= 0 {
+			r.rest = r.rest[2:]
+			return rune("\"\\/\b\f\n\r\t"[i]), nil
+		}
+	}
+	char, ok := r.unicode()
+	if ok && utf16.IsSurrogate(char) {
+		low, lowOK := r.unicode()
+		char, ok = utf16.DecodeRune(char, low), lowOK
+		ok = ok && char != utf8.RuneError
+	}
+	if !ok {
+		return 0, fmt.Errorf("%w: an escape that is none", errJSON)
+	}
+	return char, nil
+}
+
+// unicode takes a \u and four digits.
+func (r *jsonReader) unicode() (rune, bool) {
+	if len(r.rest) < 6 || r.rest[0] != '\\' || r.rest[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(r.rest[2:6]), 16, 32)
+	r.rest = r.rest[6:]
+	return rune(n), err == nil
+}
+
+// value takes any value, and returns it as it stands there. It is a part of the
+// text.
+func (r *jsonReader) value() ([]byte, error) {
+	r.space()
+	n := valueEnd(r.rest)
+	v := r.rest[:n:n]
+	if !json.Valid(v) {
+		return nil, errJSON
+	}
+	r.rest = r.rest[n:]
+	return v, nil
+}
+
+// valueEnd returns where the value at the front of b ends, if it is one.
+func valueEnd(b []byte) int {
+	depth, inString := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+			if !inString && depth == 0 {
+				return i + 1
+			}
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case depth == 0 && (c == ',' || c <= ' '):
+			return i
+		}
+	}
+	return len(b)
+}
+
+// take takes the next character, after spaces, if it is c.
+func (r *jsonReader) take(c byte) bool {
+	if r.space(); len(r.rest) > 0 && r.rest[0] == c {
+		r.rest = r.rest[1:]
+		return true
+	}
+	return false
+}
+
+func (r *jsonReader) space() {
+	for len(r.rest) > 0 && strings.IndexByte(" \t\r\n", r.rest[0]) >= 0 {
+		r.rest = r.rest[1:]
+	}
+}

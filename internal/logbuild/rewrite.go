@@ -1,0 +1,239 @@
+package logbuild
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/viewfile"
+)
+
+// Source is a log file, open and locked, from which a new one is made.
+type Source struct {
+	db   *bolt.DB
+	file *logfile.File
+	Info eventstore.Info
+}
+
+// OpenSource opens the file and keeps others from it. With readable it makes do
+// with a file that cannot be written any more, because its list of free pages is
+// damaged; then there may be readers beside it, but no writer.
+func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source, error) {
+	opts := logfile.OpenOptions{LockTimeout: lockTimeout}
+	db, f, err := logfile.Open(path, opts)
+	if readable && errors.Is(err, eventstore.ErrCorrupt) {
+		opts.ReadOnly = true
+		db, f, err = logfile.Open(path, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{db: db, file: f}
+	err = s.view(func(tx *bolt.Tx) (err error) {
+		s.Info, err = logfile.LoadInfo(tx)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close lets go of the file. It may be called more than once.
+func (s *Source) Close() error { return logfile.Protect(s.db.Close) }
+
+// viewer returns what reads the file.
+func (s *Source) viewer() logfile.Viewer {
+	return logfile.Viewer{Usable: context.Context.Err, View: s.view}
+}
+
+// view runs fn in a read transaction.
+func (s *Source) view(fn func(*bolt.Tx) error) error {
+	return logfile.Protect(func() error { return s.db.View(fn) })
+}
+
+// RewriteOptions say how a file is rewritten.
+type RewriteOptions struct {
+	LockTimeout time.Duration
+	Views       bool // copy them too
+	Readable    bool // as OpenSource has it
+	Progress    func(done, of eventstore.Position)
+}
+
+// rewritten says what a file has become.
+type rewritten struct {
+	Head          eventstore.Position
+	Views, Rows   int
+	Before, After int64 // bytes
+}
+
+// Rewrite puts a new file with the same log in the place of the one at path. All
+// that is in the new file was checked on the way, and the index was made from the
+// records. Until it is in its place, and on any error, the old one is as it was.
+func Rewrite(ctx context.Context, path string, o RewriteOptions) (result rewritten, err error) {
+	path, err = filepath.EvalSymlinks(path) // replace the file, not a link to it
+	if err != nil {
+		return rewritten{}, err
+	}
+	src, err := OpenSource(path, o.LockTimeout, o.Readable)
+	if err != nil {
+		return rewritten{}, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	b, err := New(path, Options{ID: src.Info.StoreID, Epoch: src.Info.Epoch, Mode: src.file.Info.Mode().Perm()})
+	if err != nil {
+		return rewritten{}, err
+	}
+	defer func() { err = errors.Join(err, b.Abandon()) }()
+	b.Replaces = src
+	if result.Head, err = copyLog(ctx, src, b, o.Progress); err != nil {
+		return rewritten{}, err
+	}
+	if o.Views {
+		if result.Views, result.Rows, err = copyViews(ctx, src, b); err != nil {
+			return rewritten{}, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return rewritten{}, err
+	}
+	if err := b.Finish(true); err != nil {
+		return rewritten{}, err
+	}
+	result.Before = src.file.Info.Size()
+	now, err := os.Stat(path)
+	if err != nil {
+		return rewritten{}, err
+	}
+	result.After = now.Size()
+	return result, nil
+}
+
+// copyLog adds all records of the source, and returns its head.
+func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, of eventstore.Position)) (head eventstore.Position, err error) {
+	err = src.view(func(tx *bolt.Tx) (err error) {
+		head, _, err = logfile.LoadHead(tx)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return head, logfile.CopyRecords(ctx, src.viewer(), 1, head, func(page *logfile.Page) error {
+		for p, rec := range page.All() {
+			if err := b.Add(p, rec); err != nil {
+				return err
+			}
+		}
+		if progress != nil {
+			progress(page.Last(), head)
+		}
+		return nil
+	})
+}
+
+// copyViews adds all views of the source: those that have a checkpoint. What
+// rows others have is left of views that were being dropped.
+func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, err error) {
+	sealed := make(map[eventstore.ViewID][]byte)
+	err = src.view(func(tx *bolt.Tx) error {
+		checkpoints := tx.Bucket(logfile.CheckpointsBucket)
+		if checkpoints == nil {
+			return nil
+		}
+		return checkpoints.ForEach(func(name, value []byte) error {
+			sealed[eventstore.ViewID(name)] = bytes.Clone(value)
+			return nil
+		})
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for view, checkpoint := range sealed {
+		if err := b.addCheckpoint(view, checkpoint); err != nil {
+			return 0, 0, err
+		}
+		n, err := copyRows(ctx, src, b, view)
+		if err != nil {
+			return 0, 0, err
+		}
+		rows += n
+	}
+	return len(sealed), rows, nil
+}
+
+// copyRows adds the rows of a view, a page at a time, and returns how many. They
+// must be those that the view's tally says, if it has one.
+func copyRows(ctx context.Context, src *Source, b *Builder, view eventstore.ViewID) (rows int, err error) {
+	walk := rowCopy{view: view}
+	for !walk.done {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if err := src.view(walk.next); err != nil {
+			return 0, err
+		}
+		for _, row := range walk.page {
+			if err := b.addRow(row.view, row.key, row.sealed); err != nil {
+				return 0, err
+			}
+		}
+		rows += len(walk.page)
+	}
+	if walk.tallied && !walk.tally.Counts(walk.counted) {
+		return 0, fmt.Errorf("%w: view %q: rows are missing, or older than they were: there are %d, and its tally is of %d",
+			eventstore.ErrCorrupt, view, walk.counted.Rows, walk.tally.Rows)
+	}
+	return rows, nil
+}
+
+// rowCopy goes over the rows of a view, a page at a time.
+type rowCopy struct {
+	view    eventstore.ViewID
+	page    []builtRow     // the rows, without what was changed since
+	tally   viewfile.Tally // as it is in the file
+	tallied bool           // there is one
+	counted viewfile.Tally
+	from    []byte // the key to go on from; nil: the first row's
+	done    bool
+}
+
+// next reads the next page.
+func (r *rowCopy) next(tx *bolt.Tx) error {
+	r.page, r.done = r.page[:0], true
+	layers, err := viewfile.Layers(tx, r.view)
+	if len(layers) == 0 || err != nil {
+		return err
+	}
+	if r.from == nil {
+		r.from = viewfile.FirstRow
+		if r.tally, r.tallied, err = viewfile.ReadTally(tx, viewfile.Rows(tx, r.view), r.view); err != nil {
+			return err
+		}
+	}
+	cursor := viewfile.Cursor{From: r.from, Passed: func(e viewfile.Entry) { r.counted.Add(e.Sealed) }}
+	if err := cursor.Start(layers); err != nil {
+		return err
+	}
+	for n, size := 0, 0; n < logfile.PageEvents && size < logfile.PageBytes; n++ {
+		e, err := cursor.Next()
+		if e.Key == nil || err != nil {
+			return err
+		}
+		r.from = append(bytes.Clone(e.Key), 0)
+		if e.Value != nil {
+			key := bytes.Clone(e.Key)
+			r.page = append(r.page, builtRow{r.view, key, viewfile.SealRow(r.view, key, e.Value)})
+		}
+		size += len(e.Sealed)
+	}
+	r.done = false
+	return nil
+}

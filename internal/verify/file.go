@@ -1,0 +1,92 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
+)
+
+// checkFile checks what can be seen without bbolt: that the path still names the
+// file that is open, and its pages.
+func (v *verifier) checkFile() error {
+	if err := v.store.File.InPlace(); err != nil {
+		v.add(File, 0, "%v", err)
+	}
+	for try := range metaTries {
+		settled, err := v.checkPages(try == metaTries-1)
+		if settled || err != nil {
+			return err
+		}
+	}
+	v.add(MetaPage, 0, "the two pages that describe the file cannot be read as they should")
+	return nil
+}
+
+// metaTries is how often the meta pages are read before they count as damaged:
+// one that is being written at that moment is seen half.
+const metaTries = 200
+
+// checkPages checks the meta pages and, by them, all others. The transaction
+// keeps the pages that they lead to from being used again meanwhile. It reports
+// whether it was the transaction of the newest meta page, and the other one is
+// whole, or the last try.
+func (v *verifier) checkPages(last bool) (settled bool, err error) {
+	interrupted := func() error { return v.store.Usable(v.ctx) }
+	damage, err := v.page(func(tx *bolt.Tx) error {
+		state, err := logfile.Inspect(v.store.File.OS)
+		if err != nil || state.TxID != uint64(tx.ID()) || state.Damaged != "" && !last {
+			return err
+		}
+		settled = true
+		if state.Damaged != "" {
+			v.add(MetaPage, 0, "%s", state.Damaged)
+		}
+		opts := pages.CheckOptions{Ignore: []string{string(logfile.AsideBucket)}, Interrupted: interrupted}
+		return pages.Check(v.store.File.OS, state.Meta, opts, func(f pages.Finding) {
+			where := ""
+			if f.Bucket != "" {
+				where = fmt.Sprintf(", of the bucket %q,", f.Bucket)
+			}
+			v.add(DamagedPage, 0, "page %d%s %s", f.Page, where, f.Problem)
+		})
+	})
+	if err == nil {
+		err = interrupted()
+	}
+	if err == nil && damage != nil {
+		v.add(MetaPage, 0, "%v", damage)
+		settled = true
+	}
+	return settled, err
+}
+
+// checkBuckets checks that the file holds what it should, and nothing else, and
+// what it says of itself.
+func (v *verifier) checkBuckets() error {
+	known := [][]byte{logfile.StoreBucket, logfile.LogBucket, []byte(index.Bucket), logfile.RowsBucket, logfile.ChangesBucket, logfile.CheckpointsBucket, logfile.AsideBucket}
+	damage, err := v.page(func(tx *bolt.Tx) error {
+		if _, err := logfile.LoadInfo(tx); err != nil {
+			v.add(Description, 0, "%v", err)
+		}
+		cursor := tx.Cursor()
+		for name, value := cursor.First(); name != nil; name, value = cursor.Next() {
+			isKnown := slices.ContainsFunc(known, func(k []byte) bool { return string(k) == string(name) })
+			switch {
+			case value != nil:
+				v.add(StrayBucket, 0, "the file holds the key %q, outside of all buckets", name)
+			case !isKnown:
+				v.add(StrayBucket, 0, "the file holds the bucket %q", name)
+			}
+		}
+		return nil
+	})
+	if damage != nil {
+		v.add(DamagedPage, 0, "the list of buckets cannot be read: %v", damage)
+	}
+	return err
+}

@@ -1,0 +1,261 @@
+package verify
+
+import (
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// The index is checked against the log in both directions. While the log is
+// walked, the postings that its events must have are summed up; then a walk over
+// the index sums up those that it has. Where the sums differ, what differs is
+// looked for, event by event. A stream's postings lie in the order of positions,
+// so the walk over the index sees, too, whether versions follow each other. None
+// of it needs memory for each stream or key.
+//
+// What the index has in memory only, of the latest events, is looked up for each
+// of them.
+
+// beginIndex takes hold of the index, as it is on disk now.
+func (v *verifier) beginIndex() {
+	if x, _ := v.store.Index(); x != nil && v.store.File.BadIndex == nil {
+		v.index = x.Check()
+	}
+}
+
+// checkStatus checks that there is an index and that it is one of this log.
+func (v *verifier) checkStatus() error {
+	if v.store.File.BadIndex != nil { // its pages have been reported
+		return nil
+	}
+	damage, err := v.page(func(tx *bolt.Tx) error {
+		through, err := index.Through(tx)
+		if err != nil {
+			return err
+		}
+		if log := tx.Bucket(logfile.LogBucket); log != nil {
+			key, _ := log.Cursor().Last()
+			if last, _ := record.ParseKey(key); last < through {
+				v.add(IndexEntry, 0, "the index says that it reaches to position %d, the log ends at position %d", through, last)
+			}
+		}
+		return nil
+	})
+	if damage != nil {
+		v.add(IndexEntry, 0, "%v", damage)
+		v.endIndex()
+	}
+	return err
+}
+
+// endIndex lets go of the index.
+func (v *verifier) endIndex() {
+	if v.index != nil {
+		v.index.Close()
+		v.index = nil
+	}
+}
+
+// checkEntries takes what the index must have of a page of records.
+func (v *verifier) checkEntries(entries []index.Entry) error {
+	if v.index == nil {
+		return nil
+	}
+	for i := range entries {
+		if entries[i].Position > v.index.Through() {
+			return v.checkLatest(entries[i:])
+		}
+		v.index.Event(entries[i])
+	}
+	return nil
+}
+
+// checkLatest looks up what the index has of events.
+func (v *verifier) checkLatest(entries []index.Entry) error {
+	if _, down := v.store.Index(); down {
+		return nil
+	}
+	found, problems, damage, err := v.lookUp(entries)
+	if damage != nil {
+		v.add(IndexEntry, entries[0].Position, "%v", damage)
+	}
+	for _, p := range problems {
+		if p.Kind != index.BrokenStream || v.damaged == 0 { // versions that are missing have been reported
+			v.addProblem(p, IndexEntry)
+		}
+	}
+	v.result.Postings += found
+	return err
+}
+
+// lookUp looks up the events in the index, and returns how many postings are as
+// they should be, and what is not.
+func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Problem, damage, err error) {
+	x, _ := v.store.Index()
+	view := x.View()
+	damage, err = v.page(func(tx *bolt.Tx) error {
+		reader, err := view.Reader(tx, v.result.Head)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			n, err := reader.Check(entries[i], func(p index.Problem) { problems = append(problems, p) })
+			if err != nil {
+				return err
+			}
+			found += n
+		}
+		return nil
+	})
+	return found, problems, damage, err
+}
+
+// addProblem notes a problem that the index has, or, if its kind is not that of
+// one, the log.
+func (v *verifier) addProblem(p index.Problem, kind Kind) {
+	switch p.Kind {
+	case index.RepeatedKey:
+		kind = RepeatedKey
+	case index.BrokenStream:
+		kind = BrokenStream
+	}
+	v.add(kind, p.Position, "%s", p.Text)
+}
+
+// checkIndex walks the index.
+func (v *verifier) checkIndex() error {
+	if v.index == nil {
+		return nil
+	}
+	var problems []index.Problem
+	var damage error
+	view := func(fn func(*bolt.Tx) error) (err error) {
+		damage, err = v.page(fn)
+		return err
+	}
+	for more := true; more && damage == nil; {
+		var err error
+		more, err = v.index.Walk(view, false, func(p index.Problem) {
+			if len(problems) < v.opts.MaxFindings {
+				problems = append(problems, p)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if damage != nil {
+		v.add(DamagedPage, 0, "the index cannot be read on: %v", damage)
+	}
+	v.result.Postings += v.index.Postings()
+	for _, p := range problems {
+		switch {
+		case p.Kind == index.BrokenStream && v.damaged > 0:
+			continue // versions that are missing have been reported
+		case p.Kind == index.BrokenStream && v.index.Differs(p.Position):
+			p.Kind = index.WrongEntry // it is not as the log has it
+		}
+		v.addProblem(p, IndexEntry)
+	}
+	if damage != nil {
+		return nil
+	}
+	return v.findDifferences()
+}
+
+// findDifferences looks for what differs between the log and the index, where
+// something does. It takes long, and is not done if there is nothing.
+func (v *verifier) findDifferences() error {
+	ranges := v.index.Differing()
+	if len(ranges) == 0 {
+		return nil
+	}
+	for _, r := range ranges {
+		if err := v.compare(r[0], min(r[1], v.result.Head)); err != nil {
+			return err
+		}
+	}
+	if err := v.findStray(); err != nil {
+		return err
+	}
+	if v.damaged == 0 && len(v.result.Findings) == 0 {
+		v.add(IndexEntry, ranges[0][0], "the index is not as the log has it, between here and position %d", ranges[0][1])
+	}
+	return nil
+}
+
+// compare looks up the events of a range of positions, a page at a time.
+func (v *verifier) compare(from, to eventstore.Position) error {
+	for from <= to {
+		var entries []index.Entry
+		last := min(to, from+verifyEvents-1)
+		damage, err := v.page(func(tx *bolt.Tx) error {
+			log := tx.Bucket(logfile.LogBucket)
+			for p := from; p <= last; p++ {
+				if r, err := logfile.GetRecord(log, p); err == nil {
+					entries = append(entries, logfile.IndexEntry(&r))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if damage == nil { // else it has been reported by the walk over the log
+			if err := v.compareEntries(entries); err != nil {
+				return err
+			}
+		}
+		from = last + 1
+	}
+	return nil
+}
+
+// compareEntries looks up events, those by themselves that cannot be looked up
+// together.
+func (v *verifier) compareEntries(entries []index.Entry) error {
+	_, problems, damage, err := v.lookUp(entries)
+	if err != nil {
+		return err
+	}
+	if damage != nil && len(entries) > 1 {
+		for i := range entries {
+			if err := v.compareEntries(entries[i : i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if damage != nil {
+		v.add(IndexEntry, entries[0].Position, "%v", damage)
+		return nil
+	}
+	for _, p := range problems {
+		if p.Kind == index.WrongEntry { // the others have been reported by the walk
+			v.addProblem(p, IndexEntry)
+		}
+	}
+	return nil
+}
+
+// findStray looks up the record of each posting, to find those that are too many.
+func (v *verifier) findStray() error {
+	view := func(fn func(*bolt.Tx) error) error {
+		_, err := v.page(fn) // damage has been reported by the walk before
+		return err
+	}
+	known := func(p eventstore.Position) (e index.Entry, ok bool) {
+		_ = v.store.View(func(tx *bolt.Tx) error {
+			r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), p)
+			e, ok = logfile.IndexEntry(&r), err == nil
+			return nil
+		})
+		return e, ok
+	}
+	return v.index.Stray(view, known, func(p eventstore.Position, problem string) {
+		v.add(IndexEntry, p, "%s", problem)
+	})
+}

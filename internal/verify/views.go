@@ -1,0 +1,291 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
+	"github.com/yore-es/yore/internal/viewfile"
+)
+
+// checkViews checks the checkpoints and rows of all views.
+func (v *verifier) checkViews() error {
+	if v.store.File.BadRows != nil { // their pages have been reported
+		return nil
+	}
+	views, err := v.findViews()
+	if err != nil {
+		return err
+	}
+	v.result.Views = len(views)
+	for _, view := range slices.Sorted(maps.Keys(views)) {
+		if !views[view] {
+			continue // it has no rows
+		}
+		if err := v.checkRows(view); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findViews checks all checkpoints and returns the views there are, and whether
+// they have rows. There are few, and one transaction must see them all: a view
+// that is written meanwhile gets both at once.
+func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
+	views := make(map[eventstore.ViewID]bool)
+	damage, err := v.page(func(tx *bolt.Tx) error {
+		if err := v.checkCheckpoints(tx, views); err != nil {
+			return err
+		}
+		if rows := tx.Bucket(logfile.RowsBucket); rows != nil {
+			if err := rows.ForEach(func(name, value []byte) error {
+				v.findRows(views, name, value)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		if changes := tx.Bucket(logfile.ChangesBucket); changes != nil {
+			return changes.ForEach(func(name, _ []byte) error {
+				if !views[eventstore.ViewID(name)] {
+					v.add(StrayBucket, 0, "there are changes of rows of view %q, which has none", name)
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	if damage != nil {
+		v.add(DamagedPage, 0, "the views cannot be read: %v", damage)
+	}
+	return views, err
+}
+
+// findRows notes that a view has rows.
+func (v *verifier) findRows(views map[eventstore.ViewID]bool, name, value []byte) {
+	view := eventstore.ViewID(name)
+	_, hasCheckpoint := views[view]
+	switch {
+	case value != nil:
+		v.add(StrayBucket, 0, "among the rows of views there is the key %q, which is no view", name)
+		return
+	case !hasCheckpoint:
+		v.addFinding(Finding{Kind: StrayRow, View: view, Problem: "there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost"})
+	}
+	views[view] = true
+}
+
+// checkCheckpoints adds the views that have a checkpoint, also a damaged one.
+func (v *verifier) checkCheckpoints(tx *bolt.Tx, views map[eventstore.ViewID]bool) error {
+	var head eventstore.Position
+	if log := tx.Bucket(logfile.LogBucket); log != nil {
+		last, _ := log.Cursor().Last()
+		head, _ = record.ParseKey(last)
+	}
+	return viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+		views[view] = false
+		if err == nil && c.Position > head {
+			err = fmt.Errorf("it is at position %d, beyond the head %d", c.Position, head)
+		}
+		if err != nil {
+			v.addFinding(Finding{Kind: DamagedCheckpoint, View: view, Problem: err.Error()})
+		}
+		return nil
+	})
+}
+
+// rowTries is how often the rows of a view that changes are counted.
+const rowTries = 3
+
+// checkRows checks each row of a view, and that there are those that its tally
+// says. A view that changes meanwhile is counted again.
+func (v *verifier) checkRows(view eventstore.ViewID) error {
+	for range rowTries {
+		w := &rowWalk{v: v, view: view}
+		before, omitted := len(v.result.Findings), v.result.Omitted
+		for !w.done {
+			damage, err := v.page(w.page)
+			if err != nil {
+				return err
+			}
+			if damage != nil {
+				v.addFinding(Finding{Kind: DamagedPage, View: view, Problem: fmt.Sprintf("its rows cannot be read on from key %q: %v", w.from, damage)})
+				return nil
+			}
+		}
+		if w.gone {
+			return nil
+		}
+		if !w.changed {
+			v.result.Rows += w.rows
+			w.compare()
+			return nil
+		}
+		v.result.Findings, v.result.Omitted = v.result.Findings[:before], omitted // they are found again
+	}
+	v.result.Unsettled = append(v.result.Unsettled, view)
+	return nil
+}
+
+// rowWalk goes once over the rows of a view.
+type rowWalk struct {
+	v    *verifier
+	view eventstore.ViewID
+	from []byte // the key to go on from; nil: the first
+	done bool
+
+	said    []byte // the view's tally, as it is in the file
+	dropped bool   // the view has no checkpoint: it is being dropped
+	changed bool   // it did not stay the same
+	gone    bool   // the view did not stay
+	rows    int    // whole ones, as they are under the layers of changes
+	counted viewfile.Tally
+	damaged bool // some rows are, so the tally cannot be right
+}
+
+// page checks the next rows.
+func (w *rowWalk) page(tx *bolt.Tx) error {
+	b := viewfile.Rows(tx, w.view)
+	if b == nil { // it has been dropped since
+		w.done, w.gone = true, true
+		return nil
+	}
+	said := b.Get(viewfile.TallyKey)
+	checkpoints := tx.Bucket(logfile.CheckpointsBucket)
+	w.dropped = checkpoints == nil || checkpoints.Get([]byte(w.view)) == nil
+	if w.from == nil {
+		w.said = bytes.Clone(said)
+	} else if !bytes.Equal(w.said, said) {
+		w.done, w.changed = true, true
+		return nil
+	}
+	own := viewfile.Layer{View: w.view, Bucket: b}
+	cursor := b.Cursor()
+	size, n := 0, 0
+	for key, sealed := cursor.Seek(w.from); ; key, sealed = cursor.Next() {
+		if key == nil {
+			w.done = true
+			return w.changes(tx)
+		}
+		if n >= verifyEvents || size >= logfile.PageBytes {
+			w.from = bytes.Clone(key)
+			return nil
+		}
+		if !bytes.Equal(key, viewfile.TallyKey) && w.check(&own, key, sealed) {
+			w.rows++
+		}
+		size += len(sealed)
+		n++
+	}
+}
+
+// changes checks the layers over the view's own rows: those that its tally says there
+// are, and that there are no others.
+func (w *rowWalk) changes(tx *bolt.Tx) error {
+	t, err := viewfile.OpenTally(w.view, w.said)
+	if err != nil {
+		return nil //nolint:nilerr // there is no telling; compare reports it
+	}
+	b := viewfile.ChangesBucket(tx, w.view)
+	if b == nil {
+		return nil
+	}
+	l := viewfile.Layer{View: w.view, Bucket: b}
+	if err := b.ForEach(func(key, sealed []byte) error {
+		if !t.Knows(key) {
+			w.v.addFinding(Finding{Kind: StrayRow, View: w.view, Problem: fmt.Sprintf("there is a change %q of which its tally does not know", key)})
+			return nil
+		}
+		l.Number = key[:viewfile.NumberSize]
+		w.check(&l, key, sealed)
+		return nil
+	}); err != nil {
+		return err
+	}
+	return w.countChanges(tx, t)
+}
+
+// countChanges counts what the changes make of the number of rows, as far as they can be
+// read.
+func (w *rowWalk) countChanges(tx *bolt.Tx, t viewfile.Tally) error {
+	changes := viewfile.Cursor{From: viewfile.FirstRow}
+	layers, err := viewfile.Changes(tx, w.view, t)
+	if err == nil {
+		err = changes.Start(layers)
+	}
+	for err == nil {
+		var e viewfile.Entry
+		if e, err = changes.Next(); e.Key == nil {
+			break
+		}
+		switch own := viewfile.Rows(tx, w.view).Get(e.Key); {
+		case own == nil && e.Value != nil:
+			w.rows++
+		case own != nil && e.Value == nil:
+			w.rows--
+		}
+	}
+	if errors.Is(err, eventstore.ErrCorrupt) { // and has been reported
+		return nil
+	}
+	return err
+}
+
+// check checks what a layer has under a key, and counts it. It reports whether that is
+// whole.
+func (w *rowWalk) check(l *viewfile.Layer, key, sealed []byte) bool {
+	problem := ""
+	if table, name, ok := strings.Cut(string(key[len(l.Number):]), "\x00"); !ok || table == "" || name == "" {
+		problem = fmt.Sprintf("key %q is not that of a row", key)
+	} else if _, err := l.Open(key, sealed); err != nil {
+		problem = err.Error()
+	}
+	if problem != "" {
+		w.damaged = true
+		w.v.addFinding(Finding{Kind: DamagedRow, View: w.view, Problem: problem})
+		return false
+	}
+	w.counted.Add(sealed)
+	return true
+}
+
+// compare compares what was counted with the view's tally.
+func (w *rowWalk) compare() {
+	problem := ""
+	said, err := viewfile.OpenTally(w.view, w.said)
+	switch {
+	case w.said == nil && w.dropped:
+		return // it went first
+	case w.said == nil:
+		problem = "there is no tally of its rows"
+	case err != nil:
+		problem = err.Error()
+	case w.damaged:
+		return
+	case said.Rows != w.counted.Rows:
+		problem = fmt.Sprintf("there are %d rows, and should be %d", w.counted.Rows, said.Rows)
+	case said.Sum != w.counted.Sum:
+		problem = "there are as many rows as there should be, but not the same"
+	default:
+		return
+	}
+	w.v.addFinding(Finding{Kind: MissingRow, View: w.view, Problem: problem})
+}
+
+// reasonOf is the text of an error without what its kind says already.
+func reasonOf(err error) string {
+	var corrupt *eventstore.CorruptError
+	if errors.As(err, &corrupt) {
+		return corrupt.Reason
+	}
+	return err.Error()
+}

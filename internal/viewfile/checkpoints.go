@@ -1,0 +1,53 @@
+package viewfile
+
+import (
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
+)
+
+// ReadCheckpoint returns a view's checkpoint, the zero one if there is none. A damaged
+// one, and a neighbour that does not prove its absence, match ErrCorrupt.
+func ReadCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint, error) {
+	b := tx.Bucket(logfile.CheckpointsBucket)
+	if b == nil {
+		return eventstore.Checkpoint{}, nil
+	}
+	sealed, err := lookUp(b.Cursor(), view, []byte(view), checkCheckpoint)
+	if sealed == nil || err != nil {
+		return eventstore.Checkpoint{}, err
+	}
+	return OpenCheckpoint(view, sealed)
+}
+
+// ForEachCheckpoint visits all checkpoints, each with the error if it is damaged.
+func ForEachCheckpoint(tx *bolt.Tx, visit func(eventstore.ViewID, eventstore.Checkpoint, error) error) error {
+	b := tx.Bucket(logfile.CheckpointsBucket)
+	if b == nil {
+		return nil
+	}
+	return b.ForEach(func(name, sealed []byte) error {
+		view := eventstore.ViewID(name)
+		c, err := OpenCheckpoint(view, sealed)
+		return visit(view, c, err)
+	})
+}
+
+// Rows returns the bucket of a view's rows, or nil if it has none.
+func Rows(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
+	b := tx.Bucket(logfile.RowsBucket)
+	if b == nil {
+		return nil
+	}
+	return b.Bucket([]byte(view))
+}
+
+// CreateBuckets makes the buckets of views if they are not there, and returns that
+// of the checkpoints.
+func CreateBuckets(tx *bolt.Tx) (checkpoints *bolt.Bucket, err error) {
+	if _, err := tx.CreateBucketIfNotExists(logfile.RowsBucket); err != nil {
+		return nil, err
+	}
+	return tx.CreateBucketIfNotExists(logfile.CheckpointsBucket)
+}

@@ -1,0 +1,97 @@
+package viewfile
+
+import (
+	"bytes"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
+)
+
+// Get returns copies of a view's rows under keys, in their order; the value of a row
+// that is not there is nil.
+func Get(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]eventstore.Row, error) {
+	layers, err := Layers(tx, view)
+	if err != nil {
+		return nil, err
+	}
+	rows, finder := make([]eventstore.Row, len(keys)), newRowFinder(layers)
+	for i, k := range keys {
+		rows[i].RowKey = eventstore.RowKey{Table: k.Table, Key: bytes.Clone(k.Key)}
+		if rows[i].Value, err = finder.find(rowKey(k.Table, k.Key)); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// Scan goes over the rows of a scan, a page at a time.
+type Scan struct {
+	view     eventstore.ViewID
+	table    string
+	from, to []byte // keys in the bucket: from ≤ key < to, narrowed page by page
+	backward bool
+	left     int // rows still to come, if limited
+	limited  bool
+	Done     bool
+}
+
+// NewScan returns a scan of a view's rows that begins with the first page.
+func NewScan(view eventstore.ViewID, scan eventstore.RowScan) *Scan {
+	p := &Scan{
+		view: view, table: scan.Table, backward: scan.Backward,
+		from: rowKey(scan.Table, scan.From), to: rowKey(scan.Table, scan.To),
+		left: scan.Limit, limited: scan.Limit > 0,
+	}
+	if len(scan.To) == 0 {
+		p.to[len(p.to)-1] = 1 // after every key of the table: its NUL, plus one
+	}
+	return p
+}
+
+// Next returns the next page.
+func (p *Scan) Next(tx *bolt.Tx) ([]eventstore.Row, error) {
+	layers, err := Layers(tx, p.view)
+	if err != nil {
+		return nil, err
+	}
+	cursor := Cursor{From: p.from, to: p.to, backward: p.backward}
+	if err := cursor.Start(layers); err != nil {
+		return nil, err
+	}
+	var page []eventstore.Row
+	for n, size := 0, 0; n < logfile.PageEvents && size < logfile.PageBytes; n++ {
+		e, err := cursor.Next()
+		if err != nil {
+			return nil, err
+		}
+		if e.Key == nil {
+			p.Done = true
+			return page, nil
+		}
+		p.pass(e.Key)
+		if e.Value == nil {
+			continue
+		}
+		page = append(page, eventstore.Row{
+			RowKey: eventstore.RowKey{Table: p.table, Key: bytes.Clone(e.Key[len(p.table)+1:])},
+			Value:  append([]byte{}, e.Value...),
+		})
+		size += len(e.Value)
+		if p.left--; p.limited && p.left == 0 {
+			p.Done = true
+			return page, nil
+		}
+	}
+	return page, nil
+}
+
+// pass narrows the scan to what comes after a key.
+func (p *Scan) pass(key []byte) {
+	if p.backward {
+		p.to = bytes.Clone(key)
+	} else {
+		p.from = append(bytes.Clone(key), 0)
+	}
+}

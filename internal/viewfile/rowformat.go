@@ -1,0 +1,161 @@
+package viewfile
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strings"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
+)
+
+// How rows and checkpoints lie in the file; docs/reference/format.md draws it.
+//
+// A row's key in its view's bucket is its table, NUL, and its key: tables hold
+// no NUL, so no table's rows run into another's. Its value is followed by a
+// CRC32C over the view, NUL, that key, and the value, each part's length in
+// front of it: a row found under another's key is found out.
+
+const (
+	// NumberSize is the size of the number of a layer of changes, in bytes.
+	NumberSize       = 8
+	checkpointFormat = 1
+	flagFault        = 1 << 0
+)
+
+// rowKey returns the key of a row in its view's bucket.
+func rowKey(table string, key []byte) []byte {
+	return appendRowKey(make([]byte, 0, len(table)+1+len(key)), table, key)
+}
+
+func appendRowKey(dst []byte, table string, key []byte) []byte {
+	dst = append(dst, table...)
+	dst = append(dst, 0)
+	return append(dst, key...)
+}
+
+// changeKey returns the key of what a layer of changes says of a row. No row's own is
+// like it: it begins with a number below 2^56, and so with a NUL.
+func changeKey(layer uint64, table string, key []byte) []byte {
+	k := make([]byte, 0, NumberSize+len(table)+1+len(key))
+	return appendRowKey(binary.BigEndian.AppendUint64(k, layer), table, key)
+}
+
+// rowSum is the checksum of what a bucket of a view holds under key.
+func rowSum(view eventstore.ViewID, key, value []byte) uint32 {
+	var size [8]byte
+	sum := crc32.Checksum([]byte(view), logfile.Castagnoli)
+	binary.BigEndian.PutUint64(size[:], uint64(len(key)))
+	sum = crc32.Update(sum, logfile.Castagnoli, size[:])
+	sum = crc32.Update(sum, logfile.Castagnoli, key)
+	return crc32.Update(sum, logfile.Castagnoli, value)
+}
+
+// SealRow returns the value as the file holds it under key.
+func SealRow(view eventstore.ViewID, key, value []byte) []byte {
+	sealed := make([]byte, 0, len(value)+logfile.CrcSize)
+	sealed = append(sealed, value...)
+	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, value))
+}
+
+// sealChange returns what a layer of changes holds under key: that the row has a value,
+// or, if it is nil, that it was deleted.
+func sealChange(view eventstore.ViewID, key, value []byte) []byte {
+	sealed := make([]byte, 0, 1+len(value)+logfile.CrcSize)
+	if value != nil {
+		sealed = append(append(sealed, changePut), value...)
+	}
+	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, sealed))
+}
+
+// OpenRow returns a copy of the value that is held under key.
+func OpenRow(view eventstore.ViewID, key, sealed []byte) ([]byte, error) {
+	if err := checkRow(view, key, sealed); err != nil {
+		return nil, err
+	}
+	return append([]byte{}, sealed[:len(sealed)-logfile.CrcSize]...), nil
+}
+
+// checkRow returns an error unless what is held under key is whole.
+func checkRow(view eventstore.ViewID, key, sealed []byte) error {
+	if len(sealed) < logfile.CrcSize {
+		return corruptRow(view, key, "it is too short")
+	}
+	value, sum := sealed[:len(sealed)-logfile.CrcSize], binary.BigEndian.Uint32(sealed[len(sealed)-logfile.CrcSize:])
+	if got := rowSum(view, key, value); got != sum {
+		return corruptRow(view, key, fmt.Sprintf("checksum is %08x, the row says %08x", got, sum))
+	}
+	return nil
+}
+
+// corruptRow says what is wrong with a view's row, or with a change of it.
+func corruptRow(view eventstore.ViewID, key []byte, reason string) error {
+	if len(key) > NumberSize && key[0] == 0 {
+		key = key[NumberSize:]
+	}
+	table, name, _ := strings.Cut(string(key), "\x00")
+	return fmt.Errorf("%w: view %q, table %q, key %q: %s", eventstore.ErrCorrupt, view, table, name, reason)
+}
+
+// SealCheckpoint returns the checkpoint as the file holds it: format (1),
+// flags (1), position (8), with flag 1 the fault (position 8, uvarint and bytes
+// of the type, uvarint and bytes of the reason), the data, and a CRC32C like a
+// row's.
+func SealCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint) []byte {
+	b := []byte{checkpointFormat, 0}
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Position))
+	if c.Fault != nil {
+		b[1] |= flagFault
+		b = binary.BigEndian.AppendUint64(b, uint64(c.Fault.Position))
+		b = binary.AppendUvarint(b, uint64(len(c.Fault.Type)))
+		b = append(b, c.Fault.Type...)
+		b = binary.AppendUvarint(b, uint64(len(c.Fault.Reason)))
+		b = append(b, c.Fault.Reason...)
+	}
+	b = append(b, c.Data...)
+	return binary.BigEndian.AppendUint32(b, rowSum(view, nil, b))
+}
+
+// OpenCheckpoint decodes a view's checkpoint.
+func OpenCheckpoint(view eventstore.ViewID, sealed []byte) (eventstore.Checkpoint, error) {
+	b, err := OpenRow(view, nil, sealed)
+	if err != nil {
+		return eventstore.Checkpoint{}, err
+	}
+	if len(b) < 10 || b[0] != checkpointFormat || b[1]&^flagFault != 0 {
+		return eventstore.Checkpoint{}, corruptCheckpoint(view)
+	}
+	c := eventstore.Checkpoint{Position: eventstore.Position(binary.BigEndian.Uint64(b[2:]))}
+	fault := b[1]&flagFault != 0
+	b = b[10:]
+	if fault {
+		if len(b) < 8 {
+			return eventstore.Checkpoint{}, corruptCheckpoint(view)
+		}
+		c.Fault = &eventstore.Fault{Position: eventstore.Position(binary.BigEndian.Uint64(b))}
+		var typeOK, reasonOK bool
+		c.Fault.Type, b, typeOK = cutText(b[8:])
+		c.Fault.Reason, b, reasonOK = cutText(b)
+		if !typeOK || !reasonOK {
+			return eventstore.Checkpoint{}, corruptCheckpoint(view)
+		}
+	}
+	if len(b) > 0 {
+		c.Data = b
+	}
+	return c, nil
+}
+
+// cutText takes a text with its uvarint length from the front of b.
+func cutText(b []byte) (text string, rest []byte, ok bool) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return "", nil, false
+	}
+	return string(b[n:][:size]), b[n:][size:], true
+}
+
+func corruptCheckpoint(view eventstore.ViewID) error {
+	return fmt.Errorf("%w: checkpoint of view %q", eventstore.ErrCorrupt, view)
+}
