@@ -50,16 +50,16 @@ func (s *Store) append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	if receipt, repeated, err := judge(&r.commit, &r.onDisk); repeated || err != nil {
 		return receipt, err
 	}
-	if receipt, repeated, err := r.advance(); repeated || err != nil {
+	if receipt, repeated, err := r.advance(s.tail); repeated || err != nil {
 		return receipt, err
 	}
 	if err := r.encode(s); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	if err := s.awaitRoom(ctx); err != nil {
+	if err := s.index.awaitRoom(ctx); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	if err := s.submit(r); err != nil {
+	if err := s.writer.submit(r); err != nil {
 		return eventstore.Receipt{}, err
 	}
 	receipt := r.receipt
@@ -99,17 +99,17 @@ func (s *Store) newRequest(ctx context.Context, c eventstore.Commit) *request {
 		r.versions = make([]eventstore.Version, len(c.Expect))
 	}
 	r.versions = r.versions[:len(c.Expect)]
-	r.onDisk = durable{store: s, head: r.base.through, expect: c.Expect, versions: r.versions}
+	r.onDisk = durable{in: s.reader, head: r.base.through, expect: c.Expect, versions: r.versions}
 	return r
 }
 
 // advance judges the commit against what has been published since base, as long
 // as that is much: what took long to judge on disk is left in small part to the
 // writer. What it finds is final, as what is found on disk.
-func (r *request) advance() (eventstore.Receipt, bool, error) {
+func (r *request) advance(t *tail) (eventstore.Receipt, bool, error) {
 	const few, rounds = groupEvents, 8
 	for range rounds {
-		last := r.onDisk.store.tail.last()
+		last := t.last()
 		if last.through-r.base.through <= few {
 			break
 		}
@@ -136,12 +136,12 @@ func (r *request) judgeSince(published, more *group) (eventstore.Receipt, bool, 
 
 // enter implements job: it judges the commit against what came after base, and
 // adds its events to the group.
-func (r *request) enter(_ *Store, g *group) {
+func (r *request) enter(t *turn) {
 	var repeated bool
-	if r.receipt, repeated, r.err = r.judgeSince(r.base.next.Load(), g); repeated || r.err != nil {
+	if r.receipt, repeated, r.err = r.judgeSince(r.base.next.Load(), t.group); repeated || r.err != nil {
 		return
 	}
-	r.receipt = g.add(r)
+	r.receipt = t.group.add(r)
 }
 
 // entry is an event on its way into the log, and in the tail. The writer fills

@@ -65,7 +65,7 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 		}
 		if s.tail.last().through-checkpoint.Position <= attachEvents {
 			a := &attachment{ticket: newTicket(ctx), view: v, expected: checkpoint}
-			if err := s.submit(a); !errors.Is(err, errBehind) {
+			if err := s.writer.submit(a); !errors.Is(err, errBehind) {
 				return err
 			}
 		}
@@ -78,7 +78,7 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 // viewState returns the checkpoint of a view that is to be attached, and whether it has
 // no rows.
 func (s *Store) viewState(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, empty bool, err error) {
-	err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
+	err = s.readDurable(ctx, func(tx *bolt.Tx) (err error) {
 		empty = viewfile.Rows(tx, view) == nil
 		if c, err = viewfile.ReadCheckpoint(tx, view); err == nil && c.IsZero() && !empty {
 			return errDropping(view)
@@ -95,13 +95,13 @@ func faulted(view eventstore.ViewID, c eventstore.Checkpoint) error {
 // catchUp applies some of the events after the checkpoint and commits the rows.
 // It returns the checkpoint that it has committed.
 func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Checkpoint) (eventstore.Checkpoint, error) {
-	portions, through, err := s.storedPortions(v.Query, checkpoint.Position)
+	commits, through, err := s.storedCommits(v.Query, checkpoint.Position)
 	if err != nil {
 		return eventstore.Checkpoint{}, err
 	}
 	change := viewChange{checkpoint: rows.CloneCheckpoint(checkpoint)}
-	change.note(portions, v.startNow(portions, true).wait(), through)
-	err = s.submit(newRowChange(ctx, eventstore.RowCommit{
+	change.note(commits, v.apply(commits, true), through)
+	err = s.writer.submit(newRowChange(ctx, eventstore.RowCommit{
 		View: v.View, Expected: checkpoint, Checkpoint: change.checkpoint, Rows: change.rows,
 	}))
 	if err == nil && change.checkpoint.Fault != nil {
@@ -113,29 +113,29 @@ func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Ch
 	return change.checkpoint, err
 }
 
-// storedPortions returns the next commits after a position that have events for
+// storedCommits returns the next commits after a position that have events for
 // the query, and the position through which there are no others.
-func (s *Store) storedPortions(q eventstore.Query, after eventstore.Position) (portions []portion, through eventstore.Position, err error) {
+func (s *Store) storedCommits(q eventstore.Query, after eventstore.Position) (commits viewCommits, through eventstore.Position, err error) {
 	head := s.tail.last().through
 	count := 0
-	for scan := newScan(s, q, window{from: after + 1, to: head}); !scan.done; {
+	for scan := s.reader.scan(q, window{from: after + 1, to: head}); !scan.done; {
 		if err := scan.page(logfile.PageEvents); err != nil {
 			return nil, 0, err
 		}
 		for _, r := range scan.found {
 			first := max(after+1, r.Event.Position-eventstore.Position(r.Place.I))
-			if len(portions) == 0 || portions[len(portions)-1].first != first {
+			if len(commits) == 0 || commits[len(commits)-1].first != first {
 				if count >= catchUpEvents {
-					return portions, first - 1, nil
+					return commits, first - 1, nil
 				}
-				portions = append(portions, portion{first: first, sighting: sightingOf(&r.Event)})
+				commits = append(commits, viewCommit{first: first, sighting: sightingOf(&r.Event)})
 			}
 			count++
-			p := &portions[len(portions)-1]
+			p := &commits[len(commits)-1]
 			p.events = append(p.events, r.Event)
 		}
 	}
-	return portions, head, nil
+	return commits, head, nil
 }
 
 // errBehind says that too much has been appended since the view's checkpoint.
@@ -156,26 +156,26 @@ func isAttachment(j job) bool {
 func (a *attachment) changes() eventstore.ViewID { return a.view.View }
 
 // enter implements job. The group is the attachment's alone.
-func (a *attachment) enter(s *Store, g *group) {
+func (a *attachment) enter(t *turn) {
 	view := a.view.View
-	if a.err = s.views.refused[view]; a.err != nil {
+	if a.err = t.w.views.refused[view]; a.err != nil {
 		return
 	}
-	change := g.view(s, view)
+	change := t.change(view)
 	if !change.checkpoint.Equal(a.expected) {
 		a.err = &eventstore.CheckpointError{View: view, Expected: a.expected, Actual: rows.CloneCheckpoint(change.checkpoint)}
 		return
 	}
-	groups, ok := s.tail.after(change.checkpoint.Position, groupEvents)
+	groups, ok := t.w.tail.after(change.checkpoint.Position, groupEvents)
 	if !ok {
 		a.err = errBehind
 		return
 	}
-	var portions []portion
+	var commits viewCommits
 	for _, since := range groups {
-		portions = append(portions, a.view.portions(since, change.checkpoint.Position+1)...)
+		commits = append(commits, a.view.commits(since, change.checkpoint.Position+1)...)
 	}
-	change.note(portions, a.view.startNow(portions, false).wait(), g.through)
+	change.note(commits, a.view.apply(commits, false), t.group.through)
 	if change.checkpoint.Fault != nil {
 		a.err = faulted(view, change.checkpoint)
 		return

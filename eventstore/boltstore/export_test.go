@@ -15,7 +15,7 @@ func (s *Store) SetMaxSize(bytes int) { s.db.MaxSize = bytes }
 const TailEvents = tailEvents
 
 // Waiting returns how many requests are in the writer's queue.
-func (s *Store) Waiting() int { return int(s.queue.jobs.Load()) }
+func (s *Store) Waiting() int { return int(s.writer.queue.jobs.Load()) }
 
 // OpenWithoutIndexer opens a store whose index is written only by WriteIndex.
 func OpenWithoutIndexer(path string, o Options) (*Store, error) {
@@ -26,8 +26,8 @@ func OpenWithoutIndexer(path string, o Options) (*Store, error) {
 // WriteIndex does what the indexer does when it is told that there is something to
 // do.
 func (s *Store) WriteIndex() error {
-	x := s.index.Load()
-	err := x.Maintain(indexFile{s, x})
-	s.room.open()
+	x := s.index.current.Load()
+	err := x.Maintain(indexFile{s.index, x})
+	s.index.room.open()
 	return err
 }

@@ -84,7 +84,7 @@ func (s *Store) nextBatch(q eventstore.Query, through eventstore.Position) (even
 	if groups, ok := s.tail.after(through, batchPositions); ok {
 		err = b.fromTail(groups)
 	} else {
-		err = b.fromFile(s)
+		err = b.fromFile(s.reader)
 	}
 	if err != nil && len(b.batch.Events) == 0 {
 		return eventstore.Batch{}, err // else it is met again after these events
@@ -127,8 +127,8 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 	return nil
 }
 
-func (b *batchBuilder) fromFile(s *Store) error {
-	scan := newScan(s, b.query, window{from: b.batch.Through + 1, to: b.to})
+func (b *batchBuilder) fromFile(r *reader) error {
+	scan := r.scan(b.query, window{from: b.batch.Through + 1, to: b.to})
 	scan.borrow()
 	defer scan.giveBack()
 	for !scan.done {

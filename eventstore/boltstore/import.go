@@ -198,7 +198,7 @@ func (i *importer) checkOrder(r *record.Record) error {
 func (i *importer) compare(r *record.Record) error {
 	p := r.Event.Position
 	if i.present == nil {
-		i.present = newScan(i.store, eventstore.All(), window{from: p, to: i.done.Head})
+		i.present = i.store.reader.scan(eventstore.All(), window{from: p, to: i.done.Head})
 	}
 	for i.at == len(i.present.found) {
 		i.at = 0
@@ -307,7 +307,7 @@ func (i *importer) checkCommit() error {
 // ask asks the index. The log cannot be used in its place, as it could be for a
 // few questions: an import asks one for each event.
 func (i *importer) ask(question func(*index.Reader)) error {
-	indexed, err := i.store.ask(i.done.Head, question)
+	indexed, err := i.store.index.ask(i.done.Head, question)
 	if err == nil && !indexed {
 		err = fmt.Errorf("%w: %w", eventstore.ErrCorrupt, index.ErrUnusable)
 	}
@@ -334,10 +334,10 @@ func (i *importer) write() error {
 	if err != nil {
 		return err
 	}
-	x := i.store.index.Load()
+	x := i.store.index.current.Load()
 	x.Add(b.whole, func(n int) index.Entry { return b.entries[n] })
 	if x.Full() {
-		if err := x.Save(ownIndexFile{i.store}); err != nil {
+		if err := x.Save(ownIndexFile{i.store.index}); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"context"
 	"errors"
-	"sync"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -20,38 +19,38 @@ import (
 // Only if events are appended faster than the indexer can follow do appends wait
 // until it has made room, so that memory is bounded.
 
-// runIndexer is the indexer's goroutine. It ends when the store is closing.
-func (s *Store) runIndexer() {
-	defer close(s.indexerStopped)
+// run is the indexer's goroutine. It ends when the store is closing.
+func (k *indexKeeper) run() {
+	defer close(k.stopped)
 	for {
 		select {
-		case <-s.indexWork:
-		case <-s.closing:
+		case <-k.work:
+		case <-k.closing:
 			return
 		}
-		x := s.index.Load()
-		err := x.Maintain(indexFile{s, x})
-		s.indexStuck.Store(err != nil)
+		x := k.current.Load()
+		err := x.Maintain(indexFile{k, x})
+		k.stuck.Store(err != nil)
 		switch {
 		case err == nil, errors.Is(err, errIndexReplaced), errors.Is(err, eventstore.ErrClosed),
 			errors.Is(err, eventstore.ErrFailed), errors.Is(err, eventstore.ErrUnknownOutcome):
 		case errors.Is(err, index.ErrUnusable), errors.Is(err, logfile.ErrBadPage), x.Overflowing():
-			s.suspect(x, err)
+			k.suspect(x, err)
 		default: // a full disk, perhaps; it is tried again when more has been appended
-			s.opts.Logger.Warn("the index could not be written", "file", s.file.Path, "error", err)
+			k.opts.Logger.Warn("the index could not be written", "file", k.file.Path, "error", err)
 		}
-		s.room.open()
+		k.room.open()
 	}
 }
 
-// tendIndex is called by the writer when a group is durable.
-func (s *Store) tendIndex(g *group) {
-	x := s.index.Load()
-	if len(g.entries) == 0 || s.indexDown.Load() || !x.Freeze(false) && !x.Waiting() {
+// tend is called by the writer when a group is durable.
+func (k *indexKeeper) tend(g *group) {
+	x := k.current.Load()
+	if len(g.entries) == 0 || k.down.Load() || !x.Freeze(false) && !x.Waiting() {
 		return
 	}
 	select {
-	case s.indexWork <- struct{}{}:
+	case k.work <- struct{}{}:
 	default: // it has been told already
 	}
 }
@@ -59,63 +58,38 @@ func (s *Store) tendIndex(g *group) {
 // awaitRoom returns when the index has room for more in memory. If the indexer
 // could not write, the append goes on: it may fail for the same reason, and if not,
 // the indexer tries again.
-func (s *Store) awaitRoom(ctx context.Context) error {
+func (k *indexKeeper) awaitRoom(ctx context.Context) error {
 	for {
-		room := s.room.opened() // before looking: it is opened when there is something new to see
-		if s.indexDown.Load() || s.indexStuck.Load() || !s.index.Load().Crowded() {
+		room := k.room.opened() // before looking: it is opened when there is something new to see
+		if k.down.Load() || k.stuck.Load() || !k.current.Load().Crowded() {
 			return nil
 		}
 		select {
 		case <-room:
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-s.failure:
+		case <-k.failure:
 			return eventstore.ErrFailed
-		case <-s.closing:
+		case <-k.closing:
 			return eventstore.ErrClosed
 		}
-	}
-}
-
-// gate lets those pass who wait for it, each time that it is opened.
-type gate struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-// opened returns a channel that is closed when the gate is opened the next time.
-func (g *gate) opened() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.ch == nil {
-		g.ch = make(chan struct{})
-	}
-	return g.ch
-}
-
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.ch != nil {
-		close(g.ch)
-		g.ch = nil
 	}
 }
 
 // indexFile is the file of an index for the indexer: what it writes goes through
 // the writer.
 type indexFile struct {
-	store *Store
-	index *index.Index
+	keeper *indexKeeper
+	index  *index.Index
 }
 
 // View implements index.File.
-func (f indexFile) View(fn func(*bolt.Tx) error) error { return f.store.view(fn) }
+func (f indexFile) View(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
 
 // Write implements index.File.
 func (f indexFile) Write(slice *index.Slice) error {
-	err := f.store.submit(&indexWrite{ticket: newTicket(context.Background()), index: f.index, slice: slice})
-	f.store.room.open() // there may be some
+	err := f.keeper.submit(&indexWrite{ticket: newTicket(context.Background()), index: f.index, slice: slice})
+	f.keeper.room.open() // there may be some
 	return err
 }
 
@@ -130,27 +104,27 @@ type indexWrite struct {
 var errIndexReplaced = errors.New("the index is not in use any more")
 
 // enter implements job.
-func (w *indexWrite) enter(s *Store, g *group) {
-	if s.indexDown.Load() || s.index.Load() != w.index {
+func (w *indexWrite) enter(t *turn) {
+	if t.w.index.down.Load() || t.w.index.current.Load() != w.index {
 		w.err = errIndexReplaced
 		return
 	}
-	g.slices = append(g.slices, w)
+	t.slices = append(t.slices, w)
 }
 
-// saveIndex writes what the index holds in memory when the store is closed, so
+// save writes what the index holds in memory when the store is closed, so
 // that the next Open need not read it again. With little, that is not worth a
 // part of its own.
-func (s *Store) saveIndex() {
+func (k *indexKeeper) save() {
 	const few = 1024
-	if s.opts.ReadOnly || s.failed.Load() || s.indexDown.Load() {
+	if k.opts.ReadOnly || k.failed.Load() || k.down.Load() {
 		return
 	}
-	x := s.index.Load()
+	x := k.current.Load()
 	if x.Through()-x.Saved() < few {
 		return
 	}
-	if err := x.Save(ownIndexFile{s}); err != nil {
-		s.opts.Logger.Warn("the index could not be written", "file", s.file.Path, "error", err)
+	if err := x.Save(ownIndexFile{k}); err != nil {
+		k.opts.Logger.Warn("the index could not be written", "file", k.file.Path, "error", err)
 	}
 }

@@ -38,38 +38,15 @@ func open(path string, opts Options) (*Store, error) {
 			return nil, fmt.Errorf("create: %w", err)
 		}
 	}
-	db, file, err := logfile.Open(path, logfile.OpenOptions{ReadOnly: opts.ReadOnly, LockTimeout: opts.LockTimeout, FileMode: opts.FileMode})
+	d, err := openDisk(path, opts)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{
-		db:             db,
-		file:           file,
-		opts:           opts,
-		commitTx:       (*bolt.Tx).Commit,
-		queue:          newQueue(),
-		failure:        make(chan struct{}),
-		repairs:        make(chan struct{}, 1),
-		indexWork:      make(chan struct{}, 1),
-		closing:        make(chan struct{}),
-		stopped:        make(chan struct{}),
-		indexerStopped: make(chan struct{}),
-	}
-	s.writer.store = s
+	s := &Store{disk: d, views: newViewSet()}
 	if err := s.load(); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, d.db.Close())
 	}
-	if opts.ReadOnly {
-		close(s.stopped)
-	} else {
-		go s.runWriter()
-	}
-	if opts.ReadOnly || opts.alone {
-		close(s.indexerStopped)
-	} else {
-		s.indexWork <- struct{}{} // perhaps there is something left to do
-		go s.runIndexer()
-	}
+	s.start()
 	return s, nil
 }
 
@@ -94,12 +71,12 @@ func create(path string, opts Options) (err error) {
 	return nil // somebody else has just made it
 }
 
-// load reads what the store must know before it can be used, and brings the
-// index up to the log.
+// load reads what the store must know before it can be used, puts its parts together,
+// and brings the index up to the log.
 func (s *Store) load() error {
 	var head eventstore.Position
 	var recorded time.Time
-	err := s.view(func(tx *bolt.Tx) (err error) {
+	err := s.readTx(func(tx *bolt.Tx) (err error) {
 		if s.info, err = logfile.LoadInfo(tx); err != nil {
 			return err
 		}
@@ -118,6 +95,22 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
+	s.warnOfDamage()
+	s.tail = newTail(head, recorded)
+	s.index = newIndexKeeper(s.disk, s.tail)
+	s.reader = &reader{disk: s.disk, index: s.index}
+	s.writer = &writer{
+		disk: s.disk, tail: s.tail, index: s.index, views: s.views,
+		queue: newQueue(), stopped: make(chan struct{}),
+	}
+	s.index.submit = s.writer.submit
+	err = s.index.open(head)
+	s.info.Warnings = s.warnings
+	return err
+}
+
+// warnOfDamage warns of the damage that does not keep the store from being opened.
+func (s *Store) warnOfDamage() {
 	if s.file.Found.Damaged != "" {
 		s.warn(s.file.Found.Damaged + ": the transaction before the last one that was written is all there is; if power was lost while it was written, that is as it should be")
 	}
@@ -129,12 +122,19 @@ func (s *Store) load() error {
 			s.warn(fmt.Sprintf("view %q cannot be used until it is dropped: %v", view, err))
 		}
 	}
-	s.tail = newTail(head, recorded)
-	return s.openIndex(head)
 }
 
-// warn notes something that Open found.
-func (s *Store) warn(text string) {
-	s.info.Warnings = append(s.info.Warnings, text)
-	s.opts.Logger.Warn(text, "file", s.file.Path)
+// start starts the store's goroutines.
+func (s *Store) start() {
+	if s.opts.ReadOnly {
+		close(s.writer.stopped)
+	} else {
+		go s.writer.run()
+	}
+	if s.opts.ReadOnly || s.opts.alone {
+		close(s.index.stopped)
+	} else {
+		s.index.work <- struct{}{} // perhaps there is something left to do
+		go s.index.run()
+	}
 }

@@ -13,8 +13,8 @@ import (
 // may be withdrawn; then it is the writer's until it has ended.
 type job interface {
 	// enter judges the job against all before it and adds what it changes to
-	// the group. It notes the outcome that it has if the group becomes durable.
-	enter(s *Store, g *group)
+	// the turn. It notes the outcome that it has if the turn becomes durable.
+	enter(t *turn)
 
 	// Every job has a ticket, which does the rest.
 	take() bool
@@ -140,6 +140,23 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	return b, nil, nil
 }
 
+// pushWaiting puts a job into the queue, and returns its batch. It waits while the queue
+// is full, until the job's context ends.
+func (q *queue) pushWaiting(j job) (*batch, error) {
+	for {
+		b, full, err := q.push(j)
+		if b != nil || err != nil {
+			return b, err
+		}
+		ctx := j.waiter().ctx
+		select {
+		case <-full:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // ringIfWaiting wakes the writer's goroutine if there are jobs.
 func (q *queue) ringIfWaiting() {
 	if q.jobs.Load() == 0 {
@@ -233,39 +250,27 @@ func (q *queue) close() {
 	q.space.open()
 }
 
-// submit hands a job to the writer and waits for its outcome. Until the writer
-// takes it, the context and Close can still withdraw it.
-func (s *Store) submit(j job) error {
-	t := j.waiter()
-	var b *batch
-	for b == nil {
-		var full <-chan struct{}
-		var err error
-		if b, full, err = s.queue.push(j); err != nil {
-			return err
-		}
-		if b == nil {
-			select {
-			case <-full:
-			case <-t.ctx.Done():
-				return t.ctx.Err()
-			}
-		}
+// gate lets those pass who wait for it, each time that it is opened.
+type gate struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// opened returns a channel that is closed when the gate is opened the next time.
+func (g *gate) opened() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ch == nil {
+		g.ch = make(chan struct{})
 	}
-	s.tryWrite()
-	gone := t.ctx.Done()
-	if gone == nil {
-		<-b.ended
-		return t.err
+	return g.ch
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ch != nil {
+		close(g.ch)
+		g.ch = nil
 	}
-	select {
-	case <-b.ended:
-		return t.err
-	case <-gone:
-		if t.state.CompareAndSwap(waiting, withdrawn) {
-			return t.ctx.Err()
-		}
-	}
-	<-b.ended
-	return t.err
 }

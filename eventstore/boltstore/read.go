@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"sort"
-	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,9 +14,6 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
 )
-
-// pageSteps is about how many steps through the index a page takes at most.
-const pageSteps = 16_384
 
 // Read implements [eventstore.Store].
 func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
@@ -37,12 +32,12 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	if err := eventstore.ValidateRead(q, opts); err != nil {
 		return err
 	}
-	w, err := s.window(q, opts)
+	w, err := s.reader.window(q, opts, s.tail.last().through)
 	if err != nil {
 		return err
 	}
 	left := opts.Limit // counts down to 0, or away from it if there is no limit
-	scan := newScan(s, q, w)
+	scan := s.reader.scan(q, w)
 	scan.borrow()
 	defer scan.giveBack()
 	for !scan.done {
@@ -72,6 +67,14 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	return nil
 }
 
+// reader answers questions from the durable log: by the index where it can be used,
+// else by walking the log. It is safe for concurrent use.
+type reader struct {
+	*disk
+	index  *indexKeeper
+	guards guardMemo
+}
+
 // window is a closed range of positions and a direction. It is empty if from is
 // greater than to.
 type window struct {
@@ -79,14 +82,14 @@ type window struct {
 	backward bool
 }
 
-// window returns the positions to be read, none beyond the head as it is now.
-func (s *Store) window(q eventstore.Query, opts eventstore.ReadOptions) (window, error) {
-	w := window{from: max(opts.From, 1), to: s.tail.last().through, backward: opts.Backward}
+// window returns the positions to be read, none beyond a head.
+func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions, head eventstore.Position) (window, error) {
+	w := window{from: max(opts.From, 1), to: head, backward: opts.Backward}
 	if opts.To > 0 {
 		w.to = min(w.to, opts.To)
 	}
 	if !opts.AsOf.IsZero() && w.from <= w.to {
-		asOf, err := s.asOf(opts.AsOf, w.to)
+		asOf, err := r.asOf(opts.AsOf, w.to)
 		if err != nil {
 			return window{}, err
 		}
@@ -94,7 +97,7 @@ func (s *Store) window(q eventstore.Query, opts eventstore.ReadOptions) (window,
 	}
 	if opts.FromVersion > 1 && w.from <= w.to {
 		stream, _ := q.OneStream() // as it was validated
-		first, err := s.fromVersion(stream, opts.FromVersion, w.to)
+		first, err := r.fromVersion(stream, opts.FromVersion, w.to)
 		if err != nil {
 			return window{}, err
 		}
@@ -107,10 +110,10 @@ func (s *Store) window(q eventstore.Query, opts eventstore.ReadOptions) (window,
 
 // fromVersion returns the position, up to a head, at which a stream has a version or,
 // where there is a hole, the next one; 0 if it ends before.
-func (s *Store) fromVersion(stream eventstore.StreamID, v eventstore.Version, head eventstore.Position) (p eventstore.Position, err error) {
+func (r *reader) fromVersion(stream eventstore.StreamID, v eventstore.Version, head eventstore.Position) (p eventstore.Position, err error) {
 	var last eventstore.Position
 	var newest eventstore.Version
-	indexed, err := s.ask(head, func(reader *index.Reader) {
+	indexed, err := r.index.ask(head, func(reader *index.Reader) {
 		if p = reader.At(stream, v); p == 0 {
 			last, newest = reader.Head(stream)
 		}
@@ -119,18 +122,18 @@ func (s *Store) fromVersion(stream eventstore.StreamID, v eventstore.Version, he
 	case err != nil || p > 0:
 		return p, err
 	case indexed && newest < v:
-		return 0, s.mustKnowAll(last, head, "be of stream", string(stream))
+		return 0, r.mustKnowAll(last, head, "be of stream", string(stream))
 	}
-	whole := newScan(s, eventstore.Stream(stream), window{from: 1, to: head})
+	whole := r.scan(eventstore.Stream(stream), window{from: 1, to: head})
 	p, _, err = whole.first(func(r *record.Record) bool { return r.Event.Version >= v })
 	return p, err
 }
 
 // asOf returns the last position up to head that was recorded at t or before,
 // or 0. Recorded times never decrease, so it is found by halving.
-func (s *Store) asOf(t time.Time, head eventstore.Position) (eventstore.Position, error) {
+func (r *reader) asOf(t time.Time, head eventstore.Position) (eventstore.Position, error) {
 	var later int
-	err := s.view(func(tx *bolt.Tx) (err error) {
+	err := r.readTx(func(tx *bolt.Tx) (err error) {
 		log := tx.Bucket(logfile.LogBucket)
 		later = sort.Search(int(head), func(i int) bool {
 			return recordedFrom(log, eventstore.Position(i)+1).After(t)
@@ -156,287 +159,45 @@ func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
 	return time.Unix(1<<40, 0)
 }
 
-// scan goes over the records that match a query, a page at a time. Each page is
-// one short transaction; between pages nothing is held. Since the log only
-// grows at its end, and the window's end is fixed, all pages together are one
-// snapshot.
-type scan struct {
-	store   *Store
-	query   eventstore.Query
-	matcher record.Matcher
-	window
-	streams streamCheck
-
-	ahead logfile.ReadAhead
-
-	named []eventstore.Position // by the index, for the page
-	found []record.Record       // the page
-	most  int                   // records there were in a page before
-	room  *[]record.Record      // borrowed for found
-	bytes int                   // of payload in the page
-	done  bool                  // no page comes after this one
-}
-
-func newScan(s *Store, q eventstore.Query, w window) *scan {
-	sc := &scan{store: s, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
-	sc.ahead.File, sc.ahead.Tells = s.file.OS, !s.opts.ReadOnly
-	sc.streams.begin(q, w)
-	return sc
-}
-
-// rooms are for the records of a page, which take more memory than most of what is
-// read: who reads little and often would leave much garbage.
-var rooms = sync.Pool{New: func() any { return new([]record.Record) }}
-
-// borrow gives the scan a room that others have used.
-func (sc *scan) borrow() {
-	sc.room = rooms.Get().(*[]record.Record)
-	sc.found = *sc.room
-}
-
-// giveBack gives the room to others, and so ends the scan.
-func (sc *scan) giveBack() {
-	clear(sc.found[:max(sc.most, len(sc.found))])
-	*sc.room = sc.found[:0]
-	rooms.Put(sc.room)
-}
-
-// first returns the first record of the rest of the scan that is wanted, and its
-// position, or zeros.
-func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, record.Record, error) {
-	for !sc.done {
-		err := sc.page(logfile.PageEvents)
-		for i := range sc.found {
-			if r := &sc.found[i]; wanted(r) {
-				return r.Event.Position, *r, nil
-			}
-		}
-		if err != nil {
-			return 0, record.Record{}, err
+// version returns the version of a stream as of a head.
+func (r *reader) version(stream eventstore.StreamID, head eventstore.Position) (v eventstore.Version, err error) {
+	if !r.index.down.Load() {
+		if _, v, known := r.index.current.Load().View().Head(stream, head); known {
+			return v, nil
 		}
 	}
-	return 0, record.Record{}, nil
+	var last eventstore.Position
+	indexed, err := r.index.ask(head, func(reader *index.Reader) { last, v = reader.Head(stream) })
+	if err == nil && indexed {
+		err = r.mustKnowAll(last, head, "be of stream", string(stream))
+	}
+	if err == nil && !indexed {
+		backward := r.scan(eventstore.Stream(stream), window{from: 1, to: head, backward: true})
+		_, last, scanErr := backward.first(func(*record.Record) bool { return true })
+		v, err = last.Event.Version, scanErr
+	}
+	return v, err
 }
 
-// page replaces found with the next records, at most limit, and narrows the
-// window to what is left.
-func (sc *scan) page(limit int) error {
-	sc.most = max(sc.most, len(sc.found))
-	sc.found, sc.bytes = sc.found[:0], 0
-	if sc.query.IsAll() || sc.store.indexDown.Load() {
-		return sc.store.view(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logfile.LogBucket), limit) })
-	}
-	// What the index knows of the latest events needs no transaction, and that
-	// there are none that match is often all there is to know.
-	x := sc.store.indexView()
-	n, ok := sc.askIndex(limit, func(fn func(*index.Reader)) bool { return x.recall(sc.to, fn) })
-	if ok && len(sc.named) == 0 {
-		sc.window, sc.done = n.rest, n.done
-		return nil
-	}
-	return sc.store.view(func(tx *bolt.Tx) error {
-		log := tx.Bucket(logfile.LogBucket)
-		if !ok {
-			n, ok = sc.askIndex(limit, func(fn func(*index.Reader)) bool { return sc.store.lookup(tx, x, sc.to, fn) })
-		}
-		if ok {
-			return sc.takeNamed(log, x.index, limit, n)
-		}
-		return sc.walkLog(log, limit)
-	})
-}
-
-// walkLog takes the records as they lie in the log, those that match.
-func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
-	records := logfile.NewReader(log)
-	start, skipped := sc.next(), 0
-	for !sc.done {
-		p := sc.next()
-		rec, err := records.At(p)
-		if err != nil {
+// mustKnowAll returns an error if there is a damaged record after a position of
+// which nothing is known: it may have what was not found there. One that is missing
+// altogether does not count, for Salvage leaves such holes.
+func (r *reader) mustKnowAll(p, head eventstore.Position, what, name string) error {
+	for {
+		var unknown eventstore.Position
+		indexed, err := r.index.ask(head, func(reader *index.Reader) { unknown = reader.Unknown(p) })
+		if err != nil || !indexed || unknown == 0 {
 			return err
 		}
-		if p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // it is a long one
-			sc.ahead.From(log.Tx(), rec, sc.backward)
-		}
-		r, matches, err := sc.matcher.Decode(p, rec)
-		if err != nil {
-			return err
-		}
-		if !matches {
-			sc.pass()
-			if skipped++; skipped == pageSteps {
+		err = r.readTx(func(tx *bolt.Tx) error {
+			if there, err := logfile.NewReader(tx.Bucket(logfile.LogBucket)).Seek(unknown); err == nil && !there {
 				return nil
 			}
-			continue
-		}
-		if problem := sc.streams.check(&r.Event); problem != "" {
-			return &eventstore.CorruptError{Position: p, Reason: problem}
-		}
-		if full := sc.take(r, limit); full {
-			return nil
-		}
-	}
-	return nil
-}
-
-// names is what the index tells of the records to come.
-type names struct {
-	exact bool   // all that it names match
-	rest  window // what is left behind them
-	done  bool   // nothing is
-}
-
-// askIndex puts into named the positions of the next records that match. ask runs
-// a function with a reader of the index; ok is false if it cannot.
-func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names, ok bool) {
-	const few = 16 // some may turn out not to match
-	limit = max(limit, few)
-	var ahead scan
-	ok = ask(func(reader *index.Reader) {
-		sc.named, ahead = sc.named[:0], scan{window: sc.window}
-		walk := reader.Walk(sc.query, sc.from, sc.to, sc.backward)
-		for !ahead.done && len(sc.named) < limit && walk.Steps() <= pageSteps {
-			p, matched := walk.Seek(ahead.next())
-			if p < ahead.from || p > ahead.to { // also 0, nothing found
-				ahead.done = true
-				break
-			}
-			ahead.skipTo(p)
-			if matched {
-				sc.named = append(sc.named, p)
-				ahead.pass()
-			}
-		}
-		n.exact = walk.Exact()
-	})
-	n.rest, n.done = ahead.window, ahead.done
-	return n, ok
-}
-
-// takeNamed takes the records that the index has named. If the log does not bear
-// the index out, what was taken before that stands, and the log tells the rest.
-func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
-	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
-	records := logfile.NewReader(log)
-	for _, p := range sc.named {
-		rec, err := records.At(p)
+			return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may %s %q", what, name)}
+		})
 		if err != nil {
 			return err
 		}
-		r, matches, err := sc.matcher.Decode(p, rec)
-		if err != nil {
-			return err
-		}
-		if !matches {
-			if !n.exact {
-				continue
-			}
-			return sc.askLog(log, x, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
-		}
-		if problem := sc.streams.check(&r.Event); problem != "" {
-			return sc.askLog(log, x, limit, problem)
-		}
-		if full := sc.take(r, limit); full {
-			return nil
-		}
-	}
-	sc.window, sc.done = n.rest, n.done
-	return nil
-}
-
-// askLog goes on in the log, because of a problem with what the index says. If the
-// log can be read there, the index is what is wrong.
-func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem string) error {
-	if len(sc.found) > 0 {
-		return nil // these first; the index names the rest again
-	}
-	err := sc.walkLog(log, limit)
-	if err == nil {
-		sc.store.suspect(x, fmt.Errorf("%w: %s", index.ErrUnusable, problem))
-	}
-	return err
-}
-
-// next returns the position at which to go on.
-func (sc *scan) next() eventstore.Position {
-	if sc.backward {
-		return sc.to
-	}
-	return sc.from
-}
-
-// skipTo narrows the window so that it starts at p.
-func (sc *scan) skipTo(p eventstore.Position) {
-	if sc.backward {
-		sc.to = p
-	} else {
-		sc.from = p
-	}
-}
-
-// pass narrows the window to what comes after its first position.
-func (sc *scan) pass() {
-	switch {
-	case sc.from == sc.to:
-		sc.done = true
-	case sc.backward:
-		sc.to--
-	default:
-		sc.from++
-	}
-}
-
-// take adds a record to the page and narrows the window to what comes after
-// it, unless the page has no room for it. It reports whether the page is full.
-func (sc *scan) take(r record.Record, limit int) (full bool) {
-	sc.skipTo(r.Event.Position)
-	if len(sc.found) > 0 && sc.bytes+len(r.Event.Data) > logfile.PageBytes {
-		return true
-	}
-	sc.streams.took(&r.Event)
-	sc.found = append(sc.found, r)
-	sc.bytes += len(r.Event.Data)
-	sc.pass()
-	return len(sc.found) >= limit
-}
-
-// streamCheck holds the events of a scan over whole streams to having versions
-// without gaps.
-type streamCheck struct {
-	versions  map[eventstore.StreamID]eventstore.Version // of each stream's latest event in the scan
-	fromStart bool
-	backward  bool
-}
-
-func (c *streamCheck) begin(q eventstore.Query, w window) {
-	items := q.Items()
-	if len(items) != 1 || len(items[0].Streams) == 0 ||
-		len(items[0].Types)+len(items[0].Tags)+len(items[0].Categories) > 0 {
-		return
-	}
-	c.versions = make(map[eventstore.StreamID]eventstore.Version, len(items[0].Streams))
-	c.fromStart, c.backward = w.from == 1 && !w.backward, w.backward
-}
-
-// check returns what is wrong with the version of a stream's next event, or "".
-func (c *streamCheck) check(e *eventstore.Event) string {
-	latest, seen := c.versions[e.Stream]
-	if c.versions == nil || !seen && !c.fromStart {
-		return ""
-	}
-	want := latest + 1
-	if c.backward {
-		want = latest - 1
-	}
-	if e.Version == want {
-		return ""
-	}
-	return fmt.Sprintf("stream %q has version %d at position %d where version %d comes next", e.Stream, e.Version, e.Position, want)
-}
-
-func (c *streamCheck) took(e *eventstore.Event) {
-	if c.versions != nil {
-		c.versions[e.Stream] = e.Version
+		p = unknown
 	}
 }

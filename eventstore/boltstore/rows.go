@@ -28,7 +28,7 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 		}
 	}
 	var set eventstore.RowSet
-	err := s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
+	err := s.readDurable(ctx, func(tx *bolt.Tx) (err error) {
 		if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan event
 				break
 			}
 			var set eventstore.RowSet
-			err = s.viewDurable(ctx, func(tx *bolt.Tx) (err error) {
+			err = s.readDurable(ctx, func(tx *bolt.Tx) (err error) {
 				if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err == nil {
 					set.Rows, err = pages.Next(tx)
 				}
@@ -80,7 +80,7 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 		return nil, err
 	}
 	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
-	err := s.viewDurable(ctx, func(tx *bolt.Tx) error {
+	err := s.readDurable(ctx, func(tx *bolt.Tx) error {
 		return viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 			all[view] = c
 			return err
@@ -92,17 +92,17 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	return all, nil
 }
 
-// viewDurable is view for what the writer may change in place: rows and
+// readDurable is readTx for what the writer may change in place: rows and
 // checkpoints, which have no position by which to leave out what is not on disk
 // yet. A transaction whose meta page is written but not synced is seen by
 // readers already. So what was read is held back until the writer has said that
 // the transaction it was read in is durable; that is at most one sync away.
-func (s *Store) viewDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
+func (s *Store) readDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
 	if s.file.BadRows != nil {
 		return s.file.BadRows
 	}
 	var seen int64
-	err := s.view(func(tx *bolt.Tx) error {
+	err := s.readTx(func(tx *bolt.Tx) error {
 		seen = int64(tx.ID())
 		return fn(tx)
 	})
@@ -117,7 +117,7 @@ func (s *Store) viewDurable(ctx context.Context, fn func(*bolt.Tx) error) error 
 		case <-last.ready:
 		case <-s.failure:
 			return fmt.Errorf("read rows: %w", eventstore.ErrFailed)
-		case <-s.stopped:
+		case <-s.writer.stopped:
 			return eventstore.ErrClosed
 		case <-ctx.Done():
 			return ctx.Err()
@@ -134,7 +134,7 @@ type storedRows struct {
 }
 
 func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err error) {
-	err = r.store.view(func(tx *bolt.Tx) (err error) {
+	err = r.store.readTx(func(tx *bolt.Tx) (err error) {
 		rows, err = viewfile.Get(tx, r.view, keys)
 		return err
 	})
@@ -145,7 +145,7 @@ func (r storedRows) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, erro
 	return func(yield func(eventstore.Row, error) bool) {
 		for pages := viewfile.NewScan(r.view, scan); !pages.Done; {
 			var page []eventstore.Row
-			err := r.store.view(func(tx *bolt.Tx) (err error) {
+			err := r.store.readTx(func(tx *bolt.Tx) (err error) {
 				page, err = pages.Next(tx)
 				return err
 			})

@@ -83,16 +83,16 @@ func (c *counters) count(g *group, took time.Duration, err error) {
 func (s *Store) Stats() Stats {
 	var st Stats
 	st.Writer = WriterStats{
-		Transactions: s.counters.transactions.Load(),
-		Failed:       s.counters.failed.Load(),
-		Appended:     s.counters.appended.Load(),
-		Events:       s.counters.events.Load(),
-		Bytes:        s.counters.bytes.Load(),
-		Syncing:      time.Duration(s.counters.syncing.Load()),
+		Transactions: s.writer.counters.transactions.Load(),
+		Failed:       s.writer.counters.failed.Load(),
+		Appended:     s.writer.counters.appended.Load(),
+		Events:       s.writer.counters.events.Load(),
+		Bytes:        s.writer.counters.bytes.Load(),
+		Syncing:      time.Duration(s.writer.counters.syncing.Load()),
 	}
-	st.Writer.Waiting, st.Writer.WaitingBytes = s.queue.load()
-	st.Index.Down = s.indexDown.Load()
-	if x := s.index.Load(); x != nil {
+	st.Writer.Waiting, st.Writer.WaitingBytes = s.writer.queue.load()
+	st.Index.Down = s.index.down.Load()
+	if x := s.index.current.Load(); x != nil {
 		i := x.Stats()
 		st.Index.Through, st.Index.Parts, st.Index.Postings = i.Through, i.Runs, i.Postings
 		st.Index.Memory, st.Index.Filters = i.Memory, i.Filters

@@ -146,10 +146,10 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, err
 		}
 	}
 	found, err := verify.Run(ctx, verify.Store{
-		Viewer: s.viewer(),
+		Access: s.access(),
 		Head:   func() eventstore.Position { return s.tail.last().through },
 		File:   s.file,
-		Index:  func() (*index.Index, bool) { return s.index.Load(), s.indexDown.Load() },
+		Index:  func() (*index.Index, bool) { return s.index.current.Load(), s.index.down.Load() },
 	}, opts)
 	if err != nil {
 		err = fmt.Errorf("verify: %w", err)

@@ -2,127 +2,161 @@ package boltstore
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"runtime"
 	"sync"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
-	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// One goroutine at a time writes: it has the store's pen. Each turn it takes all
-// jobs that are waiting as one group: it judges them in order, each against all
-// before it; lets the inline views apply the events of those that stand; puts
-// events and rows into one transaction; and when that is on disk, publishes the
-// group to readers and tells all callers their outcome, the refused ones too, for
-// what refused them is true only if the group is.
+// # One goroutine at a time writes
 //
-// The pen is the writer goroutine's as long as there is something to write. A caller
-// who finds it free takes it and does his job himself, with those that come
-// meanwhile: to wake another goroutine, and be woken by it, would take as long as
-// all else that is done for a small append. When he lays it down and there is more,
-// the writer goroutine goes on.
+// Problem. A transaction costs two syncs, however much is in it, and bbolt allows one
+// write transaction at a time. So the speed of appending is the number of commits in a
+// transaction.
 //
-// How fast the writer is depends on how large its groups are, for the syncs of a
-// transaction cost the same however much is in it. Callers whose jobs have just
-// ended are often about to come back with the next: if the writer took at once
-// what is there, half of them would always miss the group and wait for two. So it
-// waits for as many as have just been told, but only for a tenth of the time that
-// the last transaction took, and never for a single one: a lone caller waits for
-// nobody. And who comes while a transaction is being filled joins it, unless
-// views are attached, which see a group as a whole before that. But all this only
-// until the group is worth its syncs: with thousands of callers, half of them had
-// better come to the next one, and have been at work while this one was written.
+// Invariants. Only the holder of the pen writes. Commits are judged in the order in
+// which they are taken, each against all before it (I5). A caller is told an outcome
+// only when the transaction that it depends on is on disk (I1).
 //
-// If the transaction fails, the whole group fails with its error, and the
-// writer goes on with the log as it was. That is safe as long as the failed
-// transaction cannot have become the newest one in the file; if it can, whether
-// it survives is the operating system's to decide, and the store stops taking
-// appends until it is opened again and has looked.
+// Steps. In each turn the holder takes all waiting jobs as one group; judges them in
+// order; lets the inline views apply the events of those that stand; puts events and
+// rows into one transaction; and when that is on disk, publishes the group to readers
+// and gives every job its outcome. The refused jobs wait for that too: what refused
+// them is true only if the group is.
+//
+// The pen is the writer goroutine's while there is something to write. A caller that
+// finds the pen free takes it and writes its own job, with those that arrive meanwhile:
+// to wake another goroutine and to be woken by it takes as long as the rest of a small
+// append. When that caller lays the pen down and jobs wait, the writer goroutine goes on.
+//
+// Callers whose jobs have just ended often come back with the next. If the holder took
+// at once what is there, half of them would always miss the group and wait for two. So
+// it waits for as many jobs as have just ended, but for a tenth of the last
+// transaction's time at most, and never for a single one: a lone caller waits for
+// nobody. A job that arrives while a transaction is being filled joins it, unless views
+// are attached, which see a group as a whole before its transaction. All this only
+// until the group is worth its syncs; more jobs are better made ready, by their
+// callers, while the group is written.
+//
+// Rejected. DB.Batch delays a lone caller by 10 ms and runs functions again. A writer
+// goroutine that always writes costs two switches of goroutines an append. Forming a
+// group while the one before is written doubles the number of transactions
+// (docs/explanation/performance.md).
 
+// The bounds of a group.
 const (
-	groupEvents = 8192 // a group is closed when it has so many events and rows,
+	groupEvents = 8192 // events and rows; with these, the group is closed
 	groupBytes  = 8 << 20
 
-	// With so many events and rows a group is worth its syncs; more of them had
-	// better be got ready, by their callers, while it is written.
+	// enough is how many events and rows make a group worth its syncs.
 	enough = 512
 )
 
-// writer is the state of who writes. It is used with the pen in hand.
+// writer is what the holder of the pen works with. Only submit, tryWrite and the
+// queue's and counters' own methods may be called without the pen.
 type writer struct {
-	store  *Store
+	*disk
+	tail  *tail
+	index *indexKeeper
+	views *viewSet
+	queue *queue
+
+	counters counters
+	stopped  chan struct{} // closed when the writer goroutine has ended
+
 	pen    sync.Mutex
-	expect int64         // jobs that may be waiting soon: as many as there were, and as have just been told
+	expect int64         // jobs that may be waiting soon: as many as there were, and as have just ended
 	until  time.Time     // how long it is worth waiting for them
 	took   time.Duration // of the last group
-	woke   bool          // its end has woken others
+	woke   bool          // the end of the last group has woken other goroutines
 	log    logfile.Writer
 }
 
-// runWriter is the writer's goroutine. It ends when the store is closing.
-func (s *Store) runWriter() {
-	defer close(s.stopped)
-	defer s.queue.close()
-	w := &s.writer
+// run is the writer goroutine. It ends when the store is closing.
+func (w *writer) run() {
+	defer close(w.stopped)
+	defer w.queue.close()
 	for {
 		select {
-		case <-s.queue.bell:
-		case <-s.repairs:
-		case <-s.closing:
-			w.pen.Lock() // whoever has it finishes first
+		case <-w.queue.bell:
+		case <-w.index.repairs:
+		case <-w.closing:
+			w.pen.Lock() // the holder finishes first
 			defer w.pen.Unlock()
 			return
 		}
 		w.pen.Lock()
-		s.repairIndex()
-		for w.turn() && !s.isClosing() {
+		w.index.repair()
+		for w.writeNext() && !w.isClosing() {
 		}
 		w.pen.Unlock()
-		s.queue.ringIfWaiting()
+		w.queue.ringIfWaiting()
 	}
 }
 
-// tryWrite does a turn on the caller's goroutine, if nobody else is writing. Whoever
-// lays the pen down looks once more whether somebody came and found it taken.
-func (s *Store) tryWrite() {
-	if !s.writer.pen.TryLock() {
+// submit hands a job to the writer and waits for its outcome. Until the job is taken,
+// its context and Close can withdraw it.
+func (w *writer) submit(j job) error {
+	t := j.waiter()
+	b, err := w.queue.pushWaiting(j)
+	if err != nil {
+		return err
+	}
+	w.tryWrite()
+	gone := t.ctx.Done()
+	if gone == nil {
+		<-b.ended
+		return t.err
+	}
+	select {
+	case <-b.ended:
+		return t.err
+	case <-gone:
+		if t.state.CompareAndSwap(waiting, withdrawn) {
+			return t.ctx.Err()
+		}
+	}
+	<-b.ended
+	return t.err
+}
+
+// tryWrite takes one turn on the caller's goroutine, if the pen is free. After the pen
+// is laid down, the queue is looked at once more: a job may have found the pen taken.
+func (w *writer) tryWrite() {
+	if !w.pen.TryLock() {
 		return
 	}
 	woke := false
-	if !s.indexDown.Load() && !s.isClosing() { // else it is for the writer's goroutine
-		woke = s.writer.turn() && s.writer.woke
+	if !w.index.down.Load() && !w.isClosing() { // else the writer goroutine has to
+		woke = w.writeNext() && w.woke
 	}
-	s.writer.pen.Unlock()
-	s.queue.ringIfWaiting()
-	// They go first; and so do all others if there is one processor, which an appender who
-	// comes again and again would keep until it is taken from him.
+	w.pen.Unlock()
+	w.queue.ringIfWaiting()
+	// The woken goroutines go first; with one processor all others do, since an appender
+	// that comes back at once would keep it until it is preempted.
 	if woke || runtime.GOMAXPROCS(0) == 1 {
 		runtime.Gosched()
 	}
 }
 
-// turn writes a group, and reports whether there was anything to write.
-func (w *writer) turn() bool {
+// writeNext takes one turn, and reports whether there was anything to write.
+func (w *writer) writeNext() bool {
 	w.awaitCompany()
-	batches := w.store.queue.take()
+	batches := w.queue.take()
 	if len(batches) > 0 {
-		w.writeGroup(batches)
+		w.write(batches)
 	}
 	return len(batches) > 0
 }
 
-// awaitCompany waits a moment for the callers that have just been told.
+// awaitCompany waits a moment for the callers whose jobs have just ended.
 //
-// Who yields to a crowd gets his turn only when all of it has had one. So if more
-// callers are expected than a group needs, the one that makes it large enough rings.
+// Gosched returns only after every runnable goroutine has run. So if more callers are
+// expected than a group needs, the writer sleeps until the job that makes the queue
+// large enough rings.
 func (w *writer) awaitCompany() {
-	q := w.store.queue
+	q := w.queue
 	if w.expect > enough && q.weight.Load() < enough && time.Now().Before(w.until) {
 		late := time.NewTimer(w.took)
 		defer late.Stop()
@@ -143,30 +177,28 @@ func (w *writer) awaitCompany() {
 	}
 }
 
-// writeGroup does the jobs of the batches, and those that join them, as one group,
-// and gives each its outcome.
-func (w *writer) writeGroup(batches []*batch) {
-	s := w.store
-	last := s.tail.last()
-	g := newGroup(last.through, last.recorded)
-	g.enter(s, batches)
-	s.applyInline(g)
+// write does the jobs of the batches, and those that join them, in one turn, and gives
+// each its outcome.
+func (w *writer) write(batches []*batch) {
+	t := w.newTurn()
+	t.enter(batches)
+	t.applyInline()
 	var err error
 	followed, told := false, 0
 	begin := time.Now()
-	if g.changesFile() {
-		err = s.commit(g)
-		s.counters.count(g, time.Since(begin), err)
+	if t.changesFile() {
+		err = t.commit()
+		w.counters.count(t.group, time.Since(begin), err)
 		if err == nil {
-			s.settleViews(g)
-			followed = s.tail.publish(g)
-			s.tendIndex(g)
+			w.views.record(t.changes)
+			followed = w.tail.publish(t.group)
+			w.index.tend(t.group)
 		}
 	}
-	queued := s.queue.jobs.Load()
-	for _, b := range g.batches {
+	queued := w.queue.jobs.Load()
+	for _, b := range t.batches {
 		for _, j := range b.jobs {
-			j.end(cmp.Or(err, g.outcome(j)))
+			j.end(cmp.Or(err, t.outcome(j)))
 		}
 		told += len(b.jobs)
 		close(b.ended)
@@ -177,207 +209,7 @@ func (w *writer) writeGroup(batches []*batch) {
 	w.took = now.Sub(begin)
 	w.until = now.Add(w.took / 10)
 	if err == nil {
-		s.rememberRows(g)
-		s.logFaults(g)
+		w.views.remember(t.changes)
+		w.logFaults(t.changes)
 	}
-	g.views, g.slices, g.batches = nil, nil, nil // done with; the tail need not keep them
-}
-
-// enter lets the jobs of the batches enter the group.
-func (g *group) enter(s *Store, batches []*batch) {
-	g.batches = append(g.batches, batches...)
-	for _, b := range batches {
-		for _, j := range b.jobs {
-			if j.take() {
-				j.enter(s, g)
-			}
-		}
-	}
-}
-
-// indexGroup begins to add the group to the index in memory, while it is written;
-// readers, who know the head, look no further than that.
-func (s *Store) indexGroup(g *group) {
-	x := s.index.Load()
-	n := len(g.entries)
-	if n == 0 || s.indexDown.Load() || x.Through() != g.first-1 {
-		return
-	}
-	var keys map[int]string // by the entry that has it
-	if len(g.keys) > 0 {
-		keys = make(map[int]string, len(g.keys))
-	}
-	for key, i := range g.keys {
-		keys[g.commits[i].start] = key
-	}
-	entry := func(i int) index.Entry {
-		e := &g.entries[i]
-		return index.Entry{Position: g.position(i), Stream: e.stream, Version: e.version, Type: e.kind, Tags: e.tags, Key: keys[i]}
-	}
-	const few = 64 // not worth another goroutine
-	var adding sync.WaitGroup
-	if n < few {
-		x.Add(n, entry)
-	} else {
-		adding.Go(func() { x.Add(n, entry) })
-	}
-	g.indexed = func(durable bool) {
-		adding.Wait()
-		g.indexed = nil
-		if !durable {
-			x.Undo(n, entry)
-		}
-	}
-}
-
-// commit makes the group durable. On an error nothing of it is in the log,
-// apart from ErrUnknownOutcome.
-func (s *Store) commit(g *group) error {
-	for {
-		err := s.transact(func(tx *bolt.Tx) error { return s.fill(tx, g) })
-		if g.indexed != nil {
-			g.indexed(err == nil)
-		}
-		var bad *badViewError
-		switch {
-		case err == nil:
-			return nil
-		case len(g.slices) > 0 && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)):
-			s.suspect(g.slices[0].index, err)
-			g.dropSlices(errIndexReplaced)
-		case errors.As(err, &bad) && g.spared[bad.view] == nil:
-			s.opts.Logger.Error("a view's rows are damaged", "file", s.file.Path, "error", bad)
-			g.spare(s, bad)
-		case len(g.slices) > 0 && len(g.entries)+len(g.views) > 0 && !s.failed.Load():
-			g.dropSlices(err) // there may be room for the events, if not for the index
-		default:
-			return err
-		}
-	}
-}
-
-// transact runs fn in a transaction and makes it durable. On an error nothing of
-// it is in the file, apart from ErrUnknownOutcome, after which the store takes
-// no changes any more.
-func (s *Store) transact(fn func(*bolt.Tx) error) error {
-	if s.failed.Load() {
-		return eventstore.ErrFailed
-	}
-	if err := s.file.InPlace(); err != nil {
-		return fmt.Errorf("%w; its events can still be read: back them up (Store.Backup) before the store is closed", err)
-	}
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return err
-	}
-	if err := logfile.Protect(func() error { return fn(tx) }); err != nil { // nothing was written yet
-		if rollbackErr := logfile.Protect(tx.Rollback); rollbackErr != nil {
-			return s.fail(errors.Join(err, rollbackErr))
-		}
-		return err
-	}
-	id := tx.ID()
-	if err := logfile.Protect(func() error { return s.commitTx(tx) }); err != nil {
-		if errors.Is(err, logfile.ErrBadPage) { // bbolt has not ended it
-			if rollbackErr := logfile.Protect(tx.Rollback); rollbackErr != nil {
-				return s.fail(errors.Join(err, rollbackErr))
-			}
-		}
-		if s.mayBeNewest(id) {
-			return s.fail(err)
-		}
-		return err
-	}
-	s.durableTx.Store(int64(id))
-	return nil
-}
-
-// changesFile reports whether there is anything to write.
-func (g *group) changesFile() bool { return len(g.entries)+len(g.views)+len(g.slices) > 0 }
-
-// fill puts all that the group changes into the transaction, and what comes
-// meanwhile.
-func (s *Store) fill(tx *bolt.Tx, g *group) error {
-	if err := g.putViews(tx); err != nil {
-		return err
-	}
-	log := &s.writer.log
-	log.Begin(tx)
-	for put := 0; ; {
-		for ; put < len(g.entries); put++ {
-			if err := log.Put(g.position(put), g.entries[put].record); err != nil {
-				return err
-			}
-		}
-		if !g.joinable(s) {
-			break
-		}
-		batches := s.queue.takeMore(g.batches)
-		if len(batches) == 0 {
-			break
-		}
-		g.enter(s, batches)
-	}
-	if err := log.End(); err != nil {
-		return err
-	}
-	s.indexGroup(g)
-	return g.putSlices(tx)
-}
-
-// joinable reports whether others may join the group, whose views have been put
-// into the transaction: it is small, none of the views has to see their events, and
-// they change no rows.
-func (g *group) joinable(s *Store) bool {
-	return len(g.entries) > 0 && len(g.entries) < enough && len(g.views) == 0 && len(s.views.inline) == 0
-}
-
-// putSlices puts what the group changes in the index into the transaction.
-func (g *group) putSlices(tx *bolt.Tx) error {
-	for _, w := range g.slices {
-		err := logfile.Protect(func() error { return w.slice.Apply(tx) })
-		if errors.Is(err, logfile.ErrBadPage) {
-			return fmt.Errorf("%w: %w", errIndexPage, err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dropSlices takes out of the group what it does to the index; who wanted that is
-// told err.
-func (g *group) dropSlices(err error) {
-	for _, w := range g.slices {
-		w.err = err
-	}
-	g.slices = nil
-}
-
-// errIndexPage says that the index has a page that bbolt panics on.
-var errIndexPage = errors.New("the index")
-
-// mayBeNewest reports whether a transaction whose commit failed may be found by
-// the next one that begins: its meta page is in the page cache, and may or may
-// not get to the disk.
-func (s *Store) mayBeNewest(id int) bool {
-	newest := id
-	err := s.view(func(tx *bolt.Tx) error {
-		newest = tx.ID()
-		return nil
-	})
-	return err != nil || newest >= id
-}
-
-// fail stops the store from taking changes, because the outcome of a
-// transaction is unknown.
-func (s *Store) fail(cause error) error {
-	if s.failed.CompareAndSwap(false, true) {
-		close(s.failure)
-		if err := s.file.Doubt(); err != nil {
-			cause = errors.Join(cause, err)
-		}
-	}
-	return fmt.Errorf("%w: close and reopen the store, and send the commit again: %w", eventstore.ErrUnknownOutcome, cause)
 }

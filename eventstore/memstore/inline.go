@@ -147,15 +147,13 @@ func (s *Store) apply(v *inline, commit []record) change {
 	}
 	c := change{view: v.View, checkpoint: s.view(v.View).checkpoint}
 	if len(events) > 0 {
-		first := events[0]
-		ctx, cancel := context.WithTimeout(rows.Applying(context.Background(), s), v.Timeout)
-		defer cancel()
-		tx := rows.New(committed{s, v.View})
-		if err := rows.Apply(ctx, v.InlineView, tx, events); err != nil {
-			c.checkpoint.Fault = rows.NewFault(first, err)
+		ctx := rows.Applying(context.Background(), s)
+		applied := rows.Start(ctx, v.InlineView, committed{s, v.View}, rows.OneCommit(events), time.Now().Add(v.Timeout), time.Time{}).Wait()
+		if applied.Fault != nil {
+			c.checkpoint.Fault = applied.Fault
 			return c
 		}
-		c.rows = tx.Rows()
+		c.rows = applied.Rows
 	}
 	c.checkpoint.Position = commit[len(commit)-1].event.Position
 	return c

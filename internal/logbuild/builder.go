@@ -212,7 +212,7 @@ func (b *Builder) Finish(replace bool) (err error) {
 	if err := b.letGo(); err != nil {
 		return err
 	}
-	if err := logfile.Place(b.temp, b.path, replace); err != nil {
+	if err := logfile.Install(b.temp, b.path, replace); err != nil {
 		return err
 	}
 	if err := logfile.SyncDirectory(filepath.Dir(b.path)); err != nil {

@@ -37,7 +37,7 @@ func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source,
 		return nil, err
 	}
 	s := &Source{db: db, file: f}
-	err = s.view(func(tx *bolt.Tx) (err error) {
+	err = s.readTx(func(tx *bolt.Tx) (err error) {
 		s.Info, err = logfile.LoadInfo(tx)
 		return err
 	})
@@ -50,13 +50,13 @@ func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source,
 // Close lets go of the file. It may be called more than once.
 func (s *Source) Close() error { return logfile.Protect(s.db.Close) }
 
-// viewer returns what reads the file.
-func (s *Source) viewer() logfile.Viewer {
-	return logfile.Viewer{Usable: context.Context.Err, View: s.view}
+// access returns how the file is read.
+func (s *Source) access() logfile.Access {
+	return logfile.Access{Usable: context.Context.Err, ReadTx: s.readTx}
 }
 
-// view runs fn in a read transaction.
-func (s *Source) view(fn func(*bolt.Tx) error) error {
+// readTx runs fn in a read transaction.
+func (s *Source) readTx(fn func(*bolt.Tx) error) error {
 	return logfile.Protect(func() error { return s.db.View(fn) })
 }
 
@@ -119,14 +119,14 @@ func Rewrite(ctx context.Context, path string, o RewriteOptions) (result rewritt
 
 // copyLog adds all records of the source, and returns its head.
 func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, of eventstore.Position)) (head eventstore.Position, err error) {
-	err = src.view(func(tx *bolt.Tx) (err error) {
+	err = src.readTx(func(tx *bolt.Tx) (err error) {
 		head, _, err = logfile.LoadHead(tx)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	return head, logfile.CopyRecords(ctx, src.viewer(), 1, head, func(page *logfile.Page) error {
+	return head, logfile.CopyRecords(ctx, src.access(), 1, head, func(page *logfile.Page) error {
 		for p, rec := range page.All() {
 			if err := b.Add(p, rec); err != nil {
 				return err
@@ -143,7 +143,7 @@ func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, o
 // rows others have is left of views that were being dropped.
 func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, err error) {
 	sealed := make(map[eventstore.ViewID][]byte)
-	err = src.view(func(tx *bolt.Tx) error {
+	err = src.readTx(func(tx *bolt.Tx) error {
 		checkpoints := tx.Bucket(logfile.CheckpointsBucket)
 		if checkpoints == nil {
 			return nil
@@ -177,7 +177,7 @@ func copyRows(ctx context.Context, src *Source, b *Builder, view eventstore.View
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		if err := src.view(walk.next); err != nil {
+		if err := src.readTx(walk.next); err != nil {
 			return 0, err
 		}
 		for _, row := range walk.page {

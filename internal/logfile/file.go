@@ -67,7 +67,7 @@ func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
 		// Who waited for the lock may have got that of a file which was replaced
 		// meanwhile.
 		if f.InPlace() == nil {
-			if err := f.settle(db, opts); err != nil {
+			if err := f.makeDurable(db, opts); err != nil {
 				return nil, nil, errors.Join(err, db.Close())
 			}
 			return db, f, nil
@@ -173,11 +173,11 @@ func Inspect(f *os.File) (pages.State, error) {
 	return state, err
 }
 
-// settle notes what the meta pages say, now that nobody else writes them, looks at
+// makeDurable notes what the meta pages say, now that nobody else writes them, looks at
 // the pages that lead to others, and makes all of it durable: a process that was
 // killed may have left it in the page cache only, and pages that the older state on
 // the disk still needs would be overwritten next.
-func (f *File) settle(db *bolt.DB, opts OpenOptions) (err error) {
+func (f *File) makeDurable(db *bolt.DB, opts OpenOptions) (err error) {
 	if f.Found, err = Inspect(f.OS); err != nil {
 		return err
 	}

@@ -43,10 +43,10 @@ func CreateTemp(path string, mode fs.FileMode) (string, error) {
 	return temp.Name(), nil
 }
 
-// Place gives the file at temp the name path: instead of the file that has it,
+// Install gives the file at temp the name path: instead of the file that has it,
 // or only if none has; then the error matches fs.ErrExist. Without replace, temp
 // may still be there too. The directory is not synced yet.
-func Place(temp, path string, replace bool) error {
+func Install(temp, path string, replace bool) error {
 	if replace {
 		return os.Rename(temp, path)
 	}

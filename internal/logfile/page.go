@@ -54,25 +54,25 @@ func (r *Page) All() iter.Seq2[eventstore.Position, []byte] {
 	}
 }
 
-// Viewer runs short read transactions.
-type Viewer struct {
+// Access is how an open file is read.
+type Access struct {
 	// Usable returns why nothing more can be read, or nil.
 	Usable func(context.Context) error
-	// View runs a function in a read transaction.
-	View func(func(*bolt.Tx) error) error
+	// ReadTx runs a function in a read transaction.
+	ReadTx func(func(*bolt.Tx) error) error
 }
 
 // CopyRecords calls use with the records from a position through another, a page
 // at a time, outside of any transaction. The records are not decoded, nor
 // checked; but one that is not there is a [*eventstore.CorruptError].
-func CopyRecords(ctx context.Context, from Viewer, first, last eventstore.Position, use func(*Page) error) error {
+func CopyRecords(ctx context.Context, from Access, first, last eventstore.Position, use func(*Page) error) error {
 	var page Page
 	for first <= last {
 		if err := from.Usable(ctx); err != nil {
 			return err
 		}
 		page.Reset()
-		err := from.View(func(tx *bolt.Tx) error { return page.fill(tx.Bucket(LogBucket), first, last) })
+		err := from.ReadTx(func(tx *bolt.Tx) error { return page.fill(tx.Bucket(LogBucket), first, last) })
 		if err != nil {
 			return err
 		}

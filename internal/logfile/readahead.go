@@ -26,7 +26,7 @@ type ReadAhead struct {
 	Tells bool // the system tells what is in the page cache, as it does who may write
 	begun bool
 	done  int64  // the offset up to which it has, or, backward, down to which
-	room  []byte // for a piece; nil: none was read yet
+	buf   []byte // for a piece; nil: none was read yet
 }
 
 const (
@@ -65,14 +65,14 @@ func (r *ReadAhead) Forward(at, size, end int64, cached func(from, size int64) b
 	}
 	for r.done = max(r.done, at); r.done < min(until, end); {
 		piece := min(aheadStep, end-r.done)
-		if r.room == nil && cached(r.done, piece) {
+		if r.buf == nil && cached(r.done, piece) {
 			r.done += piece
 			continue
 		}
-		if r.room == nil {
-			r.room = make([]byte, aheadStep)
+		if r.buf == nil {
+			r.buf = make([]byte, aheadStep)
 		}
-		n, err := r.File.ReadAt(r.room[:piece], r.done)
+		n, err := r.File.ReadAt(r.buf[:piece], r.done)
 		if r.done += int64(n); err != nil {
 			return // whoever walks the map sees what is wrong
 		}

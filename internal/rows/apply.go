@@ -1,13 +1,10 @@
 package rows
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-
-	"github.com/yore-es/yore/eventstore"
 )
 
 // ErrOverrun and ErrExited are reasons of faults.
@@ -22,41 +19,13 @@ type panicError struct {
 	stack []byte
 }
 
-// Panicked returns the fault of a view that panicked with a value. It is called while
+// panicked returns the fault of a view that panicked with a value. It is called while
 // the panic is recovered from.
-func Panicked(value any) error { return &panicError{value, debug.Stack()} }
+func panicked(value any) error { return &panicError{value, debug.Stack()} }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // LogValue says the value and the stack.
 func (e *panicError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("panic", fmt.Sprint(e.value)), slog.String("stack", string(e.stack)))
-}
-
-// Apply runs a view's Apply on a goroutine of its own until it returns or the
-// context ends, which carries the view's deadline and nothing of a caller's. It
-// closes tx, and returns the reason of a fault, if there is one: the error, the
-// panic, or that the time was up. An Apply that runs on is left to itself.
-func Apply(ctx context.Context, v eventstore.InlineView, tx *Buffer, events []eventstore.Event) error {
-	defer tx.Close()
-	done := make(chan error, 1)
-	go func() {
-		err := ErrExited
-		defer func() {
-			if fault := recover(); fault != nil {
-				err = Panicked(fault)
-			}
-			done <- err
-		}()
-		err = v.Apply(ctx, tx, events)
-	}()
-	select {
-	case err := <-done:
-		if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return ErrOverrun
-		}
-		return err
-	case <-ctx.Done():
-		return ErrOverrun
-	}
 }

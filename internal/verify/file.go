@@ -18,8 +18,8 @@ func (v *verifier) checkFile() error {
 		v.add(File, 0, "%v", err)
 	}
 	for try := range metaTries {
-		settled, err := v.checkPages(try == metaTries-1)
-		if settled || err != nil {
+		stable, err := v.checkPages(try == metaTries-1)
+		if stable || err != nil {
 			return err
 		}
 	}
@@ -35,14 +35,14 @@ const metaTries = 200
 // keeps the pages that they lead to from being used again meanwhile. It reports
 // whether it was the transaction of the newest meta page, and the other one is
 // whole, or the last try.
-func (v *verifier) checkPages(last bool) (settled bool, err error) {
+func (v *verifier) checkPages(last bool) (stable bool, err error) {
 	interrupted := func() error { return v.store.Usable(v.ctx) }
 	damage, err := v.page(func(tx *bolt.Tx) error {
 		state, err := logfile.Inspect(v.store.File.OS)
 		if err != nil || state.TxID != uint64(tx.ID()) || state.Damaged != "" && !last {
 			return err
 		}
-		settled = true
+		stable = true
 		if state.Damaged != "" {
 			v.add(MetaPage, 0, "%s", state.Damaged)
 		}
@@ -60,9 +60,9 @@ func (v *verifier) checkPages(last bool) (settled bool, err error) {
 	}
 	if err == nil && damage != nil {
 		v.add(MetaPage, 0, "%v", damage)
-		settled = true
+		stable = true
 	}
-	return settled, err
+	return stable, err
 }
 
 // checkBuckets checks that the file holds what it should, and nothing else, and

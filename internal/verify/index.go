@@ -248,7 +248,7 @@ func (v *verifier) findStray() error {
 		return err
 	}
 	known := func(p eventstore.Position) (e index.Entry, ok bool) {
-		_ = v.store.View(func(tx *bolt.Tx) error {
+		_ = v.store.ReadTx(func(tx *bolt.Tx) error {
 			r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), p)
 			e, ok = logfile.IndexEntry(&r), err == nil
 			return nil

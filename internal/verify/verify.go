@@ -14,7 +14,7 @@ import (
 
 // Store is the store that is verified.
 type Store struct {
-	logfile.Viewer
+	logfile.Access
 	// Head returns the highest durable position.
 	Head func() eventstore.Position
 	File *logfile.File
@@ -121,7 +121,7 @@ func (v *verifier) page(fn func(*bolt.Tx) error) (damage, err error) {
 	if err := v.store.Usable(v.ctx); err != nil {
 		return nil, err
 	}
-	err = v.store.View(fn)
+	err = v.store.ReadTx(fn)
 	if err == nil || errors.Is(err, eventstore.ErrClosed) {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ var (
 const (
 	boltstore = "eventstore/boltstore/"
 	writer    = boltstore + "writer.go"
-	tail      = boltstore + "tail.go"
+	disk      = boltstore + "disk.go"
+	past      = boltstore + "past.go"
 	log       = "internal/logfile/log.go"
 )
 
@@ -77,7 +78,7 @@ func durability() []mutant {
 		},
 		{
 			name: "going on after EIO", proof: "faults", env: []string{someSites},
-			file:  writer,
+			file:  disk,
 			edits: []edit{{"return err != nil || newest >= id", "return err != nil && newest < 0"}},
 		},
 		{
@@ -110,28 +111,28 @@ func concurrency() []mutant {
 			name: "head published before commit", proof: "linear", env: []string{someOperations},
 			file: writer,
 			edits: []edit{
-				{"		err = s.commit(g)\n", "		s.tail.publish(g)\n		err = s.commit(g)\n"},
-				{"			s.settleViews(g)\n			followed = s.tail.publish(g)\n", "			s.settleViews(g)\n"},
+				{"		err = t.commit()\n", "		w.tail.publish(t.group)\n		err = t.commit()\n"},
+				{"			w.views.record(t.changes)\n			followed = w.tail.publish(t.group)\n", "			w.views.record(t.changes)\n"},
 			},
 		},
 		{
 			name: "no cap for readers", proof: "linear", env: []string{someOperations},
 			file:  boltstore + "read.go",
-			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = s.db.View(func(tx *bolt.Tx) error {\n		key, _ := tx.Bucket(logfile.LogBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
+			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = r.db.View(func(tx *bolt.Tx) error {\n		key, _ := tx.Bucket(logfile.LogBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
 		},
 		{
 			name: "guard skipped for recent groups", proof: "linear", env: []string{someOperations},
-			file:  tail,
+			file:  past,
 			edits: []edit{{"		if i := g.firstMatch(q, after); i >= 0 {", "		if i := g.firstMatch(q, after); i >= 0 && i < 0 {"}},
 		},
 		{
 			name: "expectation judged against the disk only", proof: "linear", env: []string{someOperations},
-			file:  tail,
+			file:  past,
 			edits: []edit{{"	v := p.versions[i]\n	for g := p.first(); g", "	v := p.versions[i]\n	for g := p.more; g"}},
 		},
 		{
 			name: "key lookup skipped for recent groups", proof: "linear", env: []string{someOperations},
-			file:  tail,
+			file:  past,
 			edits: []edit{{"		if i, ok := g.keys[key]; ok {", "		if i, ok := g.keys[key]; ok && i < 0 {"}},
 		},
 		{
@@ -141,8 +142,8 @@ func concurrency() []mutant {
 		},
 		{
 			name: "acknowledged event lost", proof: "linear", env: []string{someOperations},
-			file:  writer,
-			edits: []edit{{"	if err := logfile.Protect(func() error { return s.commitTx(tx) })", "	if id%97 == 0 {\n		return tx.Rollback()\n	}\n	if err := logfile.Protect(func() error { return s.commitTx(tx) })"}},
+			file:  disk,
+			edits: []edit{{"	if err := logfile.Protect(func() error { return d.commitTx(tx) })", "	if id%97 == 0 {\n		return tx.Rollback()\n	}\n	if err := logfile.Protect(func() error { return d.commitTx(tx) })"}},
 		},
 	}
 }
@@ -150,8 +151,8 @@ func concurrency() []mutant {
 // ackedEarly tells callers of a group that all is well before it is so; those that
 // join it later are told when it is.
 var ackedEarly = []edit{
-	{"	begin := time.Now()\n	if g.changesFile() {", "	early := len(g.batches)\n	for _, b := range g.batches {\n		for _, j := range b.jobs {\n			j.end(nil)\n		}\n		close(b.ended)\n	}\n	begin := time.Now()\n	if g.changesFile() {"},
-	{"	for _, b := range g.batches {\n		for _, j := range b.jobs {\n			j.end(cmp.Or(", "	for _, b := range g.batches[early:] {\n		for _, j := range b.jobs {\n			j.end(cmp.Or("},
+	{"	begin := time.Now()\n	if t.changesFile() {", "	early := len(t.batches)\n	for _, b := range t.batches {\n		for _, j := range b.jobs {\n			j.end(nil)\n		}\n		close(b.ended)\n	}\n	begin := time.Now()\n	if t.changesFile() {"},
+	{"	for _, b := range t.batches {\n		for _, j := range b.jobs {\n			j.end(cmp.Or(", "	for _, b := range t.batches[early:] {\n		for _, j := range b.jobs {\n			j.end(cmp.Or("},
 }
 
 // answers are stores that answer wrongly even to a single caller.
@@ -189,12 +190,12 @@ func answers() []mutant {
 		},
 		{
 			name: "unwritten postings forgotten", proof: "model", env: []string{someSequences},
-			file:  boltstore + "buildindex.go",
+			file:  boltstore + "indexbuild.go",
 			edits: []edit{{"window{from: x.Through() + 1, to: head}", "window{from: x.Through() + 2, to: head}"}},
 		},
 		{
 			name: "keys are not looked up on disk", proof: "model", env: []string{someSequences},
-			file:  boltstore + "judge.go",
+			file:  past,
 			edits: []edit{{"	if err != nil || first == 0 {", "	if first = 0; err != nil || first == 0 {"}},
 		},
 	}

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -21,38 +22,64 @@ import (
 // they say of themselves, and the log's among them if they lie. It is moved into
 // a bucket that nothing reads, until the file is compacted.
 
-// indexView is the index as it was before a transaction began.
-type indexView struct {
+// indexKeeper keeps the index: it answers from it, has it written behind the log, and
+// replaces it when it is damaged. It is safe for concurrent use, where a method does not
+// say otherwise.
+type indexKeeper struct {
+	*disk
+	tail   *tail
+	submit func(job) error // hands a slice of the index to the writer
+
+	current  atomic.Pointer[index.Index]
+	down     atomic.Bool   // the index is damaged; the log is read instead
+	repairs  chan struct{} // asks the writer to build the index anew
+	repaired bool          // the writer has tried to; used with the pen
+
+	work    chan struct{} // tells the indexer that there is something to do
+	stuck   atomic.Bool   // the indexer could not write when it last tried
+	stopped chan struct{} // closed when the indexer has ended
+	room    gate          // opened when there may be room in the index's memory
+}
+
+func newIndexKeeper(d *disk, t *tail) *indexKeeper {
+	return &indexKeeper{
+		disk: d, tail: t,
+		repairs: make(chan struct{}, 1), work: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
+}
+
+// indexSnapshot is the index as it was before a transaction began.
+type indexSnapshot struct {
 	index *index.Index
 	view  *index.View
 }
 
-// indexView returns the index as it is now.
-func (s *Store) indexView() indexView {
-	x := s.index.Load()
-	return indexView{x, x.View()}
+// snapshot returns the index as it is now.
+func (k *indexKeeper) snapshot() indexSnapshot {
+	x := k.current.Load()
+	return indexSnapshot{x, x.View()}
 }
 
 // ask runs fn with a reader of the index up to head. It reports whether the index
 // can be used; if not, what fn found is worth nothing, and the caller looks in the
 // log. fn may be run twice, for what is known in memory is found without the file.
-func (s *Store) ask(head eventstore.Position, fn func(*index.Reader)) (indexed bool, err error) {
-	if s.indexDown.Load() {
+func (k *indexKeeper) ask(head eventstore.Position, fn func(*index.Reader)) (indexed bool, err error) {
+	if k.down.Load() {
 		return false, nil
 	}
-	x := s.indexView()
+	x := k.snapshot()
 	if x.recall(head, fn) {
 		return true, nil
 	}
-	err = s.view(func(tx *bolt.Tx) error {
-		indexed = s.lookup(tx, x, head, fn)
+	err = k.readTx(func(tx *bolt.Tx) error {
+		indexed = k.lookUp(tx, x, head, fn)
 		return nil
 	})
 	return indexed, err
 }
 
 // recall is ask for what is in memory. It reports whether that was enough.
-func (x indexView) recall(head eventstore.Position, fn func(*index.Reader)) bool {
+func (x indexSnapshot) recall(head eventstore.Position, fn func(*index.Reader)) bool {
 	reader, err := x.view.Reader(nil, head)
 	if err != nil {
 		return false
@@ -61,9 +88,9 @@ func (x indexView) recall(head eventstore.Position, fn func(*index.Reader)) bool
 	return reader.Err() == nil
 }
 
-// lookup is ask in a transaction that has begun after the view was taken.
-func (s *Store) lookup(tx *bolt.Tx, x indexView, head eventstore.Position, fn func(*index.Reader)) (indexed bool) {
-	if s.indexDown.Load() {
+// lookUp is ask in a transaction that has begun after the view was taken.
+func (k *indexKeeper) lookUp(tx *bolt.Tx, x indexSnapshot, head eventstore.Position, fn func(*index.Reader)) (indexed bool) {
+	if k.down.Load() {
 		return false
 	}
 	err := logfile.Protect(func() error {
@@ -75,7 +102,7 @@ func (s *Store) lookup(tx *bolt.Tx, x indexView, head eventstore.Position, fn fu
 		return reader.Err()
 	})
 	if err != nil {
-		s.suspect(x.index, err)
+		k.suspect(x.index, err)
 	}
 	return err == nil
 }
@@ -83,13 +110,13 @@ func (s *Store) lookup(tx *bolt.Tx, x indexView, head eventstore.Position, fn fu
 // suspect turns the index off, because of what was found in it, and asks the
 // writer to build it anew. If it is not that index any more which is in use, what
 // was found does not count.
-func (s *Store) suspect(x *index.Index, found error) {
-	if s.index.Load() != x || !s.indexDown.CompareAndSwap(false, true) {
+func (k *indexKeeper) suspect(x *index.Index, found error) {
+	if k.current.Load() != x || !k.down.CompareAndSwap(false, true) {
 		return
 	}
-	s.opts.Logger.Warn("the index is damaged, the log is read instead", "file", s.file.Path, "found", found)
+	k.opts.Logger.Warn("the index is damaged, the log is read instead", "file", k.file.Path, "found", found)
 	select {
-	case s.repairs <- struct{}{}:
+	case k.repairs <- struct{}{}:
 	default: // it has been asked already
 	}
 }
@@ -101,11 +128,11 @@ func setIndexAside(tx *bolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		place, err := aside.CreateBucket(fmt.Appendf(nil, "%d", tx.ID()))
+		bucket, err := aside.CreateBucket(fmt.Appendf(nil, "%d", tx.ID()))
 		if err != nil {
 			return err
 		}
-		if err := tx.MoveBucket([]byte(index.Bucket), nil, place); err != nil {
+		if err := tx.MoveBucket([]byte(index.Bucket), nil, bucket); err != nil {
 			return err
 		}
 	}

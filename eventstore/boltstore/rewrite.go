@@ -9,6 +9,59 @@ import (
 	"github.com/yore-es/yore/internal/logbuild"
 )
 
+// CompactOptions say how to compact. Nil and zero values mean the defaults.
+type CompactOptions struct {
+	// LockTimeout is how long to wait for another opener to let go of the file;
+	// zero and less is 1 second.
+	LockTimeout time.Duration
+	// Progress, if it is not nil, is told from time to time up to which position
+	// the events have been copied, and of how many.
+	Progress func(done, of eventstore.Position)
+}
+
+// Compaction says what a compaction came to.
+type Compaction struct {
+	// Head is the position of the last event.
+	Head eventstore.Position
+	// Views and Rows are how many were copied.
+	Views, Rows int
+	// Before and After are the sizes of the file, in bytes.
+	Before, After int64
+}
+
+// Compact makes the file of a log that nobody has open as small as it can be. Rows
+// that were changed and views that were dropped leave pages behind, which the
+// file keeps for later; here all that is in use is copied into a new file, which
+// then takes the place of the old one in one step. So there is room needed for
+// both.
+//
+// Everything is checked on the way: all records and what may follow what, all
+// rows and checkpoints. The index is not copied but made from the records. A log
+// of which anything is damaged is not compacted, and stays as it is: a damaged
+// record is a [*eventstore.CorruptError], rows match ErrCorrupt too. [Rebuild]
+// helps where it is rows, [Salvage] where it is records.
+//
+// Store id and epoch stay; so does the file's mode, not its owner: do it as the
+// user whose file it is.
+//
+// After an error the old file is there as it was, with one exception, which says
+// so. Other errors a caller can match: ErrLocked, ErrFormat, the context's, and
+// those of the file system.
+func Compact(ctx context.Context, path string, o *CompactOptions) (Compaction, error) {
+	var opts CompactOptions
+	if o != nil {
+		opts = *o
+	}
+	result, err := logbuild.Rewrite(ctx, path, logbuild.RewriteOptions{LockTimeout: opts.LockTimeout, Views: true, Progress: opts.Progress})
+	if err != nil {
+		return Compaction{}, fmt.Errorf("compact %s: %w", path, err)
+	}
+	return Compaction{
+		Head: result.Head, Views: result.Views, Rows: result.Rows,
+		Before: result.Before, After: result.After,
+	}, nil
+}
+
 // RebuildOptions say how to rebuild. Nil and zero values mean the defaults.
 type RebuildOptions struct {
 	// KeepViews copies rows and checkpoints, and checks them, instead of leaving

@@ -1,0 +1,147 @@
+package boltstore
+
+import (
+	"maps"
+	"sort"
+	"sync/atomic"
+	"time"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// group is the commits that one transaction of the writer appends, in their order. The
+// writer's turn forms it; once it is published it never changes.
+type group struct {
+	first    eventstore.Position // of its first event
+	through  eventstore.Position // of its last event; first-1 while it has none
+	recorded time.Time           // of its last commit
+	entries  []entry
+	commits  []span
+	heads    map[eventstore.StreamID]eventstore.Version // of the streams written
+	keys     map[string]int                             // index in commits
+	bytes    int                                        // of the records
+
+	terms termIndex
+
+	next  atomic.Pointer[group] // set when the next group is published
+	ready chan struct{}         // closed when next is set
+}
+
+// span is the place of a commit in its group's entries.
+type span struct {
+	start, n int
+	recorded time.Time
+}
+
+// newGroup returns an empty group that follows a position.
+func newGroup(after eventstore.Position, recorded time.Time) *group {
+	return &group{first: after + 1, through: after, recorded: recorded, ready: make(chan struct{})}
+}
+
+// weight is what the group counts for in the tail; at least one, so that groups
+// without events do not pile up.
+func (g *group) weight() int { return max(1, len(g.entries)) }
+
+// add appends a request that has been judged to the group, and returns its
+// receipt. It brings the request's versions up to date.
+func (g *group) add(r *request) eventstore.Receipt {
+	g.recorded = later(g.recorded, r.recorded)
+	commit := span{start: len(g.entries), n: len(r.entries), recorded: g.recorded}
+	if r.commit.Key != "" {
+		if g.keys == nil {
+			g.keys = make(map[string]int)
+		}
+		g.keys[r.commit.Key] = len(g.commits)
+	}
+	if g.heads == nil {
+		g.heads = make(map[eventstore.StreamID]eventstore.Version)
+	}
+	for i := range r.entries {
+		e := &r.entries[i]
+		g.through++
+		if e.stream != "" {
+			r.versions[e.expect]++
+			e.version = r.versions[e.expect]
+			if i+1 == len(r.entries) || r.entries[i+1].stream != e.stream {
+				g.heads[e.stream] = e.version
+			}
+		}
+		record.Seal(e.record, g.through, e.version, g.recorded)
+	}
+	g.entries = append(g.entries, r.entries...)
+	g.commits = append(g.commits, commit)
+	g.bytes += r.bytes
+	return g.receipt(len(g.commits) - 1)
+}
+
+// later returns the later of two times, as a record can hold it.
+func later(a, b time.Time) time.Time {
+	if b = time.Unix(0, b.UnixNano()).UTC(); b.After(a) {
+		return b
+	}
+	return a
+}
+
+// receipt returns the receipt of the group's i-th commit.
+func (g *group) receipt(i int) eventstore.Receipt {
+	commit := g.commits[i]
+	var b receiptBuilder
+	for _, e := range g.entries[commit.start:][:commit.n] {
+		b.add(e.stream, e.version)
+	}
+	b.receipt.First = g.position(commit.start)
+	b.receipt.Last = b.receipt.First + eventstore.Position(commit.n) - 1
+	b.receipt.Recorded = commit.recorded
+	return b.receipt
+}
+
+// position returns the position of the group's i-th entry.
+func (g *group) position(i int) eventstore.Position { return g.first + eventstore.Position(i) }
+
+// commitOf returns the index of the commit that wrote the entry.
+func (g *group) commitOf(entry int) int {
+	after := sort.Search(len(g.commits), func(i int) bool { return g.commits[i].start > entry })
+	return after - 1
+}
+
+// sighting returns the group's i-th entry as one.
+func (g *group) sighting(i int) sighting {
+	return sighting{position: g.position(i), eventType: g.entries[i].kind, id: g.entries[i].id}
+}
+
+// merge returns groups that follow each other, up to the last one, as one to be
+// judged against.
+func merge(g, last *group) *group {
+	m := newGroup(g.first-1, time.Time{})
+	m.through = last.through
+	m.heads = make(map[eventstore.StreamID]eventstore.Version)
+	m.keys = make(map[string]int)
+	for ; ; g = g.next.Load() {
+		for key, i := range g.keys {
+			m.keys[key] = len(m.commits) + i
+		}
+		for _, c := range g.commits {
+			c.start += len(m.entries)
+			m.commits = append(m.commits, c)
+		}
+		maps.Copy(m.heads, g.heads)
+		m.entries = append(m.entries, g.entries...)
+		if g == last {
+			return m
+		}
+	}
+}
+
+// decode returns copies of the group's entries with these indexes.
+func (g *group) decode(indexes []int) ([]eventstore.Event, error) {
+	events := make([]eventstore.Event, len(indexes))
+	for i, j := range indexes {
+		r, err := record.Decode(g.position(j), g.entries[j].record)
+		if err != nil {
+			return nil, err
+		}
+		events[i] = r.Event
+	}
+	return events, nil
+}

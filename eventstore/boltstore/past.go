@@ -1,0 +1,260 @@
+package boltstore
+
+import (
+	"cmp"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// past is what a commit is judged against.
+type past interface {
+	// byKey returns the receipt of the commit with that key, if there is one.
+	byKey(key string) (eventstore.Receipt, bool, error)
+	// version returns the version of the stream of the commit's i-th expectation.
+	version(i int) (eventstore.Version, error)
+	// event returns the event that has version v in that stream.
+	event(i int, v eventstore.Version) (sighting, error)
+	// firstMatch returns the first event after a position that matches, or the
+	// zero sighting.
+	firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error)
+	// commit returns the ids and the receipt of the commit that wrote the event.
+	commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error)
+}
+
+// sighting is an event in which a condition failed.
+type sighting struct {
+	position  eventstore.Position // 0: there is none
+	eventType string
+	id        uuid.UUID
+}
+
+// durable is the past on disk, up to a head.
+type durable struct {
+	in       *reader
+	head     eventstore.Position
+	expect   []eventstore.Expect
+	versions []eventstore.Version // of each expectation's stream, filled in as they are looked up
+}
+
+func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
+	var first eventstore.Position
+	indexed, err := d.in.index.ask(d.head, func(reader *index.Reader) { first = reader.Key(key) })
+	if err == nil && indexed && first == 0 {
+		err = d.in.mustKnowAll(0, d.head, "have the key", key)
+	}
+	if err == nil && !indexed {
+		all := d.in.scan(eventstore.All(), window{from: 1, to: d.head})
+		first, _, err = all.first(func(r *record.Record) bool { return r.Key == key })
+	}
+	if err != nil || first == 0 {
+		return eventstore.Receipt{}, false, err
+	}
+	_, receipt, err := d.commit(sighting{position: first})
+	return receipt, err == nil, err
+}
+
+func (d *durable) version(i int) (v eventstore.Version, err error) {
+	v, err = d.in.version(d.expect[i].Stream, d.head)
+	d.versions[i] = v
+	return v, err
+}
+
+func (d *durable) event(i int, v eventstore.Version) (sighting, error) {
+	stream := d.expect[i].Stream
+	var at eventstore.Position
+	indexed, err := d.in.index.ask(d.head, func(reader *index.Reader) { at = reader.At(stream, v) })
+	if err != nil {
+		return sighting{}, err
+	}
+	if !indexed {
+		events := d.in.scan(eventstore.Stream(stream), window{from: 1, to: d.head})
+		_, r, err := events.first(func(r *record.Record) bool { return r.Event.Version == v })
+		return sightingOf(&r.Event), err
+	}
+	var s sighting
+	err = d.in.readTx(func(tx *bolt.Tx) error {
+		r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), at)
+		s = sightingOf(&r.Event)
+		return err
+	})
+	return s, err
+}
+
+func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {
+	if after >= d.head {
+		return sighting{}, nil
+	}
+	var buf [memoQuery]byte
+	var query []byte // nil: not remembered
+	from := after
+	if d.head-after > memoFar && !q.IsAll() {
+		if query = appendQuery(buf[:0], q); len(query) > memoQuery {
+			query = nil
+		} else {
+			from = d.in.guards.since(query, after)
+		}
+	}
+	for scan := d.in.scan(q, window{from: from + 1, to: d.head}); !scan.done; {
+		if err := scan.page(1); err != nil {
+			return sighting{}, err
+		}
+		if len(scan.found) > 0 {
+			return sightingOf(&scan.found[0].Event), nil
+		}
+	}
+	if query != nil {
+		d.in.guards.note(query, after, d.head)
+	}
+	return sighting{}, nil
+}
+
+func sightingOf(e *eventstore.Event) sighting {
+	return sighting{position: e.Position, eventType: e.Type, id: e.ID}
+}
+
+func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
+	var first, last eventstore.Position
+	var n int
+	err := d.in.readTx(func(tx *bolt.Tx) error {
+		r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), s.position)
+		n = r.Place.N
+		first = s.position - eventstore.Position(r.Place.I)
+		last = first + eventstore.Position(n) - 1
+		return err
+	})
+	if err != nil {
+		return nil, eventstore.Receipt{}, err
+	}
+	var ids []uuid.UUID
+	b := receiptBuilder{}
+	for scan := d.in.scan(eventstore.All(), window{from: first, to: last}); !scan.done; {
+		if err := scan.page(logfile.PageEvents); err != nil {
+			return nil, eventstore.Receipt{}, err
+		}
+		for i := range scan.found {
+			e := &scan.found[i].Event
+			if scan.found[i].Place != (record.Place{I: len(ids), N: n}) {
+				return nil, eventstore.Receipt{}, &eventstore.CorruptError{Position: e.Position, Reason: "it is of another commit than the event before it"}
+			}
+			ids = append(ids, e.ID)
+			b.add(e.Stream, e.Version)
+			b.receipt.Recorded = e.Recorded
+		}
+	}
+	if len(ids) < n {
+		return nil, eventstore.Receipt{}, logfile.Missing(last)
+	}
+	b.receipt.First, b.receipt.Last = first, last
+	return ids, b.receipt, nil
+}
+
+// recent is the past that came after what a request's caller judged it against:
+// groups that have been published since, and one more, the one that is being
+// formed.
+type recent struct {
+	expect    []eventstore.Expect
+	versions  []eventstore.Version // before these groups, of each expectation's stream
+	published *group               // the first of them, or nil
+	more      *group
+}
+
+// first returns the first group.
+func (p *recent) first() *group { return cmp.Or(p.published, p.more) }
+
+// after returns the group that follows another, or nil.
+func (p *recent) after(g *group) *group {
+	if g == p.more {
+		return nil
+	}
+	return cmp.Or(g.next.Load(), p.more)
+}
+
+func (p *recent) byKey(key string) (eventstore.Receipt, bool, error) {
+	for g := p.first(); g != nil; g = p.after(g) {
+		if i, ok := g.keys[key]; ok {
+			return g.receipt(i), true, nil
+		}
+	}
+	return eventstore.Receipt{}, false, nil
+}
+
+func (p *recent) version(i int) (eventstore.Version, error) {
+	v := p.versions[i]
+	for g := p.first(); g != nil; g = p.after(g) {
+		if head, ok := g.heads[p.expect[i].Stream]; ok {
+			v = head
+		}
+	}
+	return v, nil
+}
+
+func (p *recent) event(i int, v eventstore.Version) (sighting, error) {
+	stream := p.expect[i].Stream
+	for g := p.first(); g != nil; g = p.after(g) {
+		for j := range g.entries {
+			if e := &g.entries[j]; e.version == v && e.stream == stream {
+				return g.sighting(j), nil
+			}
+		}
+	}
+	return sighting{}, nil
+}
+
+func (p *recent) firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error) {
+	for g := p.first(); g != nil; g = p.after(g) {
+		if i := g.firstMatch(q, after); i >= 0 {
+			return g.sighting(i), nil
+		}
+	}
+	return sighting{}, nil
+}
+
+func (p *recent) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
+	g := p.first()
+	for s.position > g.through {
+		g = p.after(g)
+	}
+	i := g.commitOf(int(s.position - g.first))
+	commit := g.commits[i]
+	ids := make([]uuid.UUID, commit.n)
+	for j := range ids {
+		ids[j] = g.entries[commit.start+j].id
+	}
+	return ids, g.receipt(i), nil
+}
+
+// receiptBuilder collects a receipt's heads from its events in their order.
+type receiptBuilder struct {
+	receipt eventstore.Receipt
+	heads   map[eventstore.StreamID]int // index in receipt.Heads, made when there is more than one
+}
+
+func (b *receiptBuilder) add(stream eventstore.StreamID, v eventstore.Version) {
+	heads := b.receipt.Heads
+	if stream == "" {
+		return
+	}
+	if len(heads) > 0 && heads[len(heads)-1].Stream == stream {
+		heads[len(heads)-1].Version = v
+		return
+	}
+	if len(heads) == 0 {
+		b.receipt.Heads = []eventstore.StreamHead{{Stream: stream, Version: v}}
+		return
+	}
+	if b.heads == nil {
+		b.heads = map[eventstore.StreamID]int{heads[0].Stream: 0}
+	}
+	if i, ok := b.heads[stream]; ok {
+		heads[i].Version = v
+		return
+	}
+	b.heads[stream] = len(heads)
+	b.receipt.Heads = append(heads, eventstore.StreamHead{Stream: stream, Version: v})
+}

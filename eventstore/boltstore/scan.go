@@ -1,0 +1,302 @@
+package boltstore
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
+)
+
+// pageSteps is about how many steps through the index a page takes at most.
+const pageSteps = 16_384
+
+// scan goes over the records that match a query, a page at a time. Each page is
+// one short transaction; between pages nothing is held. Since the log only
+// grows at its end, and the window's end is fixed, all pages together are one
+// snapshot.
+type scan struct {
+	in      *reader
+	query   eventstore.Query
+	matcher record.Matcher
+	window
+	streams streamCheck
+
+	ahead logfile.ReadAhead
+
+	named []eventstore.Position // by the index, for the page
+	found []record.Record       // the page
+	most  int                   // records there were in a page before
+	buf   *[]record.Record      // borrowed for found
+	bytes int                   // of payload in the page
+	done  bool                  // no page comes after this one
+}
+
+func (r *reader) scan(q eventstore.Query, w window) *scan {
+	sc := &scan{in: r, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
+	sc.ahead.File, sc.ahead.Tells = r.file.OS, !r.opts.ReadOnly
+	sc.streams.begin(q, w)
+	return sc
+}
+
+// pageBuffers are for the records of a page, which take more memory than most of what is
+// read: who reads little and often would leave much garbage.
+var pageBuffers = sync.Pool{New: func() any { return new([]record.Record) }}
+
+// borrow gives the scan a buffer that other scans have used.
+func (sc *scan) borrow() {
+	sc.buf = pageBuffers.Get().(*[]record.Record)
+	sc.found = *sc.buf
+}
+
+// giveBack gives the buffer to other scans, and so ends this one.
+func (sc *scan) giveBack() {
+	clear(sc.found[:max(sc.most, len(sc.found))])
+	*sc.buf = sc.found[:0]
+	pageBuffers.Put(sc.buf)
+}
+
+// first returns the first record of the rest of the scan that is wanted, and its
+// position, or zeros.
+func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, record.Record, error) {
+	for !sc.done {
+		err := sc.page(logfile.PageEvents)
+		for i := range sc.found {
+			if r := &sc.found[i]; wanted(r) {
+				return r.Event.Position, *r, nil
+			}
+		}
+		if err != nil {
+			return 0, record.Record{}, err
+		}
+	}
+	return 0, record.Record{}, nil
+}
+
+// page replaces found with the next records, at most limit, and narrows the
+// window to what is left.
+func (sc *scan) page(limit int) error {
+	sc.most = max(sc.most, len(sc.found))
+	sc.found, sc.bytes = sc.found[:0], 0
+	if sc.query.IsAll() || sc.in.index.down.Load() {
+		return sc.in.readTx(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logfile.LogBucket), limit) })
+	}
+	// What the index knows of the latest events needs no transaction, and that
+	// there are none that match is often all there is to know.
+	x := sc.in.index.snapshot()
+	n, ok := sc.askIndex(limit, func(fn func(*index.Reader)) bool { return x.recall(sc.to, fn) })
+	if ok && len(sc.named) == 0 {
+		sc.window, sc.done = n.rest, n.done
+		return nil
+	}
+	return sc.in.readTx(func(tx *bolt.Tx) error {
+		log := tx.Bucket(logfile.LogBucket)
+		if !ok {
+			n, ok = sc.askIndex(limit, func(fn func(*index.Reader)) bool { return sc.in.index.lookUp(tx, x, sc.to, fn) })
+		}
+		if ok {
+			return sc.takeNamed(log, x.index, limit, n)
+		}
+		return sc.walkLog(log, limit)
+	})
+}
+
+// walkLog takes the records as they lie in the log, those that match.
+func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
+	records := logfile.NewReader(log)
+	start, skipped := sc.next(), 0
+	for !sc.done {
+		p := sc.next()
+		rec, err := records.At(p)
+		if err != nil {
+			return err
+		}
+		if p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // it is a long one
+			sc.ahead.From(log.Tx(), rec, sc.backward)
+		}
+		r, matches, err := sc.matcher.Decode(p, rec)
+		if err != nil {
+			return err
+		}
+		if !matches {
+			sc.pass()
+			if skipped++; skipped == pageSteps {
+				return nil
+			}
+			continue
+		}
+		if problem := sc.streams.check(&r.Event); problem != "" {
+			return &eventstore.CorruptError{Position: p, Reason: problem}
+		}
+		if full := sc.take(r, limit); full {
+			return nil
+		}
+	}
+	return nil
+}
+
+// names is what the index tells of the records to come.
+type names struct {
+	exact bool   // all that it names match
+	rest  window // what is left behind them
+	done  bool   // nothing is
+}
+
+// askIndex puts into named the positions of the next records that match. ask runs
+// a function with a reader of the index; ok is false if it cannot.
+func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names, ok bool) {
+	const few = 16 // some may turn out not to match
+	limit = max(limit, few)
+	var ahead scan
+	ok = ask(func(reader *index.Reader) {
+		sc.named, ahead = sc.named[:0], scan{window: sc.window}
+		walk := reader.Walk(sc.query, sc.from, sc.to, sc.backward)
+		for !ahead.done && len(sc.named) < limit && walk.Steps() <= pageSteps {
+			p, matched := walk.Seek(ahead.next())
+			if p < ahead.from || p > ahead.to { // also 0, nothing found
+				ahead.done = true
+				break
+			}
+			ahead.skipTo(p)
+			if matched {
+				sc.named = append(sc.named, p)
+				ahead.pass()
+			}
+		}
+		n.exact = walk.Exact()
+	})
+	n.rest, n.done = ahead.window, ahead.done
+	return n, ok
+}
+
+// takeNamed takes the records that the index has named. If the log does not bear
+// the index out, what was taken before that stands, and the log tells the rest.
+func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
+	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
+	records := logfile.NewReader(log)
+	for _, p := range sc.named {
+		rec, err := records.At(p)
+		if err != nil {
+			return err
+		}
+		r, matches, err := sc.matcher.Decode(p, rec)
+		if err != nil {
+			return err
+		}
+		if !matches {
+			if !n.exact {
+				continue
+			}
+			return sc.askLog(log, x, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
+		}
+		if problem := sc.streams.check(&r.Event); problem != "" {
+			return sc.askLog(log, x, limit, problem)
+		}
+		if full := sc.take(r, limit); full {
+			return nil
+		}
+	}
+	sc.window, sc.done = n.rest, n.done
+	return nil
+}
+
+// askLog goes on in the log, because of a problem with what the index says. If the
+// log can be read there, the index is what is wrong.
+func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem string) error {
+	if len(sc.found) > 0 {
+		return nil // these first; the index names the rest again
+	}
+	err := sc.walkLog(log, limit)
+	if err == nil {
+		sc.in.index.suspect(x, fmt.Errorf("%w: %s", index.ErrUnusable, problem))
+	}
+	return err
+}
+
+// next returns the position at which to go on.
+func (sc *scan) next() eventstore.Position {
+	if sc.backward {
+		return sc.to
+	}
+	return sc.from
+}
+
+// skipTo narrows the window so that it starts at p.
+func (sc *scan) skipTo(p eventstore.Position) {
+	if sc.backward {
+		sc.to = p
+	} else {
+		sc.from = p
+	}
+}
+
+// pass narrows the window to what comes after its first position.
+func (sc *scan) pass() {
+	switch {
+	case sc.from == sc.to:
+		sc.done = true
+	case sc.backward:
+		sc.to--
+	default:
+		sc.from++
+	}
+}
+
+// take adds a record to the page and narrows the window to what comes after
+// it, unless the page has no room for it. It reports whether the page is full.
+func (sc *scan) take(r record.Record, limit int) (full bool) {
+	sc.skipTo(r.Event.Position)
+	if len(sc.found) > 0 && sc.bytes+len(r.Event.Data) > logfile.PageBytes {
+		return true
+	}
+	sc.streams.took(&r.Event)
+	sc.found = append(sc.found, r)
+	sc.bytes += len(r.Event.Data)
+	sc.pass()
+	return len(sc.found) >= limit
+}
+
+// streamCheck holds the events of a scan over whole streams to having versions
+// without gaps.
+type streamCheck struct {
+	versions  map[eventstore.StreamID]eventstore.Version // of each stream's latest event in the scan
+	fromStart bool
+	backward  bool
+}
+
+func (c *streamCheck) begin(q eventstore.Query, w window) {
+	items := q.Items()
+	if len(items) != 1 || len(items[0].Streams) == 0 ||
+		len(items[0].Types)+len(items[0].Tags)+len(items[0].Categories) > 0 {
+		return
+	}
+	c.versions = make(map[eventstore.StreamID]eventstore.Version, len(items[0].Streams))
+	c.fromStart, c.backward = w.from == 1 && !w.backward, w.backward
+}
+
+// check returns what is wrong with the version of a stream's next event, or "".
+func (c *streamCheck) check(e *eventstore.Event) string {
+	latest, seen := c.versions[e.Stream]
+	if c.versions == nil || !seen && !c.fromStart {
+		return ""
+	}
+	want := latest + 1
+	if c.backward {
+		want = latest - 1
+	}
+	if e.Version == want {
+		return ""
+	}
+	return fmt.Sprintf("stream %q has version %d at position %d where version %d comes next", e.Stream, e.Version, e.Position, want)
+}
+
+func (c *streamCheck) took(e *eventstore.Event) {
+	if c.versions != nil {
+		c.versions[e.Stream] = e.Version
+	}
+}

@@ -1,0 +1,171 @@
+package boltstore
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logfile"
+)
+
+// turn is what the holder of the pen writes in one transaction: the group of commits,
+// the changes of views, and slices of the index. It ends with the outcomes of its jobs;
+// only the group outlives it.
+type turn struct {
+	w       *writer
+	group   *group
+	batches []*batch                          // the jobs
+	changes map[eventstore.ViewID]*viewChange // of views
+	spared  map[eventstore.ViewID]error       // views that are not changed, and why
+	slices  []*indexWrite                     // changes of the index
+	indexed func(durable bool)                // ends what indexGroup has begun; nil: nothing
+}
+
+func (w *writer) newTurn() *turn {
+	last := w.tail.last()
+	return &turn{w: w, group: newGroup(last.through, last.recorded)}
+}
+
+// enter lets the jobs of batches enter the turn.
+func (t *turn) enter(batches []*batch) {
+	t.batches = append(t.batches, batches...)
+	for _, b := range batches {
+		for _, j := range b.jobs {
+			if j.take() {
+				j.enter(t)
+			}
+		}
+	}
+}
+
+// changesFile reports whether there is anything to write.
+func (t *turn) changesFile() bool { return len(t.group.entries)+len(t.changes)+len(t.slices) > 0 }
+
+// commit makes the turn durable. On an error nothing of it is in the log, apart from
+// ErrUnknownOutcome.
+func (t *turn) commit() error {
+	w := t.w
+	for {
+		err := w.transact(t.fill)
+		if t.indexed != nil {
+			t.indexed(err == nil)
+		}
+		var bad *badViewError
+		switch {
+		case err == nil:
+			return nil
+		case len(t.slices) > 0 && (errors.Is(err, index.ErrUnusable) || errors.Is(err, errIndexPage)):
+			w.index.suspect(t.slices[0].index, err)
+			t.dropSlices(errIndexReplaced)
+		case errors.As(err, &bad) && t.spared[bad.view] == nil:
+			w.opts.Logger.Error("a view's rows are damaged", "file", w.file.Path, "error", bad)
+			t.spare(bad)
+		case len(t.slices) > 0 && len(t.group.entries)+len(t.changes) > 0 && !w.failed.Load():
+			t.dropSlices(err) // there may be room for the events, if not for the index
+		default:
+			return err
+		}
+	}
+}
+
+// fill puts everything that the turn changes into the transaction, and the jobs that
+// arrive meanwhile.
+func (t *turn) fill(tx *bolt.Tx) error {
+	if err := t.putViews(tx); err != nil {
+		return err
+	}
+	g, log := t.group, &t.w.log
+	log.Begin(tx)
+	for put := 0; ; {
+		for ; put < len(g.entries); put++ {
+			if err := log.Put(g.position(put), g.entries[put].record); err != nil {
+				return err
+			}
+		}
+		if !t.joinable() {
+			break
+		}
+		batches := t.w.queue.takeMore(t.batches)
+		if len(batches) == 0 {
+			break
+		}
+		t.enter(batches)
+	}
+	if err := log.End(); err != nil {
+		return err
+	}
+	t.indexGroup()
+	return t.putSlices(tx)
+}
+
+// joinable reports whether jobs may still join the group, though changes of views have
+// been put into the transaction: the group is small, no view has to see their events,
+// and they change no rows.
+func (t *turn) joinable() bool {
+	n := len(t.group.entries)
+	return n > 0 && n < enough && len(t.changes) == 0 && len(t.w.views.inline) == 0
+}
+
+// indexGroup begins to add the group to the index in memory, while it is written.
+// Readers know the head and look no further than that.
+func (t *turn) indexGroup() {
+	g, x := t.group, t.w.index.current.Load()
+	n := len(g.entries)
+	if n == 0 || t.w.index.down.Load() || x.Through() != g.first-1 {
+		return
+	}
+	var keys map[int]string // by the entry that has it
+	if len(g.keys) > 0 {
+		keys = make(map[int]string, len(g.keys))
+	}
+	for key, i := range g.keys {
+		keys[g.commits[i].start] = key
+	}
+	entry := func(i int) index.Entry {
+		e := &g.entries[i]
+		return index.Entry{Position: g.position(i), Stream: e.stream, Version: e.version, Type: e.kind, Tags: e.tags, Key: keys[i]}
+	}
+	const few = 64 // not worth another goroutine
+	var adding sync.WaitGroup
+	if n < few {
+		x.Add(n, entry)
+	} else {
+		adding.Go(func() { x.Add(n, entry) })
+	}
+	t.indexed = func(durable bool) {
+		adding.Wait()
+		t.indexed = nil
+		if !durable {
+			x.Undo(n, entry)
+		}
+	}
+}
+
+// errIndexPage says that the index has a page on which bbolt panics.
+var errIndexPage = errors.New("the index")
+
+// putSlices puts the changes of the index into the transaction.
+func (t *turn) putSlices(tx *bolt.Tx) error {
+	for _, w := range t.slices {
+		err := logfile.Protect(func() error { return w.slice.Apply(tx) })
+		if errors.Is(err, logfile.ErrBadPage) {
+			return fmt.Errorf("%w: %w", errIndexPage, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropSlices takes the changes of the index out of the turn; their jobs end with err.
+func (t *turn) dropSlices(err error) {
+	for _, w := range t.slices {
+		w.err = err
+	}
+	t.slices = nil
+}
