@@ -16,6 +16,11 @@ import (
 )
 
 func keyMutants() []mutant {
+	return slices.Concat(keyIdentityMutants(), keyAnswerMutants())
+}
+
+// keyIdentityMutants are wrong about which commits carry the same key.
+func keyIdentityMutants() []mutant {
 	return []mutant{
 		appending("keys", "content under one key is compared", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			first, found, _ := s.Lookup(ctx, c.Key)
@@ -23,18 +28,6 @@ func keyMutants() []mutant {
 				return eventstore.Receipt{}, fmt.Errorf("%w: another commit has the key", eventstore.ErrConflict)
 			}
 			return s.Append(ctx, c)
-		}),
-		appending("keys", "a repeat is written again", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if receipt.Repeated {
-				_, _ = s.Append(ctx, unconditional(c.Events...))
-			}
-			return receipt, err
-		}),
-		appending("keys", "a repeat is not marked", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			receipt.Repeated = false
-			return receipt, err
 		}),
 		appending("keys", "keys are one for a stream", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if c.Key != "" && len(c.Key) < 100 {
@@ -46,7 +39,6 @@ func keyMutants() []mutant {
 			c.Key = strings.ToLower(c.Key)
 			return s.Append(ctx, c)
 		}),
-		appending("keys", "conditions are judged before the key", conditionsBeforeKey),
 		appending("keys", "the same content is a repeat", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if c.Key != "" && len(c.Events) == 4 {
 				c.Key = "k"
@@ -61,6 +53,25 @@ func keyMutants() []mutant {
 				return s.Lookup(ctx, key)
 			}
 		}},
+	}
+}
+
+// keyAnswerMutants give a wrong answer to a key.
+func keyAnswerMutants() []mutant {
+	return []mutant{
+		appending("keys", "a repeat is written again", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if receipt.Repeated {
+				_, _ = s.Append(ctx, unconditional(c.Events...))
+			}
+			return receipt, err
+		}),
+		appending("keys", "a repeat is not marked", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			receipt.Repeated = false
+			return receipt, err
+		}),
+		appending("keys", "conditions are judged before the key", conditionsBeforeKey),
 		appending("keys", "a repeat has the heads of today", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			receipt, err := s.Append(ctx, c)
 			for i, head := range receipt.Heads {
@@ -109,6 +120,11 @@ func repeatMutants() []mutant {
 }
 
 func guardMutants() []mutant {
+	return slices.Concat(guardAfterMutants(), guardJudgingMutants())
+}
+
+// guardAfterMutants take a guard's After for another position.
+func guardAfterMutants() []mutant {
 	return []mutant{
 		guarding("guards", "off by one: the event at After conflicts", func(g *eventstore.Guard) { g.After -= min(g.After, 1) }),
 		guarding("guards", "off by one: the event after After does not conflict", func(g *eventstore.Guard) { g.After++ }),
@@ -118,6 +134,22 @@ func guardMutants() []mutant {
 				g.After = 1 << 40
 			}
 		}),
+		appending("guards", "After beyond the head is refused", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			head, _ := s.Head(ctx)
+			for _, g := range c.Guards {
+				if g.After > head {
+					return eventstore.Receipt{}, eventstore.ErrInvalid
+				}
+			}
+			return s.Append(ctx, c)
+		}),
+	}
+}
+
+// guardJudgingMutants judge guards with another query, against other events or at
+// the wrong time.
+func guardJudgingMutants() []mutant {
+	return []mutant{
 		guarding("guards", "tags of a guard are OR-ed", func(g *eventstore.Guard) {
 			var items []eventstore.Item
 			for _, item := range g.Query.Items() {
@@ -151,15 +183,6 @@ func guardMutants() []mutant {
 			}
 			time.Sleep(time.Millisecond)
 			c.Guards = nil
-			return s.Append(ctx, c)
-		}),
-		appending("guards", "After beyond the head is refused", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			head, _ := s.Head(ctx)
-			for _, g := range c.Guards {
-				if g.After > head {
-					return eventstore.Receipt{}, eventstore.ErrInvalid
-				}
-			}
 			return s.Append(ctx, c)
 		}),
 	}

@@ -12,6 +12,11 @@ import (
 )
 
 func faultMutants() []mutant {
+	return slices.Concat(faultyApplyMutants(), faultyAttachMutants(), overrunMutants())
+}
+
+// faultyApplyMutants do or record the wrong thing when Apply fails.
+func faultyApplyMutants() []mutant {
 	return []mutant{
 		afterFault("the append fails with the view", func(eventstore.RowStore, eventstore.ViewID) error { return errors.New("a view has failed") }),
 		afterFault("a fault stops all views", func(s eventstore.RowStore, faulty eventstore.ViewID) error {
@@ -40,6 +45,12 @@ func faultMutants() []mutant {
 		}),
 		{"faults", "rows of the faulty commit are kept", faultyRowsKept},
 		{"faults", "a view goes on after a fault", goesOnAfterFault},
+	}
+}
+
+// faultyAttachMutants lose a fault, or keep it too long, when a view is attached.
+func faultyAttachMutants() []mutant {
+	return []mutant{
 		attaching("faults", "a fault while catching up is not returned", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 			if now(s, v.View).Fault != nil {
 				return s.Attach(ctx, v)
@@ -81,6 +92,12 @@ func faultMutants() []mutant {
 				return s.Attach(ctx, v)
 			}
 		}},
+	}
+}
+
+// overrunMutants wait for an Apply that has run over its deadline, or let it go on.
+func overrunMutants() []mutant {
+	return []mutant{
 		attaching("faults", "a view may take as long as it likes", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 			v.Timeout = 3 * time.Second // longer than any rule waits for a mutant
 			return s.Attach(ctx, v)

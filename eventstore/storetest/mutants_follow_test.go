@@ -211,6 +211,11 @@ func oneBatch(s eventstore.Store, ctx context.Context, q eventstore.Query, after
 }
 
 func lifeMutants() []mutant {
+	return slices.Concat(closeMutants(), identityMutants(), openMutants())
+}
+
+// closeMutants answer wrongly once they are closed.
+func closeMutants() []mutant {
 	return []mutant{
 		{"life", "a second Close is an error", func(f *faults) {
 			var mu sync.Mutex
@@ -248,6 +253,12 @@ func lifeMutants() []mutant {
 			}
 			return receipt, err
 		}),
+	}
+}
+
+// identityMutants give a wrong StoreID or Epoch.
+func identityMutants() []mutant {
+	return []mutant{
 		{"life", "a new log has no epoch", func(f *faults) {
 			f.info = func(s eventstore.Store) eventstore.Info {
 				info := s.Info()
@@ -273,6 +284,12 @@ func lifeMutants() []mutant {
 				return info
 			}
 		}},
+	}
+}
+
+// openMutants lose something when they are opened again, or open what must be refused.
+func openMutants() []mutant {
+	return []mutant{
 		reopening("reopening loses the last commit", func(f *faults) { f.read = lagging }),
 		reopening("reopening loses the keys", func(f *faults) {
 			f.lookup = func(eventstore.Store, context.Context, string) (eventstore.Receipt, bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,12 @@ import (
 )
 
 func inlineMutants() []mutant {
+	return slices.Concat(catchUpMutants(), attachMutants(), attachedMutants(), applyMutants(), rowTxMutants())
+}
+
+// catchUpMutants attach wrongly, or lose or repeat a commit where catching up
+// becomes live.
+func catchUpMutants() []mutant {
 	return []mutant{
 		attaching("inline", "the view is written after the append", attachAsync),
 		attaching("inline", "the view does not catch up", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
@@ -37,6 +44,83 @@ func inlineMutants() []mutant {
 				return s.Attach(ctx, v)
 			}
 		}},
+	}
+}
+
+// attachMutants treat the arguments of Attach or its errors wrongly.
+func attachMutants() []mutant {
+	return []mutant{
+		attaching("inline", "a view is attached twice", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+			return unless(s.Attach(ctx, v), eventstore.ErrInvalid)
+		}),
+		attaching("inline", "Attach ignores its context", func(s eventstore.RowStore, _ context.Context, v eventstore.InlineView) error {
+			return s.Attach(context.Background(), v)
+		}),
+		attaching("inline", "Attach says in its own words that the store is closed", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+			err := s.Attach(ctx, v)
+			if errors.Is(err, eventstore.ErrClosed) {
+				return errors.New("closed")
+			}
+			return err
+		}),
+		attaching("inline", "a negative Timeout is the default", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+			v.Timeout = max(0, v.Timeout)
+			return s.Attach(ctx, v)
+		}),
+	}
+}
+
+// attachedMutants are wrong about which views are attached, and what may be done to
+// them.
+func attachedMutants() []mutant {
+	return []mutant{
+		committing("inline", "a commit on an attached view is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+			return unless(s.CommitRows(ctx, c), eventstore.ErrInvalid)
+		}),
+		{"inline", "a view that is dropped stays attached", func(f *faults) {
+			var attached sync.Map
+			f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+				attached.Store(v.View, v)
+				return s.Attach(ctx, v)
+			}
+			f.dropRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
+				more, err := s.DropRows(ctx, view, limit)
+				if v, ok := attached.Load(view); ok && !more {
+					_ = s.Attach(ctx, v.(eventstore.InlineView))
+				}
+				return more, err
+			}
+		}},
+		showing("inline", "the checkpoint's data is lost", func(_ eventstore.ViewID, set *eventstore.RowSet) {
+			if set.Checkpoint.Position > 0 {
+				set.Checkpoint.Data = nil
+			}
+		}),
+		{"inline", "views stay attached when reopened", func(f *faults) {
+			f.config = func(cfg *Config) {
+				var attached atomic.Pointer[eventstore.InlineView]
+				open, reopen := cfg.Open, cfg.Reopen
+				cfg.Open = func(tb testing.TB) eventstore.Store {
+					s := open(tb).(*broken)
+					remember(s.faults, &attached)
+					return s
+				}
+				cfg.Reopen = func(tb testing.TB, s eventstore.Store) eventstore.Store {
+					again := reopen(tb, s).(*broken)
+					if v := attached.Load(); v != nil {
+						_ = again.rows().Attach(context.Background(), *v)
+					}
+					return again
+				}
+			}
+		}},
+		readOnlyWrites("inline"),
+	}
+}
+
+// applyMutants call Apply at wrong times, with other events or with another context.
+func applyMutants() []mutant {
+	return []mutant{
 		applying("inline", "events are given one by one", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			for i := range events {
 				if err := v.Apply(ctx, tx, events[i:i+1]); err != nil {
@@ -52,6 +136,41 @@ func inlineMutants() []mutant {
 			return s.Attach(ctx, v)
 		}),
 		{"inline", "the checkpoint stays where nothing matches", checkpointStays},
+		applying("inline", "Apply's context is without end", func(v eventstore.InlineView, _ eventstore.RowStore, _ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			return v.Apply(context.Background(), tx, events)
+		}),
+		applying("inline", "Apply's context is like any other", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			deadline, _ := ctx.Deadline()
+			unknown, cancel := context.WithDeadline(context.Background(), deadline)
+			defer cancel()
+			return v.Apply(unknown, tx, events)
+		}),
+		applying("inline", "an ended context is a fault", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			err := v.Apply(ctx, tx, events)
+			if len(events) > 300 {
+				return context.Canceled
+			}
+			return err
+		}),
+		{"inline", "readers wait for Apply", readersWait},
+		{"inline", "a commit is applied before it is judged", appliedUnjudged},
+		{"inline", "commits of rows are applied", func(f *faults) {
+			var attached atomic.Pointer[eventstore.InlineView]
+			remember(f, &attached)
+			f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+				err := s.CommitRows(ctx, c)
+				if v := attached.Load(); v != nil {
+					_ = v.Apply(ctx, rows.New(committedRows{s, v.View}), nil)
+				}
+				return err
+			}
+		}},
+	}
+}
+
+// rowTxMutants give Apply a RowTx that reads or writes wrongly.
+func rowTxMutants() []mutant {
+	return []mutant{
 		applying("inline", "Apply reads what is committed", func(v eventstore.InlineView, s eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			return v.Apply(ctx, changedTx{RowTx: tx, reads: committedRows{s, v.View}}, events)
 		}),
@@ -84,93 +203,6 @@ func inlineMutants() []mutant {
 		applying("inline", "the RowTx works on", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error { _ = tx.Put(rows...); return nil }}, events)
 		}),
-		applying("inline", "Apply's context is without end", func(v eventstore.InlineView, _ eventstore.RowStore, _ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			return v.Apply(context.Background(), tx, events)
-		}),
-		applying("inline", "Apply's context is like any other", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			deadline, _ := ctx.Deadline()
-			unknown, cancel := context.WithDeadline(context.Background(), deadline)
-			defer cancel()
-			return v.Apply(unknown, tx, events)
-		}),
-		{"inline", "readers wait for Apply", readersWait},
-		{"inline", "a commit is applied before it is judged", appliedUnjudged},
-		{"inline", "commits of rows are applied", func(f *faults) {
-			var attached atomic.Pointer[eventstore.InlineView]
-			remember(f, &attached)
-			f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-				err := s.CommitRows(ctx, c)
-				if v := attached.Load(); v != nil {
-					_ = v.Apply(ctx, rows.New(committedRows{s, v.View}), nil)
-				}
-				return err
-			}
-		}},
-		attaching("inline", "a view is attached twice", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-			return unless(s.Attach(ctx, v), eventstore.ErrInvalid)
-		}),
-		committing("inline", "a commit on an attached view is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-			return unless(s.CommitRows(ctx, c), eventstore.ErrInvalid)
-		}),
-		{"inline", "a view that is dropped stays attached", func(f *faults) {
-			var attached sync.Map
-			f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-				attached.Store(v.View, v)
-				return s.Attach(ctx, v)
-			}
-			f.dropRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
-				more, err := s.DropRows(ctx, view, limit)
-				if v, ok := attached.Load(view); ok && !more {
-					_ = s.Attach(ctx, v.(eventstore.InlineView))
-				}
-				return more, err
-			}
-		}},
-		showing("inline", "the checkpoint's data is lost", func(_ eventstore.ViewID, set *eventstore.RowSet) {
-			if set.Checkpoint.Position > 0 {
-				set.Checkpoint.Data = nil
-			}
-		}),
-		attaching("inline", "Attach ignores its context", func(s eventstore.RowStore, _ context.Context, v eventstore.InlineView) error {
-			return s.Attach(context.Background(), v)
-		}),
-		attaching("inline", "Attach says in its own words that the store is closed", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-			err := s.Attach(ctx, v)
-			if errors.Is(err, eventstore.ErrClosed) {
-				return errors.New("closed")
-			}
-			return err
-		}),
-		applying("inline", "an ended context is a fault", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			err := v.Apply(ctx, tx, events)
-			if len(events) > 300 {
-				return context.Canceled
-			}
-			return err
-		}),
-		attaching("inline", "a negative Timeout is the default", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-			v.Timeout = max(0, v.Timeout)
-			return s.Attach(ctx, v)
-		}),
-		{"inline", "views stay attached when reopened", func(f *faults) {
-			f.config = func(cfg *Config) {
-				var attached atomic.Pointer[eventstore.InlineView]
-				open, reopen := cfg.Open, cfg.Reopen
-				cfg.Open = func(tb testing.TB) eventstore.Store {
-					s := open(tb).(*broken)
-					remember(s.faults, &attached)
-					return s
-				}
-				cfg.Reopen = func(tb testing.TB, s eventstore.Store) eventstore.Store {
-					again := reopen(tb, s).(*broken)
-					if v := attached.Load(); v != nil {
-						_ = again.rows().Attach(context.Background(), *v)
-					}
-					return again
-				}
-			}
-		}},
-		readOnlyWrites("inline"),
 	}
 }
 

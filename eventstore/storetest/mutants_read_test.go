@@ -62,6 +62,11 @@ func lagging(s eventstore.Store, ctx context.Context, q eventstore.Query, opts e
 }
 
 func eventMutants() []mutant {
+	return slices.Concat(contentMutants(), timeMutants(), idMutants())
+}
+
+// contentMutants change an event's payload, metadata, tags or codec.
+func contentMutants() []mutant {
 	return []mutant{
 		{"events", "the writer's payload is kept", writersPayload},
 		{"events", "readers share the payload", sharedPayload},
@@ -81,6 +86,14 @@ func eventMutants() []mutant {
 				e.Tags = []eventstore.Tag{}
 			}
 		}),
+		spoiling("events", "tags are sorted", func(e *eventstore.Event) { slices.Sort(e.Tags) }),
+		spoiling("events", "the codec is lost", func(e *eventstore.Event) { e.Codec = "" }),
+	}
+}
+
+// timeMutants change an event's Time or Recorded.
+func timeMutants() []mutant {
+	return []mutant{
 		appending("events", "a time that cannot be is now", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			c.Events = slices.Clone(c.Events)
 			for i, e := range c.Events {
@@ -90,8 +103,6 @@ func eventMutants() []mutant {
 			}
 			return s.Append(ctx, c)
 		}),
-		spoiling("events", "tags are sorted", func(e *eventstore.Event) { slices.Sort(e.Tags) }),
-		spoiling("events", "the codec is lost", func(e *eventstore.Event) { e.Codec = "" }),
 		spoiling("events", "the clock goes back", func(e *eventstore.Event) {
 			e.Recorded = e.Recorded.Add(-time.Hour * time.Duration(e.Position))
 		}),
@@ -101,6 +112,12 @@ func eventMutants() []mutant {
 		spoiling("events", "time is kept to the millisecond", func(e *eventstore.Event) { e.Time = e.Time.Truncate(time.Millisecond) }),
 		spoiling("events", "time is kept as nanoseconds since 1970", func(e *eventstore.Event) { e.Time = time.Unix(0, e.Time.UnixNano()).UTC() }),
 		spoiling("events", "time is kept in a local zone", func(e *eventstore.Event) { e.Time = e.Time.In(time.FixedZone("here", 60)) }),
+	}
+}
+
+// idMutants change or repeat events' ids.
+func idMutants() []mutant {
+	return []mutant{
 		{"events", "the writer's id is replaced", func(f *faults) {
 			f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 				c.Events = slices.Clone(c.Events)
@@ -197,6 +214,11 @@ func limitMutants() []mutant {
 }
 
 func queryMutants() []mutant {
+	return slices.Concat(itemMutants(), itemsMutants())
+}
+
+// itemMutants match an item with other events.
+func itemMutants() []mutant {
 	return []mutant{
 		misreading("queries", "tags are OR-ed", func(q eventstore.Query, e eventstore.Event) bool {
 			for _, item := range q.Items() {
@@ -227,14 +249,6 @@ func queryMutants() []mutant {
 			byCategory := slices.ContainsFunc(q.Items(), func(i eventstore.Item) bool { return len(i.Categories) > 0 })
 			return q.Matches(e.Stream, e.Type, e.Tags) && (!byCategory || strings.Contains(string(e.Stream), "-"))
 		}),
-		misreading("queries", "items are AND-ed", func(q eventstore.Query, e eventstore.Event) bool {
-			for _, item := range q.Items() {
-				if !eventstore.Match(item).Matches(e.Stream, e.Type, e.Tags) {
-					return false
-				}
-			}
-			return true
-		}),
 		misreading("queries", "types are ignored where tags are given", func(q eventstore.Query, e eventstore.Event) bool {
 			var items []eventstore.Item
 			for _, item := range q.Items() {
@@ -244,6 +258,21 @@ func queryMutants() []mutant {
 				items = append(items, item)
 			}
 			return q.IsAll() || eventstore.Match(items...).Matches(e.Stream, e.Type, e.Tags)
+		}),
+	}
+}
+
+// itemsMutants put the items of a query together wrongly, or take the zero query or
+// All for another.
+func itemsMutants() []mutant {
+	return []mutant{
+		misreading("queries", "items are AND-ed", func(q eventstore.Query, e eventstore.Event) bool {
+			for _, item := range q.Items() {
+				if !eventstore.Match(item).Matches(e.Stream, e.Type, e.Tags) {
+					return false
+				}
+			}
+			return true
 		}),
 		misreading("queries", "All is all streams", func(q eventstore.Query, e eventstore.Event) bool {
 			return e.Stream != "" && q.Matches(e.Stream, e.Type, e.Tags)
@@ -282,16 +311,20 @@ func oneByOne(s eventstore.Store, ctx context.Context, q eventstore.Query, opts 
 }
 
 func readMutants() []mutant {
-	type store = eventstore.Store
+	return slices.Concat(readOptionMutants(), readAtMutants(), readLoopMutants())
+}
+
+// readOptionMutants read with other options than they were given.
+func readOptionMutants() []mutant {
 	return []mutant{
-		reading("read", "the limit counts before filtering", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "the limit counts before filtering", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			return filter(s.Read(ctx, eventstore.All(), opts), func(e eventstore.Event) bool { return q.Matches(e.Stream, e.Type, e.Tags) })
 		}),
-		reading("read", "the limit counts per item", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "the limit counts per item", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			opts.Limit *= max(1, len(q.Items()))
 			return s.Read(ctx, q, opts)
 		}),
-		reading("read", "backward counts from the wrong end", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "backward counts from the wrong end", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			if !opts.Backward || opts.Limit <= 0 {
 				return s.Read(ctx, q, opts)
 			}
@@ -304,12 +337,6 @@ func readMutants() []mutant {
 					}
 				}
 			}
-		}),
-		reading("read", "an empty store has nothing to read from", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
-			if head, _ := s.Head(ctx); head == 0 {
-				q = eventstore.Query{}
-			}
-			return s.Read(ctx, q, opts)
 		}),
 		optioned("backward is ignored", func(o *eventstore.ReadOptions) { o.Backward = false }),
 		optioned("From is exclusive", func(o *eventstore.ReadOptions) { o.From += min(o.From, 1) }),
@@ -331,6 +358,12 @@ func readMutants() []mutant {
 				o.Limit = 1_000
 			}
 		}),
+	}
+}
+
+// readAtMutants begin at the wrong version or end at the wrong time.
+func readAtMutants() []mutant {
+	return []mutant{
 		optioned("from a version is exclusive", func(o *eventstore.ReadOptions) { o.FromVersion += min(o.FromVersion, 1) }),
 		optioned("from a version is ignored", func(o *eventstore.ReadOptions) { o.FromVersion = 0 }),
 		optioned("as of a time is exclusive", func(o *eventstore.ReadOptions) {
@@ -339,16 +372,28 @@ func readMutants() []mutant {
 			}
 		}),
 		optioned("as of is ignored", func(o *eventstore.ReadOptions) { o.AsOf = time.Time{} }),
-		reading("read", "the context is ignored", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+	}
+}
+
+// readLoopMutants end or repeat the sequence of Read wrongly.
+func readLoopMutants() []mutant {
+	return []mutant{
+		reading("read", "an empty store has nothing to read from", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+			if head, _ := s.Head(ctx); head == 0 {
+				q = eventstore.Query{}
+			}
+			return s.Read(ctx, q, opts)
+		}),
+		reading("read", "the context is ignored", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			return s.Read(context.WithoutCancel(ctx), q, opts)
 		}),
-		reading("read", "the context is looked at once", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "the context is looked at once", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			if ctx.Err() != nil {
 				return s.Read(ctx, q, opts)
 			}
 			return s.Read(context.WithoutCancel(ctx), q, opts)
 		}),
-		reading("read", "a sequence can be ranged over once", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "a sequence can be ranged over once", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			next, _ := iter.Pull2(s.Read(ctx, q, opts))
 			return func(yield func(eventstore.Event, error) bool) {
 				for e, err, ok := next(); ok && yield(e, err); e, err, ok = next() {

@@ -64,6 +64,11 @@ func positionMutants() []mutant {
 }
 
 func versionMutants() []mutant {
+	return slices.Concat(givenVersionMutants(), expectationMutants())
+}
+
+// givenVersionMutants return wrong versions.
+func givenVersionMutants() []mutant {
 	return []mutant{
 		{"versions", "the position is given as version", func(f *faults) {
 			f.event = func(e *eventstore.Event) { e.Version = eventstore.Version(e.Position) }
@@ -74,6 +79,27 @@ func versionMutants() []mutant {
 		{"versions", "events in no stream get a version", func(f *faults) {
 			f.event = func(e *eventstore.Event) { e.Version = max(e.Version, 1) }
 		}},
+		appending("versions", "the conflict names the last event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			var conflict *eventstore.ConflictError
+			if errors.As(err, &conflict) && conflict.Position > 0 {
+				conflict.Position, _ = s.Head(ctx)
+			}
+			return receipt, err
+		}),
+		appending("versions", "heads of a receipt are sorted by name", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			slices.SortFunc(receipt.Heads, func(a, b eventstore.StreamHead) int {
+				return strings.Compare(string(a.Stream), string(b.Stream))
+			})
+			return receipt, err
+		}),
+	}
+}
+
+// expectationMutants judge expectations wrongly or too early.
+func expectationMutants() []mutant {
+	return []mutant{
 		appending("versions", "a version beyond the actual holds", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation {
 				if v := versionOf(s, x.Stream); x.At > eventstore.NoStream && x.At > eventstore.At(v) {
@@ -109,32 +135,17 @@ func versionMutants() []mutant {
 		appending("versions", "every expectation is that of a stream without events", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			return s.Append(ctx, expectingInstead(c, func(eventstore.Expect) eventstore.Expectation { return eventstore.NoStream }))
 		}),
-		appending("versions", "the conflict names the last event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			var conflict *eventstore.ConflictError
-			if errors.As(err, &conflict) && conflict.Position > 0 {
-				conflict.Position, _ = s.Head(ctx)
-			}
-			return receipt, err
-		}),
 		appending("versions", "expectations are judged before the lock is taken", judgedTooEarly),
-		appending("versions", "heads of a receipt are sorted by name", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			slices.SortFunc(receipt.Heads, func(a, b eventstore.StreamHead) int {
-				return strings.Compare(string(a.Stream), string(b.Stream))
-			})
-			return receipt, err
-		}),
 	}
 }
 
 func commitMutants() []mutant {
+	return slices.Concat(validityMutants(), atomicityMutants(), conditionMutants(), commitContextMutants())
+}
+
+// validityMutants accept invalid commits or refuse valid ones.
+func validityMutants() []mutant {
 	return []mutant{
-		appending("commit", "commits are written event by event", eventByEvent),
-		appending("commit", "only the stream of the first event is written", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			c.Events = slices.DeleteFunc(slices.Clone(c.Events), func(e eventstore.NewEvent) bool { return e.Stream != c.Events[0].Stream })
-			return s.Append(ctx, c)
-		}),
 		appending("commit", "what is invalid is left out", leftOut),
 		appending("commit", "every event needs an expectation", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if len(c.Events) > 0 && len(c.Expect) == 0 {
@@ -158,51 +169,6 @@ func commitMutants() []mutant {
 				return x.At
 			}))
 		}),
-		appending("commit", "conditions are judged before the key", conditionsBeforeKey),
-		appending("commit", "a conflict leaves the first event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if errors.Is(err, eventstore.ErrConflict) {
-				_, _ = s.Append(ctx, unconditional(c.Events[0]))
-			}
-			return receipt, err
-		}),
-		appending("commit", "an expectation on a stream that is not written is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation {
-				written := slices.ContainsFunc(c.Events, func(e eventstore.NewEvent) bool { return e.Stream == x.Stream })
-				if !written && x.At != 0 {
-					return eventstore.Any
-				}
-				return x.At
-			}))
-		}),
-		{"commit", "a failed commit burns its key", burntKeys},
-		appending("commit", "guards are judged before expectations", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if errors.Is(err, eventstore.ErrConflict) && len(c.Guards) > 0 {
-				c.Expect = nil
-				c.Events = []eventstore.NewEvent{event("", "x")}
-				return s.Append(ctx, c)
-			}
-			return receipt, err
-		}),
-		appending("commit", "an ended context is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			return s.Append(context.WithoutCancel(ctx), c)
-		}),
-		appending("commit", "a context that ends on the way is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			ended := ctx.Err()
-			receipt, err := s.Append(ctx, c)
-			if ended == nil && errors.Is(err, context.Canceled) {
-				return receipt, nil
-			}
-			return receipt, err
-		}),
-		appending("commit", "a context that has ended is an error when all is done", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if err == nil {
-				err = ctx.Err()
-			}
-			return receipt, err
-		}),
 		appending("commit", "an empty commit is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if len(c.Events) == 0 {
 				return eventstore.Receipt{}, nil
@@ -224,6 +190,74 @@ func commitMutants() []mutant {
 				}
 			}
 			return s.Append(ctx, c)
+		}),
+	}
+}
+
+// atomicityMutants write a part of a commit, or leave something of a failed one.
+func atomicityMutants() []mutant {
+	return []mutant{
+		appending("commit", "commits are written event by event", eventByEvent),
+		appending("commit", "only the stream of the first event is written", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			c.Events = slices.DeleteFunc(slices.Clone(c.Events), func(e eventstore.NewEvent) bool { return e.Stream != c.Events[0].Stream })
+			return s.Append(ctx, c)
+		}),
+		appending("commit", "a conflict leaves the first event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if errors.Is(err, eventstore.ErrConflict) {
+				_, _ = s.Append(ctx, unconditional(c.Events[0]))
+			}
+			return receipt, err
+		}),
+		{"commit", "a failed commit burns its key", burntKeys},
+	}
+}
+
+// conditionMutants judge the conditions of a commit in the wrong order, or not all.
+func conditionMutants() []mutant {
+	return []mutant{
+		appending("commit", "conditions are judged before the key", conditionsBeforeKey),
+		appending("commit", "an expectation on a stream that is not written is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation {
+				written := slices.ContainsFunc(c.Events, func(e eventstore.NewEvent) bool { return e.Stream == x.Stream })
+				if !written && x.At != 0 {
+					return eventstore.Any
+				}
+				return x.At
+			}))
+		}),
+		appending("commit", "guards are judged before expectations", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if errors.Is(err, eventstore.ErrConflict) && len(c.Guards) > 0 {
+				c.Expect = nil
+				c.Events = []eventstore.NewEvent{event("", "x")}
+				return s.Append(ctx, c)
+			}
+			return receipt, err
+		}),
+	}
+}
+
+// commitContextMutants treat an ended context wrongly.
+func commitContextMutants() []mutant {
+	return []mutant{
+		appending("commit", "an ended context is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			return s.Append(context.WithoutCancel(ctx), c)
+		}),
+		appending("commit", "a context that ends on the way is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			ended := ctx.Err()
+			receipt, err := s.Append(ctx, c)
+			if ended == nil && errors.Is(err, context.Canceled) {
+				return receipt, nil
+			}
+			return receipt, err
+		}),
+		appending("commit", "a context that has ended is an error when all is done", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if err == nil {
+				err = ctx.Err()
+			}
+			return receipt, err
 		}),
 	}
 }
