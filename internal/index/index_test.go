@@ -332,15 +332,20 @@ func TestIndex_KnowsHowFarItReaches(t *testing.T) {
 	require.False(t, x.Crowded())
 }
 
-// TestOpen_RefusesWhatIsNoIndex of this format; so does a reader that finds such a
-// thing in the place of its index.
+// put is a change of the file that writes a key of the index.
+func put(key, value []byte) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Put(key, value) }
+}
+
+// remove is a change of the file that removes the index.
+func remove(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(index.Bucket)) }
+
+// TestOpen_RefusesWhatIsNoIndex puts something in the place of the index that is
+// no index of this format. Open, Through and a reader must refuse it.
 func TestOpen_RefusesWhatIsNoIndex(t *testing.T) {
-	put := func(key, value []byte) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Put(key, value) }
-	}
 	status := []byte{0}
 	changes := map[string]func(*bolt.Tx) error{
-		"none":         func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(index.Bucket)) },
+		"none":         remove,
 		"no status":    func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Delete(status) },
 		"damaged":      put(status, []byte("something else")),
 		"short":        put(status, index.Seal(status, []byte{0, 0, 3})),
@@ -365,29 +370,33 @@ func TestOpen_RefusesWhatIsNoIndex(t *testing.T) {
 			}))
 		})
 	}
-	t.Run("made anew", func(t *testing.T) {
-		f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
-		require.NoError(t, f.Update(changes["none"]))
-		require.NoError(t, f.Update(index.Create))
-		require.NoError(t, f.View(func(tx *bolt.Tx) error {
-			_, err := x.View().Reader(tx, 1)
-			require.ErrorIs(t, err, index.ErrUnusable)
-			through, err := index.Through(tx)
-			require.NoError(t, err)
-			require.Zero(t, through)
-			return nil
-		}))
-		require.Error(t, f.Update(index.Create), "there is one")
-	})
-	t.Run("a key of no run", func(t *testing.T) {
-		f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
-		require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
-		require.NoError(t, f.View(func(tx *bolt.Tx) error {
-			_, err := index.Open(tx, large)
-			require.ErrorIs(t, err, index.ErrUnusable)
-			return nil
-		}))
-	})
+}
+
+// TestReader_RefusesAnIndexMadeAnew has a view of an index that was removed and
+// created again since the view was taken.
+func TestReader_RefusesAnIndexMadeAnew(t *testing.T) {
+	f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
+	require.NoError(t, f.Update(remove))
+	require.NoError(t, f.Update(index.Create))
+	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+		_, err := x.View().Reader(tx, 1)
+		require.ErrorIs(t, err, index.ErrUnusable)
+		through, err := index.Through(tx)
+		require.NoError(t, err)
+		require.Zero(t, through)
+		return nil
+	}))
+	require.Error(t, f.Update(index.Create), "there is one")
+}
+
+func TestOpen_RefusesAKeyOfNoRun(t *testing.T) {
+	f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
+	require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
+	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+		_, err := index.Open(tx, large)
+		require.ErrorIs(t, err, index.ErrUnusable)
+		return nil
+	}))
 }
 
 // Filters are wrong in one of fifty runs. That must not send those who ask for the

@@ -178,35 +178,9 @@ func TestIndex_AgreesWhileMaintained(t *testing.T) {
 	written, maintained := make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer close(written)
-		for rest := log; len(rest) > 0; {
-			n := min(30, len(rest))
-			add(x, rest[:n]...)
-			if n%3 == 0 {
-				x.Undo(n, func(i int) index.Entry { return rest[i] })
-				add(x, rest[:n]...)
-			}
-			rest = rest[n:]
-			added.Store(int64(len(log) - len(rest)))
-			for x.Freeze(false); x.Crowded(); x.Freeze(false) {
-				time.Sleep(10 * time.Microsecond)
-			}
-		}
+		addAll(x, log, &added)
 	}()
-	go func() {
-		for {
-			select {
-			case <-written:
-				maintained <- x.Maintain(f)
-				return
-			default:
-				if err := x.Maintain(f); err != nil {
-					maintained <- err
-					return
-				}
-				runtime.Gosched()
-			}
-		}
-	}()
+	go func() { maintained <- maintainUntil(x, f, written) }()
 	for done := false; !done; {
 		n := int(added.Load())
 		done = n == len(log)
@@ -229,4 +203,37 @@ func TestIndex_AgreesWhileMaintained(t *testing.T) {
 	require.NoError(t, <-maintained)
 	requireSwept(t, f)
 	requireWhole(t, f, x, log)
+}
+
+// addAll adds the log in groups. It takes a full group back once and adds it again.
+// Added counts the events that stay.
+func addAll(x *index.Index, log []index.Entry, added *atomic.Int64) {
+	for rest := log; len(rest) > 0; {
+		n := min(30, len(rest))
+		add(x, rest[:n]...)
+		if n%3 == 0 {
+			x.Undo(n, func(i int) index.Entry { return rest[i] })
+			add(x, rest[:n]...)
+		}
+		rest = rest[n:]
+		added.Store(int64(len(log) - len(rest)))
+		for x.Freeze(false); x.Crowded(); x.Freeze(false) {
+			time.Sleep(10 * time.Microsecond)
+		}
+	}
+}
+
+// maintainUntil maintains the index until done is closed, and once more after that.
+func maintainUntil(x *index.Index, f *file, done <-chan struct{}) error {
+	for {
+		select {
+		case <-done:
+			return x.Maintain(f)
+		default:
+			if err := x.Maintain(f); err != nil {
+				return err
+			}
+			runtime.Gosched()
+		}
+	}
 }
