@@ -12,31 +12,31 @@ import (
 
 // ErrOverrun and ErrExited are reasons of faults.
 var (
-	ErrOverrun = errors.New("the view's time was up before Apply returned; if Apply appends or changes rows, that waits for it: it must not")
+	ErrOverrun = errors.New("the view's time was up before Apply returned; Apply must not append or change rows, since that would wait for Apply")
 	ErrExited  = errors.New("the goroutine of Apply ended without a return")
 )
 
-// panicError is the fault of a view that panicked. For a log it has the stack.
+// panicError is the fault of a view that panicked. LogValue adds the stack.
 type panicError struct {
 	value any
 	stack []byte
 }
 
-// Panicked returns the fault of a view that panicked with a value. It is called while
-// the panic is recovered from.
+// Panicked returns the fault of a view that panicked with value. It must be called
+// while the panic is being recovered.
 func Panicked(value any) error { return &panicError{value, debug.Stack()} }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// LogValue says the value and the stack.
+// LogValue returns the value and the stack.
 func (e *panicError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("panic", fmt.Sprint(e.value)), slog.String("stack", string(e.stack)))
 }
 
-// Apply runs a view's Apply on a goroutine of its own until it returns or the
-// context ends, which carries the view's deadline and nothing of a caller's. It
-// closes tx, and returns the reason of a fault, if there is one: the error, the
-// panic, or that the time was up. An Apply that runs on is left to itself.
+// Apply calls a view's Apply on a goroutine of its own, and waits until it returns
+// or ctx ends. ctx must carry the view's deadline and nothing of a caller's context.
+// Apply closes tx and returns the reason of a fault, or nil: the error, the panic,
+// or ErrOverrun. A view's Apply that has overrun its deadline is abandoned.
 func Apply(ctx context.Context, v eventstore.InlineView, tx *Buffer, events []eventstore.Event) error {
 	defer tx.Close()
 	done := make(chan error, 1)
