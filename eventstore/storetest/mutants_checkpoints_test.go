@@ -73,7 +73,7 @@ func conflictingMutants() []mutant {
 			}
 			return err
 		}),
-		committing("checkpoints", "a conflict does not say what there is", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		committing("checkpoints", "a conflict does not have the actual checkpoint", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			err := s.CommitRows(ctx, c)
 			var conflict *eventstore.CheckpointError
 			if errors.As(err, &conflict) {
@@ -147,7 +147,7 @@ func droppingMutants() []mutant {
 			_, err := s.DropRows(ctx, view, limit)
 			return false, err
 		}),
-		dropping("dropping what is not there is an error", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
+		dropping("dropping an unknown view is an error", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
 			if err := ctx.Err(); err == nil && !slices.Contains(viewsOf(s), view) {
 				return false, errors.New("no such view")
 			}
@@ -161,7 +161,7 @@ func droppingMutants() []mutant {
 		}),
 		{"checkpoints", "the checkpoint is dropped last", checkpointDroppedLast},
 		{"checkpoints", "a table outlives its view", tableOutlivesView},
-		committing("checkpoints", "what is left of a view is dropped by the way", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		committing("checkpoints", "a commit drops the rest of a view", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			err := s.CommitRows(ctx, c)
 			if errors.Is(err, eventstore.ErrInvalid) && now(s, c.View).IsZero() && !c.Checkpoint.IsZero() && c.Checkpoint.Position <= headOf(s) {
 				_, _ = s.DropRows(ctx, c.View, 1_000)

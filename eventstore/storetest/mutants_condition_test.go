@@ -45,7 +45,7 @@ func keyIdentityMutants() []mutant {
 			}
 			return s.Append(ctx, c)
 		}),
-		{"keys", "the empty key is one that nobody used", func(f *faults) {
+		{"keys", "the empty key is an unused one", func(f *faults) {
 			f.lookup = func(s eventstore.Store, ctx context.Context, key string) (eventstore.Receipt, bool, error) {
 				if key == "" {
 					return eventstore.Receipt{}, false, nil
@@ -199,7 +199,7 @@ func guarding(family, name string, change func(g *eventstore.Guard)) mutant {
 	})
 }
 
-// forgottenKeys forgets the keys whenever the log is opened.
+// forgottenKeys forgets all keys when the log is opened.
 func forgottenKeys(f *faults) {
 	f.config = func(cfg *Config) {
 		reopen := cfg.Reopen
@@ -219,7 +219,8 @@ func forgottenKeys(f *faults) {
 	}
 }
 
-// oneIDIsEnough takes a conflict with an event of one of its ids for a repeat.
+// oneIDIsEnough treats a conflict with an event as a repeat if one id of the commit
+// is the event's.
 func oneIDIsEnough(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	receipt, err := s.Append(ctx, c)
 	var conflict *eventstore.ConflictError
@@ -234,7 +235,7 @@ func oneIDIsEnough(s eventstore.Store, ctx context.Context, c eventstore.Commit)
 	return receipt, err
 }
 
-// idsOnce takes any commit whose first id is in the log for a repeat.
+// idsOnce treats any commit whose first id is in the log as a repeat.
 func idsOnce(f *faults) {
 	var mu sync.Mutex
 	seen := make(map[uuid.UUID]eventstore.Receipt)
@@ -256,7 +257,7 @@ func idsOnce(f *faults) {
 	}
 }
 
-// firstConditionOnly finds a repeat only by the first condition that fails.
+// firstConditionOnly recognizes a repeat by the first failed condition only.
 func firstConditionOnly(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	receipt, err := s.Append(ctx, c)
 	if !receipt.Repeated || c.Key != "" {

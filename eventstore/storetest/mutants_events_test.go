@@ -105,7 +105,7 @@ func idMutants() []mutant {
 	}
 }
 
-// writersPayload keeps the writer's slice instead of its bytes.
+// writersPayload keeps the writer's slice and not a copy.
 func writersPayload(f *faults) {
 	var mu sync.Mutex
 	kept := make(map[eventstore.Position][]byte)
@@ -142,7 +142,7 @@ func sharedPayload(f *faults) {
 func limitMutants() []mutant {
 	return []mutant{
 		spoiling("limits", "a payload is cut at 16 bits of length", func(e *eventstore.Event) { e.Data = e.Data[:min(len(e.Data), math.MaxUint16)] }),
-		appending("limits", "what is too large is dropped without an error", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+		appending("limits", "a commit that is too large is dropped without an error", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			receipt, err := s.Append(ctx, c)
 			if errors.Is(err, eventstore.ErrTooLarge) {
 				err = nil
@@ -155,7 +155,7 @@ func limitMutants() []mutant {
 			}
 			return s.Append(ctx, c)
 		}),
-		appending("limits", "a limit is told in words only", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+		appending("limits", "a limit is not a *LimitError", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			receipt, err := s.Append(ctx, c)
 			if errors.Is(err, eventstore.ErrTooLarge) {
 				err = eventstore.ErrTooLarge

@@ -95,7 +95,8 @@ func faultyAttachMutants() []mutant {
 	}
 }
 
-// overrunMutants wait for an Apply that has run over its deadline, or let it go on.
+// overrunMutants wait for an Apply that has overrun its deadline, or let it
+// continue.
 func overrunMutants() []mutant {
 	return []mutant{
 		attaching("faults", "a view may take as long as it likes", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
@@ -124,7 +125,7 @@ func overrunMutants() []mutant {
 	}
 }
 
-// afterFault is a mutant that does something when a view of an append has failed.
+// afterFault is a mutant that calls do after an append in which a view has failed.
 func afterFault(name string, do func(s eventstore.RowStore, faulty eventstore.ViewID) error) mutant {
 	return mutant{"faults", name, func(f *faults) {
 		f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
@@ -142,7 +143,7 @@ func afterFault(name string, do func(s eventstore.RowStore, faulty eventstore.Vi
 	}}
 }
 
-// faultyRowsKept commits what a view put before it failed.
+// faultyRowsKept commits the rows that a view put before it failed.
 func faultyRowsKept(f *faults) {
 	var mu sync.Mutex
 	put := make(map[eventstore.ViewID][]eventstore.Row)
@@ -176,7 +177,7 @@ func faultyRowsKept(f *faults) {
 	}
 }
 
-// goesOnAfterFault skips the commit that a view failed on and attaches it again.
+// goesOnAfterFault skips the commit on which a view failed, and attaches it again.
 func goesOnAfterFault(f *faults) {
 	var attached atomic.Pointer[eventstore.InlineView]
 	remember(f, &attached)

@@ -70,7 +70,7 @@ func followMutants() []mutant {
 	}
 }
 
-// competing gives every event to the follower that asks first.
+// competing yields each event to the first follower only.
 func competing(f *faults) {
 	var mu sync.Mutex
 	taken := make(map[eventstore.Position]bool)
@@ -117,7 +117,7 @@ func repeatAtSeam(s eventstore.Store, ctx context.Context, q eventstore.Query, a
 	}
 }
 
-// losesWhenSlow has room for 300 events; what comes when there is none is lost.
+// losesWhenSlow buffers 300 events and loses those that do not fit.
 func losesWhenSlow(s eventstore.Store, ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
 	return func(yield func(eventstore.Batch, error) bool) {
 		for live := false; ; {
@@ -135,7 +135,7 @@ func losesWhenSlow(s eventstore.Store, ctx context.Context, q eventstore.Query, 
 	}
 }
 
-// lockedFollowers lets no writer in while a follower's body runs.
+// lockedFollowers blocks writers while a follower's body runs.
 func lockedFollowers(f *faults) {
 	var mu sync.RWMutex
 	f.follow = func(s eventstore.Store, ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
@@ -321,7 +321,7 @@ func openMutants() []mutant {
 	}
 }
 
-// reopening is a mutant that has the faults only once it is reopened.
+// reopening is a mutant that is broken once it is reopened.
 func reopening(name string, breaks func(f *faults)) mutant {
 	return mutant{"life", name, func(f *faults) {
 		f.config = func(cfg *Config) {

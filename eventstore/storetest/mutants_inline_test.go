@@ -56,7 +56,7 @@ func attachMutants() []mutant {
 		attaching("inline", "Attach ignores its context", func(s eventstore.RowStore, _ context.Context, v eventstore.InlineView) error {
 			return s.Attach(context.Background(), v)
 		}),
-		attaching("inline", "Attach says in its own words that the store is closed", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+		attaching("inline", "Attach of a closed store has an error of its own", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 			err := s.Attach(ctx, v)
 			if errors.Is(err, eventstore.ErrClosed) {
 				return errors.New("closed")
@@ -171,7 +171,7 @@ func applyMutants() []mutant {
 // rowTxMutants give Apply a RowTx that reads or writes wrongly.
 func rowTxMutants() []mutant {
 	return []mutant{
-		applying("inline", "Apply reads what is committed", func(v eventstore.InlineView, s eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+		applying("inline", "Apply reads committed rows only", func(v eventstore.InlineView, s eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			return v.Apply(ctx, changedTx{RowTx: tx, reads: committedRows{s, v.View}}, events)
 		}),
 		applying("inline", "deletions are lost", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
@@ -186,10 +186,10 @@ func rowTxMutants() []mutant {
 				return nil
 			}}, events)
 		}),
-		applying("inline", "what Apply puts is not checked", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+		applying("inline", "rows that Apply puts are not checked", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error { return unless(tx.Put(rows...), eventstore.ErrInvalid) }}, events)
 		}),
-		applying("inline", "what Apply puts is kept", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+		applying("inline", "rows that Apply puts are not copied", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 			var kept []eventstore.Row
 			err := v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error {
 				kept = append(kept, rows...)
@@ -206,7 +206,7 @@ func rowTxMutants() []mutant {
 	}
 }
 
-// remember notes the view that was attached last.
+// remember notes the last view that was attached.
 func remember(f *faults, attached *atomic.Pointer[eventstore.InlineView]) {
 	f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 		err := s.Attach(ctx, v)
@@ -246,7 +246,7 @@ func attachAsync(s eventstore.RowStore, _ context.Context, v eventstore.InlineVi
 	return nil
 }
 
-// appliedTwice gives a view its last commit again, once it is attached.
+// appliedTwice applies a view's last commit again, once it is attached.
 func appliedTwice(f *faults) {
 	f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 		var mu sync.Mutex
@@ -276,7 +276,7 @@ func appliedTwice(f *faults) {
 	}
 }
 
-// lostAtSeam does not give a view the first commit after it is attached.
+// lostAtSeam skips the first commit after the view is attached.
 func lostAtSeam(f *faults) {
 	f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 		var live, lost atomic.Bool
@@ -321,7 +321,7 @@ func checkpointStays(f *faults) {
 	}
 }
 
-// readersWait holds a lock over an append that the readers need.
+// readersWait holds a lock during an append that readers need.
 func readersWait(f *faults) {
 	busy := make(chan struct{}, 1)
 	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
@@ -351,11 +351,11 @@ func appliedUnjudged(f *faults) {
 	}
 }
 
-// changedTx is a RowTx that reads or writes in another way.
+// changedTx is a RowTx with other reads or writes.
 type changedTx struct {
 	eventstore.RowTx
-	reads rows.Base                         // nil: as it is
-	put   func(rows []eventstore.Row) error // nil: as it is
+	reads rows.Base                         // nil: unchanged
+	put   func(rows []eventstore.Row) error // nil: unchanged
 }
 
 func (c changedTx) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
@@ -379,7 +379,7 @@ func (c changedTx) Put(rows ...eventstore.Row) error {
 	return c.RowTx.Put(rows...)
 }
 
-// committedRows are a view's rows as anyone can read them.
+// committedRows are a view's committed rows.
 type committedRows struct {
 	store eventstore.RowStore
 	view  eventstore.ViewID

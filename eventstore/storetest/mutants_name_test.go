@@ -22,7 +22,7 @@ func writtenNameMutants() []mutant {
 		{"names", "a name at the limit is refused", strict},
 		appending("names", "a leading dash is dropped", renamed(func(name string) string { return strings.TrimPrefix(name, "-") })),
 		appending("names", "NUL is replaced", renamed(func(name string) string { return strings.ReplaceAll(name, "\x00", "?") })),
-		appending("names", "what is not UTF-8 is replaced", renamed(func(name string) string { return strings.ToValidUTF8(name, "?") })),
+		appending("names", "invalid UTF-8 is replaced", renamed(func(name string) string { return strings.ToValidUTF8(name, "?") })),
 		appending("names", "long names are cut", renamed(func(name string) string { return name[:min(len(name), 255)] })),
 	}
 }
@@ -89,7 +89,7 @@ func renamed(change func(string) string) func(eventstore.Store, context.Context,
 	}
 }
 
-// lenient takes every name, and loses those it cannot keep.
+// lenient accepts every name, and loses commits with an invalid one.
 func lenient(f *faults) {
 	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 		receipt, err := s.Append(ctx, c)

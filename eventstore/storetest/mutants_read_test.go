@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// reading is a mutant whose Read is another.
+// reading is a mutant with another Read.
 func reading(family, name string, read func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error]) mutant {
 	return mutant{family, name, func(f *faults) { f.read = read }}
 }
@@ -24,7 +24,7 @@ func optioned(name string, change func(opts *eventstore.ReadOptions)) mutant {
 	})
 }
 
-// misreading is a mutant that takes a query for another.
+// misreading is a mutant that matches other events with a query.
 func misreading(family, name string, matches func(q eventstore.Query, e eventstore.Event) bool) mutant {
 	return reading(family, name, func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 		if eventstore.ValidateRead(q, opts) != nil {
@@ -44,7 +44,7 @@ func filter(seq iter.Seq2[eventstore.Event, error], keep func(eventstore.Event) 
 	}
 }
 
-// lagging does not show the last event.
+// lagging hides the last event.
 func lagging(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 	head, _ := s.Head(ctx)
 	return filter(s.Read(ctx, q, opts), func(e eventstore.Event) bool { return e.Position < head })
@@ -241,8 +241,8 @@ func readLoopMutants() []mutant {
 	}
 }
 
-// leakyReaders has four readers at most, and a loop that is left never gives
-// its place back.
+// leakyReaders allows four readers at a time, and counts a reader that leaves its
+// loop early for ever.
 func leakyReaders(f *faults) {
 	places := make(chan struct{}, 4)
 	f.read = func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
@@ -289,7 +289,7 @@ func snapshotMutants() []mutant {
 	}
 }
 
-// unfixed reads event by event until there is no more.
+// unfixed reads one event at a time until there are no more.
 func unfixed(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 	if opts.Backward {
 		return s.Read(ctx, q, opts)
@@ -308,7 +308,7 @@ func unfixed(s eventstore.Store, ctx context.Context, q eventstore.Query, opts e
 	}
 }
 
-// lockedReads lets no writer in while a reader is in its loop.
+// lockedReads blocks writers while a reader is in its loop.
 func lockedReads(f *faults) {
 	var mu sync.RWMutex
 	f.read = func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {

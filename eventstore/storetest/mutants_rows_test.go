@@ -100,7 +100,7 @@ func rowCommitMutants() []mutant {
 			}
 			return err
 		}),
-		committing("rows", "what is invalid is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		committing("rows", "an invalid commit is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			return unless(s.CommitRows(ctx, c), eventstore.ErrInvalid)
 		}),
 	}
@@ -123,8 +123,8 @@ func rowStoreMutants() []mutant {
 
 func rowLimitMutants() []mutant {
 	return []mutant{
-		committingRows("row limits", "a commit keeps so many rows", func(rows []eventstore.Row) []eventstore.Row { return rows[:min(len(rows), 10_000)] }),
-		committing("row limits", "what is too large is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		committingRows("row limits", "a commit keeps 10,000 rows", func(rows []eventstore.Row) []eventstore.Row { return rows[:min(len(rows), 10_000)] }),
+		committing("row limits", "a commit that is too large is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			return unless(s.CommitRows(ctx, c), eventstore.ErrTooLarge)
 		}),
 		{"row limits", "keys may be longer than the standard", func(f *faults) {
@@ -137,7 +137,7 @@ func rowLimitMutants() []mutant {
 	}
 }
 
-// unless is the error, unless it is this one.
+// unless returns err, or nil if it matches ignored.
 func unless(err, ignored error) error {
 	if errors.Is(err, ignored) {
 		return nil
@@ -204,7 +204,7 @@ func tableAndKeyTogether(f *faults) {
 	}
 }
 
-// rowsCached answers from what it has returned before, until the next commit.
+// rowsCached returns what GetRows returned before, until the next commit.
 func rowsCached(f *faults) {
 	var mu sync.Mutex
 	cache := make(map[string]eventstore.RowSet)
@@ -232,7 +232,7 @@ func rowsCached(f *faults) {
 	}
 }
 
-// rowsKept looks again at the rows of the last commit whenever it reads.
+// rowsKept commits the caller's rows of the last commit again at each scan.
 func rowsKept(f *faults) {
 	var kept atomic.Pointer[eventstore.RowCommit]
 	f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
@@ -258,7 +258,7 @@ func contextsIgnored(f *faults) {
 	}
 }
 
-// rowsAfterClose goes past the Close of the store in memory.
+// rowsAfterClose ignores that the store is closed.
 func rowsAfterClose(f *faults) {
 	f.getRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, keys []eventstore.RowKey) (eventstore.RowSet, error) {
 		return s.(*memory).log.GetRows(ctx, view, keys...)

@@ -151,7 +151,7 @@ func snapshotOf(s eventstore.RowStore, ctx context.Context, view eventstore.View
 	return pages, nil
 }
 
-// pagesByCount finds where a page begins by how many rows have been shown.
+// pagesByCount begins a page after the number of rows that it has yielded.
 func pagesByCount(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
 	const size = 200
 	return func(yield func(eventstore.RowSet, error) bool) {
@@ -174,8 +174,8 @@ func pagesByCount(s eventstore.RowStore, ctx context.Context, view eventstore.Vi
 	}
 }
 
-// lockedScans keeps writers out while a scan is ranged over, and if it is left
-// early, for ever.
+// lockedScans blocks writers while a scan is ranged over. If left is true it blocks
+// them only, and for ever, after a scan that was left early.
 func lockedScans(f *faults, left bool) {
 	var mu sync.RWMutex
 	f.scanRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {

@@ -11,17 +11,17 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// appending is a mutant whose Append is another.
+// appending is a mutant with another Append.
 func appending(family, name string, act func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error)) mutant {
 	return mutant{family, name, func(f *faults) { f.append = act }}
 }
 
-// versionOf returns the version a stream is at.
+// versionOf returns a stream's version.
 func versionOf(s eventstore.Store, stream eventstore.StreamID) eventstore.Version {
 	return eventstore.Version(len(readAll(s, eventstore.Stream(stream), everything)))
 }
 
-// readAll reads what can be read.
+// readAll reads until the end or an error.
 func readAll(s eventstore.Store, q eventstore.Query, opts eventstore.ReadOptions) []eventstore.Event {
 	var events []eventstore.Event
 	for e, err := range s.Read(context.Background(), q, opts) {
@@ -146,7 +146,7 @@ func commitMutants() []mutant {
 // validityMutants accept invalid commits or refuse valid ones.
 func validityMutants() []mutant {
 	return []mutant{
-		appending("commit", "what is invalid is left out", leftOut),
+		appending("commit", "invalid events are left out", leftOut),
 		appending("commit", "every event needs an expectation", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if len(c.Events) > 0 && len(c.Expect) == 0 {
 				return eventstore.Receipt{}, eventstore.ErrInvalid
@@ -271,7 +271,7 @@ func expectingInstead(c eventstore.Commit, at func(eventstore.Expect) eventstore
 	return c
 }
 
-// leftOut writes what is left of a commit without its invalid events.
+// leftOut writes a commit without its invalid events.
 func leftOut(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	c.Events = slices.DeleteFunc(slices.Clone(c.Events), func(e eventstore.NewEvent) bool {
 		return eventstore.Validate(unconditional(e)) != nil
@@ -279,7 +279,7 @@ func leftOut(s eventstore.Store, ctx context.Context, c eventstore.Commit) (even
 	return s.Append(ctx, c)
 }
 
-// conditionsBeforeKey takes no commit for a repeat whose conditions fail.
+// conditionsBeforeKey ignores the key of a commit whose expectations fail.
 func conditionsBeforeKey(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	for _, x := range c.Expect {
 		if !x.At.Holds(versionOf(s, x.Stream)) {
@@ -289,7 +289,7 @@ func conditionsBeforeKey(s eventstore.Store, ctx context.Context, c eventstore.C
 	return s.Append(ctx, c)
 }
 
-// eventByEvent writes a commit as many commits of one event.
+// eventByEvent writes a commit as one commit for each event.
 func eventByEvent(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	if len(c.Events) < 2 || eventstore.Validate(c) != nil {
 		return s.Append(ctx, c)
@@ -309,7 +309,7 @@ func eventByEvent(s eventstore.Store, ctx context.Context, c eventstore.Commit) 
 	return whole, nil
 }
 
-// judgedTooEarly judges expectations, lets others in, and writes.
+// judgedTooEarly judges expectations, waits while others write, and then writes.
 func judgedTooEarly(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	for _, x := range c.Expect {
 		if !x.At.Holds(versionOf(s, x.Stream)) {
