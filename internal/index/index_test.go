@@ -64,8 +64,8 @@ func add(x *index.Index, entries ...index.Entry) {
 	x.Add(len(entries), func(i int) index.Entry { return entries[i] })
 }
 
-// written returns a file with an index that has a run for each group, unless there
-// are so many that runs are merged.
+// written returns a file with an index that has a run for each group. Eight groups or
+// more are merged.
 func written(t testing.TB, groups ...[]index.Entry) (*file, *index.Index) {
 	f := newFile(t)
 	x := f.open(t, large)
