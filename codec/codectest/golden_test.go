@@ -118,7 +118,7 @@ func TestGolden_MissingSamples(t *testing.T) {
 	for _, update := range []bool{false, true} {
 		failures := golden(t, update, build(t, first), dir, values[0], values[0], stray{}, &removed{})
 		require.Contains(t, failures, `no sample of "cart.removed" version 1: give Golden a value of type codectest_test.removed and run the test with UPDATE_GOLDEN=1`)
-		require.Contains(t, failures, `two values of type codectest_test.added: one sample is kept of a name and version`)
+		require.Contains(t, failures, `two values of type codectest_test.added: there is one sample for each name and version`)
 		require.Contains(t, failures, `a value of type codectest_test.stray cannot be a sample: Go type codectest_test.stray is not registered (codec.Register)`)
 		if !update {
 			require.Contains(t, failures, `no sample of "cart.Added" version 1: run the test with UPDATE_GOLDEN=1 to write `+filepath.Join(dir, addedFile))

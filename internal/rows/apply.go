@@ -12,7 +12,7 @@ import (
 
 // ErrOverrun and ErrExited are reasons of faults.
 var (
-	ErrOverrun = errors.New("the view's time was up before Apply returned; Apply must not append or change rows, since that would wait for Apply")
+	ErrOverrun = errors.New("the view's time was up before Apply returned; if Apply appends or changes rows, the two wait for each other, so it must not")
 	ErrExited  = errors.New("the goroutine of Apply ended without a return")
 )
 
