@@ -25,7 +25,7 @@ func inlineRules() []rule {
 		{"Apply may read the store", inlineReadsStore},
 		{"Apply cannot change the store with its context", inlineChangesStore},
 		{"Apply's reads and writes are checked", inlineChecked},
-		{"rows that Apply puts are copied, and rows that it gets are its own", inlineOwn},
+		{"rows that Apply puts are copied; rows and events that it gets are its own", inlineOwn},
 		{"afterwards the RowTx returns errors", inlineAfterwards},
 		{"Apply's context ends when the view's time is up", inlineDeadline},
 		{"a commit that fails, or is a repeat, does not reach the view", inlineFailedAppends},

@@ -145,8 +145,8 @@ func (x *Index) Full() bool {
 }
 
 // Freeze begins a new table, so that Maintain can write the active one, and reports
-// whether it has. Unless forced, it does so only if the active table is full and
-// fewer than maxTables are held.
+// whether it has. An empty table is not frozen. Unless forced, Freeze does nothing if
+// the active table is not full or maxTables are held.
 func (x *Index) Freeze(force bool) bool {
 	v := x.current.Load()
 	t := v.tables[len(v.tables)-1]
@@ -173,7 +173,8 @@ func (x *Index) Crowded() bool {
 	return len(v.tables) >= maxTables && x.Full()
 }
 
-// Overflowing reports whether the active table has grown to four times its limit.
+// Overflowing reports whether the active table has grown to four times its limit in
+// bytes, and to at least 4 MiB.
 func (x *Index) Overflowing() bool {
 	t := x.active()
 	return t.bytes() >= 4*max(x.limits.Bytes, 1<<20)
