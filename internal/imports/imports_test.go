@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/imports":     {},
 	"internal/killtest":    {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},
+	"internal/lengths":     {},
 	"internal/pages":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
