@@ -29,93 +29,117 @@ func valid(change func(c *eventstore.Commit)) eventstore.Commit {
 	return c
 }
 
-func TestLimits_Validate(t *testing.T) {
-	type commit = eventstore.Commit
-	item := func(i eventstore.Item) func(*commit) {
-		return func(c *commit) { c.Guards = []eventstore.Guard{{Query: eventstore.Match(i)}} }
+// validation is a change of the valid commit, and what small.Validate must return
+// for it.
+type validation struct {
+	name   string
+	change func(*eventstore.Commit)
+	want   error
+}
+
+var invalid, large = eventstore.ErrInvalid, eventstore.ErrTooLarge
+
+func checkValidations(t *testing.T, tests []validation) {
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			require.ErrorIs(t, small.Validate(valid(test.change)), test.want)
+		})
 	}
-	first := func(change func(e *eventstore.NewEvent)) func(*commit) {
-		return func(c *commit) { change(&c.Events[0]) }
-	}
-	events := func(n, size int) func(*commit) {
-		return func(c *commit) {
+}
+
+func TestLimits_Validate_Commit(t *testing.T) {
+	events := func(n, size int) func(*eventstore.Commit) {
+		return func(c *eventstore.Commit) {
 			c.Events = nil
 			for range n {
 				c.Events = append(c.Events, eventstore.NewEvent{Type: "x", Data: make([]byte, size)})
 			}
 		}
 	}
-	ok, invalid, large := error(nil), eventstore.ErrInvalid, eventstore.ErrTooLarge
-	tests := []struct {
-		name   string
-		change func(*commit)
-		want   error
-	}{
-		{"as it is", func(*commit) {}, ok},
-		{"no events", func(c *commit) { c.Events = nil }, invalid},
-		{"in no stream", func(c *commit) { c.Events[0].Stream, c.Expect = "", nil }, ok},
-		{"most events", events(3, 0), ok},
+	checkValidations(t, []validation{
+		{"as it is", func(*eventstore.Commit) {}, nil},
+		{"no events", func(c *eventstore.Commit) { c.Events = nil }, invalid},
+		{"most events", events(3, 0), nil},
 		{"too many events", events(4, 0), large},
-		{"most bytes", events(2, 10), ok},
+		{"most bytes", events(2, 10), nil},
 		{"too many bytes", events(3, 7), large},
-		{"metadata counts in the bytes", func(c *commit) {
+		{"metadata counts in the bytes", func(c *eventstore.Commit) {
 			events(2, 10)(c)
 			c.Events[0].Metadata = eventstore.Metadata{"k": ""}
 		}, large},
-		{"key", func(c *commit) { c.Key = "12345678" }, ok},
-		{"long key", func(c *commit) { c.Key = "123456789" }, large},
-		{"key with NUL", func(c *commit) { c.Key = "\x00" }, invalid},
+		{"key", func(c *eventstore.Commit) { c.Key = "12345678" }, nil},
+		{"long key", func(c *eventstore.Commit) { c.Key = "123456789" }, large},
+		{"key with NUL", func(c *eventstore.Commit) { c.Key = "\x00" }, invalid},
+	})
+}
+
+func TestLimits_Validate_Event(t *testing.T) {
+	first := func(change func(e *eventstore.NewEvent)) func(*eventstore.Commit) {
+		return func(c *eventstore.Commit) { change(&c.Events[0]) }
+	}
+	checkValidations(t, []validation{
+		{"in no stream", func(c *eventstore.Commit) { c.Events[0].Stream, c.Expect = "", nil }, nil},
 		{"no type", first(func(e *eventstore.NewEvent) { e.Type = "" }), invalid},
 		{"long type", first(func(e *eventstore.NewEvent) { e.Type = "123456789" }), large},
 		{"long in bytes, not in letters", first(func(e *eventstore.NewEvent) { e.Type = "ééééé" }), large},
 		{"type that is not UTF-8", first(func(e *eventstore.NewEvent) { e.Type = "\xff" }), invalid},
-		{"codec", first(func(e *eventstore.NewEvent) { e.Codec = "12345678" }), ok},
+		{"codec", first(func(e *eventstore.NewEvent) { e.Codec = "12345678" }), nil},
 		{"long codec", first(func(e *eventstore.NewEvent) { e.Codec = "123456789" }), large},
 		{"codec with NUL", first(func(e *eventstore.NewEvent) { e.Codec = "a\x00" }), invalid},
 		{"stream with a leading dash", first(func(e *eventstore.NewEvent) { e.Stream = "-a" }), invalid},
-		{"most tags", first(func(e *eventstore.NewEvent) { e.Tags = []eventstore.Tag{"a", "b"} }), ok},
+		{"most tags", first(func(e *eventstore.NewEvent) { e.Tags = []eventstore.Tag{"a", "b"} }), nil},
 		{"too many tags", first(func(e *eventstore.NewEvent) { e.Tags = []eventstore.Tag{"a", "b", "c"} }), large},
 		{"empty tag", first(func(e *eventstore.NewEvent) { e.Tags = []eventstore.Tag{""} }), invalid},
-		{"largest payload", first(func(e *eventstore.NewEvent) { e.Data = make([]byte, 10) }), ok},
+		{"largest payload", first(func(e *eventstore.NewEvent) { e.Data = make([]byte, 10) }), nil},
 		{"too large a payload", first(func(e *eventstore.NewEvent) { e.Data = make([]byte, 11) }), large},
-		{"largest metadata", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"k": "12", "l": "12"} }), ok},
+		{"largest metadata", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"k": "12", "l": "12"} }), nil},
 		{"too large metadata", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"k": "12", "l": "123"} }), large},
 		{"empty metadata key", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"": "v"} }), invalid},
 		{"metadata that is not UTF-8", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"k": "\xff"} }), invalid},
 		{"metadata key that is not UTF-8", first(func(e *eventstore.NewEvent) { e.Metadata = eventstore.Metadata{"\xff": "v"} }), invalid},
-		{"last year", first(func(e *eventstore.NewEvent) { e.Time = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) }), ok},
+		{"last year", first(func(e *eventstore.NewEvent) { e.Time = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC) }), nil},
 		{"year 10000", first(func(e *eventstore.NewEvent) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }), invalid},
 		{"year 0", first(func(e *eventstore.NewEvent) { e.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC) }), invalid},
 		{"year 10000 in UTC only", first(func(e *eventstore.NewEvent) {
 			e.Time = time.Date(9999, 12, 31, 23, 30, 0, 0, time.FixedZone("west", -3600))
 		}), invalid},
-		{"no expectation", func(c *commit) { c.Expect = nil }, invalid},
-		{"the zero expectation", func(c *commit) { c.Expect[0].At = 0 }, invalid},
-		{"a converted number", func(c *commit) { c.Expect[0].At = 1 }, invalid},
-		{"a converted version", func(c *commit) { c.Expect[0].At = eventstore.Expectation(eventstore.Version(1 << 40)) }, invalid},
-		{"a converted -1", func(c *commit) { c.Expect[0].At = math.MaxUint64 }, invalid},
-		{"a version that no stream gets to", func(c *commit) { c.Expect[0].At = eventstore.At(math.MaxUint64) }, ok},
-		{"two expectations", func(c *commit) { c.Expect = append(c.Expect, c.Expect[0]) }, invalid},
-		{"an expectation on another stream", func(c *commit) {
+	})
+}
+
+func TestLimits_Validate_Expect(t *testing.T) {
+	checkValidations(t, []validation{
+		{"no expectation", func(c *eventstore.Commit) { c.Expect = nil }, invalid},
+		{"the zero expectation", func(c *eventstore.Commit) { c.Expect[0].At = 0 }, invalid},
+		{"a converted number", func(c *eventstore.Commit) { c.Expect[0].At = 1 }, invalid},
+		{"a converted version", func(c *eventstore.Commit) { c.Expect[0].At = eventstore.Expectation(eventstore.Version(1 << 40)) }, invalid},
+		{"a converted -1", func(c *eventstore.Commit) { c.Expect[0].At = math.MaxUint64 }, invalid},
+		{"a version that no stream gets to", func(c *eventstore.Commit) { c.Expect[0].At = eventstore.At(math.MaxUint64) }, nil},
+		{"two expectations", func(c *eventstore.Commit) { c.Expect = append(c.Expect, c.Expect[0]) }, invalid},
+		{"an expectation on another stream", func(c *eventstore.Commit) {
 			c.Expect = append(c.Expect, eventstore.Expect{Stream: "b", At: eventstore.Exists})
-		}, ok},
-		{"an expectation on no stream", func(c *commit) { c.Expect = append(c.Expect, eventstore.Expect{At: eventstore.Any}) }, invalid},
-		{"most guards", func(c *commit) { c.Guards = []eventstore.Guard{{Query: eventstore.All()}, {Query: eventstore.All()}} }, ok},
-		{"too many guards", func(c *commit) { c.Guards = make([]eventstore.Guard, 3) }, large},
-		{"the zero query", func(c *commit) { c.Guards = make([]eventstore.Guard, 1) }, invalid},
+		}, nil},
+		{"an expectation on no stream", func(c *eventstore.Commit) { c.Expect = append(c.Expect, eventstore.Expect{At: eventstore.Any}) }, invalid},
+	})
+}
+
+func TestLimits_Validate_Guard(t *testing.T) {
+	item := func(i eventstore.Item) func(*eventstore.Commit) {
+		return func(c *eventstore.Commit) { c.Guards = []eventstore.Guard{{Query: eventstore.Match(i)}} }
+	}
+	checkValidations(t, []validation{
+		{"most guards", func(c *eventstore.Commit) {
+			c.Guards = []eventstore.Guard{{Query: eventstore.All()}, {Query: eventstore.All()}}
+		}, nil},
+		{"too many guards", func(c *eventstore.Commit) { c.Guards = make([]eventstore.Guard, 3) }, large},
+		{"the zero query", func(c *eventstore.Commit) { c.Guards = make([]eventstore.Guard, 1) }, invalid},
 		{"an empty item", item(eventstore.Item{}), invalid},
 		{"category with a dash", item(eventstore.Item{Categories: []string{"a-b"}}), invalid},
 		{"empty category", item(eventstore.Item{Categories: []string{""}}), invalid},
-		{"category", item(eventstore.Item{Categories: []string{"a"}}), ok},
+		{"category", item(eventstore.Item{Categories: []string{"a"}}), nil},
 		{"empty stream in an item", item(eventstore.Item{Streams: []eventstore.StreamID{""}}), invalid},
 		{"empty type in an item", item(eventstore.Item{Types: []string{""}}), invalid},
 		{"too many tags in an item", item(eventstore.Item{Tags: []eventstore.Tag{"a", "b", "c"}}), large},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			require.ErrorIs(t, small.Validate(valid(test.change)), test.want)
-		})
-	}
+	})
 }
 
 func TestValidate_StandardLimits(t *testing.T) {

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// compare says, a line each, in what the events of today differ from the
-// recorded ones.
+// compare describes the differences between recorded and today, one a line.
 func compare(recorded, today []event) []string {
 	if len(recorded) != len(today) {
 		return []string{fmt.Sprintf("recorded %s, today %s", names(recorded), names(today))}
@@ -52,8 +51,8 @@ func (d *differences) event(at string, recorded, today event) {
 	}
 }
 
-// decode returns JSON as Go values, numbers digit by digit. Both sides were JSON
-// before.
+// decode decodes JSON to Go values and keeps the digits of numbers. The data was
+// encoded before, so it is valid.
 func decode(data []byte) any {
 	var value any
 	decoder := json.NewDecoder(bytes.NewReader(data))

@@ -1,7 +1,7 @@
 // Package codectest keeps a sample of every event that was ever stored, in files
-// beside the tests, and holds the code of today to them: a change that makes old
-// events unreadable, or makes something else of them, fails a test and not
-// production.
+// beside the tests, and decodes the samples with the current code. A change that
+// makes old events unreadable, or decodes them to something else, fails a test
+// before it reaches production.
 //
 //	func TestEvents(t *testing.T) {
 //		codectest.Golden(t, registry, "testdata/events",
@@ -9,11 +9,12 @@
 //			CartCheckedOut{Pieces: 2})
 //	}
 //
-// The files are written by
+// The command
 //
 //	UPDATE_GOLDEN=1 go test
 //
-// and belong under version control. A file holds the event as it is stored, and,
-// if that is another, what it is today. What is stored never changes, so it is
-// written once; what it is today is written anew, for the eyes of a review.
+// writes the files, which belong under version control. A file holds the event as
+// stored and, if that differs, the event as decoded and encoded today. The stored
+// part is written once and never changes; the other part is written again with each
+// update, so that a review shows the change.
 package codectest

@@ -7,27 +7,26 @@ import (
 	"github.com/yore-es/yore/codec"
 )
 
-// update is the environment variable that has Golden write files. Any value but
-// "" does.
+// update is the environment variable that makes Golden write files, if it is not "".
 const update = "UPDATE_GOLDEN"
 
-// Golden holds the registry to the samples in the directory. The test fails, and
-// says of each what is wrong and what to do,
+// Golden checks the registry against the samples in a directory. The test fails,
+// with a message that says what to do,
 //
 //   - for a registered name and version without a sample;
 //   - for a sample that the registry cannot decode;
-//   - for a sample that is something else today than is recorded: when what it
-//     decodes to is encoded, the names, versions, data or tags differ.
+//   - for a sample that differs from its record: when the decoded values are encoded
+//     again, names, versions, data or tags are not as recorded.
 //
-// The values are what samples are made of, one of each registered Go type: not
-// the zero value, but one in which every field says something. A value is needed
-// until its sample is written, and looked at no more from then on.
+// Samples are made of the values, one for each registered Go type. A value should
+// not be the zero value: every field should be set. It is used until its sample is
+// written and ignored afterwards.
 //
-// With UPDATE_GOLDEN=1 in the environment, Golden writes the samples that are not
-// there, and records what the others are today. It never changes the stored part
-// of a sample, and it removes none: the sample of a name or version that is no
-// longer registered stays, and proves that its upcaster works. Remove the file of
-// an event that was never stored in earnest by hand.
+// If the environment has UPDATE_GOLDEN=1, Golden writes the missing samples, and
+// records what the others are today. It never changes the stored part of a sample
+// and never removes a sample: the sample of a name or version that is no longer
+// registered stays and proves that its upcaster works. Delete the file of an event
+// that was never stored in production by hand.
 func Golden(t testing.TB, registry *codec.Registry, dir string, values ...any) {
 	t.Helper()
 	g := golden{t: t, registry: registry, dir: dir, update: os.Getenv(update) != ""}
@@ -57,7 +56,7 @@ func (g *golden) encode(values []any) map[key]codec.Encoded {
 		}
 		k := key{encoded.Type, encoded.SchemaVersion}
 		if _, twice := events[k]; twice {
-			g.t.Errorf("two values of type %T: one sample is kept of a name and version", value)
+			g.t.Errorf("two values of type %T: there is one sample for each name and version", value)
 			continue
 		}
 		events[k] = encoded
@@ -65,8 +64,8 @@ func (g *golden) encode(values []any) map[key]codec.Encoded {
 	return events
 }
 
-// missing reports each registration without a sample. In an update it returns
-// the samples that can be made.
+// missing reports each registration without a sample. In an update it returns the
+// samples that can be written.
 func (g *golden) missing(samples []*sample, events map[key]codec.Encoded) []*sample {
 	g.t.Helper()
 	there := make(map[key]bool)
@@ -90,7 +89,7 @@ func (g *golden) missing(samples []*sample, events map[key]codec.Encoded) []*sam
 	return made
 }
 
-// check holds the registry to a sample.
+// check checks the registry against a sample.
 func (g *golden) check(s *sample) {
 	g.t.Helper()
 	file := s.key().file(g.dir)
@@ -103,11 +102,11 @@ func (g *golden) check(s *sample) {
 	differences := compare(s.recorded(), today)
 	switch {
 	case s.isNew && len(differences) > 0:
-		g.t.Errorf("%s: the value is not stored as it is, so it is no sample:%s", s.key(), list(differences))
+		g.t.Errorf("%s: the value does not decode to what was encoded, so it cannot be a sample:%s", s.key(), list(differences))
 	case s.isNew:
 		g.write(file, s)
 	case len(differences) > 0 && !g.update:
-		g.t.Errorf("%s: is something else today than is recorded:%s\n"+
+		g.t.Errorf("%s: is today other than recorded:%s\n"+
 			"if this is meant, run the test with %s=1 to record what it is today", file, list(differences), update)
 	case len(differences) > 0:
 		s.record(today)
@@ -124,7 +123,7 @@ func (g *golden) write(file string, s *sample) {
 	g.t.Logf("wrote %s", file)
 }
 
-// list returns the differences as lines of a message.
+// list formats differences as lines of a message.
 func list(differences []string) string {
 	text := ""
 	for _, d := range differences {

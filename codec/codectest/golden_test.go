@@ -42,7 +42,7 @@ func first(b *codec.Builder) {
 
 var values = []any{added{SKU: "<a>", Price: 1.50, Lines: []int{1, 2}, Fields: map[string]any{"a": true, "b": nil}}, removed{SKU: "a"}}
 
-// recorder is a test that notes its failures instead of failing.
+// recorder is a test that records its failures.
 type recorder struct {
 	testing.TB
 	failures []string
@@ -118,7 +118,7 @@ func TestGolden_MissingSamples(t *testing.T) {
 	for _, update := range []bool{false, true} {
 		failures := golden(t, update, build(t, first), dir, values[0], values[0], stray{}, &removed{})
 		require.Contains(t, failures, `no sample of "cart.removed" version 1: give Golden a value of type codectest_test.removed and run the test with UPDATE_GOLDEN=1`)
-		require.Contains(t, failures, `two values of type codectest_test.added: one sample is kept of a name and version`)
+		require.Contains(t, failures, `two values of type codectest_test.added: there is one sample for each name and version`)
 		require.Contains(t, failures, `a value of type codectest_test.stray cannot be a sample: Go type codectest_test.stray is not registered (codec.Register)`)
 		if !update {
 			require.Contains(t, failures, `no sample of "cart.Added" version 1: run the test with UPDATE_GOLDEN=1 to write `+filepath.Join(dir, addedFile))
@@ -131,7 +131,7 @@ func TestGolden_MissingSamples(t *testing.T) {
 	}
 }
 
-// TestGolden_BreakingChanges: each of these would lose what is stored.
+// TestGolden_BreakingChanges makes changes after which stored events are lost.
 func TestGolden_BreakingChanges(t *testing.T) {
 	type retyped struct {
 		SKU   int     `json:"sku"`
@@ -169,8 +169,8 @@ func TestGolden_BreakingChanges(t *testing.T) {
 	}
 }
 
-// TestGolden_RetiredVersions: the samples of what is upcast stay, with what it is
-// today beside them.
+// TestGolden_RetiredVersions upcasts events. Their samples must stay and show what
+// they are today.
 func TestGolden_RetiredVersions(t *testing.T) {
 	dir := samples(t)
 	type addedV1 struct{ SKU string }
@@ -207,7 +207,7 @@ func TestGolden_RetiredVersions(t *testing.T) {
 	require.NotContains(t, read(t, dir, addedFile), "today", "it is itself again")
 }
 
-// storedPart returns a sample without what it is today.
+// storedPart returns the stored part of a sample.
 func storedPart(t *testing.T, dir, name string) map[string]any {
 	t.Helper()
 	var sample map[string]any
@@ -240,7 +240,7 @@ func TestGolden_FilesThatAreNoSamples(t *testing.T) {
 	require.Contains(t, fmt.Sprint(golden(t, false, build(t, first), filepath.Join(dir, "README"))), "README")
 }
 
-// lossy does not come back as it was.
+// lossy is an event that does not decode to what was encoded.
 type lossy struct{ N int }
 
 func (l lossy) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, `{"n":%d}`, l.N), nil }
@@ -249,7 +249,7 @@ func (l *lossy) UnmarshalJSON([]byte) error  { *l = lossy{}; return nil }
 func TestGolden_ValueThatIsNotStoredAsItIs(t *testing.T) {
 	dir := t.TempDir()
 	registry := build(t, func(b *codec.Builder) { codec.Register[lossy](b, "lossy", 1, nil) })
-	require.Equal(t, []string{`"lossy" version 1: the value is not stored as it is, so it is no sample:` + "\n    data.n: recorded 7, today 0"},
+	require.Equal(t, []string{`"lossy" version 1: the value does not decode to what was encoded, so it cannot be a sample:` + "\n    data.n: recorded 7, today 0"},
 		golden(t, true, registry, dir, lossy{7}))
 	require.NoFileExists(t, filepath.Join(dir, "lossy.1.json"))
 }

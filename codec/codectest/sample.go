@@ -21,27 +21,26 @@ type key struct {
 
 func (k key) String() string { return fmt.Sprintf("%q version %d", k.name, k.version) }
 
-// file returns the path of the key's sample. Of the name it keeps what all file
-// systems take.
+// file returns the path of the key's sample. It replaces the characters of the name
+// that some file systems do not allow.
 func (k key) file(dir string) string {
 	var name strings.Builder
 	for _, c := range []byte(k.name) {
 		switch {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
 			name.WriteByte(c)
-		default: // capitals too: some file systems do not tell them apart
+		default: // capitals too: some file systems ignore case
 			fmt.Fprintf(&name, "%%%02X", c)
 		}
 	}
 	return filepath.Join(dir, fmt.Sprintf("%s.%d.json", &name, k.version))
 }
 
-// sample is the content of a file: an event as it is stored, and what it is today.
+// sample is the content of a file: an event as stored, and as it is today.
 type sample struct {
 	event
 	Codec string `json:"codec"`
-	// Today is nil if the event is today what is stored. One that was dropped
-	// is no event today.
+	// Today is nil if the event is today as stored, and empty if it is dropped.
 	Today *[]event `json:"today,omitempty"`
 
 	isNew bool
@@ -64,10 +63,10 @@ func newSample(e codec.Encoded) *sample {
 
 func (s *sample) key() key { return key{s.Name, s.Version} }
 
-// read returns what the sample is today.
+// read decodes the sample and encodes the values again.
 func (s *sample) read(registry *codec.Registry) ([]event, error) {
-	// Compact, as it was when it was encoded: a type with its own UnmarshalJSON
-	// may mind.
+	// Compact the data, as it was when it was encoded: a type with its own
+	// UnmarshalJSON may depend on that.
 	var data bytes.Buffer
 	if err := json.Compact(&data, s.Data); err != nil {
 		return nil, err
@@ -87,7 +86,7 @@ func (s *sample) read(registry *codec.Registry) ([]event, error) {
 	return today, nil
 }
 
-// recorded returns what the sample was when it was last recorded.
+// recorded returns the recorded form of the sample.
 func (s *sample) recorded() []event {
 	if s.Today == nil {
 		return []event{s.event}
@@ -95,7 +94,7 @@ func (s *sample) recorded() []event {
 	return *s.Today
 }
 
-// record notes what the sample is today.
+// record records what the sample is today.
 func (s *sample) record(today []event) {
 	s.Today = nil
 	if len(compare(s.recorded(), today)) > 0 {
@@ -117,8 +116,8 @@ func (s *sample) save(file string) error {
 	return os.WriteFile(file, content.Bytes(), 0o666)
 }
 
-// load returns the samples of the directory, by file name. Files that are none
-// are reported, but for those that are not JSON by their name.
+// load returns the samples of the directory, by file name. It reports JSON files
+// that are not samples, and ignores other files.
 func (g *golden) load() []*sample {
 	g.t.Helper()
 	files, err := os.ReadDir(g.dir)

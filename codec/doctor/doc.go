@@ -1,6 +1,6 @@
-// Package doctor decodes every event of a store with the registry of today, and
-// says which ones cannot be read, which ones only upcasters read, and which ones
-// would carry other tags if they were written today.
+// Package doctor decodes every event of a store with the current registry. It
+// reports the events that cannot be read, those that only upcasters read, and those
+// that would have other tags if they were written today.
 //
 //	report, err := doctor.Examine(ctx, store, registry, nil)
 //	if err != nil {
@@ -8,6 +8,6 @@
 //	}
 //	fmt.Print(report)
 //
-// Run it on a copy or on the store itself, before a program with changed events
-// goes to work on it: it only reads, and it can run while others append.
+// Run it on the store, or on a copy, before a program with changed events is
+// deployed. It only reads and can run while other programs append.
 package doctor

@@ -11,35 +11,35 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Options bound an examination. Nil and the zero Options mean the defaults.
+// Options are options of Examine. Nil and the zero Options mean the defaults.
 type Options struct {
-	// Query says which events are examined, in stored names; the zero Query is
-	// all of them.
+	// Query selects the events to examine, by stored names. The zero Query means all
+	// events.
 	Query eventstore.Query
-	// Examples bounds how many events are listed of each finding, the first
-	// ones; the default is 5.
+	// Examples is how many events, the first ones, are listed for each finding. Zero
+	// means 5.
 	Examples int
 }
 
 const defaultExamples = 5
 
-// Report is what was found.
+// Report is the result of an examination.
 type Report struct {
-	// Through is the position that was examined up to: the head at the start.
+	// Through is the last position that was examined: the head at the start.
 	Through eventstore.Position
-	// Events is how many events were examined.
+	// Events is the number of events examined.
 	Events uint64
-	// Unknown are events of a name or version that is neither registered nor
+	// Unknown lists events of a name or version that is neither registered nor
 	// upcast.
 	Unknown []Finding
-	// Undecodable are events whose payload cannot be decoded, or fails an upcaster.
+	// Undecodable lists events whose payload cannot be decoded or fails an upcaster.
 	Undecodable []Finding
-	// Upcast are events of a name and version that is no longer written: only
-	// upcasters read them. That is as it should be, and says which upcasters
-	// are still needed.
+	// Upcast lists events of a name and version that is no longer written, so that
+	// only upcasters read them. This is no fault; it shows which upcasters are still
+	// needed.
 	Upcast []Finding
-	// Retagged are events that would carry other tags if they were written
-	// today, and so are found by other queries than their likes of today.
+	// Retagged lists events that would have other tags if they were written today.
+	// Queries by tag find them and new events differently.
 	Retagged []Finding
 }
 
@@ -47,24 +47,24 @@ type Report struct {
 type Finding struct {
 	Name    string
 	Version uint32
-	// Events is how many there are.
+	// Events is the number of events.
 	Events uint64
-	// Examples are the first of them, by position.
+	// Examples are the first events, by position.
 	Examples []Example
 }
 
-// Example is one event, and what there is to say about it.
+// Example is one event of a finding.
 type Example struct {
 	Position eventstore.Position
 	Reason   string
 }
 
 // Examine reads the events of the store up to its head and decodes each. It keeps
-// the examples and a count for each name and version, no events.
+// the examples, and a count for each name and version, in memory.
 //
-// A nil store or registry, a query that cannot be and a negative number of
-// examples are [eventstore.ErrInvalid]. An error of reading comes with the report
-// of what was read before it, and with the position up to which that was.
+// It returns [eventstore.ErrInvalid] if the store or the registry is nil, the query
+// is invalid or Examples is negative. If reading fails, it returns the error with
+// the report of what was read; Through is then the last position that was examined.
 func Examine(ctx context.Context, store eventstore.Store, registry *codec.Registry, opts *Options) (Report, error) {
 	e, err := newExamination(registry, opts)
 	if store == nil {
@@ -77,7 +77,7 @@ func Examine(ctx context.Context, store eventstore.Store, registry *codec.Regist
 	if err != nil {
 		return Report{}, fmt.Errorf("examine: %w", err)
 	}
-	if head > 0 { // as an option of Read, To 0 would be the head
+	if head > 0 { // To 0 would mean the head of a later moment
 		for event, err := range store.Read(ctx, e.query, eventstore.ReadOptions{To: head}) {
 			if err != nil {
 				return e.report(), fmt.Errorf("examine: after position %d: %w", e.through, err)
@@ -99,7 +99,7 @@ type examination struct {
 	registry *codec.Registry
 	query    eventstore.Query
 	examples int
-	written  map[kind]bool // what is registered
+	written  map[kind]bool // registered kinds
 
 	through                                eventstore.Position
 	events                                 uint64
@@ -155,11 +155,11 @@ func (e *examination) event(stored eventstore.Event) {
 	}
 }
 
-// tags says how the tags of an event differ from those that today's values would
-// carry, or why those cannot be known; "" if they are the same.
+// tags describes how the tags of an event differ from those that its values would
+// have today, or why these are unknown. It returns "" if they are the same.
 func (e *examination) tags(stored eventstore.Event, values []any) string {
 	if len(values) == 0 {
-		return "" // it was dropped
+		return "" // the event is dropped
 	}
 	today := make(map[eventstore.Tag]bool)
 	for _, value := range values {
@@ -194,7 +194,7 @@ func (e *examination) tags(stored eventstore.Event, values []any) string {
 	}
 }
 
-// becomes says what upcasters make of an event.
+// becomes describes what upcasters make of an event.
 func becomes(values []any, registry *codec.Registry) string {
 	if len(values) == 0 {
 		return "is dropped"
@@ -206,7 +206,7 @@ func becomes(values []any, registry *codec.Registry) string {
 		}
 		encoded, err := registry.Encode(value)
 		if err != nil {
-			return text + " what cannot be stored today: " + err.Error()
+			return text + " a value that cannot be stored today: " + err.Error()
 		}
 		text += fmt.Sprintf(" %q version %d", encoded.Type, encoded.SchemaVersion)
 	}

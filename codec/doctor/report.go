@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// String says the report in lines: the counts, then the examples.
+// String formats the report in lines: the counts, then the examples.
 func (r Report) String() string {
 	sections := []struct {
 		what     string

@@ -15,7 +15,7 @@ func checkpointRules() []rule {
 		{"a commit that expects another checkpoint changes nothing", checkpointUnexpected},
 		{"every part of the checkpoint is compared", checkpointCompared},
 		{"nil and empty data are the same", checkpointEmptyData},
-		{"a *CheckpointError says the view, what was expected and what there is", checkpointError},
+		{"a *CheckpointError has the view, the expected checkpoint and the actual one", checkpointError},
 		{"of many that expect the same exactly one succeeds", checkpointRace},
 		{"counting by compare and set counts every one", checkpointCounting},
 		{"a checkpoint at the head is taken, one beyond it is refused", checkpointBeyondHead},
@@ -24,7 +24,7 @@ func checkpointRules() []rule {
 		{"an invalid commit is ErrInvalid, whatever the checkpoint", checkpointInvalidFirst},
 		{"Checkpoints returns those of all views", checkpointsOfAll},
 		{"the checkpoint of one view says nothing of another's", checkpointsApart},
-		{"DropRows removes the checkpoint at once, and at most so many rows at a time", dropInSlices},
+		{"DropRows removes the checkpoint at once, and at most limit rows at a time", dropInSlices},
 		{"a view that was dropped starts again", dropStartsAgain},
 		{"a view that is dropped in part takes nothing until the rest is gone", dropInPart},
 		{"dropping what is not there is no error", dropNothing},
@@ -269,8 +269,8 @@ func dropStartsAgain(h *harness) {
 	h.sameCheckpoint("checkpoint", at(head), h.checkpoint("v"))
 }
 
-// dropInPart holds what RowStore says of every view: it is the fold of the log
-// up to its checkpoint. One that starts among the rows of its past is not.
+// dropInPart holds that a view that is dropped in part takes no rows: a view is the
+// fold of the log up to its checkpoint, and one with rows of its past is not.
 func dropInPart(h *harness) {
 	head := h.write(event("a", "x")).Last
 	h.commitRows(eventstore.RowCommit{View: "v", Checkpoint: at(head), Rows: []eventstore.Row{row("t", "a", "x"), row("t", "b", "x")}})

@@ -212,7 +212,7 @@ func endedContext(h *harness) {
 	h.append(c)
 }
 
-// lateContext ends when it is asked for the n-th time whether it has.
+// lateContext is a context that ends at the n-th call of Err.
 type lateContext struct {
 	context.Context
 	cancel context.CancelFunc

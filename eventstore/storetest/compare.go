@@ -12,7 +12,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// equal fails the rule when found is not what was expected.
+// equal fails the rule if found is not expected.
 func (h *harness) equal(what string, expected, found any) {
 	h.Helper()
 	if !reflect.DeepEqual(expected, found) {
@@ -20,7 +20,7 @@ func (h *harness) equal(what string, expected, found any) {
 	}
 }
 
-// matches fails the rule when the error is not the one expected.
+// matches fails the rule if the error does not match want.
 func (h *harness) matches(what string, err, want error) {
 	h.Helper()
 	if err == nil {
@@ -31,7 +31,7 @@ func (h *harness) matches(what string, err, want error) {
 	}
 }
 
-// sameReceipt fails the rule when found is not the receipt expected.
+// sameReceipt fails the rule if found is not the expected receipt.
 func (h *harness) sameReceipt(what string, expected, found eventstore.Receipt) {
 	h.Helper()
 	sameTime := expected.Recorded.Equal(found.Recorded)
@@ -41,7 +41,7 @@ func (h *harness) sameReceipt(what string, expected, found eventstore.Receipt) {
 	}
 }
 
-// sameEvents fails the rule when found are not the events expected.
+// sameEvents fails the rule if found are not the expected events.
 func (h *harness) sameEvents(what string, expected, found []eventstore.Event) {
 	h.Helper()
 	if difference := diff(expected, found); difference != "" {
@@ -49,7 +49,7 @@ func (h *harness) sameEvents(what string, expected, found []eventstore.Event) {
 	}
 }
 
-// diff says where two lists of events differ first; "" when they do not.
+// diff describes the first difference of two lists of events; "" if there is none.
 func diff(expected, found []eventstore.Event) string {
 	for i := range min(len(expected), len(found)) {
 		if !same(expected[i], found[i]) {
@@ -78,7 +78,7 @@ func same(a, b eventstore.Event) bool {
 		a.Recorded.Equal(b.Recorded) && a.Time.Equal(b.Time)
 }
 
-// describe says an event in one line: what names it, then what else it carries.
+// describe describes an event in one line: first what identifies it, then the rest.
 func describe(e eventstore.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "{position %d, stream %q, version %d, type %q", e.Position, e.Stream, e.Version, e.Type)
@@ -103,7 +103,7 @@ func describe(e eventstore.Event) string {
 	return b.String()
 }
 
-// pick returns the events at these indexes.
+// pick returns the events at indexes.
 func pick(events []eventstore.Event, indexes ...int) []eventstore.Event {
 	var picked []eventstore.Event
 	for _, i := range indexes {

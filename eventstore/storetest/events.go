@@ -16,7 +16,7 @@ import (
 
 func eventRules() []rule {
 	return []rule{
-		{"all that the writer gives is kept", keepsAll},
+		{"every field that the writer sets is kept", keepsAll},
 		{"a payload of 0 bytes is kept, nil and empty are the same", emptyPayload},
 		{"a payload is kept byte for byte", payloadKept},
 		{"a payload of 64 KiB is kept", largePayload},
@@ -289,7 +289,7 @@ func writerReuses(h *harness) {
 	h.equal("heads by Lookup", []eventstore.StreamHead{{Stream: "a", Version: 1}, {Stream: "b", Version: 1}}, again.Heads)
 }
 
-// rich is an event with all that a reader could change.
+// rich is an event with every field that a reader could change.
 func rich() eventstore.NewEvent {
 	e := event("a", "x", "t1", "t2")
 	e.Data = []byte("data")
@@ -297,7 +297,7 @@ func rich() eventstore.NewEvent {
 	return e
 }
 
-// spoil changes all that an event carries.
+// spoil changes everything that an event refers to.
 func spoil(e eventstore.Event) {
 	for i := range e.Data {
 		e.Data[i] = 'X'
@@ -310,8 +310,8 @@ func spoil(e eventstore.Event) {
 	_ = append(e.Tags, "X")
 }
 
-// copied are copies of the events that share no memory with them, so that
-// what a store changes later is not changed in both.
+// copied returns copies of the events that share no memory with them, so that a
+// change of memory by the store shows.
 func copied(events []eventstore.Event) []eventstore.Event {
 	copies := slices.Clone(events)
 	for i := range copies {

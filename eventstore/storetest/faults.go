@@ -23,7 +23,7 @@ func faultRules() []rule {
 	}
 	return keepingRows(append(rules, []rule{
 		{"the fault is of the first event that was given", faultFirstEvent},
-		{"what was written for the commit is dropped, all of it", faultDropsCommit},
+		{"all rows put for the commit are dropped", faultDropsCommit},
 		{"other views go on", faultOthersGoOn},
 		{"later events do not reach the view", faultDetaches},
 		{"events the view does not ask for are no fault", faultNotAsked},
@@ -41,16 +41,16 @@ func faultRules() []rule {
 	}...)...)
 }
 
-// moment is the time of a view that is to overrun it. Such a view is given
-// nothing that it must be done with in time: on a busy machine it might not be.
+// moment is the deadline of a view that is to overrun it. The rules do not expect
+// that anything succeeds within it, since a busy machine may be too slow.
 const moment = 50 * time.Millisecond
 
 var errBad = errors.New("a bad event")
 
-// badEnd is a way in which an Apply comes to no good end.
+// badEnd is a way in which Apply fails.
 type badEnd struct {
 	name   string
-	reason string // a part of it
+	reason string // part of the fault's reason
 	end    func(h *harness, ctx context.Context) error
 }
 
@@ -67,8 +67,8 @@ func badEnds() []badEnd {
 	}
 }
 
-// view is a ledger that comes to the bad end on events of type "bad", after it
-// has entered those of the commit.
+// view returns a ledger whose Apply, on events of type "bad", enters the commit's
+// events and then fails.
 func (b badEnd) view(h *harness, view eventstore.ViewID) eventstore.InlineView {
 	v := ledger(view, byType("x", "bad"))
 	if b.overruns() {
@@ -86,8 +86,7 @@ func (b badEnd) view(h *harness, view eventstore.ViewID) eventstore.InlineView {
 	return v
 }
 
-// good attaches view "v" and appends an event that it enters, to which it
-// returns the position.
+// good attaches view "v", appends an event that it enters, and returns its position.
 func (b badEnd) good(h *harness) eventstore.Position {
 	h.Helper()
 	if !b.overruns() {
@@ -100,7 +99,7 @@ func (b badEnd) good(h *harness) eventstore.Position {
 	return e.Position
 }
 
-// enterNow enters an event into view "v", as its ledger would.
+// enterNow enters an event into view "v", as its ledger does.
 func (h *harness) enterNow(e eventstore.Event) {
 	h.Helper()
 	h.commitRows(eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: e.Position}, Rows: []eventstore.Row{
@@ -117,7 +116,8 @@ func (b badEnd) recorded(h *harness) {
 	h.equal("events in the log", 3, len(h.all()))
 }
 
-// faultIs holds that the view has the fault, and is where it was before.
+// faultIs holds that the view has the fault of event e and its last good state,
+// through a position.
 func (b badEnd) faultIs(h *harness, through eventstore.Position, e eventstore.Event) {
 	h.Helper()
 	checkpoint := h.checkpoint("v")
@@ -157,7 +157,8 @@ func (b badEnd) catchingUp(h *harness) {
 	b.faultIs(h, through, bad[1])
 }
 
-// faulted holds that the error is the *FaultedError of a view that stopped here.
+// faulted holds that the error is the *FaultedError of a view, with the fault of
+// event e and a last good state through a position.
 func (h *harness) faulted(err error, view eventstore.ViewID, through eventstore.Position, e eventstore.Event) {
 	h.Helper()
 	h.matches("Attach", err, eventstore.ErrFaulted)
@@ -174,7 +175,7 @@ func (h *harness) faulted(err error, view eventstore.ViewID, through eventstore.
 	}
 }
 
-// failing is a ledger, "v", of types x and bad that returns an error on bad ones.
+// failing is a ledger, "v", of types x and bad that returns an error on bad.
 func failing(h *harness) eventstore.InlineView {
 	return badEnds()[0].view(h, "v")
 }
@@ -309,7 +310,8 @@ func faultLongReason(h *harness) {
 	}
 }
 
-// stuck is a view that never returns, until the rule ends, on events of type bad.
+// stuck is a view whose Apply does not return before the rule ends, on events of
+// type bad.
 func stuck(h *harness, view eventstore.ViewID) eventstore.InlineView {
 	return badEnds()[3].view(h, view)
 }
@@ -400,7 +402,7 @@ func faultAmongAppends(h *harness) {
 	h.attach(failing(h))
 	h.attach(ledger("w", eventstore.All()))
 	var mu sync.Mutex
-	var bad eventstore.Position // the first one
+	var bad eventstore.Position // position of the first bad event
 	h.parallel(4, func(i int) error {
 		for n := range 10 {
 			kind := "x"

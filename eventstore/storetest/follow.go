@@ -24,7 +24,7 @@ func followRules() []rule {
 		{"no gap and no repeat with a filter while writers run", followSeamFiltered},
 		{"every match up to Through has been yielded", followThrough},
 		{"many followers get the same events in the same order", manyFollowers},
-		{"a blocked follower blocks nobody", blockedFollower},
+		{"a blocked follower blocks no other caller", blockedFollower},
 		{"append inside the loop works", followAppends},
 		{"a sequence can be ranged over again, from the same position", followAgain},
 		{"resumes exactly after a checkpoint", followResumes},
@@ -38,8 +38,8 @@ func followRules() []rule {
 	}
 }
 
-// follower steps through a Follow one batch at a time, and holds each batch to
-// what every batch must be.
+// follower steps through a Follow one batch at a time, and checks what holds for
+// every batch.
 type follower struct {
 	h       *harness
 	query   eventstore.Query
@@ -49,8 +49,8 @@ type follower struct {
 	batches int
 }
 
-// follow starts to follow. Between two batches the follower's loop body runs,
-// as far as the store can see.
+// follow starts to follow. Between two batches the follower's loop body is running,
+// as the store sees it.
 func (h *harness) follow(q eventstore.Query, after eventstore.Position) *follower {
 	return h.followWith(h.ctx, q, after)
 }
@@ -61,7 +61,7 @@ func (h *harness) followWith(ctx context.Context, q eventstore.Query, after even
 	return &follower{h: h, query: q, next: next, stop: stop, through: after}
 }
 
-// batch returns the next batch, which must come.
+// batch returns the next batch. There must be one.
 func (f *follower) batch() eventstore.Batch {
 	f.h.Helper()
 	f.h.step("waiting for batch %d of a follower of %v that is at position %d", f.batches+1, f.query, f.through)
@@ -109,8 +109,7 @@ func (f *follower) reach(p eventstore.Position) []eventstore.Event {
 	return events
 }
 
-// ended returns the error that the follower ends with, which must be the next
-// element.
+// ended returns the error that the follower ends with. It must be the next element.
 func (f *follower) ended() error {
 	f.h.Helper()
 	f.h.step("waiting for the end of a follower of %v that is at position %d", f.query, f.through)
@@ -173,13 +172,13 @@ func followBeyond(h *harness) {
 	}
 }
 
-// seam follows while writers run, once from before they start and once from
-// their midst, and compares what was yielded with the log.
+// seam follows while writers run, once from their start and once from their midst,
+// and compares the yielded events with the log.
 func seam(h *harness, q eventstore.Query) {
 	const writers, commits = 3, 15
 	n := len(library(h)) + 3*writers*commits
 	var written atomic.Int32
-	live := make(chan struct{}) // the first follower has reached the head
+	live := make(chan struct{}) // closed when the first follower has reached the head
 	h.parallel(writers+2, func(i int) error {
 		switch i {
 		case 0:
@@ -207,7 +206,7 @@ func seam(h *harness, q eventstore.Query) {
 	})
 }
 
-// followUntil follows from 0 until the log has n events and all are yielded.
+// followUntil follows from 0 until the log has n events and all were yielded.
 func followUntil(h *harness, q eventstore.Query, n int, live func()) error {
 	var events []eventstore.Event
 	for b, err := range h.store.Follow(h.ctx, q, 0) {
@@ -324,7 +323,7 @@ func followAgain(h *harness) {
 	}
 }
 
-// resume follows a batch at a time, each time anew from the last Through.
+// resume follows one batch at a time, each time anew from the last Through.
 func resume(h *harness, q eventstore.Query, again func()) {
 	h.bulk(900, func(i int) eventstore.NewEvent { return event("a", fmt.Sprintf("type %d", i%2)) })
 	log := h.all()
@@ -369,8 +368,8 @@ func followEndedContext(h *harness) {
 	h.matches("Follow after the deadline", h.followWith(late, eventstore.All(), h.head()).ended(), context.DeadlineExceeded)
 }
 
-// whileWaiting calls end when a follower has reached the head and, as far as
-// can be told without waiting for time to pass, waits there.
+// whileWaiting calls end when a follower has reached the head and, as far as is
+// visible without waiting for time to pass, waits there.
 func whileWaiting(f *follower, end func()) error {
 	f.reach(f.h.head())
 	go func() {

@@ -12,8 +12,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// The names that a run draws from: few, so that they meet, and such that one
-// could be taken for another.
+// The names that a run draws from. They are few, so that they repeat, and similar.
 var (
 	modelStreams = []eventstore.StreamID{
 		"cart-1", "cart-2", "cart", "cartoon-1", "order-1-x", "order-2", "a b/%",
@@ -24,10 +23,10 @@ var (
 	modelTags       = []eventstore.Tag{"sku:1", "sku:2", "sku:3", "customer:1", "customer:2"}
 )
 
-// chance is true in so many cases of a hundred.
+// chance is true with a probability in percent.
 func (m *model) chance(percent int) bool { return m.rnd.IntN(100) < percent }
 
-// some returns up to most of the names, in any order.
+// some returns up to most of the names, in random order.
 func some[T any](m *model, names []T, most int) []T {
 	var picked []T
 	for range m.rnd.IntN(most + 1) {
@@ -36,7 +35,7 @@ func some[T any](m *model, names []T, most int) []T {
 	return picked
 }
 
-// position is one of the log's, 0, or a little beyond the head.
+// position returns a position of the log, 0, or one a little beyond the head.
 func (m *model) position() eventstore.Position {
 	switch n := m.rnd.IntN(100); {
 	case n < 25:
@@ -72,7 +71,7 @@ func (m *model) query() eventstore.Query {
 	return eventstore.Match(items...)
 }
 
-// everyStream are the queries for all streams, and for some with nothing in them.
+// everyStream returns queries for all streams, and for some without events.
 func (m *model) everyStream() []eventstore.Query {
 	queries := []eventstore.Query{eventstore.Stream("never written"), eventstore.Category("car"), eventstore.Category("cart")}
 	for _, stream := range slices.Sorted(maps.Keys(m.versions)) {
@@ -81,7 +80,7 @@ func (m *model) everyStream() []eventstore.Query {
 	return queries
 }
 
-// newCommit is a commit whose conditions mostly hold.
+// newCommit returns a commit whose conditions mostly hold.
 func (m *model) newCommit() eventstore.Commit {
 	n := 1 + m.rnd.IntN(4)
 	if m.chance(1) {
@@ -113,7 +112,7 @@ func (m *model) newCommit() eventstore.Commit {
 	return c
 }
 
-// newID is an id that the seed decides.
+// newID returns an id that depends on the seed only.
 func (m *model) newID() uuid.UUID {
 	var id uuid.UUID
 	for i := range id {
@@ -147,7 +146,7 @@ func (m *model) newEvent() eventstore.NewEvent {
 	return e
 }
 
-// expectations has one for every stream written, and sometimes one for another.
+// expectations returns one for every stream written, and sometimes one for another.
 func (m *model) expectations(events []eventstore.NewEvent) []eventstore.Expect {
 	var expect []eventstore.Expect
 	seen := map[eventstore.StreamID]bool{"": true}
@@ -174,7 +173,7 @@ func (m *model) expectations(events []eventstore.NewEvent) []eventstore.Expect {
 	return expect
 }
 
-// spoilCommit makes a commit that no store takes.
+// spoilCommit makes the commit invalid.
 func (m *model) spoilCommit(c *eventstore.Commit) {
 	last := &c.Events[len(c.Events)-1]
 	switch m.rnd.IntN(7) {
@@ -195,7 +194,7 @@ func (m *model) spoilCommit(c *eventstore.Commit) {
 	}
 }
 
-// oldCommit is one that was sent before, as it was or a little different.
+// oldCommit returns a commit that was sent before, as it was or with a small change.
 func (m *model) oldCommit() eventstore.Commit {
 	if len(m.sent) == 0 {
 		return m.newCommit()
@@ -221,7 +220,7 @@ func (m *model) oldCommit() eventstore.Commit {
 	return c
 }
 
-// sayCommit says a commit in one line.
+// sayCommit formats a commit in one line.
 func sayCommit(c eventstore.Commit) string {
 	var b strings.Builder
 	for i, e := range c.Events {

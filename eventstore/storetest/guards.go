@@ -130,8 +130,8 @@ func guardOwnAfter(h *harness) {
 	h.equal("index of the failing guard", 1, conflict.GuardIndex)
 }
 
-// guardOn is the rule that a guard fails for each of these events of the
-// library until After reaches it, and for none after the last.
+// guardOn is the rule that a guard on q conflicts with each of these events of the
+// library until After reaches it, and with none after the last.
 func guardOn(q eventstore.Query, indexes ...int) func(*harness) {
 	return func(h *harness) {
 		expected := pick(library(h), indexes...)
@@ -180,7 +180,7 @@ func guardWritesNothing(h *harness) {
 	h.append(expecting(eventstore.NoStream, event("b", "x")))
 }
 
-// booking takes something that no other commit may have taken.
+// booking is a commit that takes something that no other commit may take.
 func booking(stream eventstore.StreamID, after eventstore.Position, tags ...eventstore.Tag) eventstore.Commit {
 	c := unconditional(event(stream, "booked", tags...))
 	for _, tag := range tags {
@@ -205,7 +205,8 @@ func guardsDisjoint(h *harness) {
 	}
 }
 
-// writeSkew races two commits of which each writes what the other is guarded on.
+// writeSkew races two commits, each of which writes what the other one is guarded
+// on.
 func writeSkew(h *harness) {
 	h.write(event("", "on call", "alice"), event("", "on call", "bob"))
 	for range 10 {
@@ -218,8 +219,8 @@ func writeSkew(h *harness) {
 	}
 }
 
-// lastSeats sells seats to buyers who each read how many are sold, and buy as
-// long as there is one: none may be sold twice.
+// lastSeats sells seats to concurrent buyers. Each reads how many seats are sold and
+// buys while one is left. No seat may be sold twice.
 func lastSeats(h *harness) {
 	const buyers, seats = 4, 12
 	sold := byType("sold")

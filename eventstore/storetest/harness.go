@@ -12,30 +12,29 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// harness is what a rule works with: a store, and a testing.TB that may be used
-// to its full extent although the rule runs on a goroutine of its own. It runs
-// there so that a store that does not answer fails the rule instead of hanging
-// the test: each call of the store says what it does (step), and when nothing
-// is said for too long, the rule is given up. From then on its goroutine ends
-// at the first thing it reports.
+// harness is what a rule works with: a store, and a testing.TB that may be used to
+// its full extent. The rule runs on a goroutine of its own, so that a store that
+// does not answer fails the rule and does not hang the test: each call of the store
+// is announced with step, and if no step follows for too long, the rule is given up.
+// Its goroutine then ends at its next report.
 type harness struct {
 	testing.TB
 	cfg      Config
 	patience time.Duration
 	store    eventstore.Store
 	ctx      context.Context // ends with the rule
-	moved    chan struct{}   // a step was made
+	moved    chan struct{}   // a step was announced
 
 	mu        sync.Mutex
-	doing     string // a format, not yet with its arguments
+	doing     string // a format, without its arguments
 	doingArgs []any
 	givenUp   bool
 	skipped   string
-	closed    map[eventstore.Store]bool // those that the rule closed itself
+	closed    map[eventstore.Store]bool // closed by the rule itself
 	atEnd     []func()                  // run when the rule ends, on its goroutine
 }
 
-// check opens a store and holds it to the rule.
+// check opens a store and runs the rule on it.
 func check(tb testing.TB, cfg Config, r rule, patience time.Duration) {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -57,11 +56,10 @@ func check(tb testing.TB, cfg Config, r rule, patience time.Duration) {
 	}
 }
 
-// watch waits until the rule is done, or gives it up when it makes no step for
-// too long, or makes steps and comes to no end. It reports whether the rule is
-// done.
+// watch waits until the rule is done, and reports whether it is. It gives the rule
+// up if no step follows for too long, or if steps go on without end.
 func (h *harness) watch(done <-chan struct{}) bool {
-	const longest = 10 // times the patience for one step
+	const longest = 10 // multiple of the patience for one step
 	step, whole := time.NewTimer(h.patience), time.NewTimer(longest*h.patience)
 	defer step.Stop()
 	defer whole.Stop()
@@ -89,7 +87,7 @@ func (h *harness) giveUp(format string, after time.Duration) {
 	h.TB.Errorf(format+"; it was at: %s", after, doing)
 }
 
-// step says what the rule does next, for the message when it does not return.
+// step announces what the rule does next, for the message if it does not return.
 func (h *harness) step(format string, args ...any) {
 	h.mu.Lock()
 	h.doing, h.doingArgs = format, args
@@ -100,15 +98,15 @@ func (h *harness) step(format string, args ...any) {
 	}
 }
 
-// panicked reports a panic as a failure of the rule alone: a rule may trust that
-// the log holds what it wrote, and a broken store may not.
+// panicked reports a panic as a failure of this rule only. A rule may rely on the
+// events that it wrote, which a broken store may lose.
 func (h *harness) panicked() {
 	if fault := recover(); fault != nil && !h.isGivenUp() {
 		h.TB.Errorf("the rule panicked: %v\n%s", fault, debug.Stack())
 	}
 }
 
-// end runs what the rule left to its end.
+// end runs atEnd.
 func (h *harness) end() {
 	for _, f := range h.atEnd {
 		f()
@@ -147,8 +145,8 @@ func (h *harness) closeStore() {
 	}
 }
 
-// reopen closes the store and opens its log again. Where that cannot be done,
-// the rule is skipped.
+// reopen closes the store and opens its log again. If Config has no Reopen, it skips
+// the rule.
 func (h *harness) reopen() {
 	h.Helper()
 	if h.cfg.Reopen == nil {
@@ -172,7 +170,7 @@ func (h *harness) isGivenUp() bool {
 	return h.givenUp
 }
 
-// report ends the goroutine of a rule that was given up: its test may be over.
+// report ends the goroutine of a rule that was given up, since its test may be over.
 func (h *harness) report() {
 	if h.isGivenUp() {
 		runtime.Goexit()
@@ -214,13 +212,13 @@ func (h *harness) FailNow() {
 	runtime.Goexit()
 }
 
-// Skip ends the rule and says why it was not held.
+// Skip ends the rule and reports why it does not apply.
 func (h *harness) Skip(args ...any) {
 	h.skipped = fmt.Sprint(args...)
 	runtime.Goexit()
 }
 
-// Skipf ends the rule and says why it was not held.
+// Skipf ends the rule and reports why it does not apply.
 func (h *harness) Skipf(format string, args ...any) { h.Skip(fmt.Sprintf(format, args...)) }
 
 // SkipNow ends the rule.

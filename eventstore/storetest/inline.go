@@ -16,7 +16,7 @@ func inlineRules() []rule {
 		{"the view goes on after a checkpoint within a commit", inlineWithinCommit},
 		{"no gap and no repeat while writers run", inlineSeam},
 		{"many views attached at once, each counts every event once", inlineManyAtOnce},
-		{"who has seen an event sees it in the view", inlineSeen},
+		{"a reader that has seen an event sees it in the view", inlineSeen},
 		{"Apply is given the events of one commit, as they are in the log", inlineCommits},
 		{"Apply is given the events of one commit when it catches up, too", inlineCommitsCatchingUp},
 		{"events that do not match are not given, and the checkpoint passes them", inlinePasses},
@@ -25,7 +25,7 @@ func inlineRules() []rule {
 		{"Apply may read the store", inlineReadsStore},
 		{"Apply cannot change the store with its context", inlineChangesStore},
 		{"Apply's reads and writes are checked", inlineChecked},
-		{"what Apply puts is not kept, what it is given is its own", inlineOwn},
+		{"rows that Apply puts are copied; rows and events that it gets are its own", inlineOwn},
 		{"afterwards the RowTx returns errors", inlineAfterwards},
 		{"Apply's context ends when the view's time is up", inlineDeadline},
 		{"a commit that fails, or is a repeat, does not reach the view", inlineFailedAppends},
@@ -37,13 +37,13 @@ func inlineRules() []rule {
 		{"the checkpoint's data is the owner's own", inlineData},
 		{"a context that ends ends Attach, and is no fault of the view", inlineContextEnds},
 		{"Close while the view catches up ends it, with ErrClosed if with an error", inlineCloseCatchingUp},
-		{"a view that cannot be is refused", inlineRefused},
+		{"an invalid view is refused", inlineRefused},
 		{"reopened, the view is not attached, and catches up when it is", inlineReopened},
 		{"attached in read-only mode is refused", inlineReadOnly},
 	}...)
 }
 
-// viewOf is a view with all the time it needs.
+// viewOf returns a view without a tight deadline.
 func viewOf(view eventstore.ViewID, q eventstore.Query, apply func(tx eventstore.RowTx, events []eventstore.Event) error) eventstore.InlineView {
 	return eventstore.InlineView{
 		View: view, Query: q, Timeout: patience,
@@ -53,8 +53,8 @@ func viewOf(view eventstore.ViewID, q eventstore.Query, apply func(tx eventstore
 	}
 }
 
-// ledger is the view of most rules: a row for each event, and the last position
-// and the number of all. It faults on what comes twice or out of order.
+// ledger is the view of most rules. It has a row for each event, the last position
+// and the number of events. It fails on an event that is repeated or out of order.
 func ledger(view eventstore.ViewID, q eventstore.Query) eventstore.InlineView {
 	return viewOf(view, q, enter)
 }
@@ -101,13 +101,13 @@ func (h *harness) tryAttach(v eventstore.InlineView) error {
 	return h.rows().Attach(h.ctx, v)
 }
 
-// upToDate holds that a ledger has all events of the log that match.
+// upToDate holds that a ledger has all matching events of the log.
 func (h *harness) upToDate(view eventstore.ViewID, q eventstore.Query) {
 	h.Helper()
 	h.hasEntered(view, matching(q, h.all()), h.head())
 }
 
-// hasEntered holds that a ledger has these events, and its checkpoint is there.
+// hasEntered holds that a ledger has these events, and its checkpoint is at through.
 func (h *harness) hasEntered(view eventstore.ViewID, events []eventstore.Event, through eventstore.Position) {
 	h.Helper()
 	checkpoint := h.checkpoint(view)
@@ -160,8 +160,8 @@ func inlineGoesOn(h *harness) {
 	h.hasEntered("v", log[2:], log[3].Position)
 }
 
-// inlineWithinCommit is what comes of a view that followed the log, whose
-// batches do not end with commits, and is attached then.
+// inlineWithinCommit attaches a view that has followed the log so far, in batches
+// that end within commits.
 func inlineWithinCommit(h *harness) {
 	log := h.seed(event("a", "x"), event("a", "y"), event("a", "x"), event("a", "x"))
 	for i, view := range []eventstore.ViewID{"0", "1", "2"} {

@@ -9,7 +9,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// given attaches a view that notes what it is given.
+// given attaches a view that notes the events of each Apply.
 func (h *harness) given(q eventstore.Query) *notes[[]eventstore.Event] {
 	h.Helper()
 	var given notes[[]eventstore.Event]
@@ -20,7 +20,8 @@ func (h *harness) given(q eventstore.Query) *notes[[]eventstore.Event] {
 	return &given
 }
 
-// sameCommits holds that a view was given, one by one, the commits' events that match.
+// sameCommits holds that a view was given the matching events of the commits, one
+// commit at a time.
 func (h *harness) sameCommits(q eventstore.Query, commits, given [][]eventstore.Event) {
 	h.Helper()
 	var expected [][]eventstore.Event
@@ -35,7 +36,7 @@ func (h *harness) sameCommits(q eventstore.Query, commits, given [][]eventstore.
 	h.equal("calls of Apply", len(expected), len(given))
 }
 
-// someCommits appends commits of different kinds, and returns their events.
+// someCommits appends commits of different kinds and returns their events.
 func (h *harness) someCommits() [][]eventstore.Event {
 	h.Helper()
 	return [][]eventstore.Event{
@@ -255,7 +256,7 @@ func inlineAfterwards(h *harness) {
 	h.equal("the row", `"x"`, h.value("v", "t", "k"))
 }
 
-// ended holds that a RowTx returns nothing but errors.
+// ended holds that every method of a RowTx returns an error.
 func (h *harness) ended(tx eventstore.RowTx) {
 	h.Helper()
 	h.step("using a RowTx afterwards")

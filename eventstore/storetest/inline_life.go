@@ -106,8 +106,8 @@ func inlineData(h *harness) {
 	h.sameCheckpoint("checkpoint after Append", at(head), h.checkpoint("v"))
 }
 
-// inlineContextEnds ends the context from within Apply, so that it ends while
-// the view catches up and at no other time.
+// inlineContextEnds ends the context within Apply, so that it ends while the view
+// catches up.
 func inlineContextEnds(h *harness) {
 	ended, cancel := context.WithCancel(h.ctx)
 	cancel()
@@ -126,7 +126,7 @@ func inlineContextEnds(h *harness) {
 	})
 	h.step("Attach with a context that ends meanwhile")
 	err := h.rows().Attach(ctx, v)
-	if err != nil { // how much is applied before the context is looked at is the store's own affair
+	if err != nil { // a store may apply more before it looks at the context
 		h.matches("Attach with a context that ends meanwhile", err, context.Canceled)
 	}
 	if checkpoint := h.checkpoint("v"); checkpoint.Fault != nil || (err == nil) != (checkpoint.Position == h.head()) {
@@ -148,7 +148,7 @@ func inlineCloseCatchingUp(h *harness) {
 		default:
 			close(closing)
 			go func() { closed <- h.store.Close() }()
-			for { // until Close is under way
+			for { // until Close has begun
 				if _, err := h.store.Head(h.ctx); err != nil {
 					break
 				}

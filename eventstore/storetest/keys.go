@@ -22,7 +22,7 @@ func keyRules() []rule {
 		{"Lookup returns the first receipt", lookupFinds},
 		{"Lookup of an unknown key finds nothing and is no error", lookupUnknown},
 		{"Lookup finds keys after reopening", lookupReopened},
-		{"Lookup of what cannot be a key is refused", lookupInvalid},
+		{"Lookup of an invalid key is refused", lookupInvalid},
 	}
 }
 
@@ -99,7 +99,7 @@ func keyBytes(h *harness) {
 	for _, key := range []string{"k", "K", "k ", " k", "k1", "\u00e9", "e\u0301", "k/1", "k\x01"} {
 		h.append(keyed(key))
 	}
-	// The text of a key in use, where it is no key.
+	// The text of a key in use, in places where it is not a key.
 	h.write(event("k2", "k2", "k2"))
 	h.append(keyed("k2"))
 }

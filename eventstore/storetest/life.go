@@ -37,7 +37,7 @@ func lifeRules() []rule {
 		{"after Close a sequence made before is ErrClosed", sequencesAfterClose},
 		{"after Close Info answers", infoAfterClose},
 		{"Close ends appends with success or ErrClosed", func(h *harness) { closeAmongAppends(h) }},
-		{"what was acknowledged while Close ran is there after reopening, and nothing else", acknowledgedWhileClosing},
+		{"after reopening, the log has the commits acknowledged while Close ran, and no others", acknowledgedWhileClosing},
 		{"reopening shows everything acknowledged", reopenShows},
 		{"reopening goes on with positions and versions", reopenGoesOn},
 		{"reopening keeps the log's id and epoch", reopenInfo},
@@ -82,7 +82,7 @@ func closeAtOnce(h *harness) {
 	h.parallel(4, func(int) error { return h.store.Close() })
 }
 
-// afterClose is the rule that a call of a closed store says so.
+// afterClose is the rule that a call returns ErrClosed after Close.
 func afterClose(what string, call func(*harness) error) func(*harness) {
 	return func(h *harness) {
 		c := unconditional(event("a", "x"))
@@ -114,8 +114,8 @@ func infoAfterClose(h *harness) {
 	h.equal("Info after Close", before, h.store.Info())
 }
 
-// closeAmongAppends closes the store while others append, and returns the
-// receipts of those that succeeded, each of a commit of two events.
+// closeAmongAppends closes the store during concurrent appends of two events each,
+// and returns the receipts of those that succeeded.
 func closeAmongAppends(h *harness) []eventstore.Receipt {
 	var mu sync.Mutex
 	var acknowledged []eventstore.Receipt

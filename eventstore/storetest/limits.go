@@ -22,13 +22,13 @@ func limitRules() []rule {
 	}
 }
 
-// tooLarge appends a commit that must be over a limit.
+// tooLarge appends a commit that is over a limit.
 func (h *harness) tooLarge(c eventstore.Commit) {
 	h.Helper()
 	h.isLimit(h.failure(c, eventstore.ErrTooLarge))
 }
 
-// unreadable reads and follows what must be over a limit.
+// unreadable reads and follows with a query that is over a limit.
 func (h *harness) unreadable(q eventstore.Query) {
 	h.Helper()
 	_, err := h.tryRead(h.ctx, q, everything)
@@ -69,7 +69,7 @@ func limitsKnown(h *harness) {
 	}
 }
 
-// pattern is n bytes that show when a piece of them is lost or moved.
+// pattern returns n bytes in which a lost or moved part shows.
 func pattern(n int) []byte {
 	data := make([]byte, n)
 	for i := range data {
@@ -106,7 +106,7 @@ func metadataLimit(h *harness) {
 	h.tooLarge(unconditional(e))
 }
 
-// manyTags are n tags of the longest kind.
+// manyTags returns n tags of the greatest length.
 func (h *harness) manyTags(n int) []eventstore.Tag {
 	var tags []eventstore.Tag
 	for i := range n {

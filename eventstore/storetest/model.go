@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	seedVariable = "YORE_SEED" // replays the run of one seed
-	modelRuns    = 4           // with a new seed each
-	modelSteps   = 500         // of a run; a third of it with go test -short
-	shownSteps   = 25          // the last ones, when a run fails
+	seedVariable = "YORE_SEED" // repeats the run with one seed
+	modelRuns    = 4           // each with a new seed
+	modelSteps   = 500         // of a run; a third of that with go test -short
+	shownSteps   = 25          // how many steps a failure prints
 )
 
-// RunModel sends the same random commits, reads, follows, lookups and reopenings
-// to two stores and compares all that they answer; to stores that keep rows also
-// commits, reads and scans of those, and an inline view. The oracle is a store that is
-// known to be right and leaves no gaps between positions, such as memstore; only
+// RunModel sends the same random commits, reads, follows, lookups and reopenings to
+// two stores and compares the answers. If both are RowStores, it also sends commits,
+// reads and scans of rows, and attaches an inline view. The oracle is a store that
+// is known to be right and leaves no gaps between positions, such as memstore; only
 // its Open is used. A run that fails prints its seed and its last steps; the
 // environment variable YORE_SEED repeats it.
 func RunModel(t *testing.T, subject, oracle Config) {
@@ -54,7 +54,8 @@ func RunModel(t *testing.T, subject, oracle Config) {
 	}
 }
 
-// modelRule is the rule that a store answers as the oracle does, for so many steps.
+// modelRule is the rule that a store answers as the oracle does, for a number of
+// steps.
 func modelRule(oracle Config, seed uint64, steps int) rule {
 	return rule{"answers as the oracle does", func(h *harness) {
 		m := &model{
@@ -71,7 +72,7 @@ func modelRule(oracle Config, seed uint64, steps int) rule {
 	}}
 }
 
-// model is a run. Positions are the oracle's, 1, 2, 3 …, until they are given to
+// model is a run. Positions are the oracle's, 1, 2, 3 …, until they are passed to
 // the subject.
 type model struct {
 	h      *harness // holds the subject
@@ -80,7 +81,7 @@ type model struct {
 	rnd    *rand.Rand
 	log    []string // a line per step
 
-	// What the subject gave the events, by the oracle's position less 1.
+	// The subject's positions, by the oracle's position less 1.
 	positions []eventstore.Position
 	recorded  []time.Time
 	ids       []uuid.UUID
@@ -89,7 +90,7 @@ type model struct {
 	sent     []eventstore.Commit
 	keys     []string
 
-	live     *follower // follows throughout
+	live     *follower // follows during the whole run
 	liveSeen []eventstore.Event
 
 	rows rowModel
@@ -162,8 +163,8 @@ func (m *model) send(c eventstore.Commit) {
 	m.log[len(m.log)-1] += fmt.Sprintf(" -> %d to %d, repeated %v", found.First, found.Last, found.Repeated)
 }
 
-// learn takes over what the subject is free to choose about a new commit:
-// positions, ids and the recorded time.
+// learn takes over what a store chooses for a new commit: positions, ids and the
+// recorded time.
 func (m *model) learn(expected, found eventstore.Receipt) {
 	stored, err := m.h.tryRead(m.h.ctx, eventstore.All(), eventstore.ReadOptions{From: found.First, To: found.Last})
 	if n := int(expected.Last - expected.First + 1); err != nil || len(stored) != n {
@@ -191,8 +192,8 @@ func (m *model) learn(expected, found eventstore.Receipt) {
 	}
 }
 
-// expected are the events that match q between two positions, as the subject
-// must yield them.
+// expected returns the matching events between two positions, as the subject must
+// yield them.
 func (m *model) expected(q eventstore.Query, from, to eventstore.Position) []eventstore.Event {
 	var events []eventstore.Event
 	for e, err := range m.oracle.Read(m.h.ctx, q, eventstore.ReadOptions{From: from, To: to}) {
@@ -285,7 +286,7 @@ func (m *model) follow() {
 	m.sameEvents("Follow", m.expected(q, after+1, 0), f.reach(m.toSubject(m.last())))
 }
 
-// followLive takes what the follower that stays has not had yet.
+// followLive compares the next batches of the follower live.
 func (m *model) followLive() {
 	m.note("follow on after %d", m.live.through)
 	if last := m.toSubject(m.last()); m.live.batches == 0 || m.live.through < last {
@@ -322,10 +323,10 @@ func (m *model) finish() {
 	}
 }
 
-// last is the oracle's head.
+// last returns the oracle's head.
 func (m *model) last() eventstore.Position { return eventstore.Position(len(m.positions)) }
 
-// toSubject is where the subject has the event that the oracle has at p.
+// toSubject returns the subject's position of the event at p in the oracle.
 func (m *model) toSubject(p eventstore.Position) eventstore.Position {
 	switch last := m.last(); {
 	case p == 0:
@@ -347,7 +348,7 @@ func (m *model) sameEvents(what string, expected, found []eventstore.Event) {
 	}
 }
 
-// sameReceipt compares receipts; expected has the subject's positions and the
+// sameReceipt compares receipts. expected has the subject's positions and the
 // oracle's recorded time.
 func (m *model) sameReceipt(what string, expected, found eventstore.Receipt) {
 	m.h.Helper()
@@ -364,8 +365,8 @@ func (m *model) sameReceipt(what string, expected, found eventstore.Receipt) {
 	}
 }
 
-// sameError compares errors, conflicts by all their fields. It reports whether
-// there is none.
+// sameError compares errors, and conflicts by all fields. It reports whether there
+// is no error.
 func (m *model) sameError(what string, expected, found error) bool {
 	m.h.Helper()
 	if (expected == nil) != (found == nil) {

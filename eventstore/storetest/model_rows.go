@@ -15,10 +15,10 @@ var (
 	modelKeys   = []string{"\x00", "a", "a\x00", "aa", "b", "\xff", "\xff\xff"}
 )
 
-// inlineView is the one that is attached in a run.
+// inlineView is the view that is attached during a run.
 const inlineView eventstore.ViewID = "inline"
 
-// rowModel is the part of a run that is about rows, if both stores keep them.
+// rowModel is the part of a run about rows, if both stores keep them.
 type rowModel struct {
 	subject, oracle eventstore.RowStore
 	attached        bool
@@ -62,7 +62,7 @@ func (m *model) rowKey() eventstore.RowKey {
 	return rowKey(modelTables[m.rnd.IntN(len(modelTables))], modelKeys[m.rnd.IntN(len(modelKeys))])
 }
 
-// is is the checkpoint that a view has in the oracle.
+// is returns a view's checkpoint in the oracle.
 func (m *model) is(view eventstore.ViewID) eventstore.Checkpoint {
 	set, err := m.rows.oracle.GetRows(m.h.ctx, view)
 	if err != nil {
@@ -149,7 +149,7 @@ func (m *model) compareScan(view eventstore.ViewID, scan eventstore.RowScan) {
 	}
 }
 
-// joined are pages as one.
+// joined joins pages into one.
 func joined(pages []eventstore.RowSet) eventstore.RowSet {
 	all := eventstore.RowSet{Checkpoint: pages[0].Checkpoint}
 	for _, page := range pages {
@@ -183,7 +183,7 @@ func (m *model) compareCheckpoints() {
 	}
 }
 
-// dropRows drops a view to its end.
+// dropRows drops a view completely.
 func (m *model) dropRows() {
 	view, limit := m.view(), 1+m.rnd.IntN(10)
 	m.note("drop view %q, %d rows at a time", view, limit)
@@ -198,7 +198,7 @@ func (m *model) dropRows() {
 	m.rows.attached = m.rows.attached && view != inlineView
 }
 
-// attach attaches the inline view to both stores, or finds that both refuse.
+// attach attaches the inline view to both stores, or expects that both refuse.
 func (m *model) attach() {
 	m.note("attach")
 	expected := m.rows.oracle.Attach(m.h.ctx, modelInline())
@@ -235,7 +235,7 @@ func (m *model) checkpointToSubject(c eventstore.Checkpoint) eventstore.Checkpoi
 }
 
 // modelInline counts events by type and stream, and keeps the last data of each
-// stream; it says nothing of positions, in which the stores may differ.
+// stream. It keeps no positions, since the stores may differ in those.
 func modelInline() eventstore.InlineView {
 	q := eventstore.Match(eventstore.Item{Types: []string{"added", "placed"}}, eventstore.Item{Tags: []eventstore.Tag{"sku:1"}})
 	return viewOf(inlineView, q, func(tx eventstore.RowTx, events []eventstore.Event) error {

@@ -11,52 +11,40 @@ import (
 )
 
 func checkpointMutants() []mutant {
-	// expecting another checkpoint than the caller, given the one that there is
-	expecting := func(name string, expected func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint) mutant {
-		return committing("checkpoints", name, func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-			c.Expected = expected(c, now(s, c.View))
-			return s.CommitRows(ctx, c)
-		})
-	}
+	return slices.Concat(comparingMutants(), conflictingMutants(), settingMutants(), droppingMutants())
+}
+
+// comparingMutants compare the checkpoint of a commit wrongly or too early.
+func comparingMutants() []mutant {
 	return []mutant{
-		expecting("the checkpoint is not compared", func(_ eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint { return is }),
-		expecting("the zero Checkpoint expects anything", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
+		comparing("the checkpoint is not compared", func(_ eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint { return is }),
+		comparing("the zero Checkpoint expects anything", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
 			if c.Expected.IsZero() {
 				return is
 			}
 			return c.Expected
 		}),
-		expecting("only positions are compared", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
+		comparing("only positions are compared", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
 			if c.Expected.Position == is.Position {
 				return is
 			}
 			return c.Expected
 		}),
-		expecting("faults are not compared", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
+		comparing("faults are not compared", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
 			c.Expected.Fault = is.Fault
 			return c.Expected
 		}),
-		expecting("empty data is not nil", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
+		comparing("empty data is not nil", func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint {
 			if c.Expected.Data != nil && len(c.Expected.Data) == 0 {
 				c.Expected.Data = []byte("not nil")
 			}
 			return c.Expected
 		}),
-		committing("checkpoints", "rows are written although the checkpoint is another", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-			err := s.CommitRows(ctx, c)
-			if errors.Is(err, eventstore.ErrConflict) {
-				is := now(s, c.View)
-				_ = s.CommitRows(ctx, eventstore.RowCommit{View: c.View, Expected: is, Checkpoint: is, Rows: c.Rows})
+		committing("checkpoints", "the checkpoint is compared first", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+			if is := now(s, c.View); !is.Equal(c.Expected) {
+				return &eventstore.CheckpointError{View: c.View, Expected: c.Expected, Actual: is}
 			}
-			return err
-		}),
-		committing("checkpoints", "a conflict does not say what there is", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-			err := s.CommitRows(ctx, c)
-			var conflict *eventstore.CheckpointError
-			if errors.As(err, &conflict) {
-				conflict.Actual = eventstore.Checkpoint{}
-			}
-			return err
+			return s.CommitRows(ctx, c)
 		}),
 		committing("checkpoints", "compare and set are two steps", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			if is := now(s, c.View); !is.Equal(c.Expected) {
@@ -70,6 +58,49 @@ func checkpointMutants() []mutant {
 				}
 			}
 		}),
+	}
+}
+
+// conflictingMutants write in spite of a conflict, say too little of it, or see one
+// where there is none.
+func conflictingMutants() []mutant {
+	return []mutant{
+		committing("checkpoints", "rows are written although the checkpoint is another", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+			err := s.CommitRows(ctx, c)
+			if errors.Is(err, eventstore.ErrConflict) {
+				is := now(s, c.View)
+				_ = s.CommitRows(ctx, eventstore.RowCommit{View: c.View, Expected: is, Checkpoint: is, Rows: c.Rows})
+			}
+			return err
+		}),
+		committing("checkpoints", "a conflict does not have the actual checkpoint", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+			err := s.CommitRows(ctx, c)
+			var conflict *eventstore.CheckpointError
+			if errors.As(err, &conflict) {
+				conflict.Actual = eventstore.Checkpoint{}
+			}
+			return err
+		}),
+		{"checkpoints", "views share their turn", func(f *faults) {
+			var mu sync.Mutex
+			var last eventstore.ViewID
+			f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if other := last != "" && last != c.View; other {
+					last = c.View
+					return &eventstore.CheckpointError{View: c.View, Expected: c.Expected}
+				}
+				last = c.View
+				return s.CommitRows(ctx, c)
+			}
+		}},
+	}
+}
+
+// settingMutants set or list another checkpoint than the one that was committed.
+func settingMutants() []mutant {
+	return []mutant{
 		committing("checkpoints", "a checkpoint beyond the head is taken for the head", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			c.Checkpoint.Position = min(c.Checkpoint.Position, headOf(s))
 			return s.CommitRows(ctx, c)
@@ -92,26 +123,6 @@ func checkpointMutants() []mutant {
 			}
 			return s.CommitRows(ctx, c)
 		}),
-		committing("checkpoints", "the checkpoint is compared first", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-			if is := now(s, c.View); !is.Equal(c.Expected) {
-				return &eventstore.CheckpointError{View: c.View, Expected: c.Expected, Actual: is}
-			}
-			return s.CommitRows(ctx, c)
-		}),
-		{"checkpoints", "views share their turn", func(f *faults) {
-			var mu sync.Mutex
-			var last eventstore.ViewID
-			f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-				mu.Lock()
-				defer mu.Unlock()
-				if other := last != "" && last != c.View; other {
-					last = c.View
-					return &eventstore.CheckpointError{View: c.View, Expected: c.Expected}
-				}
-				last = c.View
-				return s.CommitRows(ctx, c)
-			}
-		}},
 		{"checkpoints", "Checkpoints leaves out those without a position", func(f *faults) {
 			f.checkpoints = func(s eventstore.RowStore, ctx context.Context) (map[eventstore.ViewID]eventstore.Checkpoint, error) {
 				all, err := s.Checkpoints(ctx)
@@ -123,6 +134,12 @@ func checkpointMutants() []mutant {
 				return all, err
 			}
 		}},
+	}
+}
+
+// droppingMutants drop too much or too little of a view.
+func droppingMutants() []mutant {
+	return []mutant{
 		dropping("a view is dropped at once", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
 			return s.DropRows(ctx, view, max(limit, limit*1_000))
 		}),
@@ -130,7 +147,7 @@ func checkpointMutants() []mutant {
 			_, err := s.DropRows(ctx, view, limit)
 			return false, err
 		}),
-		dropping("dropping what is not there is an error", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
+		dropping("dropping an unknown view is an error", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
 			if err := ctx.Err(); err == nil && !slices.Contains(viewsOf(s), view) {
 				return false, errors.New("no such view")
 			}
@@ -144,7 +161,7 @@ func checkpointMutants() []mutant {
 		}),
 		{"checkpoints", "the checkpoint is dropped last", checkpointDroppedLast},
 		{"checkpoints", "a table outlives its view", tableOutlivesView},
-		committing("checkpoints", "what is left of a view is dropped by the way", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		committing("checkpoints", "a commit drops the rest of a view", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			err := s.CommitRows(ctx, c)
 			if errors.Is(err, eventstore.ErrInvalid) && now(s, c.View).IsZero() && !c.Checkpoint.IsZero() && c.Checkpoint.Position <= headOf(s) {
 				_, _ = s.DropRows(ctx, c.View, 1_000)
@@ -153,6 +170,15 @@ func checkpointMutants() []mutant {
 			return err
 		}),
 	}
+}
+
+// comparing is a mutant that expects another checkpoint than the caller. It is
+// given the commit and the view's checkpoint.
+func comparing(name string, expected func(c eventstore.RowCommit, is eventstore.Checkpoint) eventstore.Checkpoint) mutant {
+	return committing("checkpoints", name, func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		c.Expected = expected(c, now(s, c.View))
+		return s.CommitRows(ctx, c)
+	})
 }
 
 func checkpointDroppedLast(f *faults) {

@@ -16,6 +16,11 @@ import (
 )
 
 func keyMutants() []mutant {
+	return slices.Concat(keyIdentityMutants(), keyAnswerMutants())
+}
+
+// keyIdentityMutants are wrong about which commits carry the same key.
+func keyIdentityMutants() []mutant {
 	return []mutant{
 		appending("keys", "content under one key is compared", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			first, found, _ := s.Lookup(ctx, c.Key)
@@ -24,6 +29,36 @@ func keyMutants() []mutant {
 			}
 			return s.Append(ctx, c)
 		}),
+		appending("keys", "keys are one for a stream", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			if c.Key != "" && len(c.Key) < 100 {
+				c.Key = string(c.Events[0].Stream) + c.Key
+			}
+			return s.Append(ctx, c)
+		}),
+		appending("keys", "keys ignore case", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			c.Key = strings.ToLower(c.Key)
+			return s.Append(ctx, c)
+		}),
+		appending("keys", "the same content is a repeat", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			if c.Key != "" && len(c.Events) == 4 {
+				c.Key = "k"
+			}
+			return s.Append(ctx, c)
+		}),
+		{"keys", "the empty key is an unused one", func(f *faults) {
+			f.lookup = func(s eventstore.Store, ctx context.Context, key string) (eventstore.Receipt, bool, error) {
+				if key == "" {
+					return eventstore.Receipt{}, false, nil
+				}
+				return s.Lookup(ctx, key)
+			}
+		}},
+	}
+}
+
+// keyAnswerMutants give a wrong answer to a key.
+func keyAnswerMutants() []mutant {
+	return []mutant{
 		appending("keys", "a repeat is written again", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			receipt, err := s.Append(ctx, c)
 			if receipt.Repeated {
@@ -36,31 +71,7 @@ func keyMutants() []mutant {
 			receipt.Repeated = false
 			return receipt, err
 		}),
-		appending("keys", "keys are one for a stream", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			if c.Key != "" && len(c.Key) < 100 {
-				c.Key = string(c.Events[0].Stream) + c.Key
-			}
-			return s.Append(ctx, c)
-		}),
-		appending("keys", "keys ignore case", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			c.Key = strings.ToLower(c.Key)
-			return s.Append(ctx, c)
-		}),
 		appending("keys", "conditions are judged before the key", conditionsBeforeKey),
-		appending("keys", "the same content is a repeat", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			if c.Key != "" && len(c.Events) == 4 {
-				c.Key = "k"
-			}
-			return s.Append(ctx, c)
-		}),
-		{"keys", "the empty key is one that nobody used", func(f *faults) {
-			f.lookup = func(s eventstore.Store, ctx context.Context, key string) (eventstore.Receipt, bool, error) {
-				if key == "" {
-					return eventstore.Receipt{}, false, nil
-				}
-				return s.Lookup(ctx, key)
-			}
-		}},
 		appending("keys", "a repeat has the heads of today", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			receipt, err := s.Append(ctx, c)
 			for i, head := range receipt.Heads {
@@ -109,6 +120,11 @@ func repeatMutants() []mutant {
 }
 
 func guardMutants() []mutant {
+	return slices.Concat(guardAfterMutants(), guardJudgingMutants())
+}
+
+// guardAfterMutants take a guard's After for another position.
+func guardAfterMutants() []mutant {
 	return []mutant{
 		guarding("guards", "off by one: the event at After conflicts", func(g *eventstore.Guard) { g.After -= min(g.After, 1) }),
 		guarding("guards", "off by one: the event after After does not conflict", func(g *eventstore.Guard) { g.After++ }),
@@ -118,6 +134,22 @@ func guardMutants() []mutant {
 				g.After = 1 << 40
 			}
 		}),
+		appending("guards", "After beyond the head is refused", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			head, _ := s.Head(ctx)
+			for _, g := range c.Guards {
+				if g.After > head {
+					return eventstore.Receipt{}, eventstore.ErrInvalid
+				}
+			}
+			return s.Append(ctx, c)
+		}),
+	}
+}
+
+// guardJudgingMutants judge guards with another query, against other events or at
+// the wrong time.
+func guardJudgingMutants() []mutant {
+	return []mutant{
 		guarding("guards", "tags of a guard are OR-ed", func(g *eventstore.Guard) {
 			var items []eventstore.Item
 			for _, item := range g.Query.Items() {
@@ -153,15 +185,6 @@ func guardMutants() []mutant {
 			c.Guards = nil
 			return s.Append(ctx, c)
 		}),
-		appending("guards", "After beyond the head is refused", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			head, _ := s.Head(ctx)
-			for _, g := range c.Guards {
-				if g.After > head {
-					return eventstore.Receipt{}, eventstore.ErrInvalid
-				}
-			}
-			return s.Append(ctx, c)
-		}),
 	}
 }
 
@@ -176,7 +199,7 @@ func guarding(family, name string, change func(g *eventstore.Guard)) mutant {
 	})
 }
 
-// forgottenKeys forgets the keys whenever the log is opened.
+// forgottenKeys forgets all keys when the log is opened.
 func forgottenKeys(f *faults) {
 	f.config = func(cfg *Config) {
 		reopen := cfg.Reopen
@@ -196,7 +219,8 @@ func forgottenKeys(f *faults) {
 	}
 }
 
-// oneIDIsEnough takes a conflict with an event of one of its ids for a repeat.
+// oneIDIsEnough treats a conflict with an event as a repeat if one id of the commit
+// is the event's.
 func oneIDIsEnough(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	receipt, err := s.Append(ctx, c)
 	var conflict *eventstore.ConflictError
@@ -211,7 +235,7 @@ func oneIDIsEnough(s eventstore.Store, ctx context.Context, c eventstore.Commit)
 	return receipt, err
 }
 
-// idsOnce takes any commit whose first id is in the log for a repeat.
+// idsOnce treats any commit whose first id is in the log as a repeat.
 func idsOnce(f *faults) {
 	var mu sync.Mutex
 	seen := make(map[uuid.UUID]eventstore.Receipt)
@@ -233,7 +257,7 @@ func idsOnce(f *faults) {
 	}
 }
 
-// firstConditionOnly finds a repeat only by the first condition that fails.
+// firstConditionOnly recognizes a repeat by the first failed condition only.
 func firstConditionOnly(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	receipt, err := s.Append(ctx, c)
 	if !receipt.Repeated || c.Key != "" {

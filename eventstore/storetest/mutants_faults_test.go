@@ -12,6 +12,11 @@ import (
 )
 
 func faultMutants() []mutant {
+	return slices.Concat(faultyApplyMutants(), faultyAttachMutants(), overrunMutants())
+}
+
+// faultyApplyMutants do or record the wrong thing when Apply fails.
+func faultyApplyMutants() []mutant {
 	return []mutant{
 		afterFault("the append fails with the view", func(eventstore.RowStore, eventstore.ViewID) error { return errors.New("a view has failed") }),
 		afterFault("a fault stops all views", func(s eventstore.RowStore, faulty eventstore.ViewID) error {
@@ -40,6 +45,12 @@ func faultMutants() []mutant {
 		}),
 		{"faults", "rows of the faulty commit are kept", faultyRowsKept},
 		{"faults", "a view goes on after a fault", goesOnAfterFault},
+	}
+}
+
+// faultyAttachMutants lose a fault, or keep it too long, when a view is attached.
+func faultyAttachMutants() []mutant {
+	return []mutant{
 		attaching("faults", "a fault while catching up is not returned", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 			if now(s, v.View).Fault != nil {
 				return s.Attach(ctx, v)
@@ -81,6 +92,13 @@ func faultMutants() []mutant {
 				return s.Attach(ctx, v)
 			}
 		}},
+	}
+}
+
+// overrunMutants wait for an Apply that has overrun its deadline, or let it
+// continue.
+func overrunMutants() []mutant {
+	return []mutant{
 		attaching("faults", "a view may take as long as it likes", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 			v.Timeout = 3 * time.Second // longer than any rule waits for a mutant
 			return s.Attach(ctx, v)
@@ -107,7 +125,7 @@ func faultMutants() []mutant {
 	}
 }
 
-// afterFault is a mutant that does something when a view of an append has failed.
+// afterFault is a mutant that calls do after an append in which a view has failed.
 func afterFault(name string, do func(s eventstore.RowStore, faulty eventstore.ViewID) error) mutant {
 	return mutant{"faults", name, func(f *faults) {
 		f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
@@ -125,7 +143,7 @@ func afterFault(name string, do func(s eventstore.RowStore, faulty eventstore.Vi
 	}}
 }
 
-// faultyRowsKept commits what a view put before it failed.
+// faultyRowsKept commits the rows that a view put before it failed.
 func faultyRowsKept(f *faults) {
 	var mu sync.Mutex
 	put := make(map[eventstore.ViewID][]eventstore.Row)
@@ -159,7 +177,7 @@ func faultyRowsKept(f *faults) {
 	}
 }
 
-// goesOnAfterFault skips the commit that a view failed on and attaches it again.
+// goesOnAfterFault skips the commit on which a view failed, and attaches it again.
 func goesOnAfterFault(f *faults) {
 	var attached atomic.Pointer[eventstore.InlineView]
 	remember(f, &attached)

@@ -70,7 +70,7 @@ func followMutants() []mutant {
 	}
 }
 
-// competing gives every event to the follower that asks first.
+// competing yields each event to the first follower only.
 func competing(f *faults) {
 	var mu sync.Mutex
 	taken := make(map[eventstore.Position]bool)
@@ -117,7 +117,7 @@ func repeatAtSeam(s eventstore.Store, ctx context.Context, q eventstore.Query, a
 	}
 }
 
-// losesWhenSlow has room for 300 events; what comes when there is none is lost.
+// losesWhenSlow buffers 300 events and loses those that do not fit.
 func losesWhenSlow(s eventstore.Store, ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
 	return func(yield func(eventstore.Batch, error) bool) {
 		for live := false; ; {
@@ -135,7 +135,7 @@ func losesWhenSlow(s eventstore.Store, ctx context.Context, q eventstore.Query, 
 	}
 }
 
-// lockedFollowers lets no writer in while a follower's body runs.
+// lockedFollowers blocks writers while a follower's body runs.
 func lockedFollowers(f *faults) {
 	var mu sync.RWMutex
 	f.follow = func(s eventstore.Store, ctx context.Context, q eventstore.Query, after eventstore.Position) iter.Seq2[eventstore.Batch, error] {
@@ -211,6 +211,11 @@ func oneBatch(s eventstore.Store, ctx context.Context, q eventstore.Query, after
 }
 
 func lifeMutants() []mutant {
+	return slices.Concat(closeMutants(), identityMutants(), openMutants())
+}
+
+// closeMutants answer wrongly once they are closed.
+func closeMutants() []mutant {
 	return []mutant{
 		{"life", "a second Close is an error", func(f *faults) {
 			var mu sync.Mutex
@@ -248,6 +253,12 @@ func lifeMutants() []mutant {
 			}
 			return receipt, err
 		}),
+	}
+}
+
+// identityMutants give a wrong StoreID or Epoch.
+func identityMutants() []mutant {
+	return []mutant{
 		{"life", "a new log has no epoch", func(f *faults) {
 			f.info = func(s eventstore.Store) eventstore.Info {
 				info := s.Info()
@@ -273,6 +284,12 @@ func lifeMutants() []mutant {
 				return info
 			}
 		}},
+	}
+}
+
+// openMutants lose something when they are opened again, or open what must be refused.
+func openMutants() []mutant {
+	return []mutant{
 		reopening("reopening loses the last commit", func(f *faults) { f.read = lagging }),
 		reopening("reopening loses the keys", func(f *faults) {
 			f.lookup = func(eventstore.Store, context.Context, string) (eventstore.Receipt, bool, error) {
@@ -304,7 +321,7 @@ func lifeMutants() []mutant {
 	}
 }
 
-// reopening is a mutant that has the faults only once it is reopened.
+// reopening is a mutant that is broken once it is reopened.
 func reopening(name string, breaks func(f *faults)) mutant {
 	return mutant{"life", name, func(f *faults) {
 		f.config = func(cfg *Config) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,12 @@ import (
 )
 
 func inlineMutants() []mutant {
+	return slices.Concat(catchUpMutants(), attachMutants(), attachedMutants(), applyMutants(), rowTxMutants())
+}
+
+// catchUpMutants attach wrongly, or lose or repeat a commit where catching up
+// becomes live.
+func catchUpMutants() []mutant {
 	return []mutant{
 		attaching("inline", "the view is written after the append", attachAsync),
 		attaching("inline", "the view does not catch up", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
@@ -37,78 +44,36 @@ func inlineMutants() []mutant {
 				return s.Attach(ctx, v)
 			}
 		}},
-		applying("inline", "events are given one by one", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			for i := range events {
-				if err := v.Apply(ctx, tx, events[i:i+1]); err != nil {
-					return err
-				}
-			}
-			return nil
-		}),
-		attaching("inline", "all events are given", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-			if !v.Query.IsAll() && len(v.Query.Items()) > 0 {
-				v.Query = eventstore.All()
-			}
-			return s.Attach(ctx, v)
-		}),
-		{"inline", "the checkpoint stays where nothing matches", checkpointStays},
-		applying("inline", "Apply reads what is committed", func(v eventstore.InlineView, s eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			return v.Apply(ctx, changedTx{RowTx: tx, reads: committedRows{s, v.View}}, events)
-		}),
-		applying("inline", "deletions are lost", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error {
-				for _, r := range rows {
-					if r.Value != nil {
-						if err := tx.Put(r); err != nil {
-							return err
-						}
-					}
-				}
-				return nil
-			}}, events)
-		}),
-		applying("inline", "what Apply puts is not checked", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error { return unless(tx.Put(rows...), eventstore.ErrInvalid) }}, events)
-		}),
-		applying("inline", "what Apply puts is kept", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			var kept []eventstore.Row
-			err := v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error {
-				kept = append(kept, rows...)
-				return tx.Put(rows...)
-			}}, events)
-			if err != nil {
-				return err
-			}
-			return tx.Put(kept...)
-		}),
-		applying("inline", "the RowTx works on", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error { _ = tx.Put(rows...); return nil }}, events)
-		}),
-		applying("inline", "Apply's context is without end", func(v eventstore.InlineView, _ eventstore.RowStore, _ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			return v.Apply(context.Background(), tx, events)
-		}),
-		applying("inline", "Apply's context is like any other", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			deadline, _ := ctx.Deadline()
-			unknown, cancel := context.WithDeadline(context.Background(), deadline)
-			defer cancel()
-			return v.Apply(unknown, tx, events)
-		}),
-		{"inline", "readers wait for Apply", readersWait},
-		{"inline", "a commit is applied before it is judged", appliedUnjudged},
-		{"inline", "commits of rows are applied", func(f *faults) {
-			var attached atomic.Pointer[eventstore.InlineView]
-			remember(f, &attached)
-			f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
-				err := s.CommitRows(ctx, c)
-				if v := attached.Load(); v != nil {
-					_ = v.Apply(ctx, rows.New(committedRows{s, v.View}), nil)
-				}
-				return err
-			}
-		}},
+	}
+}
+
+// attachMutants treat the arguments of Attach or its errors wrongly.
+func attachMutants() []mutant {
+	return []mutant{
 		attaching("inline", "a view is attached twice", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 			return unless(s.Attach(ctx, v), eventstore.ErrInvalid)
 		}),
+		attaching("inline", "Attach ignores its context", func(s eventstore.RowStore, _ context.Context, v eventstore.InlineView) error {
+			return s.Attach(context.Background(), v)
+		}),
+		attaching("inline", "Attach of a closed store has an error of its own", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+			err := s.Attach(ctx, v)
+			if errors.Is(err, eventstore.ErrClosed) {
+				return errors.New("closed")
+			}
+			return err
+		}),
+		attaching("inline", "a negative Timeout is the default", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+			v.Timeout = max(0, v.Timeout)
+			return s.Attach(ctx, v)
+		}),
+	}
+}
+
+// attachedMutants are wrong about which views are attached, and what may be done to
+// them.
+func attachedMutants() []mutant {
+	return []mutant{
 		committing("inline", "a commit on an attached view is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			return unless(s.CommitRows(ctx, c), eventstore.ErrInvalid)
 		}),
@@ -130,27 +95,6 @@ func inlineMutants() []mutant {
 			if set.Checkpoint.Position > 0 {
 				set.Checkpoint.Data = nil
 			}
-		}),
-		attaching("inline", "Attach ignores its context", func(s eventstore.RowStore, _ context.Context, v eventstore.InlineView) error {
-			return s.Attach(context.Background(), v)
-		}),
-		attaching("inline", "Attach says in its own words that the store is closed", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-			err := s.Attach(ctx, v)
-			if errors.Is(err, eventstore.ErrClosed) {
-				return errors.New("closed")
-			}
-			return err
-		}),
-		applying("inline", "an ended context is a fault", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			err := v.Apply(ctx, tx, events)
-			if len(events) > 300 {
-				return context.Canceled
-			}
-			return err
-		}),
-		attaching("inline", "a negative Timeout is the default", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-			v.Timeout = max(0, v.Timeout)
-			return s.Attach(ctx, v)
 		}),
 		{"inline", "views stay attached when reopened", func(f *faults) {
 			f.config = func(cfg *Config) {
@@ -174,7 +118,95 @@ func inlineMutants() []mutant {
 	}
 }
 
-// remember notes the view that was attached last.
+// applyMutants call Apply at wrong times, with other events or with another context.
+func applyMutants() []mutant {
+	return []mutant{
+		applying("inline", "events are given one by one", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			for i := range events {
+				if err := v.Apply(ctx, tx, events[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+		attaching("inline", "all events are given", func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+			if !v.Query.IsAll() && len(v.Query.Items()) > 0 {
+				v.Query = eventstore.All()
+			}
+			return s.Attach(ctx, v)
+		}),
+		{"inline", "the checkpoint stays where nothing matches", checkpointStays},
+		applying("inline", "Apply's context is without end", func(v eventstore.InlineView, _ eventstore.RowStore, _ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			return v.Apply(context.Background(), tx, events)
+		}),
+		applying("inline", "Apply's context is like any other", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			deadline, _ := ctx.Deadline()
+			unknown, cancel := context.WithDeadline(context.Background(), deadline)
+			defer cancel()
+			return v.Apply(unknown, tx, events)
+		}),
+		applying("inline", "an ended context is a fault", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			err := v.Apply(ctx, tx, events)
+			if len(events) > 300 {
+				return context.Canceled
+			}
+			return err
+		}),
+		{"inline", "readers wait for Apply", readersWait},
+		{"inline", "a commit is applied before it is judged", appliedUnjudged},
+		{"inline", "commits of rows are applied", func(f *faults) {
+			var attached atomic.Pointer[eventstore.InlineView]
+			remember(f, &attached)
+			f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+				err := s.CommitRows(ctx, c)
+				if v := attached.Load(); v != nil {
+					_ = v.Apply(ctx, rows.New(committedRows{s, v.View}), nil)
+				}
+				return err
+			}
+		}},
+	}
+}
+
+// rowTxMutants give Apply a RowTx that reads or writes wrongly.
+func rowTxMutants() []mutant {
+	return []mutant{
+		applying("inline", "Apply reads committed rows only", func(v eventstore.InlineView, s eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			return v.Apply(ctx, changedTx{RowTx: tx, reads: committedRows{s, v.View}}, events)
+		}),
+		applying("inline", "deletions are lost", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error {
+				for _, r := range rows {
+					if r.Value != nil {
+						if err := tx.Put(r); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			}}, events)
+		}),
+		applying("inline", "rows that Apply puts are not checked", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error { return unless(tx.Put(rows...), eventstore.ErrInvalid) }}, events)
+		}),
+		applying("inline", "rows that Apply puts are not copied", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			var kept []eventstore.Row
+			err := v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error {
+				kept = append(kept, rows...)
+				return tx.Put(rows...)
+			}}, events)
+			if err != nil {
+				return err
+			}
+			return tx.Put(kept...)
+		}),
+		applying("inline", "the RowTx works on", func(v eventstore.InlineView, _ eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+			return v.Apply(ctx, changedTx{RowTx: tx, put: func(rows []eventstore.Row) error { _ = tx.Put(rows...); return nil }}, events)
+		}),
+	}
+}
+
+// remember notes the last view that was attached.
 func remember(f *faults, attached *atomic.Pointer[eventstore.InlineView]) {
 	f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 		err := s.Attach(ctx, v)
@@ -214,7 +246,7 @@ func attachAsync(s eventstore.RowStore, _ context.Context, v eventstore.InlineVi
 	return nil
 }
 
-// appliedTwice gives a view its last commit again, once it is attached.
+// appliedTwice applies a view's last commit again, once it is attached.
 func appliedTwice(f *faults) {
 	f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 		var mu sync.Mutex
@@ -244,7 +276,7 @@ func appliedTwice(f *faults) {
 	}
 }
 
-// lostAtSeam does not give a view the first commit after it is attached.
+// lostAtSeam skips the first commit after the view is attached.
 func lostAtSeam(f *faults) {
 	f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 		var live, lost atomic.Bool
@@ -289,7 +321,7 @@ func checkpointStays(f *faults) {
 	}
 }
 
-// readersWait holds a lock over an append that the readers need.
+// readersWait holds a lock during an append that readers need.
 func readersWait(f *faults) {
 	busy := make(chan struct{}, 1)
 	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
@@ -319,11 +351,11 @@ func appliedUnjudged(f *faults) {
 	}
 }
 
-// changedTx is a RowTx that reads or writes in another way.
+// changedTx is a RowTx with other reads or writes.
 type changedTx struct {
 	eventstore.RowTx
-	reads rows.Base                         // nil: as it is
-	put   func(rows []eventstore.Row) error // nil: as it is
+	reads rows.Base                         // nil: unchanged
+	put   func(rows []eventstore.Row) error // nil: unchanged
 }
 
 func (c changedTx) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
@@ -347,7 +379,7 @@ func (c changedTx) Put(rows ...eventstore.Row) error {
 	return c.RowTx.Put(rows...)
 }
 
-// committedRows are a view's rows as anyone can read them.
+// committedRows are a view's committed rows.
 type committedRows struct {
 	store eventstore.RowStore
 	view  eventstore.ViewID

@@ -12,12 +12,12 @@ import (
 
 var modelOracle = Config{Open: func(testing.TB) eventstore.Store { return memstore.New(nil) }}
 
-// TestRunModel_Mutants proves that the model test finds faults without being
-// told where to look.
+// TestRunModel_Mutants runs the model test on the mutants, which it must find without
+// a rule for the fault. It must find more than half.
 func TestRunModel_Mutants(t *testing.T) {
 	t.Parallel()
-	// What only many writers at once, names that the model does not use, or views
-	// that fail would show.
+	// The faults of these families show only with concurrent writers, with other names
+	// than the model's, or with views that fail.
 	beyond := []string{"names", "limits", "snapshot", "batches", "life", "row limits", "faults"}
 	found, all := 0, 0
 	for _, m := range mutants() {
@@ -36,7 +36,7 @@ func TestRunModel_Mutants(t *testing.T) {
 	require.Greater(t, found*2, all, "of %d mutants the model test finds %d", all, found)
 }
 
-// TestRunModel_Control proves that it finds none where there is none.
+// TestRunModel_Control runs the model test on a store without a fault.
 func TestRunModel_Control(t *testing.T) {
 	for seed := range uint64(6) {
 		rec := &recorder{TB: t}

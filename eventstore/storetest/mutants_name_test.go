@@ -11,26 +11,25 @@ import (
 )
 
 func nameMutants() []mutant {
-	rename := func(change func(string) string) func(eventstore.Store, context.Context, eventstore.Commit) (eventstore.Receipt, error) {
-		return func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			c.Key = change(c.Key)
-			c.Events, c.Expect = slices.Clone(c.Events), slices.Clone(c.Expect)
-			for i, e := range c.Events {
-				c.Events[i].Stream = eventstore.StreamID(change(string(e.Stream)))
-			}
-			for i, x := range c.Expect {
-				c.Expect[i].Stream = eventstore.StreamID(change(string(x.Stream)))
-			}
-			return s.Append(ctx, c)
-		}
-	}
+	return slices.Concat(writtenNameMutants(), readNameMutants())
+}
+
+// writtenNameMutants write names that are not allowed, or change or refuse names that
+// are.
+func writtenNameMutants() []mutant {
 	return []mutant{
 		{"names", "no name is refused", lenient},
 		{"names", "a name at the limit is refused", strict},
-		appending("names", "a leading dash is dropped", rename(func(name string) string { return strings.TrimPrefix(name, "-") })),
-		appending("names", "NUL is replaced", rename(func(name string) string { return strings.ReplaceAll(name, "\x00", "?") })),
-		appending("names", "what is not UTF-8 is replaced", rename(func(name string) string { return strings.ToValidUTF8(name, "?") })),
-		appending("names", "long names are cut", rename(func(name string) string { return name[:min(len(name), 255)] })),
+		appending("names", "a leading dash is dropped", renamed(func(name string) string { return strings.TrimPrefix(name, "-") })),
+		appending("names", "NUL is replaced", renamed(func(name string) string { return strings.ReplaceAll(name, "\x00", "?") })),
+		appending("names", "invalid UTF-8 is replaced", renamed(func(name string) string { return strings.ToValidUTF8(name, "?") })),
+		appending("names", "long names are cut", renamed(func(name string) string { return name[:min(len(name), 255)] })),
+	}
+}
+
+// readNameMutants take a name for another when they read.
+func readNameMutants() []mutant {
+	return []mutant{
 		misreading("names", "names ignore case", func(q eventstore.Query, e eventstore.Event) bool {
 			for _, item := range q.Items() {
 				for _, stream := range item.Streams {
@@ -75,7 +74,22 @@ func nameMutants() []mutant {
 	}
 }
 
-// lenient takes every name, and loses those it cannot keep.
+// renamed is an Append that changes every name of the commit.
+func renamed(change func(string) string) func(eventstore.Store, context.Context, eventstore.Commit) (eventstore.Receipt, error) {
+	return func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+		c.Key = change(c.Key)
+		c.Events, c.Expect = slices.Clone(c.Events), slices.Clone(c.Expect)
+		for i, e := range c.Events {
+			c.Events[i].Stream = eventstore.StreamID(change(string(e.Stream)))
+		}
+		for i, x := range c.Expect {
+			c.Expect[i].Stream = eventstore.StreamID(change(string(x.Stream)))
+		}
+		return s.Append(ctx, c)
+	}
+}
+
+// lenient accepts every name, and loses commits with an invalid one.
 func lenient(f *faults) {
 	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 		receipt, err := s.Append(ctx, c)

@@ -1,28 +1,17 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"iter"
-	"math"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// spoiling is a mutant that changes every event it yields.
-func spoiling(family, name string, change func(e *eventstore.Event)) mutant {
-	return mutant{family, name, func(f *faults) { f.event = change }}
-}
-
-// reading is a mutant whose Read is another.
+// reading is a mutant with another Read.
 func reading(family, name string, read func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error]) mutant {
 	return mutant{family, name, func(f *faults) { f.read = read }}
 }
@@ -35,7 +24,7 @@ func optioned(name string, change func(opts *eventstore.ReadOptions)) mutant {
 	})
 }
 
-// misreading is a mutant that takes a query for another.
+// misreading is a mutant that matches other events with a query.
 func misreading(family, name string, matches func(q eventstore.Query, e eventstore.Event) bool) mutant {
 	return reading(family, name, func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 		if eventstore.ValidateRead(q, opts) != nil {
@@ -55,148 +44,18 @@ func filter(seq iter.Seq2[eventstore.Event, error], keep func(eventstore.Event) 
 	}
 }
 
-// lagging does not show the last event.
+// lagging hides the last event.
 func lagging(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 	head, _ := s.Head(ctx)
 	return filter(s.Read(ctx, q, opts), func(e eventstore.Event) bool { return e.Position < head })
 }
 
-func eventMutants() []mutant {
-	return []mutant{
-		{"events", "the writer's payload is kept", writersPayload},
-		{"events", "readers share the payload", sharedPayload},
-		spoiling("events", "an empty payload is nil", func(e *eventstore.Event) {
-			if len(e.Data) == 0 {
-				e.Data = nil
-			}
-		}),
-		spoiling("events", "a payload is kept as text", func(e *eventstore.Event) { e.Data = bytes.ToValidUTF8(e.Data, []byte("?")) }),
-		spoiling("events", "no metadata is an empty map", func(e *eventstore.Event) {
-			if e.Metadata == nil {
-				e.Metadata = eventstore.Metadata{}
-			}
-		}),
-		spoiling("events", "no tags is an empty list", func(e *eventstore.Event) {
-			if e.Tags == nil {
-				e.Tags = []eventstore.Tag{}
-			}
-		}),
-		appending("events", "a time that cannot be is now", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			c.Events = slices.Clone(c.Events)
-			for i, e := range c.Events {
-				if year := e.Time.Year(); year < 1 || year > 9999 {
-					c.Events[i].Time = time.Time{}
-				}
-			}
-			return s.Append(ctx, c)
-		}),
-		spoiling("events", "tags are sorted", func(e *eventstore.Event) { slices.Sort(e.Tags) }),
-		spoiling("events", "the codec is lost", func(e *eventstore.Event) { e.Codec = "" }),
-		spoiling("events", "the clock goes back", func(e *eventstore.Event) {
-			e.Recorded = e.Recorded.Add(-time.Hour * time.Duration(e.Position))
-		}),
-		spoiling("events", "every event has a recorded time of its own", func(e *eventstore.Event) {
-			e.Recorded = e.Recorded.Add(time.Duration(e.Position))
-		}),
-		spoiling("events", "time is kept to the millisecond", func(e *eventstore.Event) { e.Time = e.Time.Truncate(time.Millisecond) }),
-		spoiling("events", "time is kept as nanoseconds since 1970", func(e *eventstore.Event) { e.Time = time.Unix(0, e.Time.UnixNano()).UTC() }),
-		spoiling("events", "time is kept in a local zone", func(e *eventstore.Event) { e.Time = e.Time.In(time.FixedZone("here", 60)) }),
-		{"events", "the writer's id is replaced", func(f *faults) {
-			f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-				c.Events = slices.Clone(c.Events)
-				for i := range c.Events {
-					c.Events[i].ID = uuid.Nil
-				}
-				return s.Append(ctx, c)
-			}
-		}},
-		{"events", "ids are issued again", func(f *faults) {
-			var issued []uuid.UUID
-			f.options = func(o *memstore.Options) {
-				o.NewID = func() (uuid.UUID, error) {
-					id, err := uuid.NewV7()
-					if len(issued) > 400 {
-						id = issued[0]
-					}
-					issued = append(issued, id)
-					return id, err
-				}
-			}
-		}},
-		{"events", "ids are of version 4", func(f *faults) {
-			f.options = func(o *memstore.Options) { o.NewID = uuid.NewRandom }
-		}},
-	}
-}
-
-// writersPayload keeps the writer's slice instead of its bytes.
-func writersPayload(f *faults) {
-	var mu sync.Mutex
-	kept := make(map[eventstore.Position][]byte)
-	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-		receipt, err := s.Append(ctx, c)
-		mu.Lock()
-		defer mu.Unlock()
-		for i, e := range c.Events {
-			kept[receipt.First+eventstore.Position(i)] = e.Data
-		}
-		return receipt, err
-	}
-	f.event = func(e *eventstore.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		e.Data = append([]byte{}, kept[e.Position]...)
-	}
-}
-
-// sharedPayload gives every reader the same bytes.
-func sharedPayload(f *faults) {
-	var mu sync.Mutex
-	shared := make(map[eventstore.Position][]byte)
-	f.event = func(e *eventstore.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		if _, ok := shared[e.Position]; !ok {
-			shared[e.Position] = e.Data
-		}
-		e.Data = shared[e.Position]
-	}
-}
-
-func limitMutants() []mutant {
-	return []mutant{
-		spoiling("limits", "a payload is cut at 16 bits of length", func(e *eventstore.Event) { e.Data = e.Data[:min(len(e.Data), math.MaxUint16)] }),
-		appending("limits", "what is too large is dropped without an error", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if errors.Is(err, eventstore.ErrTooLarge) {
-				err = nil
-			}
-			return receipt, err
-		}),
-		appending("limits", "a commit may have fewer events than the limit says", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			if limit := s.Info().Limits.EventsPerCommit; len(c.Events) >= limit {
-				return eventstore.Receipt{}, &eventstore.LimitError{What: "events", Size: len(c.Events), Limit: limit - 1}
-			}
-			return s.Append(ctx, c)
-		}),
-		appending("limits", "a limit is told in words only", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if errors.Is(err, eventstore.ErrTooLarge) {
-				err = eventstore.ErrTooLarge
-			}
-			return receipt, err
-		}),
-		{"limits", "limits above the standard ones", func(f *faults) {
-			f.info = func(s eventstore.Store) eventstore.Info {
-				info := s.Info()
-				info.Limits.TagsPerEvent++
-				return info
-			}
-		}},
-	}
-}
-
 func queryMutants() []mutant {
+	return slices.Concat(itemMutants(), itemsMutants())
+}
+
+// itemMutants match an item with other events.
+func itemMutants() []mutant {
 	return []mutant{
 		misreading("queries", "tags are OR-ed", func(q eventstore.Query, e eventstore.Event) bool {
 			for _, item := range q.Items() {
@@ -227,14 +86,6 @@ func queryMutants() []mutant {
 			byCategory := slices.ContainsFunc(q.Items(), func(i eventstore.Item) bool { return len(i.Categories) > 0 })
 			return q.Matches(e.Stream, e.Type, e.Tags) && (!byCategory || strings.Contains(string(e.Stream), "-"))
 		}),
-		misreading("queries", "items are AND-ed", func(q eventstore.Query, e eventstore.Event) bool {
-			for _, item := range q.Items() {
-				if !eventstore.Match(item).Matches(e.Stream, e.Type, e.Tags) {
-					return false
-				}
-			}
-			return true
-		}),
 		misreading("queries", "types are ignored where tags are given", func(q eventstore.Query, e eventstore.Event) bool {
 			var items []eventstore.Item
 			for _, item := range q.Items() {
@@ -244,6 +95,21 @@ func queryMutants() []mutant {
 				items = append(items, item)
 			}
 			return q.IsAll() || eventstore.Match(items...).Matches(e.Stream, e.Type, e.Tags)
+		}),
+	}
+}
+
+// itemsMutants put the items of a query together wrongly, or take the zero query or
+// All for another.
+func itemsMutants() []mutant {
+	return []mutant{
+		misreading("queries", "items are AND-ed", func(q eventstore.Query, e eventstore.Event) bool {
+			for _, item := range q.Items() {
+				if !eventstore.Match(item).Matches(e.Stream, e.Type, e.Tags) {
+					return false
+				}
+			}
+			return true
 		}),
 		misreading("queries", "All is all streams", func(q eventstore.Query, e eventstore.Event) bool {
 			return e.Stream != "" && q.Matches(e.Stream, e.Type, e.Tags)
@@ -282,16 +148,20 @@ func oneByOne(s eventstore.Store, ctx context.Context, q eventstore.Query, opts 
 }
 
 func readMutants() []mutant {
-	type store = eventstore.Store
+	return slices.Concat(readOptionMutants(), readAtMutants(), readLoopMutants())
+}
+
+// readOptionMutants read with other options than they were given.
+func readOptionMutants() []mutant {
 	return []mutant{
-		reading("read", "the limit counts before filtering", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "the limit counts before filtering", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			return filter(s.Read(ctx, eventstore.All(), opts), func(e eventstore.Event) bool { return q.Matches(e.Stream, e.Type, e.Tags) })
 		}),
-		reading("read", "the limit counts per item", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "the limit counts per item", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			opts.Limit *= max(1, len(q.Items()))
 			return s.Read(ctx, q, opts)
 		}),
-		reading("read", "backward counts from the wrong end", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "backward counts from the wrong end", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			if !opts.Backward || opts.Limit <= 0 {
 				return s.Read(ctx, q, opts)
 			}
@@ -304,12 +174,6 @@ func readMutants() []mutant {
 					}
 				}
 			}
-		}),
-		reading("read", "an empty store has nothing to read from", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
-			if head, _ := s.Head(ctx); head == 0 {
-				q = eventstore.Query{}
-			}
-			return s.Read(ctx, q, opts)
 		}),
 		optioned("backward is ignored", func(o *eventstore.ReadOptions) { o.Backward = false }),
 		optioned("From is exclusive", func(o *eventstore.ReadOptions) { o.From += min(o.From, 1) }),
@@ -331,6 +195,12 @@ func readMutants() []mutant {
 				o.Limit = 1_000
 			}
 		}),
+	}
+}
+
+// readAtMutants begin at the wrong version or end at the wrong time.
+func readAtMutants() []mutant {
+	return []mutant{
 		optioned("from a version is exclusive", func(o *eventstore.ReadOptions) { o.FromVersion += min(o.FromVersion, 1) }),
 		optioned("from a version is ignored", func(o *eventstore.ReadOptions) { o.FromVersion = 0 }),
 		optioned("as of a time is exclusive", func(o *eventstore.ReadOptions) {
@@ -339,16 +209,28 @@ func readMutants() []mutant {
 			}
 		}),
 		optioned("as of is ignored", func(o *eventstore.ReadOptions) { o.AsOf = time.Time{} }),
-		reading("read", "the context is ignored", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+	}
+}
+
+// readLoopMutants end or repeat the sequence of Read wrongly.
+func readLoopMutants() []mutant {
+	return []mutant{
+		reading("read", "an empty store has nothing to read from", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+			if head, _ := s.Head(ctx); head == 0 {
+				q = eventstore.Query{}
+			}
+			return s.Read(ctx, q, opts)
+		}),
+		reading("read", "the context is ignored", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			return s.Read(context.WithoutCancel(ctx), q, opts)
 		}),
-		reading("read", "the context is looked at once", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "the context is looked at once", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			if ctx.Err() != nil {
 				return s.Read(ctx, q, opts)
 			}
 			return s.Read(context.WithoutCancel(ctx), q, opts)
 		}),
-		reading("read", "a sequence can be ranged over once", func(s store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+		reading("read", "a sequence can be ranged over once", func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 			next, _ := iter.Pull2(s.Read(ctx, q, opts))
 			return func(yield func(eventstore.Event, error) bool) {
 				for e, err, ok := next(); ok && yield(e, err); e, err, ok = next() {
@@ -359,8 +241,8 @@ func readMutants() []mutant {
 	}
 }
 
-// leakyReaders has four readers at most, and a loop that is left never gives
-// its place back.
+// leakyReaders allows four readers at a time, and counts a reader that leaves its
+// loop early for ever.
 func leakyReaders(f *faults) {
 	places := make(chan struct{}, 4)
 	f.read = func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
@@ -407,7 +289,7 @@ func snapshotMutants() []mutant {
 	}
 }
 
-// unfixed reads event by event until there is no more.
+// unfixed reads one event at a time until there are no more.
 func unfixed(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
 	if opts.Backward {
 		return s.Read(ctx, q, opts)
@@ -426,7 +308,7 @@ func unfixed(s eventstore.Store, ctx context.Context, q eventstore.Query, opts e
 	}
 }
 
-// lockedReads lets no writer in while a reader is in its loop.
+// lockedReads blocks writers while a reader is in its loop.
 func lockedReads(f *faults) {
 	var mu sync.RWMutex
 	f.read = func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {

@@ -16,6 +16,11 @@ import (
 )
 
 func rowMutants() []mutant {
+	return slices.Concat(rowReadMutants(), rowCommitMutants(), rowStoreMutants())
+}
+
+// rowReadMutants return other rows, or another checkpoint with them.
+func rowReadMutants() []mutant {
 	return []mutant{
 		getting("rows", "rows come in the order of the store", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, keys []eventstore.RowKey) (eventstore.RowSet, error) {
 			set, err := s.GetRows(ctx, view, keys...)
@@ -36,6 +41,26 @@ func rowMutants() []mutant {
 			}
 			return set, err
 		}),
+		showing("rows", "a view that is not there is at position 0", func(_ eventstore.ViewID, set *eventstore.RowSet) {
+			if set.Checkpoint.IsZero() {
+				set.Checkpoint.Data = []byte("none")
+			}
+		}),
+		scanning("rows", "pages have the checkpoint of the scan's start", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
+			was := now(s, view)
+			time.Sleep(time.Millisecond)
+			return changedPages(s.ScanRows(ctx, view, scan), func(page *eventstore.RowSet) { page.Checkpoint = was })
+		}),
+		scanning("rows", "the bounds of a scan are kept", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
+			return func(yield func(eventstore.RowSet, error) bool) { s.ScanRows(ctx, view, scan)(yield) }
+		}),
+		{"rows", "rows that are returned are the store's own", rowsCached},
+	}
+}
+
+// rowCommitMutants commit other rows than they were given.
+func rowCommitMutants() []mutant {
+	return []mutant{
 		committing("rows", "a row that is there is kept", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			c.Rows = slices.DeleteFunc(slices.Clone(c.Rows), func(r eventstore.Row) bool {
 				set, err := s.GetRows(ctx, c.View, r.RowKey)
@@ -67,23 +92,6 @@ func rowMutants() []mutant {
 			slices.Reverse(rows)
 			return rows
 		}),
-		{"rows", "tables ignore case", tablesIgnoreCase},
-		{"rows", "views ignore case", viewsIgnoreCase},
-		{"rows", "table and key are run together", tableAndKeyTogether},
-		showing("rows", "a view that is not there is at position 0", func(_ eventstore.ViewID, set *eventstore.RowSet) {
-			if set.Checkpoint.IsZero() {
-				set.Checkpoint.Data = []byte("none")
-			}
-		}),
-		scanning("rows", "pages have the checkpoint of the scan's start", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
-			was := now(s, view)
-			time.Sleep(time.Millisecond)
-			return changedPages(s.ScanRows(ctx, view, scan), func(page *eventstore.RowSet) { page.Checkpoint = was })
-		}),
-		scanning("rows", "the bounds of a scan are kept", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
-			return func(yield func(eventstore.RowSet, error) bool) { s.ScanRows(ctx, view, scan)(yield) }
-		}),
-		{"rows", "rows that are returned are the store's own", rowsCached},
 		{"rows", "rows that are passed in are kept", rowsKept},
 		committing("rows", "a commit of rows is an event", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			err := s.CommitRows(ctx, c)
@@ -92,9 +100,18 @@ func rowMutants() []mutant {
 			}
 			return err
 		}),
-		committing("rows", "what is invalid is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		committing("rows", "an invalid commit is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			return unless(s.CommitRows(ctx, c), eventstore.ErrInvalid)
 		}),
+	}
+}
+
+// rowStoreMutants take one table, view, key or state of the store for another.
+func rowStoreMutants() []mutant {
+	return []mutant{
+		{"rows", "tables ignore case", tablesIgnoreCase},
+		{"rows", "views ignore case", viewsIgnoreCase},
+		{"rows", "table and key are run together", tableAndKeyTogether},
 		{"rows", "contexts are ignored", contextsIgnored},
 		{"rows", "a closed store answers", rowsAfterClose},
 		reopeningRows("rows", "reopening loses the checkpoints", func(f *faults) {
@@ -106,8 +123,8 @@ func rowMutants() []mutant {
 
 func rowLimitMutants() []mutant {
 	return []mutant{
-		committingRows("row limits", "a commit keeps so many rows", func(rows []eventstore.Row) []eventstore.Row { return rows[:min(len(rows), 10_000)] }),
-		committing("row limits", "what is too large is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
+		committingRows("row limits", "a commit keeps 10,000 rows", func(rows []eventstore.Row) []eventstore.Row { return rows[:min(len(rows), 10_000)] }),
+		committing("row limits", "a commit that is too large is ignored", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			return unless(s.CommitRows(ctx, c), eventstore.ErrTooLarge)
 		}),
 		{"row limits", "keys may be longer than the standard", func(f *faults) {
@@ -120,7 +137,7 @@ func rowLimitMutants() []mutant {
 	}
 }
 
-// unless is the error, unless it is this one.
+// unless returns err, or nil if it matches ignored.
 func unless(err, ignored error) error {
 	if errors.Is(err, ignored) {
 		return nil
@@ -187,7 +204,7 @@ func tableAndKeyTogether(f *faults) {
 	}
 }
 
-// rowsCached answers from what it has returned before, until the next commit.
+// rowsCached returns what GetRows returned before, until the next commit.
 func rowsCached(f *faults) {
 	var mu sync.Mutex
 	cache := make(map[string]eventstore.RowSet)
@@ -215,7 +232,7 @@ func rowsCached(f *faults) {
 	}
 }
 
-// rowsKept looks again at the rows of the last commit whenever it reads.
+// rowsKept commits the caller's rows of the last commit again at each scan.
 func rowsKept(f *faults) {
 	var kept atomic.Pointer[eventstore.RowCommit]
 	f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
@@ -241,7 +258,7 @@ func contextsIgnored(f *faults) {
 	}
 }
 
-// rowsAfterClose goes past the Close of the store in memory.
+// rowsAfterClose ignores that the store is closed.
 func rowsAfterClose(f *faults) {
 	f.getRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, keys []eventstore.RowKey) (eventstore.RowSet, error) {
 		return s.(*memory).log.GetRows(ctx, view, keys...)

@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// rowFaults replace the calls of a RowStore, as faults do those of a Store.
+// rowFaults replace methods of a RowStore, as faults replace those of a Store.
 type rowFaults struct {
 	getRows     func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, keys []eventstore.RowKey) (eventstore.RowSet, error)
 	scanRows    func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error]
@@ -20,7 +20,7 @@ type rowFaults struct {
 	dropRows    func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error)
 	attach      func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error
 
-	set func(view eventstore.ViewID, set *eventstore.RowSet) // changes every page, and what GetRows returns
+	set func(view eventstore.ViewID, set *eventstore.RowSet) // changes every page, and the result of GetRows
 }
 
 func (b *broken) rows() eventstore.RowStore { return b.Store.(eventstore.RowStore) }
@@ -78,7 +78,7 @@ func (b *broken) Attach(ctx context.Context, v eventstore.InlineView) error {
 	return b.rows().Attach(ctx, v)
 }
 
-// reopened is the log of a store that is opened again: no view is attached.
+// reopened returns the log of a store that is opened again, without attached views.
 func reopened(log *memstore.Store) *memstore.Store {
 	_ = log.Close()
 	again, err := log.Reopen()
@@ -88,7 +88,7 @@ func reopened(log *memstore.Store) *memstore.Store {
 	return again
 }
 
-// writable returns the error of every call that would change something.
+// writable returns the error of every call that changes the store.
 func (m *memory) writable() error {
 	if m.readOnly {
 		return eventstore.ErrReadOnly
@@ -153,7 +153,7 @@ func (m *memory) Attach(ctx context.Context, v eventstore.InlineView) error {
 	return err
 }
 
-// How most mutants of rows are made.
+// Constructors of mutants of rows.
 
 func getting(family, name string, fault func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, keys []eventstore.RowKey) (eventstore.RowSet, error)) mutant {
 	return mutant{family, name, func(f *faults) { f.getRows = fault }}
@@ -163,7 +163,7 @@ func scanning(family, name string, fault func(s eventstore.RowStore, ctx context
 	return mutant{family, name, func(f *faults) { f.scanRows = fault }}
 }
 
-// scanningFor is a mutant that scans for something else.
+// scanningFor is a mutant that changes the scan.
 func scanningFor(name string, change func(scan *eventstore.RowScan)) mutant {
 	return scanning("scans", name, func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
 		change(&scan)
@@ -175,7 +175,7 @@ func committing(family, name string, fault func(s eventstore.RowStore, ctx conte
 	return mutant{family, name, func(f *faults) { f.commitRows = fault }}
 }
 
-// committingRows is a mutant that commits other rows.
+// committingRows is a mutant that changes the rows of a commit.
 func committingRows(family, name string, change func(rows []eventstore.Row) []eventstore.Row) mutant {
 	return committing(family, name, func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 		c.Rows = change(slices.Clone(c.Rows))
@@ -191,7 +191,7 @@ func attaching(family, name string, fault func(s eventstore.RowStore, ctx contex
 	return mutant{family, name, func(f *faults) { f.attach = fault }}
 }
 
-// applying is a mutant that applies events in another way.
+// applying is a mutant with another Apply.
 func applying(family, name string, fault func(v eventstore.InlineView, s eventstore.RowStore, ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error) mutant {
 	return attaching(family, name, func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 		changed := v
@@ -204,12 +204,12 @@ func applying(family, name string, fault func(v eventstore.InlineView, s eventst
 	})
 }
 
-// showing is a mutant that shows something else of views.
+// showing is a mutant that changes the RowSets that it returns.
 func showing(family, name string, change func(view eventstore.ViewID, set *eventstore.RowSet)) mutant {
 	return mutant{family, name, func(f *faults) { f.set = change }}
 }
 
-// reopeningRows is a mutant that has the faults only once it is reopened.
+// reopeningRows is a mutant that is broken once it is reopened.
 func reopeningRows(family, name string, breaks func(f *faults)) mutant {
 	return mutant{family, name, func(f *faults) {
 		f.config = func(cfg *Config) {
@@ -244,19 +244,19 @@ func changedPages(seq iter.Seq2[eventstore.RowSet, error], change func(page *eve
 	}
 }
 
-// now is the checkpoint that a view has.
+// now returns a view's checkpoint.
 func now(s eventstore.RowStore, view eventstore.ViewID) eventstore.Checkpoint {
 	set, _ := s.GetRows(context.Background(), view)
 	return set.Checkpoint
 }
 
-// headOf is a store's head.
+// headOf returns a store's head.
 func headOf(s eventstore.RowStore) eventstore.Position {
 	head, _ := s.Head(context.Background())
 	return head
 }
 
-// viewsOf are the views that have a checkpoint.
+// viewsOf returns the views that have a checkpoint.
 func viewsOf(s eventstore.RowStore) []eventstore.ViewID {
 	all, _ := s.Checkpoints(context.Background())
 	return slices.Sorted(maps.Keys(all))

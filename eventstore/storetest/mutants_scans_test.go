@@ -13,12 +13,12 @@ import (
 )
 
 func scanMutants() []mutant {
+	return slices.Concat(scanBoundMutants(), scanPageMutants(), scanLoopMutants())
+}
+
+// scanBoundMutants take the bounds of a scan for others.
+func scanBoundMutants() []mutant {
 	return []mutant{
-		scanning("scans", "keys are ordered by their length first", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
-			return changedPages(s.ScanRows(ctx, view, scan), func(page *eventstore.RowSet) {
-				slices.SortStableFunc(page.Rows, func(a, b eventstore.Row) int { return cmp.Compare(len(a.Key), len(b.Key)) })
-			})
-		}),
 		scanningFor("From is exclusive", func(scan *eventstore.RowScan) {
 			if len(scan.From) > 0 {
 				scan.From = append(bytes.Clone(scan.From), 0)
@@ -53,6 +53,17 @@ func scanMutants() []mutant {
 			if len(scan.To) == 0 {
 				scan.To = []byte{0xff}
 			}
+		}),
+	}
+}
+
+// scanPageMutants yield other rows or pages than the scan asks for.
+func scanPageMutants() []mutant {
+	return []mutant{
+		scanning("scans", "keys are ordered by their length first", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
+			return changedPages(s.ScanRows(ctx, view, scan), func(page *eventstore.RowSet) {
+				slices.SortStableFunc(page.Rows, func(a, b eventstore.Row) int { return cmp.Compare(len(a.Key), len(b.Key)) })
+			})
 		}),
 		scanningFor("Limit is one too many", func(scan *eventstore.RowScan) {
 			if scan.Limit > 0 {
@@ -92,6 +103,13 @@ func scanMutants() []mutant {
 				yield(pages[0], nil)
 			}
 		}),
+	}
+}
+
+// scanLoopMutants see the wrong commits while a scan is ranged over, or keep others
+// out.
+func scanLoopMutants() []mutant {
+	return []mutant{
 		scanning("scans", "a scan is a snapshot", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
 			return func(yield func(eventstore.RowSet, error) bool) {
 				pages, err := snapshotOf(s, ctx, view, scan)
@@ -133,7 +151,7 @@ func snapshotOf(s eventstore.RowStore, ctx context.Context, view eventstore.View
 	return pages, nil
 }
 
-// pagesByCount finds where a page begins by how many rows have been shown.
+// pagesByCount begins a page after the number of rows that it has yielded.
 func pagesByCount(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
 	const size = 200
 	return func(yield func(eventstore.RowSet, error) bool) {
@@ -156,8 +174,8 @@ func pagesByCount(s eventstore.RowStore, ctx context.Context, view eventstore.Vi
 	}
 }
 
-// lockedScans keeps writers out while a scan is ranged over, and if it is left
-// early, for ever.
+// lockedScans blocks writers while a scan is ranged over. If left is true it blocks
+// them only, and for ever, after a scan that was left early.
 func lockedScans(f *faults, left bool) {
 	var mu sync.RWMutex
 	f.scanRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {

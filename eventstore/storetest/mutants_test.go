@@ -15,12 +15,12 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// impatience is how long a mutant may leave a rule waiting.
+// impatience is how long a mutant may keep a rule waiting.
 const impatience = 300 * time.Millisecond
 
-// TestMutants proves that the rules bite: each mutant is a store broken on
-// purpose, as real stores have been. At least one rule of its family must fail
-// on it, and there must be no rule that fails on no mutant.
+// TestMutants proves that the rules find faults. Each mutant is a store that is
+// broken on purpose, as real stores have been. At least one rule of its family must
+// fail on it, and each rule must fail on at least one mutant.
 func TestMutants(t *testing.T) {
 	var mu sync.Mutex
 	bites := make(map[string]bool)
@@ -47,8 +47,8 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// failures are the rules of its family that fail on a mutant. They are held
-// some at a time, since what most of them do on a mutant is wait.
+// failures returns the rules of its family that fail on a mutant. Several rules run
+// at a time, since most of them wait on a mutant.
 func failures(t *testing.T, m mutant) []string {
 	var mu sync.Mutex
 	var failed []string
@@ -79,8 +79,8 @@ func mutants() []mutant {
 		inlineMutants(), faultMutants())
 }
 
-// TestMutants_Control proves that the mutants fail for their faults: the same
-// store without a fault keeps every rule, and skips none.
+// TestMutants_Control proves that the mutants fail because of their faults: the same
+// store without a fault passes every rule, and skips none.
 func TestMutants_Control(t *testing.T) {
 	intact := mutant{}
 	for _, f := range families() {
@@ -93,8 +93,8 @@ func TestMutants_Control(t *testing.T) {
 	}
 }
 
-// TestMutants_EveryFamily holds that no family is without mutants, and no two
-// rules of a family have one name.
+// TestMutants_EveryFamily holds that each family has mutants and that its rules have
+// different names.
 func TestMutants_EveryFamily(t *testing.T) {
 	count := make(map[string]int)
 	for _, m := range mutants() {
@@ -120,14 +120,14 @@ func rulesOf(t *testing.T, name string) []rule {
 	return nil
 }
 
-// mutant is a store in memory with a fault, which rules of the family must find.
+// mutant is a store in memory with a fault that the rules of the family must find.
 type mutant struct {
 	family, name string
 	breaks       func(f *faults)
 }
 
-// faults replace calls of a store; each gets the intact store as its first
-// argument. Nil is the intact call.
+// faults replace methods of a store. Each function gets the intact store as its
+// first argument; nil leaves the method as it is.
 type faults struct {
 	append func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error)
 	lookup func(s eventstore.Store, ctx context.Context, key string) (eventstore.Receipt, bool, error)
@@ -145,16 +145,16 @@ type faults struct {
 	rowFaults
 }
 
-// patience is how long the mutant may leave a rule waiting.
+// patience is how long the mutant may keep a rule waiting.
 func (m mutant) patience() time.Duration {
 	if m.family == "row limits" {
-		return patience // these rules are slow, and none of their mutants makes one wait
+		return patience // these rules are slow, and no mutant of theirs keeps one waiting
 	}
 	return impatience
 }
 
-// config opens stores with the mutant's fault. Without one, they keep the
-// contract and can do all that a Config can ask for.
+// config opens stores with the mutant's fault. A store without a fault keeps the
+// contract and has every ability that a Config can name.
 func (m mutant) config() Config {
 	var f faults
 	open := func(log *memstore.Store, readOnly bool) eventstore.Store {
@@ -274,7 +274,7 @@ func (b *broken) Close() error {
 	return b.Store.Close()
 }
 
-// memory is a store in memory whose log outlives it, so that it can be reopened.
+// memory is a store in memory whose log outlives it and can be opened again.
 type memory struct {
 	log      *memstore.Store
 	readOnly bool
@@ -355,7 +355,7 @@ func (m *memory) Close() error {
 	return nil
 }
 
-// recorder stands in for the test of a rule and keeps what it reports.
+// recorder replaces the testing.TB of a rule and keeps what the rule reports.
 type recorder struct {
 	testing.TB
 	mu       sync.Mutex
@@ -364,7 +364,7 @@ type recorder struct {
 	cleanups []func()
 }
 
-// run holds a store to the rule. It returns when all that the rule started has
+// run runs a rule on a store. It returns when everything that the rule started has
 // been told to end.
 func (r *recorder) run(cfg Config, held rule, patience time.Duration) {
 	check(r, cfg, held, patience)

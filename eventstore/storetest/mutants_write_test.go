@@ -11,17 +11,17 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// appending is a mutant whose Append is another.
+// appending is a mutant with another Append.
 func appending(family, name string, act func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error)) mutant {
 	return mutant{family, name, func(f *faults) { f.append = act }}
 }
 
-// versionOf returns the version a stream is at.
+// versionOf returns a stream's version.
 func versionOf(s eventstore.Store, stream eventstore.StreamID) eventstore.Version {
 	return eventstore.Version(len(readAll(s, eventstore.Stream(stream), everything)))
 }
 
-// readAll reads what can be read.
+// readAll reads until the end or an error.
 func readAll(s eventstore.Store, q eventstore.Query, opts eventstore.ReadOptions) []eventstore.Event {
 	var events []eventstore.Event
 	for e, err := range s.Read(context.Background(), q, opts) {
@@ -64,6 +64,11 @@ func positionMutants() []mutant {
 }
 
 func versionMutants() []mutant {
+	return slices.Concat(givenVersionMutants(), expectationMutants())
+}
+
+// givenVersionMutants return wrong versions.
+func givenVersionMutants() []mutant {
 	return []mutant{
 		{"versions", "the position is given as version", func(f *faults) {
 			f.event = func(e *eventstore.Event) { e.Version = eventstore.Version(e.Position) }
@@ -74,6 +79,27 @@ func versionMutants() []mutant {
 		{"versions", "events in no stream get a version", func(f *faults) {
 			f.event = func(e *eventstore.Event) { e.Version = max(e.Version, 1) }
 		}},
+		appending("versions", "the conflict names the last event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			var conflict *eventstore.ConflictError
+			if errors.As(err, &conflict) && conflict.Position > 0 {
+				conflict.Position, _ = s.Head(ctx)
+			}
+			return receipt, err
+		}),
+		appending("versions", "heads of a receipt are sorted by name", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			slices.SortFunc(receipt.Heads, func(a, b eventstore.StreamHead) int {
+				return strings.Compare(string(a.Stream), string(b.Stream))
+			})
+			return receipt, err
+		}),
+	}
+}
+
+// expectationMutants judge expectations wrongly or too early.
+func expectationMutants() []mutant {
+	return []mutant{
 		appending("versions", "a version beyond the actual holds", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation {
 				if v := versionOf(s, x.Stream); x.At > eventstore.NoStream && x.At > eventstore.At(v) {
@@ -109,33 +135,18 @@ func versionMutants() []mutant {
 		appending("versions", "every expectation is that of a stream without events", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			return s.Append(ctx, expectingInstead(c, func(eventstore.Expect) eventstore.Expectation { return eventstore.NoStream }))
 		}),
-		appending("versions", "the conflict names the last event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			var conflict *eventstore.ConflictError
-			if errors.As(err, &conflict) && conflict.Position > 0 {
-				conflict.Position, _ = s.Head(ctx)
-			}
-			return receipt, err
-		}),
 		appending("versions", "expectations are judged before the lock is taken", judgedTooEarly),
-		appending("versions", "heads of a receipt are sorted by name", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			slices.SortFunc(receipt.Heads, func(a, b eventstore.StreamHead) int {
-				return strings.Compare(string(a.Stream), string(b.Stream))
-			})
-			return receipt, err
-		}),
 	}
 }
 
 func commitMutants() []mutant {
+	return slices.Concat(validityMutants(), atomicityMutants(), conditionMutants(), commitContextMutants())
+}
+
+// validityMutants accept invalid commits or refuse valid ones.
+func validityMutants() []mutant {
 	return []mutant{
-		appending("commit", "commits are written event by event", eventByEvent),
-		appending("commit", "only the stream of the first event is written", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			c.Events = slices.DeleteFunc(slices.Clone(c.Events), func(e eventstore.NewEvent) bool { return e.Stream != c.Events[0].Stream })
-			return s.Append(ctx, c)
-		}),
-		appending("commit", "what is invalid is left out", leftOut),
+		appending("commit", "invalid events are left out", leftOut),
 		appending("commit", "every event needs an expectation", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if len(c.Events) > 0 && len(c.Expect) == 0 {
 				return eventstore.Receipt{}, eventstore.ErrInvalid
@@ -157,51 +168,6 @@ func commitMutants() []mutant {
 				}
 				return x.At
 			}))
-		}),
-		appending("commit", "conditions are judged before the key", conditionsBeforeKey),
-		appending("commit", "a conflict leaves the first event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if errors.Is(err, eventstore.ErrConflict) {
-				_, _ = s.Append(ctx, unconditional(c.Events[0]))
-			}
-			return receipt, err
-		}),
-		appending("commit", "an expectation on a stream that is not written is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation {
-				written := slices.ContainsFunc(c.Events, func(e eventstore.NewEvent) bool { return e.Stream == x.Stream })
-				if !written && x.At != 0 {
-					return eventstore.Any
-				}
-				return x.At
-			}))
-		}),
-		{"commit", "a failed commit burns its key", burntKeys},
-		appending("commit", "guards are judged before expectations", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if errors.Is(err, eventstore.ErrConflict) && len(c.Guards) > 0 {
-				c.Expect = nil
-				c.Events = []eventstore.NewEvent{event("", "x")}
-				return s.Append(ctx, c)
-			}
-			return receipt, err
-		}),
-		appending("commit", "an ended context is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			return s.Append(context.WithoutCancel(ctx), c)
-		}),
-		appending("commit", "a context that ends on the way is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			ended := ctx.Err()
-			receipt, err := s.Append(ctx, c)
-			if ended == nil && errors.Is(err, context.Canceled) {
-				return receipt, nil
-			}
-			return receipt, err
-		}),
-		appending("commit", "a context that has ended is an error when all is done", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-			receipt, err := s.Append(ctx, c)
-			if err == nil {
-				err = ctx.Err()
-			}
-			return receipt, err
 		}),
 		appending("commit", "an empty commit is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 			if len(c.Events) == 0 {
@@ -228,6 +194,74 @@ func commitMutants() []mutant {
 	}
 }
 
+// atomicityMutants write a part of a commit, or leave something of a failed one.
+func atomicityMutants() []mutant {
+	return []mutant{
+		appending("commit", "commits are written event by event", eventByEvent),
+		appending("commit", "only the stream of the first event is written", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			c.Events = slices.DeleteFunc(slices.Clone(c.Events), func(e eventstore.NewEvent) bool { return e.Stream != c.Events[0].Stream })
+			return s.Append(ctx, c)
+		}),
+		appending("commit", "a conflict leaves the first event", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if errors.Is(err, eventstore.ErrConflict) {
+				_, _ = s.Append(ctx, unconditional(c.Events[0]))
+			}
+			return receipt, err
+		}),
+		{"commit", "a failed commit burns its key", burntKeys},
+	}
+}
+
+// conditionMutants judge the conditions of a commit in the wrong order, or not all.
+func conditionMutants() []mutant {
+	return []mutant{
+		appending("commit", "conditions are judged before the key", conditionsBeforeKey),
+		appending("commit", "an expectation on a stream that is not written is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			return s.Append(ctx, expectingInstead(c, func(x eventstore.Expect) eventstore.Expectation {
+				written := slices.ContainsFunc(c.Events, func(e eventstore.NewEvent) bool { return e.Stream == x.Stream })
+				if !written && x.At != 0 {
+					return eventstore.Any
+				}
+				return x.At
+			}))
+		}),
+		appending("commit", "guards are judged before expectations", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if errors.Is(err, eventstore.ErrConflict) && len(c.Guards) > 0 {
+				c.Expect = nil
+				c.Events = []eventstore.NewEvent{event("", "x")}
+				return s.Append(ctx, c)
+			}
+			return receipt, err
+		}),
+	}
+}
+
+// commitContextMutants treat an ended context wrongly.
+func commitContextMutants() []mutant {
+	return []mutant{
+		appending("commit", "an ended context is ignored", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			return s.Append(context.WithoutCancel(ctx), c)
+		}),
+		appending("commit", "a context that ends on the way is a success", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			ended := ctx.Err()
+			receipt, err := s.Append(ctx, c)
+			if ended == nil && errors.Is(err, context.Canceled) {
+				return receipt, nil
+			}
+			return receipt, err
+		}),
+		appending("commit", "a context that has ended is an error when all is done", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if err == nil {
+				err = ctx.Err()
+			}
+			return receipt, err
+		}),
+	}
+}
+
 // expectingInstead is the commit with other expectations.
 func expectingInstead(c eventstore.Commit, at func(eventstore.Expect) eventstore.Expectation) eventstore.Commit {
 	c.Expect = slices.Clone(c.Expect)
@@ -237,7 +271,7 @@ func expectingInstead(c eventstore.Commit, at func(eventstore.Expect) eventstore
 	return c
 }
 
-// leftOut writes what is left of a commit without its invalid events.
+// leftOut writes a commit without its invalid events.
 func leftOut(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	c.Events = slices.DeleteFunc(slices.Clone(c.Events), func(e eventstore.NewEvent) bool {
 		return eventstore.Validate(unconditional(e)) != nil
@@ -245,7 +279,7 @@ func leftOut(s eventstore.Store, ctx context.Context, c eventstore.Commit) (even
 	return s.Append(ctx, c)
 }
 
-// conditionsBeforeKey takes no commit for a repeat whose conditions fail.
+// conditionsBeforeKey ignores the key of a commit whose expectations fail.
 func conditionsBeforeKey(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	for _, x := range c.Expect {
 		if !x.At.Holds(versionOf(s, x.Stream)) {
@@ -255,7 +289,7 @@ func conditionsBeforeKey(s eventstore.Store, ctx context.Context, c eventstore.C
 	return s.Append(ctx, c)
 }
 
-// eventByEvent writes a commit as many commits of one event.
+// eventByEvent writes a commit as one commit for each event.
 func eventByEvent(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	if len(c.Events) < 2 || eventstore.Validate(c) != nil {
 		return s.Append(ctx, c)
@@ -275,7 +309,7 @@ func eventByEvent(s eventstore.Store, ctx context.Context, c eventstore.Commit) 
 	return whole, nil
 }
 
-// judgedTooEarly judges expectations, lets others in, and writes.
+// judgedTooEarly judges expectations, waits while others write, and then writes.
 func judgedTooEarly(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	for _, x := range c.Expect {
 		if !x.At.Holds(versionOf(s, x.Stream)) {

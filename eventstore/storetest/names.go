@@ -32,7 +32,7 @@ func nameRules() []rule {
 	return rules
 }
 
-// difficult are names that a store could take for one another, or take apart.
+// difficult returns names that a store could confuse or split.
 func difficult(h *harness) []string {
 	limit := h.store.Info().Limits.NameBytes
 	return []string{
@@ -125,12 +125,12 @@ func categoryWithDash(h *harness) {
 	}
 }
 
-// kindOfName is a place where a name can stand.
+// kindOfName is a place for a name.
 type kindOfName struct {
 	kind     string
-	optional bool // "" is allowed on an event and means none
+	optional bool // "" is allowed and means none
 	commit   func(name string) eventstore.Commit
-	query    func(name string) eventstore.Query // nil where a query has no such name
+	query    func(name string) eventstore.Query // nil if a query has no such name
 }
 
 func kindsOfName() []kindOfName {
@@ -181,7 +181,7 @@ func (k kindOfName) overLimit(h *harness) {
 	k.refused(h, strings.Repeat("n", h.store.Info().Limits.NameBytes+1), eventstore.ErrTooLarge)
 }
 
-// refuses is the rule that names of this kind are refused.
+// refuses is the rule that the names are refused in this place.
 func (k kindOfName) refuses(names ...string) func(*harness) {
 	return func(h *harness) {
 		for _, name := range names {

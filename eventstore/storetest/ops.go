@@ -13,15 +13,15 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// everything are the options that bound nothing.
+// everything is options without bounds.
 var everything eventstore.ReadOptions
 
-// event is a new event, of which most rules need no more than this.
+// event returns a new event with the fields that most rules need.
 func event(stream eventstore.StreamID, eventType string, tags ...eventstore.Tag) eventstore.NewEvent {
 	return eventstore.NewEvent{Stream: stream, Type: eventType, Tags: tags}
 }
 
-// withIDs gives the events ids, as a caller does who wants to send them again.
+// withIDs returns the events with ids, so that they can be sent again.
 func withIDs(events ...eventstore.NewEvent) []eventstore.NewEvent {
 	for i := range events {
 		events[i].ID = uuid.New()
@@ -29,7 +29,7 @@ func withIDs(events ...eventstore.NewEvent) []eventstore.NewEvent {
 	return events
 }
 
-// unconditional is the commit of the events under no condition.
+// unconditional returns a commit of the events without a condition.
 func unconditional(events ...eventstore.NewEvent) eventstore.Commit {
 	c := eventstore.Commit{Events: events}
 	seen := make(map[eventstore.StreamID]bool)
@@ -42,7 +42,8 @@ func unconditional(events ...eventstore.NewEvent) eventstore.Commit {
 	return c
 }
 
-// expecting is the commit of the events, all of one stream, under one expectation.
+// expecting returns a commit of the events, all of one stream, under one
+// expectation.
 func expecting(at eventstore.Expectation, events ...eventstore.NewEvent) eventstore.Commit {
 	return eventstore.Commit{
 		Events: events,
@@ -50,7 +51,7 @@ func expecting(at eventstore.Expectation, events ...eventstore.NewEvent) eventst
 	}
 }
 
-// guarded is the commit of one event in no stream under guards.
+// guarded returns a commit of one event in no stream under guards.
 func guarded(guards ...eventstore.Guard) eventstore.Commit {
 	return eventstore.Commit{Events: []eventstore.NewEvent{event("", "guarded")}, Guards: guards}
 }
@@ -88,7 +89,7 @@ func (h *harness) write(events ...eventstore.NewEvent) eventstore.Receipt {
 	return h.append(unconditional(events...))
 }
 
-// seed appends events under no condition and returns them as they are in the log.
+// seed appends events under no condition and returns them as read from the log.
 func (h *harness) seed(events ...eventstore.NewEvent) []eventstore.Event {
 	h.Helper()
 	receipt := h.write(events...)
@@ -100,8 +101,7 @@ func (h *harness) seed(events ...eventstore.NewEvent) []eventstore.Event {
 	return stored
 }
 
-// bulk appends n events under no condition, in as few commits as the store's
-// limits allow.
+// bulk appends n events under no condition, in as few commits as the limits allow.
 func (h *harness) bulk(n int, make func(i int) eventstore.NewEvent) {
 	h.Helper()
 	limits := h.store.Info().Limits
@@ -119,14 +119,14 @@ func (h *harness) bulk(n int, make func(i int) eventstore.NewEvent) {
 	h.write(events...)
 }
 
-// fails appends a commit that must end with an error that matches want and
-// leave the log as it is.
+// fails appends a commit. It must fail with an error that matches want and leave the
+// log as it is.
 func (h *harness) fails(c eventstore.Commit, want error) {
 	h.Helper()
 	_ = h.failure(c, want)
 }
 
-// failure is fails, and returns the error.
+// failure is fails and returns the error.
 func (h *harness) failure(c eventstore.Commit, want error) error {
 	h.Helper()
 	before := h.head()
@@ -140,7 +140,7 @@ func (h *harness) failure(c eventstore.Commit, want error) error {
 	return err
 }
 
-// conflicts appends a commit that must end with a conflict.
+// conflicts appends a commit that must conflict.
 func (h *harness) conflicts(c eventstore.Commit) eventstore.ConflictError {
 	h.Helper()
 	err := h.failure(c, eventstore.ErrConflict)
@@ -151,8 +151,7 @@ func (h *harness) conflicts(c eventstore.Commit) eventstore.ConflictError {
 	return *conflict
 }
 
-// repeats appends a commit that the log has already; first is the receipt of
-// the first time.
+// repeats appends a commit that the log already has. first is its receipt.
 func (h *harness) repeats(c eventstore.Commit, first eventstore.Receipt) {
 	h.Helper()
 	before := h.head()
@@ -175,7 +174,7 @@ func (h *harness) head() eventstore.Position {
 	return head
 }
 
-// read reads what must be readable.
+// read reads. It must succeed.
 func (h *harness) read(q eventstore.Query, opts eventstore.ReadOptions) []eventstore.Event {
 	h.Helper()
 	events, err := h.tryRead(h.ctx, q, opts)
@@ -197,8 +196,8 @@ func (h *harness) tryRead(ctx context.Context, q eventstore.Query, opts eventsto
 	return h.collect(h.store.Read(ctx, q, opts))
 }
 
-// collect ranges over a Read and holds it to the form of an iterator: an error
-// is the last element and comes with the zero Event.
+// collect ranges over a Read and checks the form of the sequence: an error is the
+// last element and comes with the zero Event.
 func (h *harness) collect(seq iter.Seq2[eventstore.Event, error]) ([]eventstore.Event, error) {
 	var events []eventstore.Event
 	var end error
@@ -220,7 +219,7 @@ func (h *harness) collect(seq iter.Seq2[eventstore.Event, error]) ([]eventstore.
 	return events, end
 }
 
-// lookup looks up a key of which it must be known whether there is one.
+// lookup looks up a key. It must succeed.
 func (h *harness) lookup(key string) (eventstore.Receipt, bool) {
 	h.Helper()
 	h.step("Lookup of %q", key)
@@ -231,7 +230,7 @@ func (h *harness) lookup(key string) (eventstore.Receipt, bool) {
 	return receipt, found
 }
 
-// parallel runs work n times at once and waits for all. An error fails the rule.
+// parallel runs work n times concurrently and waits. An error fails the rule.
 func (h *harness) parallel(n int, work func(i int) error) {
 	h.Helper()
 	start := make(chan struct{})
@@ -255,8 +254,8 @@ func (h *harness) parallel(n int, work func(i int) error) {
 	}
 }
 
-// race appends the commits at once, each by a caller of its own, and returns
-// how many succeeded. The others must end with conflicts.
+// race appends the commits concurrently and returns how many succeeded. The others
+// must conflict.
 func (h *harness) race(commits ...eventstore.Commit) int {
 	h.Helper()
 	var won atomic.Int64

@@ -14,9 +14,9 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// TestRun_OtherStore holds the rules themselves to what the contract leaves
-// open: a store that is right, leaves gaps between positions and keeps smaller
-// limits fails none. What is skipped says why.
+// TestRun_OtherStore runs the rules on a correct store that leaves gaps between
+// positions and keeps smaller limits, as the contract allows. No rule may fail, and
+// a skipped rule must give its reason.
 func TestRun_OtherStore(t *testing.T) {
 	for _, f := range families() {
 		for _, r := range f.rules {
@@ -43,8 +43,8 @@ func gappyConfig() Config {
 	return Config{Open: func(testing.TB) eventstore.Store { return &gappy{memstore.New(nil)} }}
 }
 
-// gappy is a store with a position for every third number, as a store has that
-// numbers more than events.
+// gappy is a store that uses every third position, as a store does that also numbers
+// other things.
 type gappy struct{ log *memstore.Store }
 
 const gap = 3

@@ -85,7 +85,7 @@ func sliceOrder(h *harness) {
 	var types []string
 	var events []eventstore.NewEvent
 	for i := range 50 {
-		// Neither order nor reverse order of any name is the order of the slice.
+		// The slice is sorted by no name, neither forward nor backward.
 		name := fmt.Sprint((i * 37) % 50)
 		types = append(types, name)
 		events = append(events, event(eventstore.StreamID("s"+name[:1]), name))
@@ -153,8 +153,8 @@ func notInterleaved(h *harness) {
 	}
 }
 
-// visibilityOrder reads again and again while others write: nothing may appear
-// below a head that was seen, and the head must be visible.
+// visibilityOrder reads repeatedly while others write. No event may appear below a
+// head that was seen, and all events up to the head must be visible.
 func visibilityOrder(h *harness) {
 	const writers, commits = 3, 10
 	var writing atomic.Int32
@@ -180,7 +180,7 @@ func visibilityOrder(h *harness) {
 				return fmt.Errorf("a reader saw %d events and later %d", len(before), len(now))
 			}
 			if difference := diff(before, now[:len(before)]); difference != "" {
-				return fmt.Errorf("what a reader saw changed later: %s", difference)
+				return fmt.Errorf("an event changed after a reader saw it: %s", difference)
 			}
 			before = now
 		}
@@ -189,7 +189,7 @@ func visibilityOrder(h *harness) {
 	h.equal("number of events", writers*commits*2, len(h.all()))
 }
 
-// readToHead reads up to a head that it asks for first.
+// readToHead reads up to the head that it asked for first.
 func readToHead(h *harness) ([]eventstore.Event, error) {
 	head, err := h.store.Head(h.ctx)
 	if err != nil || head == 0 {

@@ -57,7 +57,7 @@ func queryRules() []rule {
 	}
 }
 
-// library is the log that queries are tried on.
+// library appends the log on which queries are tried.
 func library(h *harness) []eventstore.Event {
 	log := h.seed(
 		event("cart-1", "added", "sku:1", "customer:1"),
@@ -82,8 +82,8 @@ func selects(q eventstore.Query, indexes ...int) func(*harness) {
 	}
 }
 
-// selected holds reading in both directions, following and guarding to the
-// same answer. A guard that holds appends an event.
+// selected holds that reading in both directions, following and guarding agree. A
+// guard that holds appends an event.
 func (h *harness) selected(q eventstore.Query, expected []eventstore.Event) {
 	h.Helper()
 	h.sameEvents(fmt.Sprintf("Read of %v", q), expected, h.read(q, everything))
@@ -171,7 +171,7 @@ func refusedQuery(q eventstore.Query) func(*harness) {
 	}
 }
 
-// refused reads, follows and guards with a query that cannot be.
+// refused reads, follows and guards with an invalid query.
 func (h *harness) refused(q eventstore.Query, want error) {
 	h.Helper()
 	events, err := h.tryRead(h.ctx, q, everything)

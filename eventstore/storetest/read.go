@@ -40,13 +40,13 @@ func readRules() []rule {
 	}
 }
 
-// expectRead holds a read of q to what the options say of the log.
+// expectRead compares a read of q with the log.
 func (h *harness) expectRead(log []eventstore.Event, q eventstore.Query, opts eventstore.ReadOptions) {
 	h.Helper()
 	h.sameEvents(fmt.Sprintf("Read of %v with %+v", q, opts), bounded(matching(q, log), opts), h.read(q, opts))
 }
 
-// bounded is what ReadOptions mean, said in the plainest way.
+// bounded is the meaning of ReadOptions, in the plainest form.
 func bounded(events []eventstore.Event, opts eventstore.ReadOptions) []eventstore.Event {
 	var kept []eventstore.Event
 	for _, e := range events {
@@ -275,7 +275,7 @@ func fromVersionOfOthers(h *harness) {
 	}
 }
 
-// spreadOverTime writes commits until some were recorded at different times.
+// spreadOverTime appends commits until some have different recorded times.
 func spreadOverTime(h *harness) []eventstore.Event {
 	for range 8 {
 		h.write(event("a", "x"), event("b", "y"))

@@ -27,7 +27,7 @@ func repeatRules() []rule {
 	}
 }
 
-// resendable is a commit with ids that its own events would make fail.
+// resendable is a commit with ids whose condition its own events break.
 func resendable() eventstore.Commit {
 	return expecting(eventstore.NoStream, withIDs(event("a", "1"), event("a", "2"), event("a", "3"))...)
 }
@@ -140,7 +140,7 @@ func fewerOrMore(h *harness) {
 	} {
 		h.conflicts(expecting(eventstore.NoStream, events...))
 	}
-	// More than the commit had, continued by the events that follow it in the log.
+	// More events than the commit had, continued by the next event of the log.
 	next := withIDs(event("a", "4"))
 	h.append(unconditional(next...))
 	h.conflicts(expecting(eventstore.NoStream, append(c.Events[:3:3], next...)...))

@@ -13,7 +13,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// keepingRows makes rules that are skipped on a store without rows.
+// keepingRows wraps rules so that they are skipped on a store without rows.
 func keepingRows(rules ...rule) []rule {
 	for i, r := range rules {
 		rules[i].hold = func(h *harness) {
@@ -26,10 +26,10 @@ func keepingRows(rules ...rule) []rule {
 	return rules
 }
 
-// rows is the store, which keeps rows.
+// rows returns the store as a RowStore.
 func (h *harness) rows() eventstore.RowStore { return h.store.(eventstore.RowStore) }
 
-// row is a row; most rules need no more than text.
+// row returns a row with a text.
 func row(table, key, value string) eventstore.Row {
 	return eventstore.Row{RowKey: rowKey(table, key), Value: []byte(value)}
 }
@@ -38,10 +38,10 @@ func rowKey(table, key string) eventstore.RowKey {
 	return eventstore.RowKey{Table: table, Key: []byte(key)}
 }
 
-// deleted is the row that deletes.
+// deleted returns a row that deletes.
 func deleted(table, key string) eventstore.Row { return eventstore.Row{RowKey: rowKey(table, key)} }
 
-// at is a checkpoint at a position of the log, or with some data where there is none.
+// at returns a checkpoint at a position of the log, with some data at position 0.
 func at(p eventstore.Position) eventstore.Checkpoint {
 	return eventstore.Checkpoint{Position: p, Data: []byte("data")}
 }
@@ -60,7 +60,7 @@ func (h *harness) commitRows(c eventstore.RowCommit) {
 	}
 }
 
-// put commits rows at whatever checkpoint the view has.
+// put commits rows and keeps the view's checkpoint.
 func (h *harness) put(view eventstore.ViewID, rows ...eventstore.Row) {
 	h.Helper()
 	was := h.checkpoint(view)
@@ -69,8 +69,8 @@ func (h *harness) put(view eventstore.ViewID, rows ...eventstore.Row) {
 	h.commitRows(eventstore.RowCommit{View: view, Expected: was, Checkpoint: next, Rows: rows})
 }
 
-// unchanged commits rows, which must fail and change nothing of the view. It
-// returns the error.
+// unchanged commits rows. It must fail and change nothing of the view. It returns
+// the error.
 func (h *harness) unchanged(c eventstore.RowCommit, want error) error {
 	h.Helper()
 	checkpoint, before := h.checkpoint(c.View), h.scan(c.View, eventstore.RowScan{Table: "t"})
@@ -81,7 +81,7 @@ func (h *harness) unchanged(c eventstore.RowCommit, want error) error {
 	return err
 }
 
-// get gets rows, which must succeed.
+// get gets rows. It must succeed.
 func (h *harness) get(view eventstore.ViewID, keys ...eventstore.RowKey) eventstore.RowSet {
 	h.Helper()
 	h.step("GetRows of %d rows of view %q", len(keys), view)
@@ -95,7 +95,7 @@ func (h *harness) get(view eventstore.ViewID, keys ...eventstore.RowKey) eventst
 	return set
 }
 
-// value is what a row holds.
+// value returns the value of a row as text.
 func (h *harness) value(view eventstore.ViewID, table, key string) string {
 	h.Helper()
 	return sayValue(h.get(view, rowKey(table, key)).Rows[0].Value)
@@ -116,7 +116,7 @@ func (h *harness) checkpoints() map[eventstore.ViewID]eventstore.Checkpoint {
 	return all
 }
 
-// scan scans, which must succeed.
+// scan scans. It must succeed.
 func (h *harness) scan(view eventstore.ViewID, scan eventstore.RowScan) []eventstore.Row {
 	h.Helper()
 	pages, err := h.tryScan(view, scan)
@@ -136,7 +136,7 @@ func (h *harness) tryScan(view eventstore.ViewID, scan eventstore.RowScan) ([]ev
 	return h.collectPages(h.rows().ScanRows(h.ctx, view, scan))
 }
 
-// collectPages ranges over a ScanRows and holds it to the form of an iterator.
+// collectPages ranges over a ScanRows and checks the form of the sequence.
 func (h *harness) collectPages(seq iter.Seq2[eventstore.RowSet, error]) ([]eventstore.RowSet, error) {
 	var pages []eventstore.RowSet
 	var end error
@@ -159,7 +159,7 @@ func (h *harness) collectPages(seq iter.Seq2[eventstore.RowSet, error]) ([]event
 	return pages, end
 }
 
-// dropAll drops a view to its end.
+// dropAll drops a view completely.
 func (h *harness) dropAll(view eventstore.ViewID, limit int) {
 	h.Helper()
 	for more := true; more; {
@@ -171,7 +171,7 @@ func (h *harness) dropAll(view eventstore.ViewID, limit int) {
 	}
 }
 
-// sameRows fails the rule when found are not the rows expected, in this order.
+// sameRows fails the rule if found are not the expected rows in order.
 func (h *harness) sameRows(what string, expected, found []eventstore.Row) {
 	h.Helper()
 	if difference := diffRows(expected, found); difference != "" {
@@ -179,7 +179,7 @@ func (h *harness) sameRows(what string, expected, found []eventstore.Row) {
 	}
 }
 
-// diffRows says where two lists of rows differ first; "" when they do not.
+// diffRows describes the first difference of two lists of rows; "" if there is none.
 func diffRows(expected, found []eventstore.Row) string {
 	for i := range min(len(expected), len(found)) {
 		a, b := expected[i], found[i]
@@ -212,7 +212,7 @@ func sayRow(r eventstore.Row) string {
 	return fmt.Sprintf("%s/%.40q=%.40s", r.Table, r.Key, sayValue(r.Value))
 }
 
-// sayValue tells a value that is not there from an empty one.
+// sayValue formats a value so that nil and an empty one differ.
 func sayValue(value []byte) string {
 	if value == nil {
 		return "none"
@@ -228,7 +228,7 @@ func sayRows(rows []eventstore.Row) string {
 	return strings.Join(said, ", ")
 }
 
-// notes are what an Apply notes for the rule.
+// notes collects what Apply notes for the rule.
 type notes[T any] struct {
 	mu    sync.Mutex
 	taken []T

@@ -23,9 +23,9 @@ func rowRules() []rule {
 		{"table and key are not run together", rowsNotJoined},
 		{"the rows of a page and their checkpoint are as of one moment", rowsOfOneMoment},
 		{"rows and checkpoint that are returned are the caller's own", rowsReturned},
-		{"rows and checkpoint that are passed in are not kept", rowsPassedIn},
-		{"rows are no events: the log and who follows it see nothing", rowsNoEvents},
-		{"names and keys that cannot be are refused", rowsRefused},
+		{"rows and checkpoint that are passed in are copied", rowsPassedIn},
+		{"rows are not events: reads and follows do not show them", rowsNoEvents},
+		{"invalid names and keys are refused", rowsRefused},
 		{"an ended context ends every call with its error", rowsEndedContext},
 		{"reopening shows rows and checkpoints", rowsReopened},
 		{"read-only mode reads rows and refuses to change them", rowsReadOnly},
@@ -41,7 +41,7 @@ func rowRules() []rule {
 	return keepingRows(rules...)
 }
 
-// rowCall is one of the calls of a RowStore that can succeed.
+// rowCall is a call of a RowStore that can succeed.
 type rowCall struct {
 	name   string
 	writes bool
@@ -180,7 +180,7 @@ func rowsNotJoined(h *harness) {
 	h.equal("no row", "none", h.value("v", "abc", "c"))
 }
 
-// rowsOfOneMoment has a writer that says in every row where its checkpoint is.
+// rowsOfOneMoment has a writer that writes its checkpoint's position into every row.
 func rowsOfOneMoment(h *harness) {
 	keys := make([]eventstore.RowKey, 40)
 	for i := range keys {
@@ -223,7 +223,7 @@ func rowsOfOneMoment(h *harness) {
 	})
 }
 
-// writeMoments commits as long as somebody reads.
+// writeMoments commits as long as a reader is reading.
 func (h *harness) writeMoments(keys []eventstore.RowKey, reading *atomic.Int32) error {
 	var was eventstore.Checkpoint
 	for reading.Load() > 0 {
@@ -244,7 +244,7 @@ func (h *harness) writeMoments(keys []eventstore.RowKey, reading *atomic.Int32) 
 	return nil
 }
 
-// oneMoment reports a set whose rows do not say the checkpoint's position.
+// oneMoment reports a set with a row that does not have its checkpoint's position.
 func oneMoment(what string, set eventstore.RowSet) error {
 	position := fmt.Sprint(set.Checkpoint.Position)
 	for _, r := range set.Rows {

@@ -17,7 +17,7 @@ func scanRules() []rule {
 		{"backward is the same rows from the highest key down", scanBackward},
 		{"To before From yields nothing", scanNothing},
 		{"bounds may be longer than any key", scanLongBounds},
-		{"Limit ends after so many rows, in both directions", scanLimit},
+		{"Limit bounds the number of rows, in both directions", scanLimit},
 		{"PrefixScan yields the keys with the prefix, 0xff or not", scanPrefix},
 		{"a scan without rows yields one page with the checkpoint", scanEmpty},
 		{"pages together are the whole, each with the checkpoint", scanPages},
@@ -32,11 +32,12 @@ func scanRules() []rule {
 	}...)
 }
 
-// manyRows is the table of the rules about pages: more rows than one page can
-// have on any store, it is hoped, and not put in their order.
+// manyRows is how many rows the table of the rules about pages has. A page of any
+// store is expected to have fewer. They are put out of order.
 const manyRows = 600
 
-// fill puts many rows into view "v", with values of this size, and returns them in order.
+// fill puts manyRows rows into view "v", with values of a size in bytes, and returns
+// them in order.
 func (h *harness) fill(size int) []eventstore.Row {
 	h.Helper()
 	rows := make([]eventstore.Row, manyRows)
@@ -53,7 +54,7 @@ func (h *harness) fill(size int) []eventstore.Row {
 	return rows
 }
 
-// within is what a scan must yield of rows, which are in order.
+// within returns the rows that a scan must yield, out of rows in order.
 func within(rows []eventstore.Row, scan eventstore.RowScan) []eventstore.Row {
 	var found []eventstore.Row
 	for _, r := range rows {
@@ -70,14 +71,14 @@ func within(rows []eventstore.Row, scan eventstore.RowScan) []eventstore.Row {
 	return found
 }
 
-// scans holds that the scan yields what it must of rows.
+// scans holds that the scan yields the right ones of rows.
 func (h *harness) scans(rows []eventstore.Row, scan eventstore.RowScan) {
 	h.Helper()
 	what := fmt.Sprintf("scan from %q to %q, backward %v, limit %d", scan.From, scan.To, scan.Backward, scan.Limit)
 	h.sameRows(what, within(rows, scan), h.scan("v", scan))
 }
 
-// closeKeys are keys that a store could take for one another, in order.
+// closeKeys returns keys that a store could confuse, in order.
 func closeKeys(h *harness) []eventstore.Row {
 	var rows []eventstore.Row
 	for _, key := range []string{"\x00", "\x00\x00", "\x01", "a", "a\x00", "a\x00\x00", "a\x01", "aa", "ab", "a\xff", "a\xff\xff", "b", "\xff", "\xff\x00", "\xff\xff"} {
@@ -201,8 +202,8 @@ func scanPages(h *harness) {
 	}
 }
 
-// inTheLoop scans and does something after the first page. It returns the rows
-// of the later pages.
+// inTheLoop scans and calls do after the first page. It returns the rows of the
+// later pages.
 func (h *harness) inTheLoop(scan eventstore.RowScan, do func(first []eventstore.Row)) (later []eventstore.Row) {
 	h.Helper()
 	h.step("ScanRows of view %q with %+v", "v", scan)
@@ -311,8 +312,8 @@ func scanWrites(h *harness) {
 	h.equal("rows put in the loop", pages, len(h.scan("v", eventstore.RowScan{Table: "u"})))
 }
 
-// endsInTheLoop scans, does something after the first page, and returns the
-// error that the scan must end with.
+// endsInTheLoop scans, calls do after the first page, and returns the error that the
+// scan must end with.
 func (h *harness) endsInTheLoop(ctx context.Context, do func()) (end error) {
 	h.fill(min(3_000, h.store.Info().Limits.RowValueBytes))
 	h.step("ScanRows")

@@ -13,7 +13,7 @@ func snapshotRules() []rule {
 		{"the snapshot is fixed when ranging starts, not before", fixedWhenRanging},
 		{"append inside the loop works", appendInside},
 		{"Read, Lookup and Head inside the loop work", readInside},
-		{"a loop that stands still stops no writer", standingLoop},
+		{"a loop that stands still blocks no writer", standingLoop},
 		{"Close inside the loop ends it with ErrClosed", closeInside},
 	}
 }
@@ -108,8 +108,8 @@ func readInside(h *harness) {
 	}
 }
 
-// standingLoop appends more than a page of events while a loop stands still at
-// its first, and reads on afterwards.
+// standingLoop appends more than a page of events while a loop stands at its first
+// event, and then reads on.
 func standingLoop(h *harness) {
 	h.bulk(600, func(int) eventstore.NewEvent { return event("a", "x") })
 	log := h.all()

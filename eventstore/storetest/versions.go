@@ -170,8 +170,8 @@ func oneWinner(h *harness) {
 	h.equal("events of the stream", 5, len(h.read(eventstore.Stream("a"), everything)))
 }
 
-// noLostUpdate counts in a stream: each event's schema version is one more than
-// what its writer read.
+// noLostUpdate counts in a stream: each event's schema version is one more than the
+// one that its writer read.
 func noLostUpdate(h *harness) {
 	const writers, updates = 4, 5
 	h.parallel(writers, func(int) error {

@@ -6,8 +6,9 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// appends returns the row of so many writers that append so many events at a time,
-// over the floor with as many values as can come together.
+// appends returns the row of a number of concurrent writers that append a number of
+// events at a time. Its baseline is the floor with as many values in a transaction
+// as the writers can have in a group.
 func appends(writers, events int) func(*bench) (sample, error) {
 	return func(b *bench) (s sample, err error) {
 		length := newWriter(b.ctx, nil, "append", 0, events).length()
@@ -46,8 +47,8 @@ func appendsVersusOneTx(b *bench) (s sample, err error) {
 	return s, err
 }
 
-// appendStalls compares the slowest appends with the usual ones, in a run that is
-// long enough for the engine to flush its index some times.
+// appendStalls compares the slowest appends with the median, in a run that is long
+// enough for the engine to flush its index several times.
 func appendStalls(b *bench) (s sample, err error) {
 	b.smaller("append/p99", "rounds of %d events, or %v", b.scale.stallEvents, b.scale.stallTime)
 	err = b.withNewStore(func(store *boltstore.Store) error {

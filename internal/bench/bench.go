@@ -12,7 +12,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// bench is one run of the rows, and what they share.
+// bench is one run of the rows and what the rows share.
 type bench struct {
 	ctx   context.Context
 	dir   string // for all files
@@ -24,23 +24,24 @@ type bench struct {
 	grown  *grown
 }
 
-// errSkipped says that a row cannot be measured here, which is nobody's fault.
+// errSkipped means that a row cannot be measured on this machine. It is not a
+// failure.
 var errSkipped = errors.New("skipped")
 
-// path returns one for a new file.
+// path returns the path of a new file.
 func (b *bench) path(name string) string {
 	b.files++
 	return filepath.Join(b.dir, fmt.Sprintf("%s-%d.db", name, b.files))
 }
 
-// smaller notes that a row was measured from less than it is defined by.
+// smaller notes that a row was measured from less than its definition asks for.
 func (b *bench) smaller(row, format string, args ...any) {
 	if b.scale.smallerLogs {
 		b.note(row, fmt.Sprintf(format, args...))
 	}
 }
 
-// withStore opens a store, with the default options, as long as fn runs.
+// withStore opens a store with the default options while fn runs.
 func withStore(path string, fn func(*boltstore.Store) error) error {
 	store, err := boltstore.Open(path, nil)
 	if err != nil {
@@ -49,7 +50,7 @@ func withStore(path string, fn func(*boltstore.Store) error) error {
 	return errors.Join(fn(store), store.Close())
 }
 
-// withNewStore opens a new store as long as fn runs, and removes it.
+// withNewStore opens a new store while fn runs, and then removes it.
 func (b *bench) withNewStore(fn func(*boltstore.Store) error) error {
 	path := b.path("store")
 	return errors.Join(withStore(path, fn), os.Remove(path))
@@ -58,7 +59,7 @@ func (b *bench) withNewStore(fn func(*boltstore.Store) error) error {
 // sample is a measurement of a row with its baseline, in the row's unit.
 type sample struct{ value, baseline float64 }
 
-// ratio returns value over baseline, or 0 for a row that has none.
+// ratio returns value over baseline, or 0 without a baseline.
 func (s sample) ratio() float64 {
 	if s.baseline == 0 {
 		return 0
@@ -66,8 +67,8 @@ func (s sample) ratio() float64 {
 	return s.value / s.baseline
 }
 
-// middle returns the sample whose ratio is the median, the lower of two. There
-// must be one.
+// middle returns the sample with the median ratio, the lower of two. There must be
+// at least one sample.
 func middle(samples []sample) sample {
 	sorted := slices.Clone(samples)
 	slices.SortFunc(sorted, func(a, b sample) int {
@@ -86,9 +87,9 @@ func middle(samples []sample) sample {
 type meter func() (float64, error)
 
 // beside measures a row and its baseline in turn and returns the median round. A
-// disk does not stay as it is: its caches fill, blocks are new or used before. So
-// each measurement of the row is compared with the baselines right before and
-// right after it.
+// disk changes during a run: its caches fill, and blocks are new or reused. So each
+// measurement of the row is compared with the baselines right before and right after
+// it.
 func (b *bench) beside(row, baseline meter) (sample, error) {
 	before, err := baseline()
 	if err != nil {
@@ -110,7 +111,8 @@ func (b *bench) beside(row, baseline meter) (sample, error) {
 	return middle(samples), nil
 }
 
-// rounds measures what brings its baseline along, and returns the median round.
+// rounds calls measure, which measures row and baseline, and returns the median
+// round.
 func (b *bench) rounds(n int, measure func() (sample, error)) (sample, error) {
 	samples := make([]sample, n)
 	for i := range samples {
@@ -122,8 +124,8 @@ func (b *bench) rounds(n int, measure func() (sample, error)) (sample, error) {
 	return middle(samples), nil
 }
 
-// repeated returns how many things per second are done by a function that does
-// some and says how many, called for at least as long as the window.
+// repeated calls do for at least a window and returns the sum of its counts per
+// second.
 func repeated(window time.Duration, do func() (int, error)) (float64, error) {
 	begin, done := time.Now(), 0
 	for {
@@ -138,8 +140,8 @@ func repeated(window time.Duration, do func() (int, error)) (float64, error) {
 	}
 }
 
-// percentile returns the smallest of the times that p of all, between 0 and 1, are
-// not above. It sorts them; there must be one.
+// percentile returns the p-th quantile of the times, with p between 0 and 1. It
+// sorts times, which must not be empty.
 func percentile(times []time.Duration, p float64) time.Duration {
 	slices.Sort(times)
 	return times[min(len(times)-1, int(p*float64(len(times))))]

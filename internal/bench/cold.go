@@ -10,8 +10,8 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// scanCold reads the whole log from the disk. Its baseline reads the same file, from
-// its start to its end, in pieces of 1 MiB; both are given in MB of the file.
+// scanCold reads the whole log from the disk. Its baseline reads the same file from
+// start to end in pieces of 1 MiB. Both are given in MB of the file.
 func scanCold(b *bench) (sample, error) {
 	shared, err := b.log()
 	if err != nil {
@@ -35,8 +35,8 @@ func scanCold(b *bench) (sample, error) {
 	)
 }
 
-// coldScan returns how long reading all takes. The file is dropped once more when
-// the store is open, for Open reads some of it.
+// coldScan returns how long it takes to read all events. It drops the file from the
+// page cache again after opening the store, since Open reads a part of it.
 func (b *bench) coldScan(shared *sharedLog) (took time.Duration, err error) {
 	if err := dropFromCache(shared.path); err != nil {
 		return 0, err

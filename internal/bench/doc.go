@@ -4,20 +4,20 @@
 //	go run ./internal/bench -quick   # in less than a minute, from smaller logs
 //	go run ./internal/bench -list    # the rows, what each is and what it must reach
 //
-// A figure alone says more about the disk than about the engine, so each row of
-// the table has a baseline, which is measured beside it, in turn: baseline, row,
-// baseline, row … baseline. What counts is the ratio, row over baseline.
+// A figure alone says more about the disk than about the engine. So each row of the
+// table has a baseline, which is measured beside it, in turn: baseline, row,
+// baseline, row … baseline. The result is the ratio, row over baseline.
 //
 //	append/w64   16210 events/s   baseline 25870   ratio 0.627   ≥ 0.6   ok
 //
-// A round is a measurement of the row with the median of the baselines around
-// it. A row shows the round whose ratio is the median of all rounds, so that the
-// three numbers of a line belong together. Without -quick there are at least three
-// rounds of everything; with it, one of the rows growth, memory and size, and
-// smaller logs where the notes under the table say so.
+// A round is a measurement of the row with the median of the baselines around it. A
+// row shows the round whose ratio is the median of all rounds, so the three numbers
+// of a line belong together. Without -quick there are at least three rounds of each
+// row. With -quick there is one round of the rows growth, memory and size, and logs
+// are smaller where a note under the table says so.
 //
-// The baselines are in this package (floor.go, twin.go), on raw bbolt and with
-// the options that the engine opens its file with:
+// The baselines are in this package (floor.go, twin.go), on raw bbolt and with the
+// options that the engine opens its file with:
 //
 //   - floor(n): one bucket, keys of 8 bytes in order, n values in a transaction,
 //     each as long as the engine's record of the event;
@@ -26,6 +26,6 @@
 //   - the twin of a log: a file with values as long as the log's records under the
 //     same keys, read with a copy of each value.
 //
-// All appends of the engine, and all transactions of the floors, are durable: the
-// files must lie on a disk (-dir), and the machine should have nothing else to do.
+// All appends of the engine, and all transactions of the floors, are durable. So the
+// files must lie on a disk (-dir), and the machine should be idle otherwise.
 package main

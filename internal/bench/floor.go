@@ -21,7 +21,7 @@ var (
 	streamsBucket = []byte("streams")
 )
 
-// openRaw opens a bbolt file as the engine opens its own.
+// openRaw opens a bbolt file with the options that the engine uses.
 func openRaw(path string) (*bolt.DB, error) {
 	options := &bolt.Options{FreelistType: bolt.FreelistMapType, Timeout: time.Second}
 	if reserved := int64(16 << 30); runtime.GOOS != "windows" && reserved <= math.MaxInt {
@@ -30,7 +30,7 @@ func openRaw(path string) (*bolt.DB, error) {
 	return bolt.Open(path, 0o600, options)
 }
 
-// withRaw opens a bbolt file as long as fn runs.
+// withRaw opens a bbolt file while fn runs.
 func withRaw(path string, fn func(*bolt.DB) error) error {
 	db, err := openRaw(path)
 	if err != nil {
@@ -42,14 +42,13 @@ func withRaw(path string, fn func(*bolt.DB) error) error {
 // sequence returns the n-th key of a log.
 func sequence(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// recordLength returns how long the engine's record of an event is, that of the
-// last in an append of n.
+// recordLength returns the length of the engine's record of the last event of an
+// append of n.
 func recordLength(event eventstore.NewEvent, n int) int {
 	return len(record.Append(nil, &event, record.Place{I: n - 1, N: n}, ""))
 }
 
-// floor is what the disk and bbolt allow: transactions that do nothing but put
-// values behind each other.
+// floor is what the disk and bbolt allow: transactions that only append values.
 type floor struct {
 	path  string
 	db    *bolt.DB
@@ -58,7 +57,8 @@ type floor struct {
 	last  uint64 // key
 }
 
-// newFloor makes a floor in a new file, with values of this length, and begins it.
+// newFloor makes a floor in a new file, with values of a length in bytes, and
+// commits the first transaction.
 func newFloor(path string, batch, length int) (*floor, error) {
 	db, err := openRaw(path)
 	if err != nil {
@@ -78,7 +78,7 @@ func newFloor(path string, batch, length int) (*floor, error) {
 	return f, nil
 }
 
-// commit makes one transaction and returns how many values it has put.
+// commit makes one transaction and returns the number of values that it put.
 func (f *floor) commit() (int, error) {
 	tx, err := f.db.Begin(true)
 	if err != nil {
@@ -95,7 +95,8 @@ func (f *floor) commit() (int, error) {
 	return f.batch, tx.Commit()
 }
 
-// during returns the values per second of a closed loop.
+// during returns the values per second of a loop that commits one transaction after
+// another.
 func (f *floor) during(window time.Duration) (float64, error) {
 	rate, err := repeated(window, f.commit)
 	if err != nil {
@@ -106,7 +107,7 @@ func (f *floor) during(window time.Duration) (float64, error) {
 
 func (f *floor) close() error { return f.db.Close() }
 
-// withFloor makes a floor as long as fn runs, and removes its file.
+// withFloor makes a floor while fn runs, and then removes its file.
 func (b *bench) withFloor(batch, length int, fn func(*floor) error) error {
 	f, err := newFloor(b.path("floor"), batch, length)
 	if err != nil {
@@ -115,14 +116,14 @@ func (b *bench) withFloor(batch, length int, fn func(*floor) error) error {
 	return errors.Join(fn(f), f.close(), os.Remove(f.path))
 }
 
-// oneTx is how embedded stores append: each event in a transaction of its own,
-// with a key in the log and one in the stream.
+// oneTx appends as embedded stores do: each event in a transaction of its own, with
+// a key in the log and one in the stream.
 type oneTx struct {
 	db    *bolt.DB
 	value []byte
 }
 
-// withOneTx makes a file for it as long as fn runs.
+// withOneTx makes a oneTx in a new file while fn runs.
 func (b *bench) withOneTx(length int, fn func(*oneTx) error) error {
 	path := b.path("one-tx")
 	err := withRaw(path, func(db *bolt.DB) error {

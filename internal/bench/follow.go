@@ -13,12 +13,12 @@ import (
 
 // follower is a goroutine that follows the log from its head.
 type follower struct {
-	delivered []time.Time // when each event was, in order; only if it keeps them
+	delivered []time.Time // when each event was, in order; only if keep was true
 	err       error
 }
 
-// follow starts followers of the next events, so many of them, and returns when all
-// are at the head. wait returns when all have been delivered everything.
+// follow starts a number of followers of the next events and returns when all of
+// them are at the head. wait returns when all events were delivered to all of them.
 func (b *bench) follow(store eventstore.Store, followers, events int, keep bool) (all []*follower, wait func() error, err error) {
 	head, err := store.Head(b.ctx)
 	if err != nil {
@@ -53,8 +53,8 @@ func (b *bench) follow(store eventstore.Store, followers, events int, keep bool)
 	}, nil
 }
 
-// run follows until so many events have been delivered. ready is called at the
-// first batch, which comes at once and is empty, or on an error.
+// run follows until a number of events was delivered. It calls ready at the first
+// batch, which comes at once and is empty, or on an error.
 func (f *follower) run(ctx context.Context, store eventstore.Store, after eventstore.Position, events int, ready func()) error {
 	defer ready()
 	seen := 0
@@ -76,8 +76,8 @@ func (f *follower) run(ctx context.Context, store eventstore.Store, after events
 	return nil
 }
 
-// followLive compares how much later than its Append returns an event is delivered
-// with how long the append takes. One that is delivered before is not late.
+// followLive compares the delay of a delivery after its Append returned with the
+// duration of the append. A delivery before that has no delay.
 func followLive(b *bench) (s sample, err error) {
 	err = b.withNewStore(func(store *boltstore.Store) error {
 		c := b.newCrew(store, "live", 1, 1)
@@ -116,7 +116,7 @@ func (b *bench) liveRound(store eventstore.Store, appendOnce appender) (sample, 
 }
 
 // followFanout compares the deliveries of a burst to many followers at the head with
-// those to one.
+// those to one follower.
 func followFanout(b *bench) (s sample, err error) {
 	b.smaller("follow/fanout", "a burst of %d events", b.scale.fanoutEvents)
 	err = b.withNewStore(func(store *boltstore.Store) error {
@@ -130,7 +130,7 @@ func followFanout(b *bench) (s sample, err error) {
 }
 
 // burst returns the deliveries per second of a burst, appended in commits of a
-// hundred, from its first append until the last follower has got all of it.
+// hundred, from its first append until the last delivery.
 func (b *bench) burst(store eventstore.Store, followers int) (float64, error) {
 	_, wait, err := b.follow(store, followers, b.scale.fanoutEvents, false)
 	if err != nil {

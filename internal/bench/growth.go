@@ -23,7 +23,7 @@ const (
 	growthAppend  = 4 // events
 )
 
-// grown is what the growth runs came to: their medians.
+// grown is the result of the growth runs: their medians.
 type grown struct {
 	shares sample // of the floor, at the end over at the start
 	heap   sample // MiB
@@ -46,7 +46,7 @@ func size(b *bench) (sample, error) {
 	return g.size, err
 }
 
-// growthRuns makes the runs the first time.
+// growthRuns makes the runs on the first call.
 func (b *bench) growthRuns() (grown, error) {
 	if b.grown != nil {
 		return *b.grown, nil
@@ -60,7 +60,7 @@ func (b *bench) growthRuns() (grown, error) {
 		}
 		shares = append(shares, sample{run.late, run.early})
 		sizes = append(sizes, run.size)
-		heap.value = max(heap.value, run.heap.peak/(1<<20)) // a peak is one of all runs
+		heap.value = max(heap.value, run.heap.peak/(1<<20)) // the peak of all runs
 		b.smaller("growth", "%d events, of which the first and the last %d at most are compared; memory and size are those of the same run",
 			run.events, b.scale.growthEnds)
 	}
@@ -80,9 +80,8 @@ type growthRun struct {
 	size        sample
 }
 
-// measure makes the run. The files of the floors are kept until it ends: if they
-// were removed before, the log would get their blocks, and blocks that have been
-// written before are faster than new ones.
+// measure makes the run. It keeps the files of the floors until the end: otherwise
+// the log would get their blocks, and reused blocks are faster than new ones.
 func (r *growthRun) measure() (err error) {
 	defer func() {
 		for _, f := range r.floors {
@@ -117,8 +116,8 @@ func (r *growthRun) measure() (err error) {
 	return err
 }
 
-// share returns the rate of so many events in floors: those right before and right
-// after.
+// share returns the rate of appending a number of events over the floor's, which is
+// measured right before and right after.
 func (r *growthRun) share(c crew, events int) (float64, error) {
 	before, err := r.floor()
 	if err != nil {
@@ -132,8 +131,9 @@ func (r *growthRun) share(c crew, events int) (float64, error) {
 	return rate / ((before + after) / 2), err
 }
 
-// grow appends so many events, or until the time is up, and returns their rate. The heap is watched: there is
-// nothing on it but the engine's, and 4 bytes for each stream.
+// grow appends a number of events, or fewer if the limit passes, and returns the
+// rate. It watches the heap, which holds the engine's memory and 4 bytes for each
+// stream.
 func (r *growthRun) grow(c crew, events int, limit time.Duration) (float64, error) {
 	if events <= 0 {
 		return 0, nil
@@ -158,7 +158,8 @@ func (r *growthRun) floor() (float64, error) {
 	return rate, errors.Join(err, f.close())
 }
 
-// growthStream returns a name that has nothing in common with its neighbours'.
+// growthStream returns a name that has no common prefix with the names before and
+// after it.
 func growthStream(i uint64) eventstore.StreamID {
 	x := (i + 1) * 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -170,8 +171,8 @@ func growthStream(i uint64) eventstore.StreamID {
 	return eventstore.StreamID(buffer)
 }
 
-// growthCrew returns writers which append to random streams. A stream has one
-// writer, so that none is in another's way.
+// growthCrew returns writers that append to random streams. A stream has one writer,
+// so writers do not conflict.
 func growthCrew(ctx context.Context, store eventstore.Store) crew {
 	versions := make([]uint32, growthStreams)
 	c := make(crew, growthWriters)
@@ -194,11 +195,11 @@ func growthCrew(ctx context.Context, store eventstore.Store) crew {
 	return c
 }
 
-// heapWatch notes how large the heap has been at most.
+// heapWatch is the largest size of the heap so far.
 type heapWatch struct{ peak float64 } // bytes
 
-// start watches the heap every 100 ms until stop is called. The metric is that of
-// runtime.MemStats.HeapAlloc, but does not stop the world.
+// start samples the heap every 100 ms until stop is called. The metric equals
+// runtime.MemStats.HeapAlloc but does not stop the world.
 func (w *heapWatch) start() (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
@@ -225,9 +226,9 @@ func (w *heapWatch) start() (stop func()) {
 	}
 }
 
-// bytesInUse returns how many bytes the pages take that a file uses, for each of so
-// many events. A transaction that is begun and not committed changes nothing, and
-// has bbolt count the free pages.
+// bytesInUse returns how many bytes of a file's pages are in use, for each of a
+// number of events. It begins a transaction, without committing it, since bbolt then
+// counts the free pages.
 func bytesInUse(path string, events int) (perEvent float64, err error) {
 	if events == 0 {
 		return 0, errors.New("there are no events")

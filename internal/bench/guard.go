@@ -10,7 +10,7 @@ import (
 )
 
 // guarded returns the row of 256 writers whose appends are guarded after the head
-// that they decided on, or so many events before it.
+// that they have read, or after a position a number of events before it.
 func guarded(back eventstore.Position) func(*bench) (sample, error) {
 	return func(b *bench) (s sample, err error) {
 		path, err := b.copyOfLog()
@@ -38,14 +38,14 @@ func guarded(back eventstore.Position) func(*bench) (sample, error) {
 	}
 }
 
-// newGuardedWriter returns a writer that looks at the head, as one does who decides
-// on what is there, and appends if nothing that concerns it has come since.
+// newGuardedWriter returns a writer that reads the head, as a decider does, and
+// appends if no relevant event has come after a position.
 //
-// What concerns it are events of a type with two tags of its own. After the head
-// there can be none, since it alone writes them. Going back, there must be none
-// either, and yet something to search through: so the tags are two neighbours of
-// the loose ones, each of which is on events of the log, and in turn on those that
-// this writer appends, but never both on one.
+// Relevant are events of a type with two tags of the writer's own. After the head
+// there are none, since only this writer appends them. For a guard that goes back
+// there must be none either, and yet postings to search: so the two tags are
+// neighbours among the loose tags. Each of them is on events of the log, and in turn
+// on the events that this writer appends, but never both on one event.
 func newGuardedWriter(ctx context.Context, store eventstore.Store, number int, back eventstore.Position) appender {
 	w := newWriter(ctx, store, "bound", number, 1)
 	tags, event := w.commit.Events[0].Tags, &w.commit.Events[0]

@@ -19,7 +19,7 @@ const (
 	benchType    = "bench.appended"
 )
 
-// noise returns bytes that nothing can compress, the same each time.
+// noise returns bytes that cannot be compressed, the same in each call.
 func noise(n int) []byte {
 	random := rand.New(rand.NewPCG(1, uint64(n)))
 	bytes := make([]byte, n)
@@ -29,23 +29,23 @@ func noise(n int) []byte {
 	return bytes
 }
 
-// appender appends once and returns how many events.
+// appender appends once and returns the number of events.
 type appender func() (int, error)
 
-// writer appends to streams of its own, ten events to each, and expects each to be
-// where it has left it. What it hands to the store it uses again, so that the
-// garbage that is collected is the engine's.
+// writer appends to streams of its own, ten events to each, and expects the version
+// that it left. It reuses the memory that it passes to the store, so that the
+// garbage is the engine's.
 type writer struct {
 	ctx     context.Context
 	store   eventstore.Store
 	commit  eventstore.Commit
 	stream  eventstore.StreamID
 	version eventstore.Version
-	prepare func(*eventstore.Commit) error // before each append; nil is nothing
+	prepare func(*eventstore.Commit) error // called before each append, unless nil
 }
 
-// newWriter returns a writer that appends so many events at a time, with two tags
-// that no other writer of the load has.
+// newWriter returns a writer that appends a number of events at a time, with two
+// tags that no other writer of the load has.
 func newWriter(ctx context.Context, store eventstore.Store, load string, number, events int) *writer {
 	w := &writer{ctx: ctx, store: store, version: streamEvents}
 	tags := writerTags(load, number)
@@ -63,7 +63,7 @@ func writerTags(load string, number int) []eventstore.Tag {
 	}
 }
 
-// append is the writer's appender.
+// append implements appender.
 func (w *writer) append() (int, error) {
 	w.commit.Expect = w.commit.Expect[:0]
 	for i := range w.commit.Events {
@@ -89,18 +89,18 @@ func newStream() eventstore.StreamID {
 	return eventstore.StreamID("bench-" + uuid.Must(uuid.NewV7()).String())
 }
 
-// length returns how long the engine's record of the writer's events is.
+// length returns the length of the engine's record of the writer's events.
 func (w *writer) length() int {
 	event := w.commit.Events[0]
 	event.Stream = newStream()
 	return recordLength(event, len(w.commit.Events))
 }
 
-// crew is writers that work at the same time, each in closed loop: it appends as
-// soon as its last append has returned.
+// crew is concurrent writers, each in a closed loop: a writer appends again as soon
+// as its last append has returned.
 type crew []appender
 
-// newCrew returns so many writers of a load, whose name is in their tags.
+// newCrew returns a number of writers of a load, whose tags have the load's name.
 func (b *bench) newCrew(store eventstore.Store, load string, writers, events int) crew {
 	c := make(crew, writers)
 	for i := range c {
@@ -118,8 +118,8 @@ type shift struct {
 	err          error // the first
 }
 
-// work sets the crew to work until it is stopped or as many events as wanted are
-// acknowledged.
+// work starts the crew. It works until it is stopped or the wanted number of events
+// is acknowledged.
 func (c crew) work(wanted int64) *shift {
 	s := &shift{}
 	for _, appendOnce := range c {
@@ -153,8 +153,8 @@ func (s *shift) wait() error {
 }
 
 // during returns the events per second that the crew has acknowledged within a
-// window, after some time to warm up. Many appends are acknowledged together; so
-// the window begins, and ends, where some are.
+// window, after a warm-up. Many appends are acknowledged together, so the window
+// begins and ends with an acknowledgement.
 func (c crew) during(warm, window time.Duration) (float64, error) {
 	const unbounded = 1 << 62
 	s := c.work(unbounded)
@@ -166,8 +166,8 @@ func (c crew) during(warm, window time.Duration) (float64, error) {
 	return float64(after-before) / end.Sub(begin).Seconds(), s.wait()
 }
 
-// next waits until something is acknowledged, or the shift has stopped, and returns
-// how much has been then.
+// next waits until events are acknowledged, or the shift has stopped, and returns
+// the total and the time.
 func (s *shift) next() (events int64, at time.Time) {
 	for seen := s.acknowledged.Load(); ; time.Sleep(100 * time.Microsecond) {
 		if events = s.acknowledged.Load(); events > seen || s.stopped.Load() {
@@ -176,8 +176,8 @@ func (s *shift) next() (events int64, at time.Time) {
 	}
 }
 
-// until returns the events per second of the crew until it has appended so many, or
-// the time is up; no limit is 0.
+// until returns the events per second of the crew until it has appended a number of
+// events or the limit has passed. A limit of 0 means none.
 func (c crew) until(events int, limit time.Duration) (float64, error) {
 	begin := time.Now()
 	s := c.work(int64(events))
@@ -188,8 +188,8 @@ func (c crew) until(events int, limit time.Duration) (float64, error) {
 	return float64(s.acknowledged.Load()) / time.Since(begin).Seconds(), err
 }
 
-// timed returns a crew whose appends are timed, and where the times go: a list for
-// each writer.
+// timed returns a crew whose appends are timed, and a list of durations for each
+// writer.
 func (c crew) timed() (crew, [][]time.Duration) {
 	times, timed := make([][]time.Duration, len(c)), make(crew, len(c))
 	for i, appendOnce := range c {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// config is what the flags say.
+// config is the values of the flags.
 type config struct {
 	scale      scale
 	only       *regexp.Regexp
@@ -30,9 +30,9 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run does what the arguments say and returns the exit status: 0; 1 if a row could
-// not be measured, or has missed what it must reach and the flag strict is set;
-// 2 for wrong arguments.
+// run runs the command and returns the exit status: 0; 1 if a row could not be
+// measured, or if -strict is set and a row has missed its bound; 2 for wrong
+// arguments.
 func run(args []string, stdout, stderr io.Writer) int {
 	c, list, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -84,9 +84,9 @@ func parse(args []string, stderr io.Writer) (c config, list bool, err error) {
 	return c, list, nil
 }
 
-// measure measures the rows in a directory of its own and prints them as they
-// come. It goes on after a row that cannot be measured, and returns its error in
-// the end.
+// measure measures the rows in a temporary directory and prints each result at once.
+// It continues after a row that cannot be measured, and returns the error at the
+// end.
 func measure(ctx context.Context, c config, stdout, stderr io.Writer) (missed bool, err error) {
 	dir, err := os.MkdirTemp(c.dir, "yore-bench-")
 	if err != nil {

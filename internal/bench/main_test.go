@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain makes the test's program the one that is killed, when it is started so.
+// TestMain makes the test binary the process that is killed, if it is started as
+// that.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(victimVariable); path != "" {
 		os.Exit(victim(path))
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tiny is a scale at which the code runs and no figure means anything.
+// tiny is a scale that runs all code and yields meaningless figures.
 var tiny = scale{
 	rounds: 1,
 	warm:   5 * time.Millisecond,
@@ -79,7 +80,7 @@ func TestMeasure_JSON(t *testing.T) {
 		require.NotNil(t, object.Value, line)
 		require.NotNil(t, object.Baseline, line)
 		require.NotNil(t, object.Ratio, line)
-		if object.Name != "follow/live" { // whose deliveries may all be in time
+		if object.Name != "follow/live" { // its deliveries may all be in time
 			require.Positive(t, *object.Value, line)
 		}
 		names = append(names, object.Name)

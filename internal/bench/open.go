@@ -13,15 +13,15 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// victimVariable is the variable of the environment that makes a process append to
-// the store it names until it is killed.
+// victimVariable is the environment variable that makes a process append to the
+// store at its path until it is killed.
 const victimVariable = "YORE_BENCH_VICTIM"
 
-// victimFailed is the exit status of one that could not go on.
+// victimFailed is the exit status of a victim that failed.
 const victimFailed = 3
 
 // openClean compares opening a log that was closed with opening a bbolt file and
-// syncing it. In a note it tells how long it takes after the writer was killed.
+// syncing it. A note tells how long opening takes after the writer was killed.
 func openClean(b *bench) (sample, error) {
 	shared, err := b.log()
 	if err != nil {
@@ -52,7 +52,7 @@ func openClean(b *bench) (sample, error) {
 	return s, nil
 }
 
-// openStore returns how many milliseconds opening takes.
+// openStore returns how many milliseconds it takes to open the store.
 func openStore(path string) (float64, error) {
 	begin := time.Now()
 	store, err := boltstore.Open(path, nil)
@@ -63,8 +63,8 @@ func openStore(path string) (float64, error) {
 	return milliseconds(took), store.Close()
 }
 
-// openBolt returns how many milliseconds it takes bbolt to open the file and to sync
-// it, as the engine must before it trusts what it finds there.
+// openBolt returns how many milliseconds it takes to open the file with bbolt and to
+// sync it, as the engine must before it trusts the content.
 func openBolt(path string) (float64, error) {
 	begin := time.Now()
 	db, err := openRaw(path)
@@ -77,7 +77,7 @@ func openBolt(path string) (float64, error) {
 }
 
 // openKilled returns how many milliseconds it takes to open a copy of the shared log
-// to which a process appended that was then killed.
+// after a process that appended to it was killed.
 func (b *bench) openKilled() (float64, error) {
 	path, err := b.copyOfLog()
 	if err != nil {
@@ -90,7 +90,7 @@ func (b *bench) openKilled() (float64, error) {
 	return took, errors.Join(err, os.Remove(path))
 }
 
-// kill has a process append to a store and kills it.
+// kill starts a process that appends to a store, and kills it.
 func (b *bench) kill(path string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *bench) kill(path string) error {
 	process := exec.Command(self)
 	process.Env = append(os.Environ(), victimVariable+"="+path)
 	process.Stderr = os.Stderr
-	stdin, err := process.StdinPipe() // its end tells the victim that this process is gone
+	stdin, err := process.StdinPipe() // the victim ends when this pipe is closed
 	if err != nil {
 		return err
 	}
@@ -126,8 +126,8 @@ func (b *bench) kill(path string) error {
 	return nil
 }
 
-// victim appends to the store at the path until it is killed, or the process that has
-// started it ends. It returns the exit status.
+// victim appends to the store at a path until it is killed or its parent process
+// ends. It returns the exit status.
 func victim(path string) int {
 	err := withStore(path, func(store *boltstore.Store) error {
 		b := &bench{ctx: context.Background()}

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// printer prints rows as they come, as a table or as JSON, and notes: those of a
-// table under it, those of JSON on stderr at once.
+// printer prints rows as they come, as a table or as JSON. Notes are printed under
+// the table or, with JSON, on stderr at once.
 type printer struct {
 	json           bool
 	stdout, stderr io.Writer
@@ -22,7 +22,7 @@ func newPrinter(json bool, stdout, stderr io.Writer) *printer {
 
 const lineFormat = "%-22s %12s %-10s %12s %8s  %-10s %s\n"
 
-// row prints a row and reports whether it has missed what it must reach.
+// row prints a row and reports whether it has missed its bound.
 func (p *printer) row(r row, s sample) (missed bool) {
 	missed = !r.must.holds(s)
 	if p.json {
@@ -44,7 +44,7 @@ func (p *printer) row(r row, s sample) (missed bool) {
 	return missed
 }
 
-// object prints a row as JSON; a row without a baseline has 0 there.
+// object prints a row as JSON, with 0 for a missing baseline.
 func (p *printer) object(r row, s sample) {
 	line, err := json.Marshal(struct {
 		Name     string  `json:"name"`
@@ -54,13 +54,13 @@ func (p *printer) object(r row, s sample) {
 		Ratio    float64 `json:"ratio"`
 	}{r.name, s.value, r.unit, s.baseline, s.ratio()})
 	if err != nil {
-		fmt.Fprintf(p.stderr, "%s: %v\n", r.name, err) // a figure that is no number
+		fmt.Fprintf(p.stderr, "%s: %v\n", r.name, err) // NaN or infinite
 		return
 	}
 	fmt.Fprintf(p.stdout, "%s\n", line)
 }
 
-// note takes a remark on a row, or on all of them if row is "".
+// note adds a note about a row, or about all rows if row is "".
 func (p *printer) note(row, text string) {
 	if row != "" {
 		text = row + ": " + text
@@ -82,7 +82,7 @@ func (p *printer) end() {
 	}
 }
 
-// String says the bound as the table does.
+// String formats the bound as in the table.
 func (b bound) String() string {
 	sign := "≥"
 	if b.atMost {
@@ -91,7 +91,7 @@ func (b bound) String() string {
 	return sign + " " + strconv.FormatFloat(b.limit, 'g', -1, 64)
 }
 
-// number formats with three digits or more.
+// number formats x with at least three digits.
 func number(x float64) string {
 	switch {
 	case x >= 100:
@@ -105,7 +105,7 @@ func number(x float64) string {
 	}
 }
 
-// printList prints what the rows are.
+// printList prints the rows' definitions.
 func printList(w io.Writer, rows []row) {
 	for _, r := range rows {
 		bounded := "ratio"

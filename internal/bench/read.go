@@ -15,7 +15,7 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// read reads what matches and returns how many events that are.
+// read reads the events that match and returns their number.
 func (b *bench) read(store eventstore.Store, q eventstore.Query) (int, error) {
 	n := 0
 	for _, err := range store.Read(b.ctx, q, eventstore.ReadOptions{}) {
@@ -27,13 +27,13 @@ func (b *bench) read(store eventstore.Store, q eventstore.Query) (int, error) {
 	return n, nil
 }
 
-// lookup is a query and where in the log its matches are.
+// lookup is a query and the positions of its matches.
 type lookup struct {
 	query eventstore.Query
 	keys  [][]byte
 }
 
-// find makes lookups of queries that have so many matches each.
+// find makes lookups of queries that have a number of matches each.
 func (b *bench) find(store eventstore.Store, matches int, queries ...eventstore.Query) ([]lookup, error) {
 	found := make([]lookup, len(queries))
 	for i, q := range queries {
@@ -51,8 +51,8 @@ func (b *bench) find(store eventstore.Store, matches int, queries ...eventstore.
 	return found, nil
 }
 
-// besideGets compares lookups at random by the store with bbolt's Get of the same
-// keys in the twin, each value copied, in one transaction for each lookup.
+// besideGets compares random lookups by the store with bbolt Gets of the same keys
+// in the twin, in one transaction for each lookup, with a copy of each value.
 func (b *bench) besideGets(store eventstore.Store, twin *bolt.DB, lookups []lookup) (sample, error) {
 	random := rand.New(rand.NewPCG(5, 6))
 	pick := func() lookup { return lookups[random.IntN(len(lookups))] }
@@ -73,7 +73,7 @@ func (b *bench) besideGets(store eventstore.Store, twin *bolt.DB, lookups []look
 	)
 }
 
-// getAll gets the values of keys, each of them copied.
+// getAll gets the values of keys and copies each.
 func getAll(db *bolt.DB, keys [][]byte) error {
 	values := make([][]byte, 0, len(keys))
 	return db.View(func(tx *bolt.Tx) error {
@@ -107,7 +107,7 @@ func loadStreams(b *bench) (s sample, err error) {
 	return s, err
 }
 
-// queryTags asks for a hundred events by type and tags.
+// queryTags reads a hundred events by type and tags.
 func queryTags(b *bench) (s sample, err error) {
 	err = b.withBoth(func(shared *sharedLog, store *boltstore.Store, twin *bolt.DB) error {
 		b.smaller("query/tags", "in a log of %d events", shared.events)
@@ -138,7 +138,7 @@ func scanWarm(b *bench) (s sample, err error) {
 	return s, err
 }
 
-// scanRate returns the events per second of reading the whole log.
+// scanRate returns the events per second of a read of the whole log.
 func (b *bench) scanRate(store eventstore.Store, events int) (float64, error) {
 	begin := time.Now()
 	n, err := b.read(store, eventstore.All())
@@ -148,8 +148,8 @@ func (b *bench) scanRate(store eventstore.Store, events int) (float64, error) {
 	return float64(n) / time.Since(begin).Seconds(), err
 }
 
-// walkRate returns the values per second of a cursor that walks the whole twin. Each
-// value is copied, and the checksum of the copy computed, as the engine must.
+// walkRate returns the values per second of a cursor that walks the whole twin. It
+// copies each value and computes the checksum of the copy, as the engine must.
 func walkRate(db *bolt.DB, events int) (float64, error) {
 	begin, n := time.Now(), 0
 	err := db.View(func(tx *bolt.Tx) error {

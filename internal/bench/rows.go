@@ -2,27 +2,27 @@ package main
 
 import "regexp"
 
-// row is one of the table.
+// row is a row of the table.
 type row struct {
 	name string
 	unit string // of value and baseline
-	what string // is measured, and over what
+	what string // what is measured, over which baseline
 	must bound
 	run  func(*bench) (sample, error)
 }
 
-// bound is what a row must reach.
+// bound is the limit that a row must keep.
 type bound struct {
 	limit   float64
-	atMost  bool // the limit is an upper one
-	ofValue bool // it bounds the value, not the ratio
+	atMost  bool // an upper limit
+	ofValue bool // of the value, not of the ratio
 }
 
 func atLeast(ratio float64) bound     { return bound{limit: ratio} }
 func atMost(ratio float64) bound      { return bound{limit: ratio, atMost: true} }
 func valueAtMost(limit float64) bound { return bound{limit: limit, atMost: true, ofValue: true} }
 
-// holds reports whether the sample is within the bound.
+// holds reports whether the sample keeps the bound.
 func (b bound) holds(s sample) bool {
 	figure := s.ratio()
 	if b.ofValue {
@@ -34,7 +34,7 @@ func (b bound) holds(s sample) bool {
 	return figure >= b.limit
 }
 
-// rows is the table, in its order.
+// rows is the table, in order.
 var rows = []row{
 	{"append/w1", "events/s", "1 writer in closed loop ÷ floor(1)", atLeast(0.85), appends(1, 1)},
 	{"append/w16", "events/s", "16 writers ÷ floor(16)", atLeast(0.75), appends(16, 1)},
@@ -61,7 +61,7 @@ var rows = []row{
 	{"size", "B/event", "pages in use after the growth run; the baseline is the floor's file", valueAtMost(450), size},
 }
 
-// selected returns the rows whose names match.
+// selected returns the rows with a matching name.
 func selected(only *regexp.Regexp) []row {
 	var chosen []row
 	for _, r := range rows {

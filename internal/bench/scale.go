@@ -5,32 +5,32 @@ import "time"
 // scale says how much is measured.
 type scale struct {
 	rounds int           // of a row
-	warm   time.Duration // of appending, before it counts
+	warm   time.Duration // of appends, before the measurement
 	window time.Duration // of a measurement of appends, or of a floor
 	glance time.Duration // of a measurement of reads
 
 	logEvents   int           // of the log that is read and guarded; a multiple of 20,000
 	stallEvents int           // of a round of append/p99
-	stallTime   time.Duration // when such a round ends at the latest; 0 is never
+	stallTime   time.Duration // longest time of such a round; 0: no limit
 
 	growthRounds int
 	growthEvents int           // in all
-	growthEnds   int           // of these, the first and the last at most, which are compared
+	growthEnds   int           // at the start and at the end, at most, which are compared
 	growthFloor  time.Duration // of a floor beside them
-	growthTime   time.Duration // of a run at most, about; it has fewer events then; 0 is no limit
-	settle       time.Duration // for what the engine does in the background, before a floor
+	growthTime   time.Duration // longest time of a run, about, which then has fewer events; 0: no limit
+	settle       time.Duration // for the engine's background work, before a floor
 
 	liveAppends   int
 	fanoutEvents  int
 	fanoutReaders int
 	viewEvents    int // of the log of view/async
-	victimRounds  int // how often a writer is killed
+	victimRounds  int // writers that are killed
 	victimLife    time.Duration
 
-	smallerLogs bool // to be told in the notes
+	smallerLogs bool // mention it in the notes
 }
 
-// full is what the figures are to be trusted at.
+// full is the scale of trusted figures.
 var full = scale{
 	rounds: 5,
 	warm:   200 * time.Millisecond,
@@ -54,7 +54,7 @@ var full = scale{
 	victimLife:    5 * time.Second,
 }
 
-// quickly is full in less than a minute.
+// quickly is a scale that takes less than a minute.
 var quickly = scale{
 	rounds: 3,
 	warm:   60 * time.Millisecond,

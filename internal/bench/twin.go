@@ -15,20 +15,21 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// The log that is read and guarded has streams of a hundred events, which are
-// interleaved, each pass through the streams in another order. Each event belongs
-// to a group of 2,000, and its place in the group says what it is:
+// The log that is read and guarded has streams of a hundred events. They are
+// interleaved, and each pass through the streams is in another order. Each event
+// belongs to a group of 2,000, and its place in the group determines its tags and
+// type:
 //
-//	   0 –   99   both tags of the group, and its type: what is searched for
+//	   0 –   99   both tags of the group, and its type: the hits
 //	 100 –  199   both tags, another type
 //	 200 –  999   the first tag
 //	1000 – 1799   the second tag
 //	1800 – 1999   neither
 //
-// So each tag is on 1,000 events, and both with the type on 100. An event without
-// one of its group's tags, or both, has loose tags instead, each of which is on
-// about as many events, but never one beside its neighbour (see guard.go). The
-// groups' events are scattered over the log at random.
+// So each tag is on 1,000 events, and both tags with the type on 100. An event that
+// lacks one of its group's tags, or both, has loose tags instead. Each loose tag is
+// on about as many events, but never together with its neighbour (see guard.go). The
+// events of a group are at random places of the log.
 const (
 	sharedStreamEvents = 100
 	groupEvents        = 2_000
@@ -51,7 +52,7 @@ func groupQuery(g int) eventstore.Query {
 	return eventstore.Match(eventstore.Item{Types: []string{logType(g)}, Tags: []eventstore.Tag{firstTag(g), secondTag(g)}})
 }
 
-// describe returns type and tags of the event at a place of its group.
+// describe returns the type and the tags of the event at a place of its group.
 func describe(group, place int, random *rand.Rand) (string, []eventstore.Tag) {
 	loose := random.IntN(looseTags)
 	switch kind := logType(random.IntN(logTypes)); {
@@ -75,10 +76,10 @@ type sharedLog struct {
 	events     int
 
 	payload []byte
-	order   []int // of the streams that are left in this pass, while it is built
+	order   []int // of the streams that are left in this pass, during the build
 }
 
-// log returns the shared log, which it builds the first time.
+// log returns the shared log. The first call builds it.
 func (b *bench) log() (*sharedLog, error) {
 	if b.shared != nil {
 		return b.shared, nil
@@ -86,7 +87,7 @@ func (b *bench) log() (*sharedLog, error) {
 	shared := &sharedLog{path: b.path("log"), twin: b.path("twin"), events: b.scale.logEvents, payload: noise(payloadBytes)}
 	err := withStore(shared.path, func(store *boltstore.Store) error {
 		return withRaw(shared.twin, func(twin *bolt.DB) error {
-			twin.NoSync = true // until it is full: building is not measured
+			twin.NoSync = true // building is not measured
 			return errors.Join(shared.fill(b.ctx, store, twin), twin.Sync())
 		})
 	})
@@ -101,7 +102,7 @@ func (l *sharedLog) streams() int { return l.events / sharedStreamEvents }
 
 func (l *sharedLog) groups() int { return l.events / groupEvents }
 
-// fill appends the events, and puts their twins, some thousands at a time.
+// fill appends the events, and puts their twins, a few thousand at a time.
 func (l *sharedLog) fill(ctx context.Context, store eventstore.Store, twin *bolt.DB) error {
 	random := rand.New(rand.NewPCG(2, 3))
 	places := random.Perm(l.events)
@@ -118,7 +119,8 @@ func (l *sharedLog) fill(ctx context.Context, store eventstore.Store, twin *bolt
 	return nil
 }
 
-// portion returns the next events. places has the events' places in their groups.
+// portion returns the next events. places has the places of the events in their
+// groups.
 func (l *sharedLog) portion(places []int, at int, random *rand.Rand) (commit eventstore.Commit) {
 	expected := make(map[int]bool)
 	for i := at; i < min(at+5_000, l.events); i++ {
@@ -134,14 +136,14 @@ func (l *sharedLog) portion(places []int, at int, random *rand.Rand) (commit eve
 		})
 		if !expected[stream] {
 			expected[stream] = true
-			version := eventstore.Version(i / l.streams()) // as many passes are behind it
+			version := eventstore.Version(i / l.streams()) // the number of passes before this one
 			commit.Expect = append(commit.Expect, eventstore.Expect{Stream: name, At: eventstore.At(version)})
 		}
 	}
 	return commit
 }
 
-// putTwins puts the records of events that follow a position.
+// putTwins puts the records of the events after a position.
 func putTwins(db *bolt.DB, after int, events []eventstore.NewEvent) error {
 	return db.Update(func(tx *bolt.Tx) error {
 		log, err := tx.CreateBucketIfNotExists(logBucket)
@@ -159,7 +161,7 @@ func putTwins(db *bolt.DB, after int, events []eventstore.NewEvent) error {
 	})
 }
 
-// withBoth opens the shared log and its twin as long as fn runs.
+// withBoth opens the shared log and its twin while fn runs.
 func (b *bench) withBoth(fn func(*sharedLog, *boltstore.Store, *bolt.DB) error) error {
 	shared, err := b.log()
 	if err != nil {

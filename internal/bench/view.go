@@ -16,8 +16,8 @@ import (
 
 const viewKeys = 10_000
 
-// touched is the event of the rows of views. What is stored has 256 bytes, as all
-// events have, and more in it than the view wants to know.
+// touched is the event of the rows of views. It is stored in 256 bytes, as all
+// events are, and has fields that the view does not read.
 type touched struct {
 	Key int `json:"key"`
 }
@@ -68,7 +68,7 @@ func (b *bench) newViewCrew(store eventstore.Store) crew {
 	return c
 }
 
-// viewInline compares a store that has a view attached with one that has none.
+// viewInline compares a store with an attached view with a store without one.
 func viewInline(b *bench) (s sample, err error) {
 	registry, err := viewRegistry()
 	if err != nil {
@@ -90,7 +90,7 @@ func viewInline(b *bench) (s sample, err error) {
 	return s, err
 }
 
-// checkInline returns an error if a view has been detached, for then the store was
+// checkInline returns an error if a view was detached, since the store was then
 // measured without it.
 func (b *bench) checkInline(store *boltstore.Store) error {
 	checkpoints, err := store.Checkpoints(b.ctx)
@@ -105,8 +105,8 @@ func (b *bench) checkInline(store *boltstore.Store) error {
 	return nil
 }
 
-// viewAsync compares a projection that is run from the start of a log to its head
-// with reading that log.
+// viewAsync compares a projection that runs from the start of a log to its head with
+// reading that log.
 func viewAsync(b *bench) (s sample, err error) {
 	b.smaller("view/async", "in a log of %d events", b.scale.viewEvents)
 	registry, err := viewRegistry()

@@ -1,5 +1,5 @@
-// Package hook runs what is between the two halves of a hook: a function that is called
-// before, and may give the context to go on with and a function to call afterwards.
+// Package hook runs hooks that have two halves: a function that is called before,
+// which may return a derived context and a function to call afterwards.
 package hook
 
 import (
@@ -9,8 +9,9 @@ import (
 
 var errPanicked = errors.New("panic in the application's functions")
 
-// Around calls do with the derived context, or with ctx if there is none, and end, if there
-// is one, with the outcome, once, whatever happens: of a panic it is told as an error.
+// Around calls do with the derived context, or with ctx if there is none. It calls
+// end once with the outcome, if end is not nil, even if do panics: then with an
+// error.
 func Around[R any](
 	ctx, derived context.Context, end func(R, error), do func(context.Context) (R, error),
 ) (result R, err error) {

@@ -1,3 +1,3 @@
-// Package howto holds the how-to pages to the code: what they show is compiled and
-// run somewhere in this module, word for word.
+// Package howto has no code. Its test compares the code on the how-to pages with
+// code that is compiled and run in this module.
 package howto

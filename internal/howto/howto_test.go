@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sources says in which files the code of a page is.
+// sources lists the files that have the code of each page.
 var sources = map[string][]string{
 	"build-a-read-model.md":                  {"projection/example_view_test.go", "projection/example_readmodel_test.go"},
 	"close-the-books.md":                     {"examples/boundaries/*.go"},
@@ -26,8 +26,8 @@ var sources = map[string][]string{
 
 var fenced = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// A block may leave out code between its paragraphs, so each is looked for by
-// itself.
+// TestPages_ShowCompiledCode looks for each paragraph of a code block by itself,
+// since a block may leave out code between its paragraphs.
 func TestPages_ShowCompiledCode(t *testing.T) {
 	root := filepath.Join("..", "..")
 	for page, files := range sources {

@@ -1,9 +1,9 @@
-// Package ids makes the ids of events: UUIDs of version 7 (RFC 9562), which order by
-// the time at which they were made.
+// Package ids makes the ids of events: UUIDs of version 7 (RFC 9562), which sort by
+// time.
 //
-// Package uuid makes them one by one, and asks the system for the time and for random
-// bytes each time. A commit has up to thousands of events at one moment; a [Source]
-// asks for the time not at all, and for random bytes once in hundreds of ids.
+// Package uuid reads the clock and the system's random source for each id. A commit
+// has up to thousands of events at one moment, so a [Source] takes the time from its
+// caller, and reads random bytes once in hundreds of ids.
 package ids
 
 import (
@@ -16,19 +16,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// Source makes ids. Each is greater than all that it made before: after a moment
-// that lies in the future, ids follow that one until it has come. The zero Source is
-// ready to use, by multiple goroutines.
+// Source makes ids, each greater than all before. If an id was made for a moment in
+// the future, later ids follow it until that moment has come. The zero Source is
+// ready to use. A Source is safe for concurrent use by multiple goroutines.
 type Source struct {
 	mu     sync.Mutex
-	last   uint64 // time of the last one, in ticks
+	last   uint64 // time of the last id, in ticks
 	random [256 * 8]byte
-	left   []byte // of random
+	left   []byte // unused random bytes
 }
 
-const tickBits = 12 // a tick is a millisecond's 4096th part
+const tickBits = 12 // a tick is 1/4096 of a millisecond
 
-// New returns an id of a moment, or of as soon after it as there is one.
+// New returns an id for a moment, or for the first tick after it that is free.
 func (s *Source) New(now time.Time) (id uuid.UUID, err error) {
 	const ms = uint64(time.Millisecond)
 	ns := uint64(max(0, now.UnixNano()))

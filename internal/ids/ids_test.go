@@ -43,7 +43,8 @@ func TestNew_OfATimeBefore1970(t *testing.T) {
 	assert.Equal(t, make([]byte, 6), id[:6])
 }
 
-// The random half is all that tells apart the ids of two sources of one moment.
+// TestNew_IsUnique compares two sources at one moment: only the random halves of
+// their ids differ.
 func TestNew_IsUnique(t *testing.T) {
 	const sources, each = 8, 5_000
 	made := make([][]uuid.UUID, sources)

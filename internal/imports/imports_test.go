@@ -16,8 +16,8 @@ import (
 
 const module = "github.com/yore-es/yore"
 
-// allowed says which packages outside the standard library a package may
-// import: those of this module by their path in it.
+// allowed lists, for each package, what it may import besides the standard library.
+// Packages of this module are named by their path in it.
 var allowed = map[string][]string{
 	"eventstore":           {"github.com/google/uuid"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/imports":     {},
 	"internal/killtest":    {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},
+	"internal/lengths":     {},
 	"internal/pages":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
@@ -58,8 +59,8 @@ var allowed = map[string][]string{
 	"examples/boundaries/todo": {"eventstore/memstore", "codec", "aggregate", "command"},
 }
 
-// allowedInTests are the modules that tests may import besides; tests may
-// import any package of this one.
+// allowedInTests lists the modules that tests may import besides. Tests may import
+// any package of this module.
 var allowedInTests = []string{"github.com/stretchr/testify", "github.com/google/uuid", "go.etcd.io/bbolt"}
 
 func TestPackages_ImportOnlyWhatTheyMay(t *testing.T) {
@@ -91,7 +92,7 @@ func TestPackages_ImportOnlyWhatTheyMay(t *testing.T) {
 	}
 }
 
-// skipped reports whether the directory holds no packages of this module.
+// skipped reports whether the directory has no packages of this module.
 func skipped(root, dir, name string) bool {
 	if dir == root {
 		return false
@@ -117,8 +118,8 @@ func checkPackage(t *testing.T, name string, pkg *build.Package) {
 	}
 }
 
-// standard reports whether a package is of the standard library: the first part
-// of any other's path has a dot.
+// standard reports whether a package is of the standard library: the first element
+// of any other path has a dot.
 func standard(imported string) bool {
 	first, _, _ := strings.Cut(imported, "/")
 	return !strings.Contains(first, ".")

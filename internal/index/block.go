@@ -7,21 +7,21 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// A block is about a kilobyte of a run: pieces of lists, in the order of terms
-// and positions.
+// A block is about a kilobyte of a run: pieces of lists, in the order of terms and
+// positions.
 //
 //	uvarint and bytes: the end, where the next block begins; empty in a run's last
 //	pieces
 //	CRC32C over the block's key and all that is before
 //
-// The key is the run's number (8 bytes) and where the block begins: the term and
-// the position (8 bytes) of its first posting. Only a run's first block begins
-// with nothing. So the blocks of a run cover all that could be asked for, each
-// from its beginning up to its end: the one that a search ends at is the right
-// one, or it shows that the search was led astray.
+// The key is the run's number (8 bytes) and where the block begins: the term and the
+// position (8 bytes) of its first posting. Only a run's first block begins with
+// nothing. So the blocks of a run cover all terms and positions, each from its
+// beginning up to its end. A search either ends at the block that covers the place
+// or finds a block that does not, which shows damage.
 //
-// A piece is the postings of one term that lie side by side in a block, and
-// whose versions, in a list of a stream, follow each other:
+// A piece is the postings of one term that lie side by side in a block. In a
+// stream's list their versions follow each other without a gap.
 //
 //	uvarint: bytes that the term shares with that of the piece before it
 //	uvarint and bytes: the rest of the term
@@ -29,13 +29,13 @@ import (
 //	uvarint: only for a stream: its version
 //	uvarint: postings
 //	uvarint: bytes of what follows
-//	uvarints: for each further posting, what its position is more than the one before
+//	uvarints: for each further posting, its position less the one before
 const blockSize = 1000 // bytes with the key, about: four fill a page of 4096
 
 // blockWriter makes blocks of postings that are added in order.
 type blockWriter struct {
 	run  uint64
-	emit func(key, value []byte) error // is not to keep them
+	emit func(key, value []byte) error // must not keep its arguments
 
 	begin []byte // where the block begins
 	body  []byte // its pieces
@@ -48,7 +48,7 @@ type blockWriter struct {
 	deltas []byte
 
 	blocks int
-	value  []byte // room
+	value  []byte // scratch memory
 }
 
 // add adds a posting. term is copied.
@@ -75,13 +75,13 @@ func (w *blockWriter) add(term []byte, p posting) error {
 	return nil
 }
 
-// size returns how large the block is at the least, with its key.
+// size returns a lower bound of the block's size in bytes, its key included.
 func (w *blockWriter) size() int {
 	const pieceHeader = 8
 	return 8 + len(w.begin) + len(w.body) + 2*len(w.term) + pieceHeader + len(w.deltas) + positionSize + sumSize
 }
 
-// endPiece puts the piece into the block.
+// endPiece adds the piece to the block.
 func (w *blockWriter) endPiece() {
 	if w.count == 0 {
 		return
@@ -111,7 +111,7 @@ func commonPrefix(a, b []byte) int {
 	return n
 }
 
-// endBlock puts out the block, which reaches up to end.
+// endBlock emits the block, which ends before end.
 func (w *blockWriter) endBlock(end []byte) error {
 	key := append(runKey(w.run), w.begin...)
 	w.value = binary.AppendUvarint(w.value[:0], uint64(len(end)))
@@ -123,20 +123,20 @@ func (w *blockWriter) endBlock(end []byte) error {
 	return w.emit(key, w.value)
 }
 
-// close puts out the last block.
+// close emits the last block.
 func (w *blockWriter) close() error {
 	w.endPiece()
 	return w.endBlock(nil)
 }
 
-// block is a block that is whole.
+// block is a block whose checksum is right.
 type block struct {
 	begin, end []byte
 	pieces     []byte
 }
 
-// openBlock returns the block of a run that lies under a key of the bucket, and
-// whether it is whole and one of that run.
+// openBlock returns the block under a key of the bucket. It returns false if the
+// block is damaged or belongs to another run.
 func openBlock(run uint64, key, sealed []byte) (block, bool) {
 	if len(key) < 8 || binary.BigEndian.Uint64(key) != run {
 		return block{}, false
@@ -152,28 +152,28 @@ func openBlock(run uint64, key, sealed []byte) (block, bool) {
 	return block{begin: key[8:], end: value[n : n+int(size)], pieces: value[n+int(size):]}, true
 }
 
-// covers reports whether the place, a term and perhaps a position, is in the
-// block if it is anywhere in the run.
+// covers reports whether the block is the one of its run that has the place: a term,
+// and perhaps a position.
 func (b *block) covers(place []byte) bool {
 	return bytes.Compare(b.begin, place) <= 0 && (len(b.end) == 0 || bytes.Compare(place, b.end) < 0)
 }
 
-// pieceReader goes over the pieces of a block, and the postings of each. What
-// does not fit into the form, is out of order, or is not of the run's positions
-// ends it, and broken is set.
+// pieceReader iterates over the pieces of a block and over the postings of each. A
+// piece that is malformed, out of order or outside the run's positions ends the
+// iteration and sets broken.
 type pieceReader struct {
-	rest   []byte // the pieces behind this one
+	rest   []byte // the pieces after this one
 	run    *run
 	broken bool
 
 	term   []byte // of the piece; valid until the next one
-	count  uint64 // its postings
+	count  uint64 // postings of the piece
 	at     posting
-	left   uint64 // postings behind at
-	deltas []byte // of these
+	left   uint64 // postings of the piece after at
+	deltas []byte // their deltas
 }
 
-// next goes to the next piece, and its first posting.
+// next moves to the next piece and its first posting.
 func (r *pieceReader) next() bool {
 	if len(r.rest) == 0 || r.broken {
 		return false
@@ -184,7 +184,7 @@ func (r *pieceReader) next() bool {
 		return false
 	}
 	before := r.at.position
-	if size > 0 || shared < uint64(len(r.term)) { // another term, which must be a later one
+	if size > 0 || shared < uint64(len(r.term)) { // another term, which must sort after the last one
 		before = 0
 		if more := r.rest[:size]; bytes.Compare(r.term[shared:], more) >= 0 {
 			r.broken = true
@@ -213,7 +213,7 @@ func (r *pieceReader) next() bool {
 	return true
 }
 
-// step goes to the piece's next posting.
+// step moves to the piece's next posting.
 func (r *pieceReader) step() bool {
 	if r.left == 0 {
 		return false
@@ -252,7 +252,7 @@ func (r *pieceReader) skipTo(p eventstore.Position) bool {
 	for at.position < p && left > 0 {
 		delta, n := shortUvarint(deltas)
 		if n <= 0 || delta == 0 || delta > uint64(r.run.through-at.position) {
-			break // step says what is wrong
+			break // step reports it
 		}
 		at.position += eventstore.Position(delta)
 		at.version++
@@ -271,8 +271,8 @@ func (r *pieceReader) skipTo(p eventstore.Position) bool {
 	return true
 }
 
-// fill appends to postings the one that it is at and those behind it, as many as
-// there is room for.
+// fill appends the posting at which r stands and those after it, until postings is
+// full.
 func (r *pieceReader) fill(postings []posting) []posting {
 	at, left, deltas := r.at, r.left, r.deltas
 	follows := eventstore.Version(0)

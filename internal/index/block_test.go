@@ -86,8 +86,8 @@ func withBucket(t testing.TB, fn func(*bolt.Bucket)) {
 	}))
 }
 
-// TestBlocks_HoldWhatWasWritten in order, in blocks of about the size that is
-// meant, each of which begins where the one before ends.
+// TestBlocks_HoldWhatWasWritten reads the postings back in order, from blocks of
+// about blockSize, each of which begins where the one before ends.
 func TestBlocks_HoldWhatWasWritten(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -152,7 +152,8 @@ func TestRunList_AgreesWithSlices(t *testing.T) {
 	})
 }
 
-// TestMerge_IsInOrder of terms and positions, whatever the runs have.
+// TestMerge_IsInOrder merges random runs and expects the order of terms and
+// positions.
 func TestMerge_IsInOrder(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -185,8 +186,8 @@ func TestMerge_IsInOrder(t *testing.T) {
 	})
 }
 
-// FuzzBlock reads a block of any bytes: it ends, without a panic, and what it says
-// before it is found out is in order.
+// FuzzBlock reads a block of random bytes. The iteration must end without a panic,
+// and the postings before the damage must be in order.
 func FuzzBlock(f *testing.F) {
 	withBucket(f, func(b *bolt.Bucket) {
 		for _, key := range writeRun(f, b, 1, randomStored(rand.New(rand.NewPCG(1, 1)), 1))[:4] {
@@ -207,7 +208,7 @@ func FuzzBlock(f *testing.F) {
 	})
 }
 
-// readBlock goes over all pieces of a block of so many bytes.
+// readBlock iterates over all pieces of a block of size bytes.
 func readBlock(t *testing.T, b block, size int) {
 	pieces := pieceReader{rest: b.pieces, run: everything}
 	postings, term, last := 0, "", eventstore.Position(0)
@@ -234,7 +235,8 @@ func readBlock(t *testing.T, b block, size int) {
 	require.LessOrEqual(t, postings, size)
 }
 
-// FuzzStatus reads a status of any bytes: it is one of an index, or refused.
+// FuzzStatus parses random bytes as a status: the result is a valid manifest or an
+// error.
 func FuzzStatus(f *testing.F) {
 	status := func(runs ...*run) []byte {
 		b := manifest(runs).status(9)

@@ -12,27 +12,27 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// A Checker compares what the index has on disk with the log, without memory for
-// each posting. It sums up a hash of each posting that the events of a run's
-// positions must have, and of each that the run has: the sums agree if and only
-// if the postings do, as nearly as 64 bits can tell. Where they do not,
-// [Reader.Check] and [Checker.Stray] find what differs.
+// A Checker compares the index on disk with the log, without memory for each
+// posting. For each run it sums the hashes of the postings that the run's events
+// must have, and those of the postings that the run has. The sums are equal if the
+// postings are, and differ otherwise, but for a chance of one in 2^64. Where they
+// differ, [Reader.Check] and [Checker.Stray] find the postings.
 //
-// The runs that the Checker looks at stay in the file until Close, though they may
-// be merged meanwhile.
+// The runs that the Checker reads stay in the file until Close, even if they are
+// merged meanwhile.
 type Checker struct {
 	view    *View
 	release func()
 	seed    maphash.Seed
 	want    []digest // of the events, by run
 	have    []digest // of the runs
-	filters []filter // of the runs, as the file has them; nil: not read, damaged or too large
+	filters []filter // of the runs, from the file; nil: not read, damaged or too large
 	walk    *merge
-	term    []byte  // of the posting before
-	before  posting // and itself
+	term    []byte  // of the last posting
+	before  posting // the last posting
 }
 
-// digest is a number of postings, and the sum of their hashes.
+// digest is the number of postings and the sum of their hashes.
 type digest struct {
 	count int
 	sum   uint64
@@ -45,13 +45,13 @@ func (x *Index) Check() *Checker {
 	return &Checker{view: view, release: release, seed: maphash.MakeSeed(), want: make([]digest, n), have: make([]digest, n), walk: newMerge(view.runs)}
 }
 
-// Close lets go of the runs. It must be called once.
+// Close releases the runs. It must be called once.
 func (c *Checker) Close() { c.release() }
 
-// Through returns the position through which the Checker compares.
+// Through returns the last position that the Checker compares.
 func (c *Checker) Through() eventstore.Position { return c.view.runs.through() }
 
-// runOf returns the number of the run of a position, or -1.
+// runOf returns the index of the run that covers a position, or -1.
 func (c *Checker) runOf(p eventstore.Position) int {
 	runs := c.view.runs
 	i := sort.Search(len(runs), func(i int) bool { return runs[i].through >= p })
@@ -61,7 +61,7 @@ func (c *Checker) runOf(p eventstore.Position) int {
 	return i
 }
 
-// Event takes an event of the log, up to Through.
+// Event adds an event of the log. Events after Through are ignored.
 func (c *Checker) Event(e Entry) {
 	i := c.runOf(e.Position)
 	if i < 0 {
@@ -78,28 +78,29 @@ func (c *Checker) hash(term uint64, p posting) uint64 {
 	return maphash.Comparable(c.seed, [3]uint64{term, uint64(p.position), uint64(p.version)})
 }
 
-// Problem is something that is not as it should be.
+// Problem is a fault that a check has found.
 type Problem struct {
 	Kind     ProblemKind
-	Position eventstore.Position // of the event concerned; 0 if it is not known
+	Position eventstore.Position // of the event concerned; 0 if unknown
 	Text     string
 }
 
-// ProblemKind says what a problem concerns.
+// ProblemKind is the kind of a problem.
 type ProblemKind int
 
 const (
-	// WrongEntry says that the index is damaged, or not as the log has it.
+	// WrongEntry means that the index is damaged or disagrees with the log.
 	WrongEntry ProblemKind = iota
-	// BrokenStream says that the version of an event does not follow the one before it.
+	// BrokenStream means that an event's version does not follow the one before it
+	// in its stream.
 	BrokenStream
-	// RepeatedKey says that the key of a commit is that of an earlier one.
+	// RepeatedKey means that two commits have the same key.
 	RepeatedKey
 )
 
-// Walk goes over some of the index. It returns false when it has gone over all.
-// Damage does not end it: it is reported, and the rest of the run concerned is left
-// out. gaps allows versions of a stream not to follow each other, as long as they
+// Walk checks a part of the index and returns false when it has checked all. Damage
+// does not end the walk: it is reported, and the rest of the damaged run is left
+// out. If gaps is true, the versions of a stream may skip numbers, but must
 // increase.
 func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
 	if c.walk.done() {
@@ -119,7 +120,7 @@ func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report 
 	for piece := c.walk.next(); piece != nil; piece = c.walk.next() {
 		run := c.walk.last.number
 		if f := c.filters[run]; f != nil && !f.has(fingerprint(piece.term)) {
-			report(Problem{Position: piece.at.position, Text: "the filter has not " + describe(piece.term)})
+			report(Problem{Position: piece.at.position, Text: "the filter lacks " + describe(piece.term)})
 		}
 		term := maphash.Bytes(c.seed, piece.term[1:len(piece.term)-1]) + uint64(piece.term[0])
 		for more := true; more; more = piece.step() {
@@ -131,8 +132,8 @@ func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report 
 	return true, nil
 }
 
-// readFilters reads the filters, as far as memory has room, and reports those that
-// are damaged.
+// readFilters reads filters into memory, up to maxFilters bytes, and reports the
+// damaged ones.
 func (c *Checker) readFilters(tx *bolt.Tx, report func(Problem)) error {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
@@ -160,7 +161,7 @@ func (c *Checker) readFilters(tx *bolt.Tx, report func(Problem)) error {
 	return nil
 }
 
-// follow holds a posting to what may come behind the one before.
+// follow checks a posting against the one before it in its list.
 func (c *Checker) follow(term []byte, p posting, gaps bool, report func(Problem)) {
 	before := c.before
 	if !bytes.Equal(term, c.term) {
@@ -174,12 +175,12 @@ func (c *Checker) follow(term []byte, p posting, gaps bool, report func(Problem)
 		}
 	case kindKey:
 		if before.position > 0 {
-			report(Problem{Kind: RepeatedKey, Position: p.position, Text: fmt.Sprintf("key %q is that of the commit at position %d too", term[1:len(term)-1], before.position)})
+			report(Problem{Kind: RepeatedKey, Position: p.position, Text: fmt.Sprintf("key %q is also the key of the commit at position %d", term[1:len(term)-1], before.position)})
 		}
 	}
 }
 
-// Postings returns how many postings the runs have.
+// Postings returns the number of postings in the runs.
 func (c *Checker) Postings() int {
 	n := 0
 	for _, d := range c.have {
@@ -188,8 +189,8 @@ func (c *Checker) Postings() int {
 	return n
 }
 
-// Differs reports whether the run that has a position differs from the events that
-// the Checker was given.
+// Differs reports whether the run that covers a position differs from the events
+// that were added.
 func (c *Checker) Differs(p eventstore.Position) bool {
 	i := c.runOf(p)
 	return i >= 0 && c.want[i] != c.have[i]
@@ -205,9 +206,9 @@ func (c *Checker) Differing() (ranges [][2]eventstore.Position) {
 	return ranges
 }
 
-// Stray goes over the index once more, and reports of the runs that differ the
-// postings that their event must not have. entry returns what the index has to
-// know of the event at a position, and whether that is known.
+// Stray walks over the index again and reports, in the runs that differ, postings
+// that their events do not have. Given a position, entry returns the Entry of its
+// event, and false if that is not known.
 func (c *Checker) Stray(view func(func(*bolt.Tx) error) error, entry func(eventstore.Position) (Entry, bool), report func(p eventstore.Position, problem string)) error {
 	for m := newMerge(c.view.runs); !m.done(); {
 		if err := view(m.fill); err != nil {
@@ -226,7 +227,7 @@ func (c *Checker) Stray(view func(func(*bolt.Tx) error) error, entry func(events
 	return nil
 }
 
-// has reports whether the posting is one of the entry's.
+// has reports whether the posting belongs to the entry.
 func (e *Entry) has(term []byte, at posting) (found bool) {
 	e.each(func(kind byte, name string, p posting) {
 		found = found || p == at && term[0] == kind && string(term[1:len(term)-1]) == name
@@ -234,10 +235,10 @@ func (e *Entry) has(term []byte, at posting) (found bool) {
 	return found
 }
 
-// Check reports the postings that the event must have and that are not there as
-// they should be, and a version or a key that does not follow what is before. It
-// returns how many postings are. An event that could not be read when it was to be
-// indexed has none.
+// Check reports the postings of the event that are missing or wrong in the index,
+// and a version or a key that is wrong after the events before it. It returns how
+// many postings are right. An event that could not be read when it was indexed has
+// none.
 func (r *Reader) Check(e Entry, report func(Problem)) (found int, err error) {
 	if r.first(kindUnknown, "", e.Position, e.Position).position > 0 {
 		return 0, r.err
@@ -264,17 +265,17 @@ func (r *Reader) Check(e Entry, report func(Problem)) (found int, err error) {
 	}
 	if e.Key != "" {
 		if first := r.Key(e.Key); r.err == nil && first > 0 && first < e.Position {
-			report(Problem{Kind: RepeatedKey, Position: e.Position, Text: fmt.Sprintf("key %q is that of the commit at position %d too", e.Key, first)})
+			report(Problem{Kind: RepeatedKey, Position: e.Position, Text: fmt.Sprintf("key %q is also the key of the commit at position %d", e.Key, first)})
 		}
 	}
 	return found, r.err
 }
 
-// Finish writes all postings, so that the index on disk reaches as far as the
-// log, and checks their order: versions of a stream that do not follow each other
-// (unless gaps are allowed) and a key of two commits are a
-// [*eventstore.CorruptError]. It is for an index that was made from a log which
-// nobody has held to that yet.
+// Finish writes all postings, so that the index on disk reaches the end of the log,
+// and checks their order. It returns a [*eventstore.CorruptError] if the versions of
+// a stream do not follow each other (unless gaps is true) or if two commits have the
+// same key. It is for an index that was built from a log that has not been checked
+// for that.
 func (x *Index) Finish(file File, gaps bool) (err error) {
 	if err := x.Save(file); err != nil {
 		return err

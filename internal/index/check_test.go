@@ -21,9 +21,9 @@ func checkedLog() []index.Entry {
 	}
 }
 
-// TestChecker_FindsWhatDiffers indexes events other than those it checks with. The
-// run of the event differs, and the other does not; what is missing is named by
-// Reader.Check, and what is too many by Stray.
+// TestChecker_FindsWhatDiffers indexes other events than those it checks with. The
+// run of the changed event must differ and the other run must not. Reader.Check must
+// name the missing posting, and Stray the surplus one.
 func TestChecker_FindsWhatDiffers(t *testing.T) {
 	tests := map[string]struct {
 		change  func(*index.Entry) // of the event at 3, for the index
@@ -64,8 +64,8 @@ func TestChecker_FindsVersionsThatAreWrong(t *testing.T) {
 	require.Equal(t, []string{`the index has stream "a-1" at position 6, which it must not have`}, stray(t, f, c, log))
 }
 
-// TestChecker_FindsPostingsOutsideTheirRun that was written of positions which
-// came in the wrong order: the run is damaged.
+// TestChecker_FindsPostingsOutsideTheirRun writes a run whose postings are of
+// positions in the wrong order. The Checker must report the run as damaged.
 func TestChecker_FindsPostingsOutsideTheirRun(t *testing.T) {
 	log := checkedLog()
 	f, x := written(t, []index.Entry{{Position: 9, Type: "w"}, log[0], log[1], log[2], log[3]}, log[4:])
@@ -78,7 +78,7 @@ func TestChecker_FindsPostingsOutsideTheirRun(t *testing.T) {
 	})
 }
 
-// checkWhole gives all events to a Checker and lets it walk.
+// checkWhole adds all events to a Checker and walks.
 func checkWhole(t *testing.T, f *file, x *index.Index, log []index.Entry) (c *index.Checker, problems []index.Problem) {
 	c = x.Check()
 	t.Cleanup(c.Close)
@@ -93,7 +93,7 @@ func checkWhole(t *testing.T, f *file, x *index.Index, log []index.Entry) (c *in
 	return c, problems
 }
 
-// missing returns what Reader.Check says of postings.
+// missing returns the problems that Reader.Check reports.
 func missing(t *testing.T, f *file, x *index.Index, log []index.Entry) (texts []string) {
 	f.read(t, x.View(), log[len(log)-1].Position, func(r *index.Reader) {
 		for _, e := range log {
@@ -109,7 +109,7 @@ func missing(t *testing.T, f *file, x *index.Index, log []index.Entry) (texts []
 	return texts
 }
 
-// stray returns what Stray says.
+// stray returns the problems that Stray reports.
 func stray(t *testing.T, f *file, c *index.Checker, log []index.Entry) (texts []string) {
 	entry := func(p eventstore.Position) (index.Entry, bool) {
 		if p > eventstore.Position(len(log)) {
@@ -121,20 +121,20 @@ func stray(t *testing.T, f *file, c *index.Checker, log []index.Entry) (texts []
 	return texts
 }
 
-// TestChecker_HoldsTheLogToItsOrder with an index that agrees with the log: a
-// stream has each version once, and a key belongs to one commit.
-func TestChecker_HoldsTheLogToItsOrder(t *testing.T) {
+// TestChecker_ReportsWrongOrder checks indexes that agree with their logs. A stream
+// must have each version once, and a key must belong to one commit.
+func TestChecker_ReportsWrongOrder(t *testing.T) {
 	tests := map[string]struct {
 		change func(log []index.Entry)
 		want   index.Problem
-		gaps   bool // it is a problem even if gaps are allowed
+		gaps   bool // a problem even if gaps are allowed
 	}{
 		"a gap":           {func(log []index.Entry) { log[5].Version = 5 }, index.Problem{Kind: index.BrokenStream, Position: 6, Text: `version 5 of stream "a-1", where version 3 comes next`}, false},
 		"a gap at first":  {func(log []index.Entry) { log[3].Version = 2 }, index.Problem{Kind: index.BrokenStream, Position: 4, Text: `version 2 of stream "a-2", where version 1 comes next`}, false},
 		"the same again":  {func(log []index.Entry) { log[5].Version = 2 }, index.Problem{Kind: index.BrokenStream, Position: 6, Text: `version 2 of stream "a-1", where version 3 comes next`}, true},
 		"version 0":       {func(log []index.Entry) { log[3].Version = 0 }, index.Problem{Kind: index.BrokenStream, Position: 4, Text: `version 0 of stream "a-2", where version 1 comes next`}, true},
-		"a key of two":    {func(log []index.Entry) { log[2].Key = "k" }, index.Problem{Kind: index.RepeatedKey, Position: 3, Text: `key "k" is that of the commit at position 1 too`}, true},
-		"in another run":  {func(log []index.Entry) { log[5].Key = "k" }, index.Problem{Kind: index.RepeatedKey, Position: 6, Text: `key "k" is that of the commit at position 1 too`}, true},
+		"a key of two":    {func(log []index.Entry) { log[2].Key = "k" }, index.Problem{Kind: index.RepeatedKey, Position: 3, Text: `key "k" is also the key of the commit at position 1`}, true},
+		"in another run":  {func(log []index.Entry) { log[5].Key = "k" }, index.Problem{Kind: index.RepeatedKey, Position: 6, Text: `key "k" is also the key of the commit at position 1`}, true},
 		"a key of a type": {func(log []index.Entry) { log[5].Key, log[5].Version = "t", 7 }, index.Problem{Kind: index.BrokenStream, Position: 6, Text: `version 7 of stream "a-1", where version 3 comes next`}, false},
 	}
 	for name, test := range tests {

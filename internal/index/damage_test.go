@@ -25,7 +25,7 @@ func pairs(t testing.TB, tx *bolt.Tx) (all []pair) {
 	return all
 }
 
-// inTx is a file whose every transaction is the one that is open.
+// inTx is a file of which every transaction is tx.
 type inTx struct {
 	index.File
 	tx *bolt.Tx
@@ -33,8 +33,8 @@ type inTx struct {
 
 func (f inTx) View(fn func(*bolt.Tx) error) error { return fn(f.tx) }
 
-// damaged is an index of several runs, and the rest of two runs that were not
-// deleted, on which damage is tried.
+// damaged is an index on which damage is tried. It has several runs, and the rest of
+// two runs that were not deleted.
 type damaged struct {
 	*file
 	log       []index.Entry
@@ -79,7 +79,7 @@ func newDamaged(t testing.TB) *damaged {
 	return d
 }
 
-// ask asks all questions, and returns how many the index could tell.
+// ask asks all questions and returns how many were answered.
 func (d *damaged) ask(t testing.TB, f index.File, x *index.Index, may error) (told int) {
 	require.NoError(t, f.View(func(tx *bolt.Tx) error {
 		var r *index.Reader
@@ -100,11 +100,11 @@ func (d *damaged) ask(t testing.TB, f index.File, x *index.Index, may error) (to
 	return told
 }
 
-// outcome is what is noticed of damage: the index cannot be opened; the Checker
-// objects; and a question could not be told.
+// outcome is how damage was noticed: Open refused the index; the Checker reported a
+// problem; a question was not answered.
 type outcome struct{ refused, objected, untold bool }
 
-// try damages the index, asks all questions, and takes the damage back.
+// try damages the index, asks all questions, and undoes the damage.
 func (d *damaged) try(t testing.TB, alsoOld bool, damage func(*bolt.Bucket) error) (o outcome) {
 	tx, err := d.Begin(true)
 	require.NoError(t, err)
@@ -126,14 +126,14 @@ func (d *damaged) try(t testing.TB, alsoOld bool, damage func(*bolt.Bucket) erro
 	return o
 }
 
-// want returns what must be noticed of any change to what lies under a key.
+// want returns how a change of a key's value must be noticed.
 func (d *damaged) want(key []byte) outcome {
 	switch {
 	case len(key) == 1: // the status
 		return outcome{refused: true}
 	case slices.Contains(d.runs, binary.BigEndian.Uint64(key)):
 		return outcome{objected: true, untold: true}
-	default: // nobody looks at it
+	default: // not part of the index
 		return outcome{}
 	}
 }
@@ -159,7 +159,7 @@ func TestDamage_OfAnyByteIsNoticed(t *testing.T) {
 	require.Greater(t, kinds[fmt.Sprint(outcome{objected: true, untold: true}, false)], 3, "no run has several blocks")
 }
 
-// stride is 1: every byte is damaged; of what nobody looks at, some.
+// stride is 1 where every byte is damaged, and more for values outside the index.
 func (d *damaged) stride(p pair) int {
 	if d.want(p.key) == (outcome{}) {
 		return 7
@@ -202,8 +202,8 @@ func TestDamage_OfAnyKeyIsNoticed(t *testing.T) {
 	}
 }
 
-// TestDamage_StrayKeysDoNoHarm puts keys where none belong: nothing that is told is
-// wrong, if all is told or not.
+// TestDamage_StrayKeysDoNoHarm puts keys where none belong. No answer may be wrong;
+// questions may be left unanswered.
 func TestDamage_StrayKeysDoNoHarm(t *testing.T) {
 	d := newDamaged(t)
 	refused := 0

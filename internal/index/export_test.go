@@ -2,10 +2,10 @@ package index
 
 import bolt "go.etcd.io/bbolt"
 
-// FilterMark is what a filter's keys have behind the run's number.
+// FilterMark is the byte after the run's number in a filter's keys.
 const FilterMark = filterMark
 
-// Runs returns the numbers and levels of the runs that make up the index.
+// Runs returns the numbers and levels of the runs of the index.
 func Runs(tx *bolt.Tx) (ids, levels []uint64, err error) {
 	runs, _, err := parseManifest(tx.Bucket([]byte(Bucket)).Get(statusKey))
 	for _, r := range runs {
@@ -14,5 +14,5 @@ func Runs(tx *bolt.Tx) (ids, levels []uint64, err error) {
 	return ids, levels, err
 }
 
-// Seal returns a value as it lies under a key, with its checksum.
+// Seal returns a value with its checksum, as stored under a key.
 func Seal(key, value []byte) []byte { return appendSum(key, append([]byte(nil), value...)) }

@@ -2,11 +2,9 @@ package index
 
 import "encoding/binary"
 
-// A filter tells of most terms that a run does not have that it does not have
-// them, so that they need not be looked for: all runs have to be asked for a
-// stream that is new. It is a Bloom filter in lines of 64 bytes: a term sets six
-// bits of one line. It never says no to a term that the run has, and wrongly says
-// yes to about one in fifty.
+// A filter is a Bloom filter of a run's terms. It is kept in memory, because a
+// search for a new stream asks every run. A term sets six bits of one line of 64
+// bytes. The filter has no false negatives and about one false positive in fifty.
 type filter []byte
 
 const (
@@ -15,7 +13,7 @@ const (
 	termBits   = 10 // bits of the filter for each term
 )
 
-// newFilter returns a filter with room for so many terms.
+// newFilter returns a filter for a number of terms.
 func newFilter(terms uint64) filter {
 	lines := (terms*termBits + 8*filterLine - 1) / (8 * filterLine)
 	return make(filter, max(1, lines)*filterLine)
@@ -31,7 +29,7 @@ func (f filter) line(fingerprint uint64) ([]byte, uint64) {
 func (f filter) add(fingerprint uint64) {
 	line, bits := f.line(fingerprint)
 	for range filterBits {
-		bit := bits >> 55 // 9 bits, 512 to choose from
+		bit := bits >> 55 // 9 bits: one of 512
 		line[bit/8] |= 1 << (bit % 8)
 		bits <<= 9
 	}
@@ -49,8 +47,8 @@ func (f filter) has(fingerprint uint64) bool {
 	return true
 }
 
-// A filter lies in the bucket in parts, behind its run's blocks: no term begins
-// with the byte that their keys have behind the run's number.
+// A filter lies in the bucket in parts, after its run's blocks: their keys have a
+// byte after the run's number that no term begins with.
 
 const (
 	filterPart = 32 << 10 // bytes
@@ -61,7 +59,7 @@ func filterKey(run uint64, part int) []byte {
 	return binary.BigEndian.AppendUint32(append(runKey(run), filterMark), uint32(part))
 }
 
-// emit puts out the filter's parts.
+// emit emits the filter's parts.
 func (f filter) emit(run uint64, emit func(key, value []byte) error) error {
 	for part := 0; part*filterPart < len(f); part++ {
 		key := filterKey(run, part)

@@ -12,11 +12,10 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-// FuzzReader puts any value under any key of an index, or takes keys away. All
-// lookups end, and either agree with the log or say that the index is not usable;
-// if its Checker objects to nothing and nothing was put where nothing was, all
-// agree. A value that is put with the right checksum may be believed, but
-// everything still ends.
+// FuzzReader puts any value under any key of an index, or deletes keys. All lookups
+// must end, and either agree with the log or report that the index is not usable. If
+// the Checker reports nothing, and the key was not new, all must agree. A forged
+// value with a correct checksum may be believed, but every lookup must still end.
 func FuzzReader(f *testing.F) {
 	d := newDamaged(f)
 	for _, p := range d.pairs {
@@ -58,8 +57,8 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// mutate takes away the pair with number lost, and changes a byte of the value of
-// the one with number damaged, unless they are 0.
+// mutate deletes the pair with number lost and changes a byte of the value with
+// number damaged, unless the numbers are 0.
 func (d *damaged) mutate(t testing.TB, b *bolt.Bucket, lost, damaged uint16) {
 	if lost > 0 {
 		require.NoError(t, b.Delete(d.pairs[int(lost)%len(d.pairs)].key))
@@ -72,7 +71,7 @@ func (d *damaged) mutate(t testing.TB, b *bolt.Bucket, lost, damaged uint16) {
 	}
 }
 
-// end asks all questions without minding what is told, and lets a Checker walk.
+// end asks all questions, ignores the answers, and walks with a Checker.
 func (d *damaged) end(t testing.TB, tx *bolt.Tx) {
 	x, err := index.Open(tx, large)
 	if err != nil {
@@ -94,8 +93,8 @@ func (d *damaged) end(t testing.TB, tx *bolt.Tx) {
 	}
 }
 
-// TestReader_EndsOnBlocksThatAreForged puts blocks with right checksums that no
-// index would have.
+// TestReader_EndsOnBlocksThatAreForged puts blocks with correct checksums and
+// invalid content.
 func TestReader_EndsOnBlocksThatAreForged(t *testing.T) {
 	d := newDamaged(t)
 	blocks := map[string]func(key, value []byte) []byte{
@@ -132,7 +131,7 @@ func TestReader_EndsOnBlocksThatAreForged(t *testing.T) {
 	})
 }
 
-// endWith asks all questions with a value, and its right checksum, under a key.
+// endWith asks all questions with a value, and its correct checksum, under a key.
 func (d *damaged) endWith(t testing.TB, key, value []byte) {
 	tx, err := d.Begin(true)
 	require.NoError(t, err)
@@ -146,7 +145,7 @@ func forged(end, pieces []byte) []byte {
 	return append(append(binary.AppendUvarint(nil, uint64(len(end))), end...), pieces...)
 }
 
-// piece returns a piece of a block, the first of it.
+// piece returns a block's first piece.
 func piece(term string, p eventstore.Position, v eventstore.Version, count uint64, deltas []byte) []byte {
 	term += "\x00"
 	b := binary.AppendUvarint([]byte{0}, uint64(len(term)))

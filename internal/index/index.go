@@ -14,14 +14,14 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Bucket is the name of the bucket that the index is in.
+// Bucket is the name of the index's bucket.
 const Bucket = "index"
 
-// ErrUnusable says that the index is missing, damaged, of another format, or not
-// as far as the log. What it would have told is found in the log.
+// ErrUnusable means that the index is missing or damaged, has another format or ends
+// before the position asked for. The log has what the index would have answered.
 var ErrUnusable = errors.New("the index cannot be used")
 
-// Create makes an empty index where there is none.
+// Create creates an empty index. It returns an error if there is one.
 func Create(tx *bolt.Tx) error {
 	b, err := tx.CreateBucket([]byte(Bucket))
 	if err != nil {
@@ -30,7 +30,7 @@ func Create(tx *bolt.Tx) error {
 	return b.Put(statusKey, manifest(nil).status(uint64(tx.ID())))
 }
 
-// Through returns the position through which the index on disk reaches.
+// Through returns the last position of the index on disk.
 func Through(tx *bolt.Tx) (eventstore.Position, error) {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
@@ -42,41 +42,41 @@ func Through(tx *bolt.Tx) (eventstore.Position, error) {
 
 var errNone = fmt.Errorf("%w: there is none", ErrUnusable)
 
-// Index is the index of a log that is in use.
+// Index is the index of an open log.
 //
-// Add, Undo and Freeze are for the goroutine that writes the log; Maintain
-// and Finish are for one goroutine at a time; all else is safe for concurrent use
-// by multiple goroutines.
+// Add, Undo and Freeze must be called by the goroutine that writes the log.
+// Maintain, Save and Finish must be called by one goroutine at a time. All other
+// methods are safe for concurrent use by multiple goroutines.
 type Index struct {
 	limits  Limits
 	current atomic.Pointer[View]
 
 	mu   sync.Mutex // held to replace current, and for pins
-	pins int        // runs that are replaced are not deleted while there are any
+	pins int        // while it is not 0, replaced runs are not deleted
 
-	next  uint64   // number of the next run; of who maintains
-	stale []uint64 // runs to be deleted; of who maintains
+	next  uint64   // number of the next run; owned by the goroutine that maintains
+	stale []uint64 // runs to delete; owned by the goroutine that maintains
 }
 
-// View is the index at a moment. A reader needs one from before its transaction
-// began: what the file has not got by then is in the view's tables.
+// View is the index at one moment. A reader needs a view that was taken before its
+// transaction began, so that the view's tables have what the file lacks.
 type View struct {
 	created uint64 // the transaction that created the bucket
 	runs    manifest
-	status  []byte   // as it lies in the bucket
+	status  []byte   // as in the bucket
 	tables  []*table // in the order of positions; the last one grows
 }
 
-// Limits say when postings that are held in memory are to be written: when they
-// take so many bytes, about, or are of so many events. There may be three times as
-// many in memory, for one table fills while others are written.
+// Limits bound the postings held in memory: a table is full, and should be written,
+// at about Bytes bytes or at Events events. The index holds up to three times as
+// much, since one table fills while others are written.
 type Limits struct{ Bytes, Events int }
 
-// maxTables is how many tables there are when appends should wait.
+// maxTables is the number of tables at which appends should wait.
 const maxTables = 3
 
-// Open returns the index that is in the file, as far as it reaches. What is
-// missing to the end of the log is to be added.
+// Open returns the index that is in the file. The caller must add the events of the
+// log after Through.
 func Open(tx *bolt.Tx, limits Limits) (*Index, error) {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
@@ -98,8 +98,7 @@ func Open(tx *bolt.Tx, limits Limits) (*Index, error) {
 	return x, nil
 }
 
-// findStale finds the runs of which there is something in the bucket that are not
-// in the manifest.
+// findStale finds the runs that have keys in the bucket and are not in the manifest.
 func (x *Index) findStale(c *bolt.Cursor, runs manifest) error {
 	var id uint64
 	for key, _ := c.Seek(runKey(1)); key != nil; key, _ = c.Seek(runKey(id + 1)) {
@@ -117,37 +116,37 @@ func (x *Index) findStale(c *bolt.Cursor, runs manifest) error {
 	return nil
 }
 
-// Through returns the position through which the index reaches.
+// Through returns the last position of the index.
 func (x *Index) Through() eventstore.Position {
 	v := x.current.Load()
 	return v.tables[len(v.tables)-1].through()
 }
 
-// Saved returns the position through which the index on disk reaches.
+// Saved returns the last position of the index on disk.
 func (x *Index) Saved() eventstore.Position { return x.current.Load().runs.through() }
 
-// active returns the table that grows.
+// active returns the table to which postings are added.
 func (x *Index) active() *table {
 	v := x.current.Load()
 	return v.tables[len(v.tables)-1]
 }
 
-// Add adds the n events that come next in the log. A reader that looks no further
-// than the head that it knows does not see them before they are durable.
+// Add adds the next n events of the log. A reader that looks no further than the
+// durable head does not see them until they are durable.
 func (x *Index) Add(n int, entry func(i int) Entry) { x.active().add(n, entry) }
 
-// Undo takes back what the last Add added.
+// Undo removes what the last Add added.
 func (x *Index) Undo(n int, entry func(i int) Entry) { x.active().undo(n, entry) }
 
-// Full reports whether the table that grows should be written.
+// Full reports whether the active table should be written.
 func (x *Index) Full() bool {
 	t := x.active()
 	return t.through()+1-t.first >= eventstore.Position(x.limits.Events) || t.bytes() >= x.limits.Bytes
 }
 
-// Freeze begins a new table, so that Maintain can write the one before, and
-// reports whether it has. Unless forced, it lets a table grow until it is full, and
-// further while others wait to be written.
+// Freeze begins a new table, so that Maintain can write the active one, and reports
+// whether it has. An empty table is not frozen. Unless forced, Freeze does nothing if
+// the active table is not full or maxTables are held.
 func (x *Index) Freeze(force bool) bool {
 	v := x.current.Load()
 	t := v.tables[len(v.tables)-1]
@@ -167,21 +166,22 @@ func (x *Index) Freeze(force bool) bool {
 // Waiting reports whether there is something for Maintain to write.
 func (x *Index) Waiting() bool { return len(x.current.Load().tables) > 1 }
 
-// Crowded reports whether as many postings are held in memory as should be:
-// appends have to wait for Maintain.
+// Crowded reports whether the tables are full, so that appends should wait for
+// Maintain.
 func (x *Index) Crowded() bool {
 	v := x.current.Load()
 	return len(v.tables) >= maxTables && x.Full()
 }
 
-// Overflowing reports whether far more is held in memory than should be.
+// Overflowing reports whether the active table has grown to four times its limit in
+// bytes, and to at least 4 MiB.
 func (x *Index) Overflowing() bool {
 	t := x.active()
 	return t.bytes() >= 4*max(x.limits.Bytes, 1<<20)
 }
 
-// replaceRuns makes a manifest that is on disk the index's, and drops tables from
-// the front.
+// replaceRuns makes runs, which are on disk now, the runs of the index, and drops
+// the first tables.
 func (x *Index) replaceRuns(runs manifest, status []byte, tables int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -189,13 +189,13 @@ func (x *Index) replaceRuns(runs manifest, status []byte, tables int) {
 	x.current.Store(&View{created: v.created, runs: runs, status: status, tables: v.tables[tables:]})
 }
 
-// View returns the index as it is now.
+// View returns the index as of now.
 func (x *Index) View() *View { return x.current.Load() }
 
-// Reader returns a reader of the events up to and including last, which must be
-// in the view. The transaction must have begun after the view was taken, and the
-// reader must not be used after it has ended. Without one, the reader says
-// [ErrNeedsFile] when it would need one.
+// Reader returns a reader of the events up to and including last, which must be in
+// the view. The transaction must have begun after the view was taken. The reader
+// must not be used after the transaction has ended. If tx is nil, the reader answers
+// from memory and otherwise reports [ErrNeedsFile].
 func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
 	r := &Reader{last: last, runs: v.runs, tables: v.tables}
 	if tx != nil {
@@ -205,7 +205,7 @@ func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
 		if raw := r.bucket.Get(statusKey); !bytes.Equal(raw, v.status) {
 			runs, created, err := parseManifest(raw)
 			if err == nil && created != v.created {
-				err = fmt.Errorf("%w: it was made anew meanwhile", ErrUnusable)
+				err = fmt.Errorf("%w: it was created again meanwhile", ErrUnusable)
 			}
 			if err != nil {
 				return nil, err
@@ -222,8 +222,9 @@ func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
 	return r, nil
 }
 
-// Head returns the position and version of a stream's last event up to a position,
-// zeros if there is none, if that can be told from what is in memory.
+// Head returns the position and version of a stream's last event up to last, zeros
+// if the stream has none. It answers from memory; known is false if the file is
+// needed.
 func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eventstore.Position, version eventstore.Version, known bool) {
 	if v.mayHaveUnknown() {
 		return 0, 0, false
@@ -246,7 +247,7 @@ func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eve
 	return 0, 0, true
 }
 
-// mayHaveUnknown reports whether there may be events of which nothing is known.
+// mayHaveUnknown reports whether the index may have events that could not be read.
 func (v *View) mayHaveUnknown() bool {
 	for _, t := range v.tables {
 		if t.unknown.Load() {
@@ -261,7 +262,7 @@ func (v *View) mayHaveUnknown() bool {
 	return false
 }
 
-// pin keeps the runs of the view from being deleted, until release is called.
+// pin keeps the view's runs in the file until release is called.
 func (x *Index) pin() (v *View, release func()) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -279,16 +280,16 @@ func (x *Index) pinned() bool {
 	return x.pins > 0
 }
 
-// Stats are figures of the index.
+// Stats are figures of an index.
 type Stats struct {
-	Runs     int                 // parts on disk
+	Runs     int                 // on disk
 	Postings uint64              // on disk
-	Through  eventstore.Position // reached on disk
-	Memory   int                 // bytes of postings held in memory
-	Filters  int                 // bytes of filters held in memory
+	Through  eventstore.Position // last position on disk
+	Memory   int                 // bytes of postings in memory
+	Filters  int                 // bytes of filters in memory
 }
 
-// Stats returns the figures of the index as it is now.
+// Stats returns the index's figures as of now.
 func (x *Index) Stats() Stats {
 	v := x.current.Load()
 	s := Stats{Runs: len(v.runs), Through: v.runs.through()}

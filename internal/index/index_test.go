@@ -13,11 +13,11 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-// file is a file with an index in it, as the index sees it.
+// file is a file with an index.
 type file struct {
 	*bolt.DB
 	writes int
-	before func(write int) error // called before each write, the first being 1; nil: not
+	before func(write int) error // called before each write, numbered from 1, unless nil
 }
 
 func (f *file) Write(s *index.Slice) error {
@@ -38,7 +38,7 @@ func newFile(t testing.TB) *file {
 	return &file{DB: db}
 }
 
-// large are limits that nothing here reaches.
+// large are limits that no test reaches.
 var large = index.Limits{Bytes: 1 << 30, Events: 1 << 30}
 
 func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
@@ -50,7 +50,7 @@ func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
 	return x
 }
 
-// read calls fn with a reader of a view and a transaction that begins now.
+// read calls fn with a reader of a view and a new transaction.
 func (f *file) read(t testing.TB, view *index.View, last eventstore.Position, fn func(*index.Reader)) {
 	require.NoError(t, f.View(func(tx *bolt.Tx) error {
 		reader, err := view.Reader(tx, last)
@@ -64,8 +64,8 @@ func add(x *index.Index, entries ...index.Entry) {
 	x.Add(len(entries), func(i int) index.Entry { return entries[i] })
 }
 
-// written returns a file with an index that has each of the groups as a run, as
-// long as none are merged.
+// written returns a file with an index that has a run for each group. Eight groups or
+// more are merged.
 func written(t testing.TB, groups ...[]index.Entry) (*file, *index.Index) {
 	f := newFile(t)
 	x := f.open(t, large)
@@ -77,7 +77,7 @@ func written(t testing.TB, groups ...[]index.Entry) (*file, *index.Index) {
 	return f, x
 }
 
-// split returns the log in n groups.
+// split splits the log into n groups.
 func split(log []index.Entry, n int) (groups [][]index.Entry) {
 	for i := range n {
 		groups = append(groups, log[i*len(log)/n:(i+1)*len(log)/n])
@@ -85,7 +85,7 @@ func split(log []index.Entry, n int) (groups [][]index.Entry) {
 	return groups
 }
 
-// check gives the events to a Checker, and returns what it says.
+// check adds the events to a Checker and returns what it reports.
 func check(f index.File, x *index.Index, log []index.Entry, gaps bool) (differing [][2]eventstore.Position, problems []index.Problem, err error) {
 	c := x.Check()
 	defer c.Close()
@@ -98,8 +98,8 @@ func check(f index.File, x *index.Index, log []index.Entry, gaps bool) (differin
 	return c.Differing(), problems, err
 }
 
-// requireWhole holds the index to the log: what it has on disk with the Checker,
-// and all of it with Reader.Check.
+// requireWhole requires that the index agrees with the log: on disk by the Checker,
+// and in whole by Reader.Check.
 func requireWhole(t testing.TB, f *file, x *index.Index, log []index.Entry) {
 	differing, problems, err := check(f, x, log, false)
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func requireWhole(t testing.TB, f *file, x *index.Index, log []index.Entry) {
 	})
 }
 
-// postingsOf returns how many postings Reader.Check finds of an event.
+// postingsOf returns how many postings of an event Reader.Check finds.
 func postingsOf(e index.Entry) int {
 	if e.Unknown {
 		return 0
@@ -129,7 +129,7 @@ func postingsOf(e index.Entry) int {
 	return n
 }
 
-// requireSwept looks for keys of runs that are not part of the index.
+// requireSwept requires that all keys belong to runs of the index.
 func requireSwept(t testing.TB, f *file) {
 	require.NoError(t, f.View(func(tx *bolt.Tx) error {
 		ids, _, err := index.Runs(tx)
@@ -143,8 +143,8 @@ func requireSwept(t testing.TB, f *file) {
 	}))
 }
 
-// everywhere calls fn with a reader of the log while it is all in memory, when it
-// is one run, and when it is several.
+// everywhere calls fn with a reader of the log, while the log is all in memory, when
+// it is one run, and when it is several.
 func everywhere(t *testing.T, log []index.Entry, last eventstore.Position, fn func(t *testing.T, r *index.Reader)) {
 	t.Run("in memory", func(t *testing.T) {
 		f := newFile(t)
@@ -160,14 +160,14 @@ func everywhere(t *testing.T, log []index.Entry, last eventstore.Position, fn fu
 	}
 }
 
-// TestWalk_StopsEarlyAndGoesOn has two tags that alternate and never meet until
-// the end: an intersection that must leap over every event.
+// TestWalk_StopsEarlyAndGoesOn has two tags on alternating events, and both on few:
+// an intersection must leap over every event.
 func TestWalk_StopsEarlyAndGoesOn(t *testing.T) {
 	const n = 20000
 	log := make([]index.Entry, n)
 	for i := range log {
 		log[i] = index.Entry{Position: eventstore.Position(i) + 1, Type: "t"}
-		if i%20 == 0 { // often enough, the lists would be dense
+		if i%20 == 0 { // with more, the lists would be dense
 			log[i].Tags = []eventstore.Tag{eventstore.Tag(fmt.Sprint(i / 20 % 2))}
 		}
 	}
@@ -190,8 +190,8 @@ func TestWalk_StopsEarlyAndGoesOn(t *testing.T) {
 	})
 }
 
-// TestWalk_LeavesOutDenseLists of terms that many events have, and not of those that
-// some in a row had once.
+// TestWalk_LeavesOutDenseLists expects that a walk leaves out the list of a term
+// that many events have, but not of one that many events in a row had once.
 func TestWalk_LeavesOutDenseLists(t *testing.T) {
 	const n = 6000
 	log := make([]index.Entry, n)
@@ -215,7 +215,7 @@ func TestWalk_LeavesOutDenseLists(t *testing.T) {
 		require.True(t, walk.Exact())
 
 		walk = r.Walk(eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"rare", "tenth"}}), 1, n, false)
-		p, matched = walk.Seek(2) // it is not on the rare ones
+		p, matched = walk.Seek(2) // not on the rare ones
 		require.EqualValues(t, 101, p)
 		require.True(t, matched)
 		require.False(t, walk.Exact())
@@ -256,8 +256,7 @@ func TestReader_KnowsHeadsVersionsAndKeys(t *testing.T) {
 	})
 }
 
-// TestReader_WithoutTheFile answers what memory tells, and asks for the file
-// otherwise.
+// TestReader_WithoutTheFile expects answers from memory, and ErrNeedsFile otherwise.
 func TestReader_WithoutTheFile(t *testing.T) {
 	old := index.Entry{Position: 1, Stream: "a-1", Version: 1, Type: "t"}
 	f, x := written(t, []index.Entry{old})
@@ -296,8 +295,8 @@ func TestReader_WithoutTheFile(t *testing.T) {
 	require.NoError(t, r.Err())
 }
 
-// TestIndex_KnowsHowFarItReaches of what is in memory, on disk and asked for.
-func TestIndex_KnowsHowFarItReaches(t *testing.T) {
+// TestIndex_Through compares how far memory, disk and a reader reach.
+func TestIndex_Through(t *testing.T) {
 	f := newFile(t)
 	x := f.open(t, index.Limits{Bytes: 1 << 30, Events: 3})
 	require.False(t, x.Freeze(true), "there is nothing to be written")
@@ -332,15 +331,20 @@ func TestIndex_KnowsHowFarItReaches(t *testing.T) {
 	require.False(t, x.Crowded())
 }
 
-// TestOpen_RefusesWhatIsNoIndex of this format; so does a reader that finds such a
-// thing in the place of its index.
-func TestOpen_RefusesWhatIsNoIndex(t *testing.T) {
-	put := func(key, value []byte) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Put(key, value) }
-	}
+// put is a change of the file that writes a key of the index.
+func put(key, value []byte) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Put(key, value) }
+}
+
+// remove is a change of the file that removes the index.
+func remove(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(index.Bucket)) }
+
+// TestOpen_RefusesOtherContent replaces the index by something that is no index of
+// this format. Open, Through and a reader must refuse it.
+func TestOpen_RefusesOtherContent(t *testing.T) {
 	status := []byte{0}
 	changes := map[string]func(*bolt.Tx) error{
-		"none":         func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte(index.Bucket)) },
+		"none":         remove,
 		"no status":    func(tx *bolt.Tx) error { return tx.Bucket([]byte(index.Bucket)).Delete(status) },
 		"damaged":      put(status, []byte("something else")),
 		"short":        put(status, index.Seal(status, []byte{0, 0, 3})),
@@ -365,34 +369,39 @@ func TestOpen_RefusesWhatIsNoIndex(t *testing.T) {
 			}))
 		})
 	}
-	t.Run("made anew", func(t *testing.T) {
-		f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
-		require.NoError(t, f.Update(changes["none"]))
-		require.NoError(t, f.Update(index.Create))
-		require.NoError(t, f.View(func(tx *bolt.Tx) error {
-			_, err := x.View().Reader(tx, 1)
-			require.ErrorIs(t, err, index.ErrUnusable)
-			through, err := index.Through(tx)
-			require.NoError(t, err)
-			require.Zero(t, through)
-			return nil
-		}))
-		require.Error(t, f.Update(index.Create), "there is one")
-	})
-	t.Run("a key of no run", func(t *testing.T) {
-		f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
-		require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
-		require.NoError(t, f.View(func(tx *bolt.Tx) error {
-			_, err := index.Open(tx, large)
-			require.ErrorIs(t, err, index.ErrUnusable)
-			return nil
-		}))
-	})
 }
 
-// Filters are wrong in one of fifty runs. That must not send those who ask for the
-// head of a stream to the file for unknown events that there are not.
-func TestView_HeadIsKnownWhateverFiltersSayOfUnknownEvents(t *testing.T) {
+// TestReader_RefusesAnIndexMadeAnew has a view of an index that was deleted and
+// created again after the view was taken.
+func TestReader_RefusesAnIndexMadeAnew(t *testing.T) {
+	f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
+	require.NoError(t, f.Update(remove))
+	require.NoError(t, f.Update(index.Create))
+	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+		_, err := x.View().Reader(tx, 1)
+		require.ErrorIs(t, err, index.ErrUnusable)
+		through, err := index.Through(tx)
+		require.NoError(t, err)
+		require.Zero(t, through)
+		return nil
+	}))
+	require.Error(t, f.Update(index.Create), "there is one")
+}
+
+func TestOpen_RefusesAKeyOfNoRun(t *testing.T) {
+	f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
+	require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
+	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+		_, err := index.Open(tx, large)
+		require.ErrorIs(t, err, index.ErrUnusable)
+		return nil
+	}))
+}
+
+// TestView_Head_DespiteFalsePositives has filters that are wrong in one of fifty
+// runs. Head must not need the file because a filter claims events that could not be
+// read.
+func TestView_Head_DespiteFalsePositives(t *testing.T) {
 	f := newFile(t)
 	x := f.open(t, large)
 	var p eventstore.Position
@@ -424,7 +433,7 @@ func TestView_HeadIsKnownWhateverFiltersSayOfUnknownEvents(t *testing.T) {
 	require.True(t, known(x))
 
 	x = f.open(t, large)
-	for range 2 { // the first time filters are read, the second time they are asked
+	for range 2 { // the first time filters are loaded, the second time they are asked
 		f.read(t, x.View(), p, func(r *index.Reader) {
 			require.Zero(t, r.Unknown(0))
 			require.NoError(t, r.Err())

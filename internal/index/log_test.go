@@ -13,7 +13,7 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-// shape says what the events of a random log are like.
+// shape describes the events of a random log.
 type shape struct {
 	streams, types, tags int
 	gaps                 bool // some positions have no event
@@ -40,8 +40,8 @@ func (s shape) someTag(random *rand.Rand) eventstore.Tag {
 	return eventstore.Tag(fmt.Sprint("n:", random.IntN(s.tags)))
 }
 
-// log returns n random events. Those of some are in no stream, some have a key,
-// every second has the tag "dense", and few have the tag "rare".
+// log returns n random events. Some are in no stream, some have a key, every second
+// has the tag "dense", and few have the tag "rare".
 func (s shape) log(random *rand.Rand, n int) []index.Entry {
 	log := make([]index.Entry, n)
 	versions := map[eventstore.StreamID]eventstore.Version{}
@@ -100,15 +100,15 @@ func (s shape) query(random *rand.Rand) eventstore.Query {
 	return eventstore.Match(items...)
 }
 
-// question is something to ask a reader, and what the log says to it.
+// question is a question to a reader, and the answer by the log.
 type question struct {
 	text string
 	ask  func(*index.Reader) []eventstore.Position
 	want []eventstore.Position
 }
 
-// tells asks, and reports whether the reader could tell. If not, its error is the
-// one it may have.
+// tells asks the question and reports whether the reader answered. If not, its error
+// must be may.
 func (q *question) tells(t testing.TB, r *index.Reader, may error) bool {
 	got := q.ask(r)
 	if err := r.Err(); err != nil {
@@ -124,7 +124,7 @@ func (q *question) tells(t testing.TB, r *index.Reader, may error) bool {
 	return true
 }
 
-// knownLog is a log as far as a reader sees it.
+// knownLog is the part of a log that a reader sees.
 type knownLog struct {
 	events []index.Entry
 	last   eventstore.Position
@@ -186,8 +186,8 @@ func (l knownLog) walk(q eventstore.Query, from, to eventstore.Position, backwar
 	return question{text, func(r *index.Reader) []eventstore.Position { return l.matches(r, q, from, to, backward) }, want}
 }
 
-// matches walks over all matches within a closed window, and leaves out what the
-// walk says it has not looked at closely.
+// matches walks over all matches in a closed window, and checks those of an inexact
+// walk against the log.
 func (l knownLog) matches(r *index.Reader, q eventstore.Query, from, to eventstore.Position, backward bool) []eventstore.Position {
 	found, exact := walkAll(r, q, from, to, backward)
 	if exact {
@@ -199,8 +199,8 @@ func (l knownLog) matches(r *index.Reader, q eventstore.Query, from, to eventsto
 	})
 }
 
-// comesBy reports whether a walk has to find the event: those that match, and,
-// unless the query is of streams only, those of which that is not known.
+// comesBy reports whether a walk must return the event: it matches, or it could not
+// be read and the query is not of streams only.
 func comesBy(q eventstore.Query, e index.Entry) bool {
 	if e.Unknown {
 		return slices.ContainsFunc(q.Items(), func(it eventstore.Item) bool { return len(it.Streams) == 0 })
@@ -208,8 +208,8 @@ func comesBy(q eventstore.Query, e index.Entry) bool {
 	return q.Matches(e.Stream, e.Type, e.Tags)
 }
 
-// walkAll walks over all that is found within a closed window. A walk that does
-// not go on ends with a 0.
+// walkAll returns the positions of a walk over a closed window. A walk that makes no
+// progress ends with a 0.
 func walkAll(r *index.Reader, q eventstore.Query, from, to eventstore.Position, backward bool) (found []eventstore.Position, exact bool) {
 	walk := r.Walk(q, from, to, backward)
 	p, step := from, eventstore.Position(1)
@@ -251,7 +251,7 @@ func (l knownLog) random(random *rand.Rand, s shape) question {
 	return l.walk(s.query(random), from, to, random.IntN(2) == 0)
 }
 
-// all returns questions that come by every posting of the index.
+// all returns questions that need every posting of the index.
 func (l knownLog) all() (questions []question) {
 	asked := map[any]bool{}
 	walk := func(it eventstore.Item) {
@@ -264,7 +264,7 @@ func (l knownLog) all() (questions []question) {
 	}
 	for _, e := range l.events {
 		if e.Unknown {
-			continue // every walk looks for it
+			continue // every walk returns it
 		}
 		walk(eventstore.Item{Types: []string{e.Type}})
 		for _, tag := range e.Tags {

@@ -8,33 +8,30 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// The index grows like this. Postings are added to a table in memory. A table
-// that is full is frozen, and sorted into a new run while the next one fills; the
-// writer of the log never waits for that. Runs are written to the file in slices
-// of bounded size, each in a transaction that the log is written with anyway. The
-// last slice has the status that makes the run one of the index; until then
-// nobody looks at it. When there are many runs of about the same size side by
-// side, they are merged into one, in the same way, and deleted afterwards, also
-// in slices.
+// The index is maintained in steps. A table that is full is frozen, and sorted into
+// a new run while the next table fills, so that the writer of the log does not wait.
+// A run is written to the file in slices of bounded size, each in a transaction that
+// the log is written with anyway. The last slice has the status that lists the run;
+// until then no reader looks at it. Runs of about the same size that lie side by
+// side are merged into one in the same way. The merged runs are deleted afterwards,
+// also in slices.
 //
-// So each posting is written as often as there are sizes of runs, a few times for
-// a log of any length, and always next to its neighbours. A crash at any moment
-// leaves the index as the status has it, and perhaps blocks of runs that are not
-// in it; those are deleted the next time.
+// A crash at any moment leaves the index as the status lists it, and perhaps keys of
+// runs that it does not list. Open finds these and Maintain deletes them.
 
 const (
-	fanOut     = 8         // so many runs of a level make one of the next
-	runEvents  = 1 << 17   // of a run of level 0, at most
-	sliceBytes = 512 << 10 // of blocks, written in one transaction
-	sliceKeys  = 512       // keys deleted in one transaction
+	fanOut     = 8         // runs of one level that are merged into one of the next
+	runEvents  = 1 << 17   // most events of a run of level 0
+	sliceBytes = 512 << 10 // of blocks, in one transaction
+	sliceKeys  = 512       // deleted in one transaction
 )
 
 // Slice is what one transaction changes in the index.
 type Slice struct {
-	pairs  []byte // of keys and values: their sizes (4 bytes each), and they
-	status []byte // nil: it stays
-	sweep  uint64 // a run of which some keys are deleted; 0: none
-	swept  bool   // all of its keys are
+	pairs  []byte // of keys and values: both sizes (4 bytes each), key, value
+	status []byte // nil: unchanged
+	sweep  uint64 // a run to delete keys of; 0: none
+	swept  bool   // the last keys of the run were deleted
 }
 
 // Size returns about how many bytes the slice writes.
@@ -46,7 +43,7 @@ func (s *Slice) Apply(tx *bolt.Tx) error {
 	if b == nil {
 		return errNone
 	}
-	b.FillPercent = 1 // keys come in order, and none between them later
+	b.FillPercent = 1 // keys are appended, and none is inserted later
 	for rest := s.pairs; len(rest) > 0; {
 		key := rest[8:][:binary.BigEndian.Uint32(rest)]
 		value := rest[8+len(key):][:binary.BigEndian.Uint32(rest[4:])]
@@ -66,7 +63,7 @@ func (s *Slice) Apply(tx *bolt.Tx) error {
 	return nil
 }
 
-// delete deletes the next keys of the run that is swept.
+// delete deletes the next keys of the run.
 func (s *Slice) delete(b *bolt.Bucket) error {
 	prefix := runKey(s.sweep)
 	var keys [][]byte
@@ -93,16 +90,16 @@ func (s *Slice) put(key, value []byte) {
 type File interface {
 	// View runs fn in a short transaction.
 	View(fn func(*bolt.Tx) error) error
-	// Write applies the slice in a transaction and returns when that is durable.
-	// An error means that nothing of it is in the file. It keeps nothing of the
+	// Write applies the slice in a transaction and returns when it is durable. An
+	// error means that nothing of the slice is in the file. Write must not keep the
 	// slice.
 	Write(s *Slice) error
 }
 
-// Maintain does all that is to be done: it writes tables that are frozen, merges
-// runs, and deletes those that are not in use. On an error, which is one of the
-// file's or ErrUnusable, the index is as good as before, and Maintain may be
-// called again.
+// Maintain writes the frozen tables, merges runs and deletes the runs that are no
+// longer used, until nothing is left to do. After an error, which is one of the
+// file's or ErrUnusable, the index can still be used, and Maintain may be called
+// again.
 func (x *Index) Maintain(file File) error {
 	for {
 		did, err := x.maintain(file)
@@ -112,7 +109,7 @@ func (x *Index) Maintain(file File) error {
 	}
 }
 
-// Save writes all postings that are held in memory, and does nothing else.
+// Save writes all postings that are held in memory and does nothing else.
 func (x *Index) Save(file File) error {
 	x.Freeze(true)
 	for v := x.current.Load(); len(v.tables) > 1; v = x.current.Load() {
@@ -123,7 +120,7 @@ func (x *Index) Save(file File) error {
 	return nil
 }
 
-// maintain does one thing, the most urgent, and reports whether it has.
+// maintain does the most urgent step. It returns false if there is none.
 func (x *Index) maintain(file File) (bool, error) {
 	v := x.current.Load()
 	if len(v.tables) > 1 {
@@ -141,15 +138,15 @@ func (x *Index) maintain(file File) (bool, error) {
 // runWriter writes a run.
 type runWriter struct {
 	file    File
-	created uint64 // as the view has it
+	created uint64 // of the view
 	run     *run
 	filter  filter
 	blocks  blockWriter
 	slice   Slice
-	unknown bool // it has events of which nothing is known
+	unknown bool // the run has events that could not be read
 }
 
-// newRun begins a run. terms is how many terms it has at the most.
+// newRun begins a run of at most terms terms.
 func (x *Index) newRun(file File, r *run, terms uint64) *runWriter {
 	r.id = x.next
 	x.next++
@@ -158,7 +155,7 @@ func (x *Index) newRun(file File, r *run, terms uint64) *runWriter {
 	return w
 }
 
-// emit puts a block into the slice, and writes that when it is large.
+// emit adds a key to the slice, and writes the slice when it is large.
 func (w *runWriter) emit(key, value []byte) error {
 	w.slice.put(key, value)
 	if w.slice.Size() < sliceBytes {
@@ -183,8 +180,8 @@ func (w *runWriter) add(term []byte, p posting) error {
 	return w.blocks.add(term, p)
 }
 
-// finish writes the rest of the run, and the status with which it is one of the
-// index. in returns the manifest with the run.
+// finish writes the rest of the run and the status of the manifest that in returns,
+// which lists the run.
 func (w *runWriter) finish(in func(*run) manifest) (manifest, []byte, error) {
 	if err := w.blocks.close(); err != nil {
 		return nil, nil, err
@@ -201,7 +198,7 @@ func (w *runWriter) finish(in func(*run) manifest) (manifest, []byte, error) {
 	return runs, w.slice.status, w.write()
 }
 
-// abandon leaves the run that was not finished to be deleted.
+// abandon marks an unfinished run for deletion.
 func (x *Index) abandon(w *runWriter, err error) error {
 	x.stale = append(x.stale, w.run.id)
 	return err
@@ -226,8 +223,7 @@ func (x *Index) flush(file File, v *View) error {
 	return nil
 }
 
-// mergeable returns the index of the first of fanOut runs side by side that are to
-// be merged, or -1.
+// mergeable returns the index of the first of fanOut runs to merge, or -1.
 func mergeable(runs manifest) int {
 	for start := 0; start+fanOut <= len(runs); start++ {
 		if runs[start].level == runs[start+fanOut-1].level {
@@ -237,7 +233,7 @@ func mergeable(runs manifest) int {
 	return -1
 }
 
-// merge merges the runs from the start-th on into one.
+// merge merges fanOut runs, from index start on, into one.
 func (x *Index) merge(file File, v *View, start int) error {
 	old := v.runs[start:][:fanOut]
 	made := &run{level: old[0].level + 1, from: old[0].from, through: old[fanOut-1].through}
@@ -258,7 +254,7 @@ func (x *Index) merge(file File, v *View, start int) error {
 				}
 			}
 			if piece.broken {
-				return x.abandon(w, fmt.Errorf("%w: a block that is whole is not one", ErrUnusable))
+				return x.abandon(w, fmt.Errorf("%w: a block with a correct checksum is malformed", ErrUnusable))
 			}
 		}
 	}
@@ -279,7 +275,7 @@ func (x *Index) merge(file File, v *View, start int) error {
 	return nil
 }
 
-// sweep deletes some of what is left of a run.
+// sweep deletes some keys of the first stale run.
 func (x *Index) sweep(file File) error {
 	s := Slice{sweep: x.stale[0]}
 	if err := file.Write(&s); err != nil {

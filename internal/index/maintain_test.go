@@ -23,7 +23,8 @@ func wideLog(n int) []index.Entry {
 }
 
 // interrupted returns a file and an index with the log frozen in many tables. The
-// first is so large that its run takes more than one write, to put and to delete.
+// first table is so large that its run takes more than one write to put and to
+// delete.
 func interrupted(t *testing.T, log []index.Entry) (*file, *index.Index) {
 	f := newFile(t)
 	x := f.open(t, large)
@@ -34,7 +35,7 @@ func interrupted(t *testing.T, log []index.Entry) (*file, *index.Index) {
 	return f, x
 }
 
-// requireRight asks a sample of questions about all of the log.
+// requireRight asks a sample of questions about the whole log.
 func requireRight(t *testing.T, f *file, x *index.Index, questions []question, last eventstore.Position) {
 	f.read(t, x.View(), last, func(r *index.Reader) {
 		for i := range questions {
@@ -44,8 +45,8 @@ func requireRight(t *testing.T, f *file, x *index.Index, questions []question, l
 }
 
 // TestMaintain_Interrupted lets each of the writes of a Maintain fail in turn.
-// Lookups go on; then it is called again, or the store was killed and opens the
-// file again.
+// Lookups must go on. Then Maintain is called again, or the file is opened again as
+// after a kill.
 func TestMaintain_Interrupted(t *testing.T) {
 	log := wideLog(640)
 	last := eventstore.Position(len(log))
@@ -110,7 +111,8 @@ type noView struct{ *file }
 
 func (noView) View(func(*bolt.Tx) error) error { return errInjected }
 
-// TestMaintain_KeepsDamageOut leaves runs that cannot be merged as they are.
+// TestMaintain_KeepsDamageOut expects that runs that cannot be merged stay as they
+// are.
 func TestMaintain_KeepsDamageOut(t *testing.T) {
 	log := shape{streams: 9, types: 2, tags: 9}.log(rand.New(rand.NewPCG(3, 4)), 80)
 	groups := split(log, 8)
@@ -154,7 +156,8 @@ func TestMaintain_MergesBySize(t *testing.T) {
 	requireSwept(t, f)
 }
 
-// TestChecker_KeepsItsRuns while they are merged, and lets go of them.
+// TestChecker_KeepsItsRuns expects that runs stay while a Checker is open, although
+// they are merged, and are deleted after its Close.
 func TestChecker_KeepsItsRuns(t *testing.T) {
 	log := shape{streams: 9, types: 2, tags: 9}.log(rand.New(rand.NewPCG(3, 4)), 80)
 	groups := split(log, 8)

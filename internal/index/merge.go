@@ -8,10 +8,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A merge goes over the postings of several runs in the order of terms and
-// positions. Since each run has positions of its own, pieces of lists are all
-// that has to be put in order. It copies blocks in short transactions, and goes
-// over them with none open.
+// A merge iterates over the postings of several runs in the order of terms and
+// positions. The runs' positions do not overlap, so it is enough to order whole
+// pieces. It copies blocks in short transactions and iterates with none open.
 //
 //	for !m.done() {
 //		err := view(m.fill)
@@ -20,23 +19,23 @@ import (
 //		}
 //	}
 type merge struct {
-	ready mergeHeap    // those that stand on a piece
-	dry   []*runReader // those that have to be filled
-	last  *runReader   // whose piece next returned
-	bad   []error      // damage; the rest of the run concerned is left out
+	ready mergeHeap    // stand at a piece
+	dry   []*runReader // need more blocks
+	last  *runReader   // the reader of the piece that next returned
+	bad   []error      // damage; the rest of a damaged run is left out
 }
 
-// runReader goes over the pieces of a run.
+// runReader iterates over the pieces of a run.
 type runReader struct {
-	number int // in the order of positions
+	number int // of the run, in the order of positions
 	run    *run
-	from   []byte // where the blocks that are not filled in begin
-	ended  bool   // there are none
+	from   []byte // where the blocks that are not copied yet begin
+	ended  bool   // no blocks are left
 	blocks [][]byte
 	piece  pieceReader
 }
 
-const fillBytes = 64 << 10 // of blocks, copied for a run at a time
+const fillBytes = 64 << 10 // of blocks, copied at a time for a run
 
 func newMerge(runs manifest) *merge {
 	m := &merge{}
@@ -46,10 +45,10 @@ func newMerge(runs manifest) *merge {
 	return m
 }
 
-// done reports whether there is nothing more.
+// done reports whether the merge has returned all pieces.
 func (m *merge) done() bool { return len(m.ready) == 0 && len(m.dry) == 0 && m.last == nil }
 
-// fill reads what is needed to go on.
+// fill copies the blocks that are needed next.
 func (m *merge) fill(tx *bolt.Tx) error {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
@@ -67,7 +66,7 @@ func (m *merge) fill(tx *bolt.Tx) error {
 	return nil
 }
 
-// place puts a run where it belongs once its piece is done with.
+// place puts a reader into ready, dry or neither, once its piece is done.
 func (m *merge) place(r *runReader) {
 	for !r.piece.next() {
 		if r.piece.broken {
@@ -86,8 +85,8 @@ func (m *merge) place(r *runReader) {
 	heap.Push(&m.ready, r)
 }
 
-// next returns the next piece, standing on its first posting, or nil when fill has
-// to be called, or all is done.
+// next returns the next piece, at its first posting. It returns nil when fill must
+// be called or the merge is done.
 func (m *merge) next() *pieceReader {
 	if m.last != nil {
 		m.place(m.last)
@@ -115,8 +114,7 @@ func (r *runReader) fill(c *bolt.Cursor) error {
 	return nil
 }
 
-// mergeHeap has the run first whose term comes first, and of those with the same
-// term the one with the earliest positions.
+// mergeHeap orders readers by the terms of their pieces, and then by position.
 type mergeHeap []*runReader
 
 func (h mergeHeap) Len() int { return len(h) }

@@ -14,7 +14,7 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-// small are limits that some twenty events reach.
+// small are limits that are reached by about twenty events.
 var small = index.Limits{Bytes: 2000, Events: 500}
 
 var shapes = map[string]shape{
@@ -22,8 +22,8 @@ var shapes = map[string]shape{
 	"many streams": {streams: 700, types: 40, tags: 300, gaps: true, unknown: true},
 }
 
-// TestIndex_AgreesWithTheLog does at random what a store does with an index, and
-// looks things up in between.
+// TestIndex_AgreesWithTheLog uses an index at random as a store does, and looks
+// things up in between.
 func TestIndex_AgreesWithTheLog(t *testing.T) {
 	t.Parallel()
 	for name, s := range shapes {
@@ -43,13 +43,13 @@ type model struct {
 	shape  shape
 	file   *file
 	index  *index.Index
-	log    []index.Entry // all that there will be
+	log    []index.Entry // all that will be added
 	added  int
-	views  []*index.View // the last ones taken since the index was opened
-	seen   []int         // what was added when they were
+	views  []*index.View // taken since the index was opened
+	seen   []int         // added when the view was taken
 	told   int           // questions answered without the file
-	heads  int           // heads that a view told
-	runs   int           // the most there were
+	heads  int           // answered by a view alone
+	runs   int           // the most at a time
 }
 
 var errInjected = errors.New("injected")
@@ -79,8 +79,8 @@ func (m *model) run() {
 		}
 	}
 	require.Positive(m.t, m.told, "no question was answered without the file")
-	if !m.shape.unknown { // else there may always be one more
-		require.Positive(m.t, m.heads, "no view told a head")
+	if !m.shape.unknown { // otherwise there may always be one more
+		require.Positive(m.t, m.heads, "no view knew a head")
 	}
 	require.Greater(m.t, m.runs, 5, "runs at a time")
 	m.file.before = nil
@@ -91,7 +91,7 @@ func (m *model) run() {
 	m.look(50)
 }
 
-// add adds a group, perhaps after one that is taken back.
+// add adds a group, perhaps after another one that is undone.
 func (m *model) add() {
 	n := min(1+m.random.IntN(40), len(m.log)-m.added)
 	if m.random.IntN(4) == 0 {
@@ -115,7 +115,7 @@ func (m *model) maintain() {
 	m.runs = max(m.runs, m.index.Stats().Runs)
 }
 
-// reopen forgets what is in memory, and makes that anew from the log.
+// reopen opens the index anew and adds the events that it lacks.
 func (m *model) reopen() {
 	m.index = m.file.open(m.t, small)
 	m.views, m.seen = nil, nil
@@ -178,35 +178,9 @@ func TestIndex_AgreesWhileMaintained(t *testing.T) {
 	written, maintained := make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer close(written)
-		for rest := log; len(rest) > 0; {
-			n := min(30, len(rest))
-			add(x, rest[:n]...)
-			if n%3 == 0 {
-				x.Undo(n, func(i int) index.Entry { return rest[i] })
-				add(x, rest[:n]...)
-			}
-			rest = rest[n:]
-			added.Store(int64(len(log) - len(rest)))
-			for x.Freeze(false); x.Crowded(); x.Freeze(false) {
-				time.Sleep(10 * time.Microsecond)
-			}
-		}
+		addAll(x, log, &added)
 	}()
-	go func() {
-		for {
-			select {
-			case <-written:
-				maintained <- x.Maintain(f)
-				return
-			default:
-				if err := x.Maintain(f); err != nil {
-					maintained <- err
-					return
-				}
-				runtime.Gosched()
-			}
-		}
-	}()
+	go func() { maintained <- maintainUntil(x, f, written) }()
 	for done := false; !done; {
 		n := int(added.Load())
 		done = n == len(log)
@@ -229,4 +203,37 @@ func TestIndex_AgreesWhileMaintained(t *testing.T) {
 	require.NoError(t, <-maintained)
 	requireSwept(t, f)
 	requireWhole(t, f, x, log)
+}
+
+// addAll adds the log in groups, each full one after it was taken back once. It
+// counts in added the events that stay.
+func addAll(x *index.Index, log []index.Entry, added *atomic.Int64) {
+	for rest := log; len(rest) > 0; {
+		n := min(30, len(rest))
+		add(x, rest[:n]...)
+		if n%3 == 0 {
+			x.Undo(n, func(i int) index.Entry { return rest[i] })
+			add(x, rest[:n]...)
+		}
+		rest = rest[n:]
+		added.Store(int64(len(log) - len(rest)))
+		for x.Freeze(false); x.Crowded(); x.Freeze(false) {
+			time.Sleep(10 * time.Microsecond)
+		}
+	}
+}
+
+// maintainUntil maintains the index until done is closed, and once more after that.
+func maintainUntil(x *index.Index, f *file, done <-chan struct{}) error {
+	for {
+		select {
+		case <-done:
+			return x.Maintain(f)
+		default:
+			if err := x.Maintain(f); err != nil {
+				return err
+			}
+			runtime.Gosched()
+		}
+	}
 }

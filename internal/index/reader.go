@@ -11,8 +11,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Reader looks things up in the index as of one moment, and no further than a
-// position. It is not safe for concurrent use.
+// Reader looks up postings in the index as of one moment, up to a position. It is
+// not safe for concurrent use.
 type Reader struct {
 	last   eventstore.Position
 	runs   manifest
@@ -20,20 +20,19 @@ type Reader struct {
 
 	bucket *bolt.Bucket // nil: without the file
 	cursor *bolt.Cursor
-	open   block // the block that was looked at last
+	open   block // the block that was read last
 	openOf *run
 
 	steps   int // seeks made in posting lists
 	guessed bool
-	err     error // nothing that was found counts
+	err     error // nil, or all answers are void
 }
 
-// ErrNeedsFile says that what was asked cannot be told without the file.
+// ErrNeedsFile means that a reader without a transaction cannot answer from memory.
 var ErrNeedsFile = errors.New("the index has to be read from the file")
 
-// Err returns [ErrUnusable] once the reader has come by a damaged block, and
-// [ErrNeedsFile] if it was made without a transaction and would need one. What its
-// methods returned is then worth nothing.
+// Err returns [ErrUnusable] if the reader has met damage, and [ErrNeedsFile] if it
+// has no transaction and needed one. All answers of the reader are then void.
 func (r *Reader) Err() error { return r.err }
 
 // Key returns the position of the first event of the commit with that key, or 0.
@@ -47,8 +46,8 @@ func (r *Reader) Head(stream eventstore.StreamID) (eventstore.Position, eventsto
 	return head.position, head.version
 }
 
-// Unknown returns the position of the first event after p of which nothing is
-// known, or 0.
+// Unknown returns the position of the first event after a position that could not be
+// read when it was indexed, or 0.
 func (r *Reader) Unknown(after eventstore.Position) eventstore.Position {
 	return r.first(kindUnknown, "", after+1, r.last).position
 }
@@ -66,7 +65,7 @@ func (r *Reader) first(kind byte, name string, from, to eventstore.Position) pos
 			return first[0]
 		}
 		if kind == kindUnknown && s.run != nil && from <= s.from && len(first) == 0 && r.err == nil {
-			s.run.known.Store(true) // from its beginning on there is none, and nothing was damaged
+			s.run.known.Store(true) // the whole run was searched, and nothing was damaged
 		}
 	}
 	return posting{}
@@ -85,8 +84,8 @@ func (r *Reader) before(stream eventstore.StreamID, p eventstore.Position) posti
 	return posting{}
 }
 
-// At returns the position of the event that has this version in the stream, or
-// 0. It looks from the stream's end.
+// At returns the position of the event with a version in a stream, or 0. It searches
+// from the stream's end.
 func (r *Reader) At(stream eventstore.StreamID, v eventstore.Version) eventstore.Position {
 	for _, s := range r.segments(1, r.last, true) {
 		l := r.list(s, kindStream, string(stream))
@@ -119,8 +118,8 @@ type segment struct {
 	table    *table
 }
 
-// segments returns the parts of the index that have to do with the positions
-// from..to, in the direction of a walk.
+// segments returns the segments that overlap the positions from..to, in the
+// direction of a walk.
 func (r *Reader) segments(from, to eventstore.Position, backward bool) []segment {
 	segments := make([]segment, 0, len(r.runs)+len(r.tables))
 	to = min(to, r.last)
@@ -147,18 +146,17 @@ func (r *Reader) segments(from, to eventstore.Position, backward bool) []segment
 
 // list is the postings of a term in one segment.
 type list interface {
-	// load returns postings that lie side by side, in the direction of the walk:
-	// the first one is the first at or after p, or, backward, the last at or
-	// before p. They are at most as many as into has room for, and none only if
-	// there are none.
+	// load returns postings that lie side by side, in the direction of the walk: the
+	// first is the first at or after p or, backward, the last at or before p. It
+	// returns as many as fit into into, or fewer, and none only if there are none.
 	load(p eventstore.Position, backward bool, into []posting) []posting
-	// dense reports whether the list seems to have so many of the segment's
-	// positions that it hardly tells them apart.
+	// dense reports whether the list has, by an estimate, so large a share of the
+	// segment's positions that it is not worth asking.
 	dense() bool
 }
 
-// A list is dense when it has as many as one in denseGap positions, and more than
-// a few.
+// A list is dense if it has at least denseCount postings, and one in denseGap
+// positions.
 const (
 	denseGap   = 16
 	denseCount = 64
@@ -188,8 +186,8 @@ func (r *Reader) list(s segment, kind byte, name string) list {
 	return &runList{r: r, run: s.run, term: append(make([]byte, 0, len(term)+positionSize), term...)}
 }
 
-// maxFilters is how many bytes of filters are kept in memory. Runs whose filters
-// do not fit, the largest, are asked without.
+// maxFilters is how many bytes of filters are kept in memory. The largest runs go
+// without a filter if not all fit.
 const maxFilters = 64 << 20
 
 func (r *Reader) filterFits(of *run) bool {
@@ -212,12 +210,12 @@ func (r *Reader) fail(err error) {
 type runList struct {
 	r    *Reader
 	run  *run
-	term []byte // with room for a position
+	term []byte // has capacity for a position
 
-	piece pieceReader // memory for pieces
+	piece pieceReader // scratch memory
 }
 
-// find returns the block that has the place, and notes damage.
+// find returns the block that covers the place. Damage fails the reader.
 func (l *runList) find(place []byte) (block, bool) {
 	r := l.r
 	if r.err != nil {
@@ -258,7 +256,7 @@ func (l *runList) load(p eventstore.Position, backward bool, into []posting) []p
 	return into
 }
 
-// pieces calls fn for the term's pieces in the block, until it returns false.
+// pieces calls fn for the term's pieces in the block until it returns false.
 func (l *runList) pieces(b *block, fn func(*pieceReader) bool) {
 	l.piece = pieceReader{rest: b.pieces, run: l.run, term: l.piece.term[:0]}
 	for l.piece.next() {
@@ -267,7 +265,7 @@ func (l *runList) pieces(b *block, fn func(*pieceReader) bool) {
 		}
 	}
 	if l.piece.broken {
-		l.r.fail(fmt.Errorf("%w: run %d has a block that is none, at %s", ErrUnusable, l.run.id, describe(b.begin)))
+		l.r.fail(fmt.Errorf("%w: run %d has a malformed block at %s", ErrUnusable, l.run.id, describe(b.begin)))
 	}
 }
 
@@ -307,8 +305,8 @@ func (l *runList) collectBackward(b *block, p eventstore.Position, into []postin
 	return ring[:kept]
 }
 
-// dense implements list. It judges by the first piece, and where the list goes on
-// behind it.
+// dense implements list. It estimates from the list's first piece and from where the
+// list goes on after that piece's block.
 func (l *runList) dense() (dense bool) {
 	b, ok := l.find(appendPosition(l.term, l.run.from))
 	if !ok {
@@ -338,7 +336,7 @@ func (l *runList) goesOn(b *block) bool {
 	return len(b.end) == len(l.term)+positionSize && bytes.HasPrefix(b.end, l.term)
 }
 
-// describe says what a place is: a term, and perhaps a position.
+// describe describes a place: a term, and perhaps a position.
 func describe(place []byte) string {
 	end := bytes.IndexByte(place, 0)
 	if end < 1 {

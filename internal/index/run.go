@@ -11,31 +11,31 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// run is a part of the index on disk: the postings of a range of positions,
-// sorted. It never changes.
+// run is a segment on disk: the sorted postings of a range of positions. It never
+// changes.
 type run struct {
-	id       uint64 // given in order, never twice
-	level    uint64 // how often its postings have been merged
+	id       uint64 // ascending, never used twice
+	level    uint64 // how often its postings were merged
 	from     eventstore.Position
 	through  eventstore.Position
-	terms    uint64 // or a few more
+	terms    uint64 // an upper bound
 	postings uint64
 	blocks   uint64
-	size     uint64 // bytes of the filter
+	size     uint64 // of the filter, in bytes
 
 	filter atomic.Pointer[filter] // nil: not in memory
-	known  atomic.Bool            // something is known of all of its events, for certain
+	known  atomic.Bool            // true: all of its events could be read
 }
 
 func runKey(id uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 64), id) }
 
-// mayHave reports whether the run may have the term, as far as its filter tells.
+// mayHave reports whether the run may have the term, according to its filter.
 func (r *run) mayHave(fingerprint uint64) bool {
 	f := r.filter.Load()
 	return f == nil || f.has(fingerprint)
 }
 
-// mayHaveUnknown reports whether the run may have events of which nothing is known.
+// mayHaveUnknown reports whether the run may have events that could not be read.
 func (r *run) mayHaveUnknown() bool { return !r.known.Load() && r.mayHave(unknownPrint) }
 
 // loadFilter reads the run's filter into memory.
@@ -61,9 +61,9 @@ func (r *run) eachFilterPart(b *bolt.Bucket, fn func([]byte)) error {
 	return nil
 }
 
-// The bucket's first key is its status: the format, the number of the transaction
-// that created the bucket, and the runs that make up the index. What lies under
-// the number of another run is of one that was not finished, or is being deleted.
+// statusKey is the bucket's first key. Its value, the status, is the format, the
+// number of the transaction that created the bucket, and the runs of the index. Keys
+// of other runs belong to runs that are unfinished or are being deleted.
 var statusKey = []byte{0}
 
 const (
@@ -73,11 +73,11 @@ const (
 	maxRuns   = 1 << 16
 )
 
-// manifest is the runs of the index, in the order of their positions, which they
-// cover from the first on without gaps.
+// manifest is the runs of the index, in order. They cover the positions from 1 on
+// without gaps.
 type manifest []*run
 
-// through returns the position through which the runs reach.
+// through returns the last position of the runs.
 func (m manifest) through() eventstore.Position {
 	if len(m) == 0 {
 		return 0
@@ -85,7 +85,7 @@ func (m manifest) through() eventstore.Position {
 	return m[len(m)-1].through
 }
 
-// status returns the manifest as it lies in the bucket.
+// status returns the manifest as it is stored in the bucket.
 func (m manifest) status(created uint64) []byte {
 	b := binary.BigEndian.AppendUint32(nil, format)
 	b = binary.AppendUvarint(b, created)
@@ -98,8 +98,8 @@ func (m manifest) status(created uint64) []byte {
 	return appendSum(statusKey, b)
 }
 
-// parseManifest returns the manifest that lies in the bucket as raw, and the
-// transaction that created the bucket.
+// parseManifest parses the status in the bucket. It returns the manifest and the
+// number of the transaction that created the bucket.
 func parseManifest(raw []byte) (m manifest, created uint64, err error) {
 	status, ok := unseal(statusKey, raw)
 	if !ok || len(status) < 4 {
@@ -108,11 +108,11 @@ func parseManifest(raw []byte) (m manifest, created uint64, err error) {
 	if f := binary.BigEndian.Uint32(status); f != format {
 		return nil, 0, fmt.Errorf("%w: it has format %d, not %d", ErrUnusable, f, format)
 	}
-	fields := pieceReader{rest: status[4:]} // for its numbers
+	fields := pieceReader{rest: status[4:]} // to parse uvarints
 	created = fields.number()
 	n := fields.number()
 	if n > maxRuns {
-		return nil, 0, fmt.Errorf("%w: its status tells of %d runs", ErrUnusable, n)
+		return nil, 0, fmt.Errorf("%w: its status lists %d runs", ErrUnusable, n)
 	}
 	for range n {
 		r := &run{
@@ -121,17 +121,17 @@ func parseManifest(raw []byte) (m manifest, created uint64, err error) {
 		}
 		if r.from != m.through()+1 || r.through < r.from || r.through > maxPosition ||
 			r.size == 0 || r.size%filterLine != 0 || r.size > maxFilter {
-			return nil, 0, fmt.Errorf("%w: its status is not that of an index", ErrUnusable)
+			return nil, 0, fmt.Errorf("%w: its status is malformed", ErrUnusable)
 		}
 		m = append(m, r)
 	}
 	if fields.broken || len(fields.rest) > 0 {
-		return nil, 0, fmt.Errorf("%w: its status is not that of an index", ErrUnusable)
+		return nil, 0, fmt.Errorf("%w: its status is malformed", ErrUnusable)
 	}
 	return m, created, nil
 }
 
-// No position is greater, and no filter larger in bytes.
+// The greatest position, and the largest filter in bytes.
 const (
 	maxPosition = 1 << 62
 	maxFilter   = 1 << 40
@@ -147,8 +147,8 @@ func (m manifest) find(id uint64) *run {
 	return nil
 }
 
-// adopt returns the manifest with those of its runs that are known already, and of
-// which more is in memory.
+// adopt replaces runs of the manifest by those in known, which may have more in
+// memory.
 func (m manifest) adopt(known manifest) manifest {
 	for i, r := range m {
 		if same := known.find(r.id); same != nil {
@@ -158,7 +158,8 @@ func (m manifest) adopt(known manifest) manifest {
 	return m
 }
 
-// blockOf returns the block of the run that has the place, if any has.
+// blockOf returns the block of the run that covers the place, and false if that is
+// damaged.
 func (r *run) blockOf(c *bolt.Cursor, place []byte) (block, bool) {
 	want := append(runKey(r.id), place...)
 	key, sealed := c.Seek(want)

@@ -12,50 +12,50 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// A table holds the latest postings, in memory: a hash table of terms, each with
-// a list of postings in the order of positions. Only one goroutine adds.
+// A table holds the latest postings in memory: a hash table of terms, each with a
+// list of postings in order. One goroutine adds.
 //
-// A log of many streams makes hundreds of thousands of terms, and a garbage
-// collector that had to follow a pointer to each would spend more time on the
-// table than the table takes to fill. So it is a few large slices without
-// pointers: terms refer to lists, and to names that are long, by numbers.
+// A log of many streams has hundreds of thousands of terms. A garbage collector that
+// follows a pointer to each would take more time than the table takes to fill. So a
+// table is a few large slices without pointers: terms refer to lists, and to long
+// names, by numbers.
 //
-// Nor does it keep a caller's strings, which might be small parts of large ones.
+// A table copies names, since a caller's string may be a small part of a large one.
 type table struct {
-	first eventstore.Position // it has the events from here on, whether they are there yet or not
+	first eventstore.Position // first position of the table, whether it has an event yet or not
 
 	mu    sync.RWMutex
-	last  eventstore.Position // of the last one added; first-1 while there is none
+	last  eventstore.Position // last position that was added; first-1 if there is none
 	seed  maphash.Seed
-	slots []uint32 // by hash: number of a term, plus 1; its length is a power of 2
+	slots []uint32 // by hash: number of a term, plus 1; the length is a power of 2
 	terms []tableTerm
-	names arena[byte]   // the long ones
+	names arena[byte]   // long ones
 	words arena[uint32] // chunks of the lists
-	again [8]uint32     // the numbers of the terms of the entry before
-	nth   int           // of the terms of the entry that is added
+	again [8]uint32     // numbers of the terms of the last entry
+	nth   int           // index in again of the next term of the entry that is being added
 
-	unknown atomic.Bool // there are, or were, events of which nothing is known
+	unknown atomic.Bool // the table has, or had, events that could not be read
 }
 
-// tableTerm is a term of a table. To find one costs as much as the lines of memory
-// that it takes to look at, which are in no cache: so it is one line, with the name.
+// tableTerm is a term of a table. A lookup costs about one cache miss for each cache
+// line that it reads, so a term is one cache line, with its name.
 type tableTerm struct {
 	hash       uint32
 	head, tail uint32 // chunks of its list
 	count      uint32 // postings
 	size       uint16 // of the name
 	kind       byte
-	name       [shortName]byte // or the address in names of one that is longer
+	name       [shortName]byte // or, for a longer name, its address in names
 }
 
 const shortName = 45
 
-// A list is a chain of chunks of growing size, each of which is, in words:
+// A list is a chain of chunks of growing size. A chunk is, in words:
 //
-//	previous chunk | next chunk | postings in it | room | postings
+//	previous chunk | next chunk | postings in it | capacity | postings
 //
-// A posting is its position, as what it is more than the table's first, and in
-// a stream's list the two halves of the version.
+// A posting is its position less the table's first and, in a stream's list, the two
+// halves of the version.
 const (
 	chunkPrevious = iota
 	chunkNext
@@ -66,8 +66,8 @@ const (
 	maxChunk = 256 // postings
 )
 
-// tableSize are the numbers by which a table can be made with room for what one
-// like it had.
+// tableSize are the sizes with which a table is made so that it need not grow to
+// hold as much as an earlier one.
 type tableSize struct{ slots, terms int }
 
 func newTable(first eventstore.Position, like tableSize) *table {
@@ -79,7 +79,7 @@ func newTable(first eventstore.Position, like tableSize) *table {
 	}
 }
 
-// bytes returns about how much memory the table's content takes.
+// bytes returns about how many bytes the table's content takes.
 func (t *table) bytes() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -95,11 +95,11 @@ func (t *table) through() eventstore.Position {
 
 func (t *table) size() tableSize { return tableSize{len(t.slots), len(t.terms)} }
 
-// addBatch is how many entries are added before readers get a turn.
+// addBatch is how many entries are added before the lock is released for readers.
 const addBatch = 64
 
-// add adds n entries that come next in the log. Readers that look no further than
-// the durable head do not see them before that has moved.
+// add adds the next n entries of the log. Readers that look no further than the
+// durable head do not see them until it has moved.
 func (t *table) add(n int, entry func(i int) Entry) {
 	for start := 0; start < n; start += addBatch {
 		t.mu.Lock()
@@ -116,8 +116,7 @@ func (t *table) add(n int, entry func(i int) Entry) {
 	}
 }
 
-// undo takes back the entries that were added last, which it is given in their
-// order.
+// undo removes the last n entries, which are passed in their order.
 func (t *table) undo(n int, entry func(i int) Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,7 +131,7 @@ func (t *table) undo(n int, entry func(i int) Entry) {
 	}
 }
 
-// put adds a posting. It is called with mu held.
+// put adds a posting. The caller holds mu.
 func (t *table) put(kind byte, name string, p posting) {
 	x := t.at(kind, name)
 	width := width(kind)
@@ -149,8 +148,9 @@ func (t *table) put(kind byte, name string, p posting) {
 	x.count++
 }
 
-// at returns the term, which it adds if it is not there. Events that follow each
-// other often have the same type, are in the same stream, or have the same tags.
+// at returns the term, which it adds if it is missing. It first tries the terms of
+// the entry before, since events that follow each other often have the same type,
+// stream or tags.
 func (t *table) at(kind byte, name string) *tableTerm {
 	again := &t.again[t.nth%len(t.again)]
 	t.nth++
@@ -168,7 +168,7 @@ func (t *table) at(kind byte, name string) *tableTerm {
 	return &t.terms[n]
 }
 
-// width returns the words of a posting.
+// width returns the size of a posting in words.
 func width(kind byte) uint32 {
 	if kind == kindStream {
 		return 3
@@ -176,7 +176,7 @@ func width(kind byte) uint32 {
 	return 1
 }
 
-// grow puts an empty chunk at the end of the term's list.
+// grow appends an empty chunk to the term's list.
 func (t *table) grow(x *tableTerm, width uint32) []uint32 {
 	room := min(maxChunk, max(1, x.count)) // doubles the list, at first
 	address := t.words.take(int(chunkHeader + room*width))
@@ -191,7 +191,7 @@ func (t *table) grow(x *tableTerm, width uint32) []uint32 {
 	return chunk
 }
 
-// pop takes the last posting off the term's list.
+// pop removes the last posting of the term's list.
 func (t *table) pop(x *tableTerm) {
 	chunk := t.words.at(x.tail)
 	chunk[chunkUsed]--
@@ -211,7 +211,7 @@ func (t *table) hash(kind byte, name string) uint32 {
 	return uint32(h ^ h>>32)
 }
 
-// find returns the number of the term, and whether it is there.
+// find returns the number of the term, and whether the table has it.
 func (t *table) find(hash uint32, kind byte, name string) (uint32, bool) {
 	mask := uint32(len(t.slots) - 1)
 	for i := hash & mask; t.slots[i] != 0; i = (i + 1) & mask {
@@ -244,7 +244,7 @@ func (t *table) name(x *tableTerm) []byte {
 	return t.names.at(binary.NativeEndian.Uint32(x.name[:]))[:x.size]
 }
 
-// insert adds a term that is not there, and returns its number.
+// insert adds a term that the table lacks and returns its number.
 func (t *table) insert(hash uint32, kind byte, name string) uint32 {
 	if 2*len(t.terms) >= len(t.slots) {
 		t.slots = make([]uint32, 2*len(t.slots))
@@ -262,7 +262,7 @@ func (t *table) insert(hash uint32, kind byte, name string) uint32 {
 	return uint32(len(t.terms) - 1)
 }
 
-// occupy takes a slot for the term with a number.
+// occupy takes a slot for a term's number.
 func (t *table) occupy(hash uint32, number int) {
 	mask := uint32(len(t.slots) - 1)
 	i := hash & mask
@@ -300,7 +300,7 @@ func (t *table) before(kind byte, name string, p eventstore.Position) posting {
 	return posting{}
 }
 
-// tableList is a list in a table, as of when it was looked up or later.
+// tableList is a list in a table as of its lookup, or later.
 type tableList struct {
 	table      *table
 	head, tail uint32
@@ -337,8 +337,7 @@ func (l *tableList) load(p eventstore.Position, backward bool, into []posting) [
 	return into
 }
 
-// loadBackward is load from the chunk at an address backward, with the table's
-// mutex held.
+// loadBackward is load backward from the chunk at an address. The caller holds mu.
 func (l *tableList) loadBackward(address uint32, p eventstore.Position, into []posting) []posting {
 	for address != 0 {
 		chunk := l.table.words.at(address)
@@ -368,8 +367,8 @@ func (l *tableList) posting(chunk []uint32, i uint32) posting {
 	return p
 }
 
-// walk calls fn for each posting, by term and position, until fn returns an
-// error. The table must not change any more.
+// walk calls fn for each posting, by term and position, until fn returns an error.
+// The table must be frozen.
 func (t *table) walk(fn func(term []byte, p posting) error) error {
 	order := make([]uint32, 0, len(t.terms))
 	for i := range t.terms {
@@ -399,8 +398,8 @@ func (t *table) walk(fn func(term []byte, p posting) error) error {
 	return nil
 }
 
-// arena is memory that is taken in pieces and given back as a whole. It grows by
-// pages, so that nothing is ever copied. Address 0 is never given out.
+// arena is memory that is allocated in pieces and freed as a whole. It grows by
+// pages, so nothing is ever copied. Address 0 is never returned by take.
 type arena[T any] struct {
 	pages [][]T
 	used  int // of the last page
@@ -408,7 +407,7 @@ type arena[T any] struct {
 
 const arenaPage = 1 << 15 // elements; a piece is never larger
 
-// take returns the address of n elements that lie side by side, and are zero.
+// take returns the address of n zero elements that lie side by side.
 func (a *arena[T]) take(n int) uint32 {
 	if len(a.pages) == 0 || a.used+n > arenaPage {
 		a.pages = append(a.pages, make([]T, arenaPage))
@@ -422,7 +421,7 @@ func (a *arena[T]) take(n int) uint32 {
 	return address
 }
 
-// at returns the elements from an address on; none at address 0.
+// at returns the elements from an address on, none for address 0.
 func (a *arena[T]) at(address uint32) []T {
 	if address == 0 {
 		return nil
@@ -430,5 +429,5 @@ func (a *arena[T]) at(address uint32) []T {
 	return a.pages[address/arenaPage][address%arenaPage:]
 }
 
-// size returns how many elements have been taken.
+// size returns how many elements were taken.
 func (a *arena[T]) size() int { return max(0, len(a.pages)-1)*arenaPage + a.used }

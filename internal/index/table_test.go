@@ -15,15 +15,15 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// tableModel is a table, and the same as slices.
+// tableModel is a table and the same lists as slices.
 type tableModel struct {
 	table *table
 	lists map[string][]posting // by kind and name
 	added []Entry
 }
 
-// entry returns an event at the next position or somewhat later, with versions of
-// any size that go up by more than one now and then.
+// entry returns an event at the next position or somewhat later. Versions are of any
+// size and sometimes skip numbers.
 func (m *tableModel) entry(random *rand.Rand) Entry {
 	p := m.table.first
 	if n := len(m.added); n > 0 {
@@ -71,7 +71,7 @@ func (m *tableModel) undo(n int) {
 	}
 }
 
-// group returns n entries that could come next.
+// group returns n entries that may come next.
 func (m *tableModel) group(random *rand.Rand, n int) (group []Entry) {
 	for range n {
 		m.add([]Entry{m.entry(random)})
@@ -81,8 +81,8 @@ func (m *tableModel) group(random *rand.Rand, n int) (group []Entry) {
 	return group
 }
 
-// requireLoads compares what list.load returns from anywhere, in both directions
-// and for buffers of any size, with the slice.
+// requireLoads compares list.load from random positions, in both directions and with
+// buffers of random size, with the slice.
 func requireLoads(t *testing.T, random *rand.Rand, l list, want []posting) {
 	last := want[len(want)-1].position
 	for _, size := range []int{1, 2, 3, 4, 7, 16, 256, 1000} {
@@ -102,8 +102,8 @@ func requireLoads(t *testing.T, random *rand.Rand, l list, want []posting) {
 	}
 }
 
-// requireSome holds what was loaded to what could have been: the first ones, at
-// least one, and as many as there is room for at the most.
+// requireSome requires that the loaded postings are a prefix of all, at least one,
+// and at most as many as there was room for.
 func requireSome(t *testing.T, all, got []posting, room int) {
 	require.LessOrEqual(t, len(got), min(room, len(all)))
 	if len(all) > 0 {
@@ -170,8 +170,8 @@ func requireWalk(t *testing.T, m *tableModel) {
 	}
 }
 
-// TestTable_ListsAreAsOfTheirLookup or later: one that was looked up before an undo
-// still has what is left.
+// TestTable_ListsAreAsOfTheirLookup expects that a list that was looked up before an
+// undo still has the postings that are left.
 func TestTable_ListsAreAsOfTheirLookup(t *testing.T) {
 	m := &tableModel{table: newTable(1, tableSize{}), lists: map[string][]posting{}}
 	entries := make([]Entry, 900)
@@ -188,7 +188,7 @@ func TestTable_ListsAreAsOfTheirLookup(t *testing.T) {
 	requireLoads(t, random, m.table.list(kindType, "t"), m.lists["tt"])
 }
 
-// TestTable_IsReadWhileItGrows looks at the end of a list that is added to.
+// TestTable_IsReadWhileItGrows reads the end of a list to which postings are added.
 func TestTable_IsReadWhileItGrows(t *testing.T) {
 	const n = 20000
 	table := newTable(1, tableSize{})
@@ -225,7 +225,7 @@ func TestTable_KeepsLongNames(t *testing.T) {
 	require.Greater(t, m.table.bytes(), 200*199*25)
 }
 
-// TestTable_IsDense when a list tells little.
+// TestTable_IsDense expects that a list with one event in 16 is dense.
 func TestTable_IsDense(t *testing.T) {
 	table := newTable(1, tableSize{})
 	for i := range 2000 {
@@ -243,7 +243,7 @@ func TestTable_IsDense(t *testing.T) {
 	require.False(t, table.list(kindTag, "sparse").dense())
 }
 
-// TestFilter_NeverSaysNoToWhatIsThere and rarely yes to what is not.
+// TestFilter_NeverSaysNoToWhatIsThere also counts false positives.
 func TestFilter_NeverSaysNoToWhatIsThere(t *testing.T) {
 	for _, n := range []int{1, 50, 51, 52, 1000, 40000} {
 		f := newFilter(uint64(n))
@@ -262,7 +262,8 @@ func TestFilter_NeverSaysNoToWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestFingerprint_DoesNotChange since it is part of the format.
+// TestFingerprint_DoesNotChange holds the fingerprint fixed, since it is part of the
+// format.
 func TestFingerprint_DoesNotChange(t *testing.T) {
 	require.Equal(t, uint64(0xff1eeb1362a6c744), fingerprint([]byte("sa-1\x00")))
 	require.Equal(t, uint64(0x44a8c08bbcb73ebc), fingerprint([]byte("ga tag that is long\x00")))

@@ -8,17 +8,18 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Entry is what the index has to know of one event.
+// Entry is what the index needs to know of an event.
 type Entry struct {
 	Position eventstore.Position
 	Stream   eventstore.StreamID
 	Version  eventstore.Version
 	Type     string
 	Tags     []eventstore.Tag
-	// Key is the commit's key, on its first event; "" if it has none.
+	// Key is the commit's key, on the commit's first event; otherwise "".
 	Key string
-	// Unknown says that the event cannot be read, and so that nothing else is
-	// known of it. Every walk comes by it, but for those over whole streams.
+	// Unknown means that the event could not be read, so that the other fields but
+	// Position are not known. Every walk returns it, except walks over whole
+	// streams.
 	Unknown bool
 }
 
@@ -28,21 +29,21 @@ const (
 	kindType     = 't'
 	kindTag      = 'g'
 	kindKey      = 'k'
-	kindUnknown  = 'u' // its one term has no name
+	kindUnknown  = 'u' // it has one term, without a name
 )
 
 var kinds = map[byte]string{
 	kindStream: "stream", kindCategory: "category", kindType: "type", kindTag: "tag", kindKey: "key", kindUnknown: "unknown event",
 }
 
-// posting says that a term stands on the event at a position. In the list of a
-// stream it has the event's version too; in others that is 0.
+// posting says that the event at a position has a term. In a stream's list it has
+// the event's version; in others version is 0.
 type posting struct {
 	position eventstore.Position
 	version  eventstore.Version
 }
 
-// each calls fn for each term that stands on the entry's event.
+// each calls fn for each term of the entry.
 func (e *Entry) each(fn func(kind byte, name string, p posting)) {
 	if e.Unknown {
 		fn(kindUnknown, "", posting{position: e.Position})
@@ -63,9 +64,9 @@ func (e *Entry) each(fn func(kind byte, name string, p posting)) {
 	}
 }
 
-// A term in bytes is its kind, its name and a NUL. Names hold no NUL, so no term
-// is the beginning of another. With a position behind it, it orders postings: by
-// term, and within a term by position.
+// A term in bytes is its kind, its name and a NUL. Names hold no NUL, so no term is
+// a prefix of another. A term followed by a position sorts postings by term, and
+// then by position.
 
 func appendTerm[N string | []byte](b []byte, kind byte, name N) []byte {
 	return append(append(append(b, kind), name...), 0)
@@ -77,10 +78,10 @@ func appendPosition(b []byte, p eventstore.Position) []byte {
 
 const (
 	positionSize = 8
-	maxTerm      = 255 + 2 // bytes of a term, as names are limited
+	maxTerm      = 255 + 2 // bytes of a term: names have at most 255
 )
 
-// unknownPrint is the fingerprint of the term of unknown events.
+// unknownPrint is the fingerprint of the term of events that could not be read.
 var unknownPrint = fingerprint(appendTerm(nil, kindUnknown, ""))
 
 // fingerprint is a hash of a term, for filters. It is part of the format.
@@ -103,14 +104,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const sumSize = 4
 
-// appendSum appends the CRC32C over a key of the bucket and the value under it.
-// It is over both so that a block that was moved or changed is found out.
+// appendSum appends the CRC32C over a key of the bucket and its value. The key is
+// included so that a block under another key is found damaged.
 func appendSum(key, value []byte) []byte {
 	return binary.BigEndian.AppendUint32(value, sum(key, value))
 }
 
-// unseal returns the value without the checksum under which it is kept, and
-// whether it is whole.
+// unseal returns the value without its checksum, and whether the checksum is right.
 func unseal(key, sealed []byte) (value []byte, ok bool) {
 	if len(sealed) < sumSize {
 		return nil, false

@@ -13,36 +13,34 @@ type Walk struct {
 	query    eventstore.Query
 	backward bool
 	segments []segment
-	root     walker      // over the first of the segments; nil: not begun
-	empty    bool        // nothing in that segment can match
-	lists    []*postings // in root
-	spare    [][]posting // memory of such that are done with
+	root     walker      // over the first segment; nil: not begun
+	empty    bool        // nothing in the segment can match
+	lists    []*postings // leaves of root
+	spare    [][]posting // memory of lists that are done
 }
 
-// walker finds positions in one direction. seek returns the first match at or
-// after p (at or before p, when walking backward), or 0 if there is none.
-// Successive calls go in the walker's direction. When matched is false, the
-// walker has stopped early: what it found is no match, but the place before
-// which there is none and from which to seek again.
+// walker finds positions in one direction. seek returns the first match at or after
+// p (at or before p, walking backward), or 0 if there is none. Successive calls go
+// in the walker's direction. If matched is false, the walker has stopped early: the
+// position is no match, but no match comes before it, and the next seek starts
+// there.
 type walker interface {
 	seek(p eventstore.Position) (found eventstore.Position, matched bool)
 }
 
-// leaps is how many seeks in its parts an intersection makes at the least
-// before it stops early.
+// leaps is how many seeks an intersection makes in its parts before it stops early.
 const leaps = 256
 
-// Walk returns a walk over the matches of q within a range of positions, whose
-// ends are in it. q is valid and not All.
+// Walk returns a walk over the matches of q in the positions from..to, both
+// included. The query must be valid and must not be All.
 func (r *Reader) Walk(q eventstore.Query, from, to eventstore.Position, backward bool) *Walk {
 	return &Walk{r: r, query: q, backward: backward, segments: r.segments(from, to, backward)}
 }
 
-// Seek returns the first match at or after p (at or before p, when walking
-// backward), or 0 if there is none. When matched is false, the position found
-// is not a match but where to seek next: Seek stops early rather than search
-// for long, so that the caller can end its transaction. What it found counts
-// only if the reader's Err is nil.
+// Seek returns the first match at or after p (at or before p, walking backward), or
+// 0 if there is none. If matched is false, Seek has stopped early, so that the
+// caller can end its transaction: the position is no match, but where to seek next.
+// The answer counts only if the reader's Err is nil.
 func (w *Walk) Seek(p eventstore.Position) (found eventstore.Position, matched bool) {
 	if w.backward {
 		p = min(p, w.r.last)
@@ -55,7 +53,7 @@ func (w *Walk) Seek(p eventstore.Position) (found eventstore.Position, matched b
 				w.empty = w.root == nil
 			}
 			if !w.empty {
-				// The first of the segment, if p is before it.
+				// Begin with the segment, if p is before it.
 				start := max(p, s.from)
 				if w.backward {
 					start = min(p, s.to)
@@ -70,7 +68,7 @@ func (w *Walk) Seek(p eventstore.Position) (found eventstore.Position, matched b
 	return 0, false
 }
 
-// leave goes on to the next segment.
+// leave moves to the next segment.
 func (w *Walk) leave() {
 	w.segments, w.root, w.empty = w.segments[1:], nil, false
 	for _, l := range w.lists {
@@ -79,16 +77,16 @@ func (w *Walk) leave() {
 	w.lists = w.lists[:0]
 }
 
-// Steps returns how many seeks in posting lists the reader has made so far.
+// Steps returns how many seeks in posting lists the reader has made.
 func (w *Walk) Steps() int { return w.r.steps }
 
-// Exact reports whether all that the walk found does match. Otherwise it has left
-// out to look whether a term that most events have is on each of them too, and
-// some of what it found may not match; nor may an event of which nothing is known.
-// None that matches is ever left out.
+// Exact reports whether all positions that the walk has returned match. If not, the
+// walk has left out dense lists, and some positions may not match; nor may an event
+// that could not be read. No match is ever left out.
 func (w *Walk) Exact() bool { return !w.r.guessed }
 
-// walker returns the walker over what matches in a segment, nil if nothing can.
+// walker returns the walker over the matches in a segment, or nil if nothing can
+// match.
 func (w *Walk) walker(s segment) walker {
 	var items []walker
 	streamsOnly := true
@@ -98,7 +96,7 @@ func (w *Walk) walker(s segment) walker {
 		}
 		streamsOnly = streamsOnly && len(item.Streams) > 0 && !several(item)
 	}
-	if streamsOnly { // a stream's versions show if there is one missing
+	if streamsOnly { // a missing version in a stream shows without it
 		return newUnion(items, w.backward)
 	}
 	if unknown := w.r.list(s, kindUnknown, ""); unknown != nil {
@@ -118,12 +116,12 @@ func (w *Walk) over(l list) walker {
 	return p
 }
 
-// item returns the walker over what matches an item in a segment, nil if nothing
-// can.
+// item returns the walker over the matches of an item in a segment, or nil if
+// nothing can match.
 //
-// To ask a list that has, say, half of all positions whether it has one, costs
-// about as much as to look at the event, and tells little. So such lists are left
-// out where there is one that tells more.
+// To ask a list that has, for example, half of all positions costs about as much as
+// to read the event, and excludes little. So dense lists are left out if another
+// list of the item is not dense.
 func (w *Walk) item(s segment, it eventstore.Item) walker {
 	r := w.r
 	parts := make([]walker, 0, len(it.Tags)+3)
@@ -173,7 +171,7 @@ func several(it eventstore.Item) bool {
 	return n > 1
 }
 
-// listsOf returns the lists that the segment has of the names.
+// listsOf returns the lists that the segment has for names.
 func listsOf[S ~string](r *Reader, s segment, kind byte, names []S) []list {
 	var lists []list
 	for _, name := range names {
@@ -189,13 +187,13 @@ type postings struct {
 	r        *Reader
 	list     list
 	backward bool
-	begun    bool      // there has been a load
-	buffer   []posting // room for one
-	loaded   []posting // the rest of it, in the direction of the walk
+	begun    bool      // load was called
+	buffer   []posting // for one posting
+	loaded   []posting // the rest of the load, in the direction of the walk
 	ended    bool
 }
 
-// The first load of a list is small, for it may be the only one.
+// The first load of a list is small, since it may be the only one.
 const (
 	firstLoad = 8
 	maxLoad   = 256
@@ -235,8 +233,8 @@ func (l *postings) room() []posting {
 	return l.buffer[:0:size]
 }
 
-// skip drops what the walk has passed from the loaded postings. Most often that is
-// one or two, so it looks at some before it searches.
+// skip drops the postings that the walk has passed. Most often these are one or two,
+// so it tries a few before it searches.
 func (l *postings) skip(p eventstore.Position) {
 	const near = 8
 	for i := range l.loaded {
@@ -253,7 +251,7 @@ func (l *postings) skip(p eventstore.Position) {
 	l.loaded = nil
 }
 
-// passed reports whether the walk is behind the posting when it is at p.
+// passed reports whether the walk, at p, is past the posting.
 func (l *postings) passed(at posting, p eventstore.Position) bool {
 	if l.backward {
 		return at.position > p
@@ -261,22 +259,22 @@ func (l *postings) passed(at posting, p eventstore.Position) bool {
 	return at.position < p
 }
 
-// union is the walker over what any of its parts has.
+// union is the walker over the positions that any of its parts has.
 type union struct {
 	parts    []walker
 	at       []place
 	backward bool
 }
 
-// place is where a walker stands: what its last seek returned.
+// place is the result of a walker's last seek.
 type place struct {
 	sought  bool
 	found   eventstore.Position
 	matched bool
 }
 
-// newUnion returns the walker over what any of the parts has, nil if there are
-// none.
+// newUnion returns the walker over the positions that any of the parts has, or nil
+// if there are no parts.
 func newUnion(parts []walker, backward bool) walker {
 	switch len(parts) {
 	case 0:
@@ -306,7 +304,7 @@ func (u *union) seek(p eventstore.Position) (eventstore.Position, bool) {
 	return nearest.found, nearest.matched
 }
 
-// before reports whether the walk comes by p before q.
+// before reports whether the walk meets p before q.
 func (u *union) before(p, q eventstore.Position) bool {
 	if u.backward {
 		return p > q
@@ -314,8 +312,8 @@ func (u *union) before(p, q eventstore.Position) bool {
 	return p < q
 }
 
-// intersection is the walker over what all of its parts have. Its parts always
-// match what they find.
+// intersection is the walker over the positions that all of its parts have. Each
+// part must always return matches.
 type intersection struct {
 	parts []walker
 }

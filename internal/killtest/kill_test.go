@@ -22,19 +22,19 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// childFile and childMode, when set in the environment, make the test binary a
-// process that writes events and read models to the file until it is killed.
+// childFile and childMode are environment variables. If they are set, the test
+// binary writes events and read models to the file until it is killed.
 const (
 	childFile = "YORE_TEST_KILL_FILE"
 	childMode = "YORE_TEST_KILL_MODE"
-	// killRounds says how often each mode is killed, if it is to be another
-	// number than the default.
+	// killRounds is an environment variable: how often each mode is killed, if not
+	// the default.
 	killRounds = "YORE_KILL_ROUNDS"
 )
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childFile); path != "" {
-		time.AfterFunc(time.Minute, func() { os.Exit(1) }) // nobody kills it any more
+		time.AfterFunc(time.Minute, func() { os.Exit(1) }) // in case the parent does not kill it
 		fmt.Println("error:", write(path, os.Getenv(childMode)))
 		os.Exit(1)
 	}
@@ -61,8 +61,8 @@ func registry() *codec.Registry {
 	return r
 }
 
-// model is the read model: a table with an index, and a log of its own that
-// shows whether each event was applied once.
+// model is the read model: a table with an index, and a log that shows whether each
+// event was applied once.
 type model struct {
 	projection *projection.Projection
 	sales      *projection.Table[string, Sales]
@@ -89,7 +89,7 @@ func newModel() *model {
 	return m
 }
 
-// write appends events and keeps the read model, in one of the modes, until it
+// write appends events and maintains the read model, in one of the modes, until it
 // fails.
 func write(path, mode string) error {
 	ctx := context.Background()
@@ -103,7 +103,7 @@ func write(path, mode string) error {
 			return err
 		}
 	} else {
-		// Until there is a live build, to run and to rebuild are one thing.
+		// Until a build is live, Run and Rebuild do the same.
 		if err := projection.CatchUp(ctx, s, registry(), m.projection); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func appendSales(ctx context.Context, s eventstore.Store, w int) error {
 	}
 }
 
-func TestReadModels_AreFoldsOfTheLogWhateverIsKilled(t *testing.T) {
+func TestReadModels_AreFoldsOfTheLogAfterAKill(t *testing.T) {
 	rounds := 6
 	if testing.Short() {
 		rounds = 2
@@ -162,7 +162,7 @@ func TestReadModels_AreFoldsOfTheLogWhateverIsKilled(t *testing.T) {
 	}
 }
 
-// killAtRandom runs a child until a random moment.
+// killAtRandom starts a child and kills it after a random time.
 func killAtRandom(t *testing.T, path, mode string) {
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childFile+"="+path, childMode+"="+mode)
@@ -182,9 +182,9 @@ func killAtRandom(t *testing.T, path, mode string) {
 	require.True(t, errors.As(err, &exit) && !exit.Exited(), "the process that writes ended by itself: %v", err)
 }
 
-// check opens the file after a kill. What the read model shows must be the fold
-// of the log up to its position; then it is brought up to date, by each means,
-// and must be the fold of all of it.
+// check opens the file after a kill. The read model must be the fold of the log up
+// to its position. Then it is brought up to date, by each means, and must be the
+// fold of the whole log.
 func check(t *testing.T, path, mode string) {
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
@@ -213,14 +213,14 @@ func check(t *testing.T, path, mode string) {
 	require.Equal(t, m.fresh(t, s, 0), m.dump(t, s), "after catching up")
 }
 
-// fresh is the read model built in memory, up to a position, 0 for the head.
+// fresh returns the read model, built in memory, up to a position; 0 means the head.
 func (m *model) fresh(t *testing.T, s eventstore.Store, to eventstore.Position) []string {
 	view, err := projection.Build(t.Context(), s, registry(), m.projection, &projection.BuildOptions{To: to})
 	require.NoError(t, err)
 	return m.dump(t, view)
 }
 
-// dump lists all rows.
+// dump returns all rows.
 func (m *model) dump(t *testing.T, r projection.Reader) []string {
 	var lines []string
 	for row, err := range m.sales.Scan(t.Context(), r, projection.Range[string]{}) {

@@ -18,43 +18,42 @@ const (
 
 	elementSize     = 16
 	bucketSize      = 16
-	largestOverflow = 1 << 16 // pages of one value; far more than the largest record
+	largestOverflow = 1 << 16 // pages of one value; far more than the largest record takes
 	deepest         = 64      // levels of trees within trees
 )
 
-// Finding is a page that is not as it should be.
+// Finding is a fault of a page.
 type Finding struct {
 	Page uint64
-	// Bucket is the name of the bucket, of those that are in no other, to whose
-	// tree the page belongs; "" if it leads to them, or is the list of free pages.
+	// Bucket is the name of the top-level bucket to whose tree the page belongs. It
+	// is "" for the pages above the top-level buckets and for the list of free
+	// pages.
 	Bucket  string
 	Problem string
-	// Free says that it is about the list of free pages: who only reads is not
-	// concerned.
+	// Free is true if the fault is in the list of free pages, which concerns writers
+	// only.
 	Free bool
 }
 
-// CheckOptions say what Check looks at.
+// CheckOptions are options of Check. The zero value checks all pages.
 type CheckOptions struct {
-	// Branches leaves out the leaves, and so all but about a hundredth of the
-	// pages: below each branch it reads the last leaf only, and of leaves that hold
-	// buckets all. It finds what leads a reader astray or in circles, and
-	// most of what makes a transaction overwrite pages that are in use.
+	// Branches leaves out most leaves, and so all but about a hundredth of the
+	// pages. Below each branch it reads the last leaf only, and of the leaves that
+	// hold buckets all. It finds what leads a reader to a wrong page or into a loop,
+	// and most of what makes a transaction overwrite pages that are in use.
 	Branches bool
-	// Leaves names buckets, of those that are in no other, of which Branches leaves
-	// out nothing.
+	// Leaves names top-level buckets whose leaves are read even if Branches is true.
 	Leaves []string
-	// Ignore names buckets, of those that are in no other, whose pages are not
-	// looked at.
+	// Ignore names top-level buckets whose pages are not read.
 	Ignore []string
 	// Interrupted, if not nil, is called between pages; its error ends the check.
 	Interrupted func() error
 }
 
-// Check walks all pages of the file as meta describes it, which must not change
-// meanwhile, and reports those that are damaged, in use twice, or in use and
-// free at once. It needs a bit of memory for each page. Its errors are those of
-// r and of Interrupted.
+// Check walks all pages of the file as meta describes it and reports pages that are
+// damaged, in use twice, or both in use and free. The file must not change
+// meanwhile. Check needs a bit of memory for each page. Its errors are those of r
+// and of Interrupted.
 func Check(r io.ReaderAt, meta Meta, o CheckOptions, report func(Finding)) error {
 	if o.Interrupted == nil {
 		o.Interrupted = func() error { return nil }
@@ -89,8 +88,8 @@ func Check(r io.ReaderAt, meta Meta, o CheckOptions, report func(Finding)) error
 	return nil
 }
 
-// Freelist returns the ids of the free pages, in ascending order. A list that
-// cannot be right is [ErrDamaged].
+// Freelist returns the ids of the free pages, in ascending order. It returns
+// [ErrDamaged] if the list is inconsistent.
 func Freelist(r io.ReaderAt, meta Meta) ([]uint64, error) {
 	if meta.Freelist == noFreelist {
 		return nil, nil
@@ -130,13 +129,13 @@ type checker struct {
 	file   io.ReaderAt
 	meta   Meta
 	report func(Finding)
-	bucket string   // whose tree is walked
-	leaves int      // the depth of that tree's leaves, if they need not be looked at; 0: not known
-	used   bitmap   // pages in use, as far as the walk has seen
-	rooms  [][]byte // for a page at each depth
+	bucket string   // the top-level bucket that is walked
+	leaves int      // depth of the bucket's leaves, if they are left out; 0: not known
+	used   bitmap   // pages in use, as far as the walk has come
+	rooms  [][]byte // scratch memory for a page at each depth
 
-	// before is a page in use with free ones behind it, and the last of those
-	// that it goes on with. Free pages come in runs.
+	// before is the last page in use before some free ones, and the last page of its
+	// overflow. Free pages come in runs.
 	before struct{ id, last uint64 }
 }
 
@@ -144,7 +143,8 @@ func (c *checker) found(id uint64, problem string) {
 	c.report(Finding{Page: id, Bucket: c.bucket, Problem: problem})
 }
 
-// take marks a page and its overflow as used, and reports whether they were not.
+// take marks a page and its overflow as used. It reports false if one was used
+// already.
 func (c *checker) take(id uint64, overflow uint32) bool {
 	for i := id; i <= id+uint64(overflow); i++ {
 		if c.used.get(i) {
@@ -156,8 +156,8 @@ func (c *checker) take(id uint64, overflow uint32) bool {
 	return true
 }
 
-// free checks that a page of the list of free ones is not in use: by itself, or
-// as what the page in use before it goes on with.
+// free checks that a page in the list of free pages is not in use: neither itself
+// nor as overflow of the page in use before it.
 func (c *checker) free(id uint64) error {
 	before := id
 	for !c.used.get(before) {
@@ -179,7 +179,7 @@ func (c *checker) free(id uint64) error {
 	return nil
 }
 
-// read reads a page at a depth. It is valid until another one there is read.
+// read reads a page at a depth. The page is valid until the next read at that depth.
 func (c *checker) read(id uint64, depth int) (p page, problem string, err error) {
 	for len(c.rooms) <= depth {
 		c.rooms = append(c.rooms, nil)
@@ -187,8 +187,8 @@ func (c *checker) read(id uint64, depth int) (p page, problem string, err error)
 	return readPage(c.file, c.meta, id, &c.rooms[depth])
 }
 
-// tree checks the page and those below it. first is the key that its parent has
-// for it; nil for a root.
+// tree checks a page and those below it. first is the page's key in its parent, nil
+// for a root.
 func (c *checker) tree(id uint64, first []byte, depth int) error {
 	if err := c.Interrupted(); err != nil {
 		return err
@@ -204,7 +204,7 @@ func (c *checker) tree(id uint64, first []byte, depth int) error {
 	return c.page(id, p, problem, first, depth)
 }
 
-// page checks a page that was read, with a problem or without, and those below it.
+// page checks a page that was read, with its problem or "", and those below it.
 func (c *checker) page(id uint64, p page, problem string, first []byte, depth int) error {
 	if problem == "" {
 		problem = p.problem(first, int64(c.meta.PageSize))
@@ -228,13 +228,13 @@ func (c *checker) page(id uint64, p page, problem string, first []byte, depth in
 	return c.leaf(id, p, depth)
 }
 
-// onlyBranches reports whether leaves of the bucket that is walked are left out.
+// onlyBranches reports whether leaves of the current bucket are left out.
 func (c *checker) onlyBranches() bool {
 	return c.Branches && !slices.Contains(c.Leaves, c.bucket)
 }
 
-// branch checks the children of a branch. They are all leaves or all branches;
-// if leaves, the last one stands for all where leaves are not looked at.
+// branch checks the children of a branch, which are all leaves or all branches. If
+// leaves are left out, the last one stands for all.
 func (c *checker) branch(p page, depth int) error {
 	if c.onlyBranches() && depth < deepest {
 		last, ok, err := c.lastLeaf(p, depth+1)
@@ -256,9 +256,10 @@ func (c *checker) branch(p page, depth int) error {
 	return nil
 }
 
-// lastLeaf returns the last child of a branch above leaves that need not be looked
-// at. If the branch leads to a leaf past another branch, that shows by the depth of the
-// tree's other leaves, or, if none was read yet, by the first child.
+// lastLeaf returns the last child of a branch above leaves that are left out, and
+// whether it is such a leaf. A branch that skips a level, and leads to a leaf among
+// branches, is found by the depth of the tree's other leaves or, if none was read
+// yet, by the first child.
 func (c *checker) lastLeaf(p page, depth int) (last page, ok bool, err error) {
 	if c.leaves > 0 && c.leaves != depth {
 		return page{}, false, nil
@@ -274,7 +275,7 @@ func (c *checker) lastLeaf(p page, depth int) (last page, ok bool, err error) {
 	return last, problem == "" && last.flags == flagLeaf && !last.holdsBuckets(), err
 }
 
-// takeUnread marks the children of a branch, the last one apart, as used.
+// takeUnread marks all children of a branch but the last as used.
 func (c *checker) takeUnread(p page) {
 	for i := range int(p.count) - 1 {
 		switch id := p.childID(i); {
@@ -323,7 +324,7 @@ type page struct {
 	content  []byte // after the header
 }
 
-// holdsBuckets reports whether a leaf's elements are buckets; a leaf holds either
+// holdsBuckets reports whether a leaf's elements are buckets. A leaf holds either
 // buckets or values.
 func (p page) holdsBuckets() bool {
 	if p.count == 0 {
@@ -333,8 +334,8 @@ func (p page) holdsBuckets() bool {
 	return !ok || flags&bucketElement != 0
 }
 
-// problem returns what is wrong with a page of a tree, or "". first is the key
-// that its parent has for it, if it has one.
+// problem returns what is wrong with a page of a tree, or "". first is the page's
+// key in its parent, nil if it has none.
 func (p page) problem(first []byte, size int64) string {
 	if p.flags != flagBranch && p.flags != flagLeaf {
 		return fmt.Sprintf("is in a tree, but has flags %#x", p.flags)
@@ -369,11 +370,11 @@ func (p page) problem(first []byte, size int64) string {
 	return ""
 }
 
-// mostAtOnce is how many bytes are read before it is known that the page has so many.
+// mostAtOnce is how many bytes are read before the page's size is confirmed.
 const mostAtOnce = 16 << 10
 
-// readPage reads a page, or says what is wrong with it. It is read into room, if
-// there is any, which grows as that is needed.
+// readPage reads a page, or returns what is wrong with it. It reads into room, if
+// not nil, which grows as needed.
 func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, problem string, err error) {
 	if id < 2 || id >= meta.HighWater {
 		return page{}, fmt.Sprintf("is not one of pages 2 to %d", meta.HighWater-1), nil
@@ -381,8 +382,8 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, proble
 	if room == nil {
 		room = new([]byte)
 	}
-	// It is often as large as the one before, so as much is read at once; but after one
-	// that could not be read, no more than a page.
+	// Read as much at once as the page before had, which is often right, but only
+	// one page after a page that could not be read.
 	size, offset := int64(meta.PageSize), int64(id)*int64(meta.PageSize)
 	b := grown(*room, max(size, min(int64(len(*room)), mostAtOnce)))
 	*room = b[:size]
@@ -409,13 +410,12 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, proble
 	return p, "", nil
 }
 
-// grown returns b with a length of n, and what it held as far as that goes.
+// grown returns b with length n and as much of its content as fits.
 func grown(b []byte, n int64) []byte {
 	return slices.Grow(b, max(0, int(n)-len(b)))[:n]
 }
 
-// inlineProblem returns what is wrong with the leaf that a small bucket has
-// within its element, or "".
+// inlineProblem returns what is wrong with the page of an inline bucket, or "".
 func inlineProblem(b []byte) string {
 	if len(b) < headerSize {
 		return "is too short"
@@ -452,13 +452,14 @@ func (p page) element(i int) (key, value []byte, flags uint32, ok bool) {
 	return key, value, order.Uint32(e), keyOK && valueOK
 }
 
-// childID returns the page of a branch's i-th element, which it must have.
+// childID returns the page of a branch's i-th element. The branch must have that
+// element.
 func (p page) childID(i int) uint64 {
 	return binary.NativeEndian.Uint64(p.content[i*elementSize+8:])
 }
 
-// sizes returns what an element says of itself: how far from it its key begins, and
-// the sizes of key and value. ok is false if it is none of the page's kind.
+// sizes returns the fields of an element: the offset of its key, and the sizes of
+// key and value. ok is false if the element is not of the page's kind.
 func (p page) sizes(e []byte) (offset, key, value uint64, ok bool) {
 	order := binary.NativeEndian
 	if p.flags == flagBranch {

@@ -1,12 +1,12 @@
-// Package pages reads the pages of a bbolt file by itself, without bbolt, which
-// trusts what it finds and maps what may not be there.
+// Package pages reads the pages of a bbolt file without bbolt, which trusts the
+// pages and maps the file even where it is cut short.
 //
-// A file is pages of one size. The first two are the meta pages: each
-// transaction overwrites the older one, so that the newer of those that are
-// whole describes the file as it was last committed, and the other one the
-// transaction before. A meta page names the root of the tree of buckets, the
-// page with the list of free pages, and the high-water mark, below which every
-// page belongs to the tree or is free.
+// A file is pages of one size. The first two are the meta pages. Each transaction
+// overwrites the older one, so the newer of the valid ones describes the file as it
+// was last committed, and the other one describes it as it was one transaction
+// before. A meta page names the root of the tree of buckets, the page with the list
+// of free pages, and the high-water mark. Every page below the mark belongs to the
+// tree or is free.
 //
 //	page    id (8) | flags (2) | count (2) | overflow (4), then its content
 //	meta    magic (4) | version (4) | page size (4) | flags (4) | root page (8) |
@@ -18,9 +18,10 @@
 //	        (8), 0 if it is within the value, and a sequence (8)
 //	free    page ids (8 each); a count of 0xffff means that the first is the count
 //
-// Integers are in the byte order of the machine that wrote the file. Only meta
-// pages have a checksum. Offsets count from their own element.
+// Integers are in the byte order of the machine that wrote the file. Only meta pages
+// have a checksum. Offsets count from the start of their own element.
 //
-// [Inspect] reads the meta pages and says whether the file is all there; [Check]
-// walks all pages. Neither maps the file, so that no missing page is a signal.
+// [Inspect] reads the meta pages and reports whether the file has its full length.
+// [Check] walks all pages. Both read with ReadAt and do not map the file, so a
+// missing page is an error and not a signal.
 package pages

@@ -12,7 +12,7 @@ const (
 	magic      = 0xED0CDAED
 	version    = 2
 	headerSize = 16
-	metaSize   = 64 // without its page's header
+	metaSize   = 64 // without the page header
 	sumOffset  = metaSize - 8
 
 	smallestPage = 1 << 10
@@ -21,11 +21,12 @@ const (
 	noFreelist = ^uint64(0)
 )
 
-// ErrForeign says that a file is not of bbolt: neither meta page has its mark.
+// ErrForeign means that a file is not a bbolt file: no meta page has the magic
+// number.
 var ErrForeign = errors.New("not a bbolt file")
 
-// ErrDamaged says that a file of bbolt cannot be read as one. The errors that match
-// it say how, and leave its word to the caller.
+// ErrDamaged means that a bbolt file is damaged. The text of an error that matches
+// it says how, without the word damaged, which the caller adds.
 var ErrDamaged = errors.New("damaged")
 
 type damage string
@@ -35,24 +36,24 @@ func (d damage) Is(target error) bool { return target == ErrDamaged }
 
 func damagef(format string, args ...any) error { return damage(fmt.Sprintf(format, args...)) }
 
-// Meta is a meta page that is whole.
+// Meta is a valid meta page.
 type Meta struct {
 	PageSize  uint32 // bytes
 	Root      uint64 // page of the root bucket
 	Freelist  uint64 // page of the list of free pages
-	HighWater uint64 // the file has pages 0 … HighWater-1 at least
+	HighWater uint64 // the file has at least pages 0 … HighWater-1
 	TxID      uint64 // the transaction that wrote it
 }
 
-// State is what the meta pages say of a file.
+// State is what the meta pages say about a file.
 type State struct {
-	Meta           // the newest that is whole
-	Damaged string // what is wrong with the other meta page; "" if it is whole
+	Meta           // the newest valid one
+	Damaged string // what is wrong with the other meta page, or ""
 }
 
-// Inspect reads the meta pages of a file of so many bytes. Its errors are
-// [ErrForeign] and [ErrDamaged], also for a file that was cut short, and those
-// of r.
+// Inspect reads the meta pages of a file of size bytes. Its errors match
+// [ErrForeign] or [ErrDamaged], which includes a file that was cut short, or are
+// those of r.
 func Inspect(r io.ReaderAt, size int64) (State, error) {
 	first, firstProblem, err := readMeta(r, 0)
 	if err != nil {
@@ -87,8 +88,8 @@ func Inspect(r io.ReaderAt, size int64) (State, error) {
 
 const noMark = "has no mark of bbolt"
 
-// secondMeta returns the second meta page, which is where the page size says; if
-// the first does not tell that size, all sizes are tried.
+// secondMeta returns the second meta page, whose place depends on the page size. If
+// first is nil, it tries all page sizes.
 func secondMeta(r io.ReaderAt, size int64, first *Meta) (m *Meta, problem string, err error) {
 	if first != nil {
 		return readMeta(r, int64(first.PageSize))
@@ -116,7 +117,7 @@ func readMeta(r io.ReaderAt, offset int64) (m *Meta, problem string, err error) 
 	}
 	b, order := page[headerSize:], binary.NativeEndian
 	sum := fnv.New64a()
-	_, _ = sum.Write(b[:sumOffset]) // it has no errors
+	_, _ = sum.Write(b[:sumOffset]) // never fails
 	m = &Meta{
 		PageSize:  order.Uint32(b[8:]),
 		Root:      order.Uint64(b[16:]),

@@ -98,7 +98,7 @@ func TestInspect_ReadsTheNewestMetaPage(t *testing.T) {
 	}
 }
 
-func TestInspect_SaysWhatIsNoFileOfBolt(t *testing.T) {
+func TestInspect_RefusesOtherFiles(t *testing.T) {
 	const size = 4096
 	content := file(t, size)
 	change := func(at int, with ...byte) func([]byte) []byte {
@@ -149,7 +149,7 @@ func TestCheck_FindsDamagedHeaders(t *testing.T) {
 	checked := 0
 	for id := uint64(2); id < state.HighWater; id++ {
 		at := int(id) * size
-		if unused[id] || binary.NativeEndian.Uint64(content[at:]) != id { // free, or what a page before it goes on with
+		if unused[id] || binary.NativeEndian.Uint64(content[at:]) != id { // free, or overflow
 			continue
 		}
 		checked++
@@ -162,7 +162,7 @@ func TestCheck_FindsDamagedHeaders(t *testing.T) {
 	require.Greater(t, checked, 100)
 }
 
-// branchProblems returns what CheckBranches reports of a file.
+// branchProblems returns what Check with Branches reports of a file.
 func branchProblems(t testing.TB, content []byte) (all []pages.Finding) {
 	state, err := inspect(content)
 	require.NoError(t, err)
@@ -170,9 +170,9 @@ func branchProblems(t testing.TB, content []byte) (all []pages.Finding) {
 	return all
 }
 
-// TestCheck_OfBranchesFindsEveryChangeOfABranch changes each byte in use of some
+// TestCheck_Branches_FindsEveryChange changes each byte in use of some
 // branch pages.
-func TestCheck_OfBranchesFindsEveryChangeOfABranch(t *testing.T) {
+func TestCheck_Branches_FindsEveryChange(t *testing.T) {
 	const size = 1024
 	content := file(t, size)
 	require.Empty(t, branchProblems(t, content))
@@ -199,8 +199,8 @@ func TestCheck_OfBranchesFindsEveryChangeOfABranch(t *testing.T) {
 	require.Greater(t, branches, 5)
 }
 
-// TestCheck_FindsPagesThatAreFreeAndInUse puts each page that is in use into the
-// list of free ones.
+// TestCheck_FindsPagesThatAreFreeAndInUse adds each page that is in use to the list
+// of free pages.
 func TestCheck_FindsPagesThatAreFreeAndInUse(t *testing.T) {
 	const size = 1024
 	content := file(t, size)
@@ -252,9 +252,9 @@ func TestCheck_EndsInALoop(t *testing.T) {
 	require.Fail(t, "no loop was found")
 }
 
-// TestCheck_OfBranchesFindsALeafAmongThem has a branch that leads past another, to the
-// first of its leaves, and so leaves out the rest.
-func TestCheck_OfBranchesFindsALeafAmongThem(t *testing.T) {
+// TestCheck_Branches_FindsALeafAmongBranches has a branch that leads past another
+// branch to its first leaf, and so leaves out the other leaves.
+func TestCheck_Branches_FindsALeafAmongBranches(t *testing.T) {
 	const size = 1024
 	content := file(t, size)
 	page := func(id uint64) []byte { return content[int(id)*size:][:size] }
@@ -301,8 +301,8 @@ func TestCheck_NamesTheBucketAndLeavesOutOne(t *testing.T) {
 	require.NotContains(t, buckets("outer"), "outer")
 }
 
-// TestCheck_FindsDamageInABucketWithinAPage changes each byte that says what lies
-// where in a small bucket.
+// TestCheck_FindsDamageInABucketWithinAPage changes each byte of the header and the
+// element tables of an inline bucket.
 func TestCheck_FindsDamageInABucketWithinAPage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "small.db")
 	db, err := bolt.Open(path, 0o600, &bolt.Options{NoSync: true})
@@ -347,7 +347,7 @@ func (c *counted) ReadAt(b []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// TestCheck_ReadsLittleOfDamagedPages that come after a large one.
+// TestCheck_ReadsLittleOfDamagedPages damages pages that come after a large one.
 func TestCheck_ReadsLittleOfDamagedPages(t *testing.T) {
 	const size = 1024
 	path := filepath.Join(t.TempDir(), "file.db")
@@ -367,7 +367,7 @@ func TestCheck_ReadsLittleOfDamagedPages(t *testing.T) {
 	for at := 2 * size; at < len(content); at += size {
 		flags, count := binary.NativeEndian.Uint16(content[at+8:]), binary.NativeEndian.Uint16(content[at+10:])
 		if flags == 2 && count > 5 && binary.NativeEndian.Uint32(content[at+12:]) == 0 { // a leaf of one page
-			content[at] ^= 0x40 // says that it is another page
+			content[at] ^= 0x40 // now the header names another page
 		}
 	}
 	state, err := inspect(content)
@@ -378,7 +378,7 @@ func TestCheck_ReadsLittleOfDamagedPages(t *testing.T) {
 	require.Less(t, reader.read, 3*len(content))
 }
 
-// FuzzCheck changes bytes of a file: whatever is in it, no panic and no hang.
+// FuzzCheck changes bytes of a file. Check must end without a panic.
 func FuzzCheck(f *testing.F) {
 	content := file(f, 1024)
 	f.Add(uint32(16), uint64(1), uint32(5000), uint64(7))

@@ -6,12 +6,11 @@ import (
 	"io"
 )
 
-// Walk visits what the bucket of that name holds, in the order of keys, as far
-// as its pages can be read; those that cannot are passed over. It reports whether
-// the end of the bucket was among what could be read: then the last key that was
-// visited is the last one there is. Key and value are valid until visit returns.
-// Its errors are those of r, of visit and of interrupted, which is called between
-// pages.
+// Walk visits the elements of a bucket in the order of keys, and skips pages that
+// cannot be read. It reports whether it read the end of the bucket: then the last
+// key that it visited is the bucket's last. Key and value are valid until visit
+// returns. Errors are those of r, of visit and of interrupted, which is called
+// between pages.
 func Walk(r io.ReaderAt, meta Meta, bucket string, interrupted func() error, visit func(key, value []byte) error) (end bool, err error) {
 	w := &walker{file: r, meta: meta, interrupted: interrupted, seen: newBitmap(meta.HighWater)}
 	var root []byte
@@ -46,10 +45,10 @@ type walker struct {
 	meta        Meta
 	interrupted func() error
 	visit       func(key, value []byte, flags uint32) error
-	seen        bitmap // pages, lest a tree that leads back to itself has no end
+	seen        bitmap // pages that were read, so that a loop in the tree ends
 }
 
-// tree visits what is below a page, and reports whether it saw the end.
+// tree visits the elements below a page, and reports whether it read the end.
 func (w *walker) tree(id uint64, depth int) (end bool, err error) {
 	if err := w.interrupted(); err != nil {
 		return false, err
@@ -84,7 +83,7 @@ func (w *walker) tree(id uint64, depth int) (end bool, err error) {
 }
 
 func (w *walker) leaf(p page) (end bool, err error) {
-	end = true // of an empty bucket, too
+	end = true // also of an empty bucket
 	for i := range int(p.count) {
 		key, value, flags, ok := p.element(i)
 		if end = ok; !ok {
@@ -97,19 +96,19 @@ func (w *walker) leaf(p page) (end bool, err error) {
 	return end, nil
 }
 
-// Element is a key and value that Scan has found.
+// Element is a key and a value that Scan has found.
 type Element struct {
-	Bucket     string // "" if that cannot be told
+	Bucket     string // "" if unknown
 	Key, Value []byte
 	Offset     int64 // of the value in the file
 }
 
-// Scan goes over a file of so many bytes page by page, as if there were no tree,
-// and visits all that looks like an element of a leaf: of pages in use, of those
-// that were given up and not overwritten yet, of pages whose header is damaged. So
-// it may be anything, and visit reports whether it is what it looks like. What a
-// true element fills is not looked at for others. The element is valid until
-// visit returns.
+// Scan reads a file of size bytes page by page, without its tree, and visits
+// everything that looks like an element of a leaf: in pages in use, in free pages
+// that are not overwritten yet, and in pages with a damaged header. An element may
+// therefore be any bytes; visit reports whether it is a true element. Scan does not
+// search the bytes of a true element for others. The element is valid until visit
+// returns.
 func Scan(r io.ReaderAt, size int64, pageSize int, interrupted func() error, visit func(Element) (isTrue bool, err error)) error {
 	s := &scanner{file: r, size: size, visit: visit, page: make([]byte, pageSize)}
 	for offset := int64(0); offset < size; {
@@ -132,7 +131,7 @@ func Scan(r io.ReaderAt, size int64, pageSize int, interrupted func() error, vis
 	return nil
 }
 
-// PageSizes returns the sizes that a page can have, the most likely first.
+// PageSizes returns the possible page sizes, the most likely first.
 func PageSizes() []int {
 	sizes := []int{4 << 10, 16 << 10, 64 << 10}
 	for size := smallestPage; size <= largestPage; size *= 2 {
@@ -143,7 +142,7 @@ func PageSizes() []int {
 	return sizes
 }
 
-// longest bounds what the key and the value of an element are believed to be.
+// longest is the largest key or value, in bytes, that Scan believes in.
 const longest = 64 << 20
 
 type scanner struct {
@@ -151,12 +150,12 @@ type scanner struct {
 	size   int64
 	visit  func(Element) (bool, error)
 	page   []byte
-	beyond []byte // an element that goes on beyond its page
-	end    int64  // in the file, of what the page's true elements fill
+	beyond []byte // an element that goes on after its page
+	end    int64  // offset in the file of the end of the page's true elements
 }
 
-// leaf visits the elements of what may be a leaf page. The elements are counted
-// in two ways, since either may be damaged.
+// leaf visits the elements of a page that may be a leaf. It counts them in two ways,
+// since either count may be damaged.
 func (s *scanner) leaf(offset int64, b []byte) error {
 	content := b[headerSize:]
 	p := page{content: content}
@@ -190,8 +189,8 @@ func (s *scanner) leaf(offset int64, b []byte) error {
 	return nil
 }
 
-// read returns the bytes of an element: of the page, or from the file if they go
-// on beyond it.
+// read returns the bytes of an element, from the page, or from the file if they go
+// on after the page.
 func (s *scanner) read(content []byte, at, start, size int64) ([]byte, error) {
 	if both, ok := slice(content, uint64(at), uint64(size)); ok {
 		return both, nil
@@ -203,8 +202,7 @@ func (s *scanner) read(content []byte, at, start, size int64) ([]byte, error) {
 	return s.beyond[:size], err
 }
 
-// inline visits the elements of a bucket that is small enough to be in the value
-// of another's element.
+// inline visits the elements of an inline bucket.
 func (s *scanner) inline(bucket string, value []byte, start int64) error {
 	if len(value) < bucketSize || binary.NativeEndian.Uint64(value) != 0 {
 		return nil

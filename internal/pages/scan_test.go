@@ -16,13 +16,13 @@ import (
 	"github.com/yore-es/yore/internal/pages"
 )
 
-// scannable makes a file with a bucket of many keys, one of few, and one of large
-// values, and returns its bytes.
+// scannable returns the bytes of a file with a bucket of many keys, a bucket of few,
+// and one of large values.
 func scannable(t *testing.T) (content []byte, state pages.State) {
 	path := filepath.Join(t.TempDir(), "file")
 	db, err := bolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
-	for round := range 3 { // leaves pages that were given up
+	for round := range 3 { // leaves free pages
 		require.NoError(t, db.Update(func(tx *bolt.Tx) error { return fillBuckets(tx, round) }))
 	}
 	require.NoError(t, db.Close())
@@ -83,7 +83,8 @@ func TestWalk_VisitsABucketInOrder(t *testing.T) {
 	require.ErrorIs(t, err, stop)
 }
 
-// Whatever page is lost or cut off, Walk ends, and says so if it saw the end.
+// TestWalk_GoesOnBehindDamage damages each page or cuts the file there. Walk must
+// end, and must report whether it read the end.
 func TestWalk_GoesOnBehindDamage(t *testing.T) {
 	content, state := scannable(t)
 	size := int(state.PageSize)
@@ -109,7 +110,7 @@ func scan(t *testing.T, content []byte, pageSize uint32) map[string][]byte {
 	err := pages.Scan(bytes.NewReader(content), int64(len(content)), int(pageSize), goOn, func(e pages.Element) (bool, error) {
 		require.Equal(t, content[e.Offset:][:len(e.Value)], e.Value)
 		size, known := map[string]int{"many": 20, "large": 10_000, "few": 3}[strings.TrimRight(string(e.Key), "-0123456789")]
-		if !known || len(e.Value) != size { // what is no element may look like one
+		if !known || len(e.Value) != size { // other bytes may look like an element
 			return false, nil
 		}
 		found[string(e.Key)] = bytes.Clone(e.Value)
@@ -128,10 +129,10 @@ func TestScan_FindsEveryElement(t *testing.T) {
 
 	noHeaders := bytes.Clone(content)
 	for page := range len(noHeaders) / size {
-		clear(noHeaders[page*size : page*size+16]) // only what the elements say is left
+		clear(noHeaders[page*size : page*size+16]) // leaves only the elements
 	}
 	again := scan(t, noHeaders, state.PageSize)
-	for key, value := range found { // large values have had bytes cleared in them
+	for key, value := range found { // bytes of large values were cleared
 		require.True(t, bytes.Equal(value, again[key]) || strings.HasPrefix(key, "large"), key)
 	}
 
@@ -151,14 +152,14 @@ func TestPageSizes_HasEachOnce(t *testing.T) {
 	require.Equal(t, []int{1 << 10, 1 << 24}, []int{sizes[0], sizes[len(sizes)-1]})
 }
 
-// FuzzScan: whatever the bytes, Scan and Walk end, and hand out bytes of the file.
+// FuzzScan: Scan and Walk must end on any bytes, and return bytes of the file.
 func FuzzScan(f *testing.F) {
 	f.Add(make([]byte, 4096))
 	f.Add(bytes.Repeat([]byte{2, 0, 0, 0, 0, 0, 0, 0}, 600))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		const size = 1024
 		err := pages.Scan(bytes.NewReader(content), int64(len(content)), size, goOn, func(e pages.Element) (bool, error) {
-			require.True(t, bytes.Equal(content[e.Offset:][:len(e.Value)], e.Value)) // nil is as good as empty
+			require.True(t, bytes.Equal(content[e.Offset:][:len(e.Value)], e.Value)) // nil equals empty here
 			return len(e.Key)%2 == 0, nil
 		})
 		require.NoError(t, err)

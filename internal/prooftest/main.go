@@ -1,6 +1,6 @@
-// Command prooftest tries to break what the store promises: power losses at
-// every moment, failing disks, kills, damaged bytes, races. It prints a line of
-// figures for each proof, for people and as JSON, and exits with 1 if one failed.
+// Command prooftest tries to break the promises of the store: with power losses at
+// every moment, failing disks, kills, damaged bytes and races. It prints the figures
+// of each proof as a line of text and as JSON, and exits with 1 if a proof failed.
 // It runs on Linux.
 //
 //	go run ./internal/prooftest -short           what continuous integration runs
@@ -40,7 +40,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/truncation"
 )
 
-// proofs are all there are, in the order in which they run.
+// proofs returns all proofs, in the order in which they run.
 func proofs() []proof.Proof {
 	return []proof.Proof{
 		powerloss.New(),
@@ -149,7 +149,7 @@ func runProofs(ctx context.Context, o options) error {
 	return nil
 }
 
-// choose returns the proofs of these names, separated by commas; all for "".
+// choose returns the proofs with these names, separated by commas; all for "".
 func choose(names string) ([]proof.Proof, error) {
 	if names == "" {
 		return proofs(), nil
@@ -166,7 +166,7 @@ func choose(names string) ([]proof.Proof, error) {
 	return chosen, nil
 }
 
-// runProof runs one proof and prints what came of it.
+// runProof runs one proof and prints its result.
 func runProof(ctx context.Context, p proof.Proof, o options) error {
 	env, remove, err := newEnv(p.Name, o)
 	if err != nil {
@@ -179,7 +179,7 @@ func runProof(ctx context.Context, p proof.Proof, o options) error {
 	return err
 }
 
-// newEnv makes the directories of a run; remove takes them away again.
+// newEnv makes the directories of a run. remove removes them.
 func newEnv(name string, o options) (env *proof.Env, remove func(), err error) {
 	memory := os.TempDir()
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
@@ -206,7 +206,7 @@ func newEnv(name string, o options) (env *proof.Env, remove func(), err error) {
 	}, remove, nil
 }
 
-// print prints a proof's outcome as a line for people and as one of JSON.
+// print prints a proof's result as a line of text and a line of JSON.
 func print(name string, o options, figures proof.Figures, took time.Duration, err error) {
 	outcome := "ok"
 	var skip *proof.Skip
@@ -230,13 +230,13 @@ func print(name string, o options, figures proof.Figures, took time.Duration, er
 	fmt.Println(object(all))
 }
 
-// object returns the figures as a JSON object that keeps their order.
+// object formats the figures as a JSON object that keeps their order.
 func object(figures proof.Figures) string {
 	var b strings.Builder
 	for i, f := range figures {
 		value, err := json.Marshal(f.Value)
 		if err != nil {
-			value, _ = json.Marshal(fmt.Sprint(f.Value)) // a string always can be
+			value, _ = json.Marshal(fmt.Sprint(f.Value)) // a string can always be encoded
 		}
 		fmt.Fprintf(&b, "%c%q:%s", "{,"[min(i, 1)], f.Name, value)
 	}

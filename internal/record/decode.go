@@ -14,13 +14,12 @@ import (
 type Record struct {
 	Event eventstore.Event
 	Place Place
-	// Key is the commit's key, in its first event; "" if it has none.
+	// Key is the commit's key, in the commit's first event; otherwise "".
 	Key string
 }
 
-// Decode decodes the record at position p. The result shares no memory with
-// rec. Bytes that are not a record of that position are a
-// [*eventstore.CorruptError].
+// Decode decodes the record at position p. The result shares no memory with rec. If
+// rec is not a record of that position, the error is a [*eventstore.CorruptError].
 func Decode(p eventstore.Position, rec []byte) (Record, error) {
 	r, reason := decode(p, rec)
 	if reason != "" {
@@ -29,7 +28,7 @@ func Decode(p eventstore.Position, rec []byte) (Record, error) {
 	return r, nil
 }
 
-// decode returns the record, or the reason why it is none.
+// decode returns the record, or the reason why rec is not a record.
 func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 	data, reason := check(p, rec)
 	if reason != "" {
@@ -38,8 +37,8 @@ func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
 	return decodeChecked(p, rec, data)
 }
 
-// decodeChecked is decode for a record that check found whole, with the payload
-// where it said.
+// decodeChecked is decode for a record that check has accepted, with the payload at
+// data.
 func decodeChecked(p eventstore.Position, rec []byte, data int) (r Record, reason string) {
 	e := &r.Event
 	e.Position = p
@@ -47,8 +46,8 @@ func decodeChecked(p eventstore.Position, rec []byte, data int) (r Record, reaso
 	e.Recorded = time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC()
 	copy(e.ID[:], rec[offID:])
 
-	// One piece of memory holds fields and payload. The payload is the reader's to
-	// change; the names in the fields are strings, which nobody can.
+	// Fields and payload share one allocation. A reader may change the payload; the
+	// names in the fields are strings, which cannot be changed.
 	own := make([]byte, len(rec)-crcSize-offFields)
 	copy(own, rec[offFields:])
 	e.Data = own[data-offFields:]
@@ -67,16 +66,16 @@ func decodeChecked(p eventstore.Position, rec []byte, data int) (r Record, reaso
 	return r, ""
 }
 
-// A Matcher decodes the records that match a query, and of others no more than it
-// takes to tell. It is not safe for concurrent use.
+// A Matcher decodes the records that match a query. It decodes only as much of a
+// record as it takes to decide. It is not safe for concurrent use.
 type Matcher struct {
 	Query eventstore.Query
 	tags  []eventstore.Tag
 }
 
 // Decode decodes the record at position p, as the function Decode does, if it
-// matches. Bytes that are not a record of that position are a
-// [*eventstore.CorruptError], whether they would match or not.
+// matches the query. If rec is not a record of that position, the error is a
+// [*eventstore.CorruptError], even if the record would not match.
 func (m *Matcher) Decode(p eventstore.Position, rec []byte) (r Record, matches bool, err error) {
 	data, reason := check(p, rec)
 	if reason == "" {
@@ -90,12 +89,12 @@ func (m *Matcher) Decode(p eventstore.Position, rec []byte) (r Record, matches b
 	return r, matches, nil
 }
 
-// matches reports whether a whole record matches, or the reason why it is none.
+// matches reports whether a checked record matches, or why it is not a record.
 func (m *Matcher) matches(rec []byte, data int) (matches bool, reason string) {
 	if m.Query.IsAll() {
 		return true, ""
 	}
-	// The strings are parts of the record itself, and are done with on return.
+	// The strings are parts of the record itself and are not used after return.
 	f := fields{rest: unsafe.String(&rec[offFields], data-offFields)}
 	var r Record
 	f.upToTags(&r, rec[offFlags], m.tags)
@@ -110,8 +109,7 @@ func (m *Matcher) matches(rec []byte, data int) (matches bool, reason string) {
 	return matches, ""
 }
 
-// check returns where in the record the payload begins, or what is wrong with the
-// record as a whole.
+// check returns the offset of the payload, or what is wrong with the record.
 func check(p eventstore.Position, rec []byte) (data int, reason string) {
 	if len(rec) < offFields+crcSize {
 		return 0, fmt.Sprintf("record of %d bytes is too short", len(rec))
@@ -133,9 +131,9 @@ func check(p eventstore.Position, rec []byte) (data int, reason string) {
 	return end - int(size), ""
 }
 
-// fields takes a record's fields from the front of rest. The names it returns
-// are parts of that one string. After the first field that does not fit it is
-// broken and returns zero values.
+// fields parses a record's fields from the front of rest. The names that it returns
+// are parts of that string. After the first malformed field it is broken and returns
+// zero values.
 type fields struct {
 	rest   string
 	broken bool
@@ -180,7 +178,7 @@ func (f *fields) name() string {
 
 func (f *fields) text() string { return f.take(f.count()) }
 
-// count is a number of things that take at least a byte each.
+// count parses a number of elements that take at least a byte each.
 func (f *fields) count() int { return int(f.number(uint64(len(f.rest)))) }
 
 func (f *fields) time() time.Time {
@@ -191,7 +189,7 @@ func (f *fields) time() time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint32(b[8:]))).UTC()
 }
 
-// tags uses room for the tags if there is enough.
+// tags parses the tags, into room if that is large enough.
 func (f *fields) tags(room []eventstore.Tag) []eventstore.Tag {
 	n := f.count()
 	if n == 0 {
@@ -207,7 +205,7 @@ func (f *fields) tags(room []eventstore.Tag) []eventstore.Tag {
 	return tags
 }
 
-// upToTags takes the fields up to the tags, for which it uses room if there is
+// upToTags parses the fields up to the tags, these into room if that is large
 // enough.
 func (f *fields) upToTags(r *Record, flags byte, room []eventstore.Tag) {
 	e := &r.Event

@@ -1,8 +1,8 @@
 // Package record is the format of one event in the log, and of the values of the log
-// bucket: a record by itself, under its position, or several in a pack.
+// bucket. A value is one record, under its position, or a pack of several.
 //
-// All integers of fixed size are big-endian; uvarint is that of encoding/binary.
-// A name is its length in one byte and then its bytes.
+// All integers of fixed size are big-endian; uvarint is that of encoding/binary. A
+// name is its length in one byte and then its bytes.
 //
 //	offset  size  field
 //	0       1     record format, 1
@@ -25,24 +25,24 @@
 //	end-4-d d     payload
 //	end-4   4     CRC32C (Castagnoli) of the position (8 bytes) and all bytes before
 //
-// The position is not in the record, it follows from the key; but it is under the
-// checksum, so that a record found at another's place is found out. A record
-// holds all that is known of its event and commit: whatever else is in the file
-// can be built from the records alone.
+// The position is not in the record but in the key. The checksum covers it, so a
+// record under the key of another position is found damaged. A record holds all that
+// is known of its event and commit: everything else in the file can be rebuilt from
+// the records.
 //
-// A pack is what one transaction brought, or a part of it, under the position of its
-// last record; the others are those of the positions just before.
+// A pack has records of one transaction, under the position of the last one. The
+// others have the positions just before.
 //
 //	offset  size  field
 //	0       1     2, where a record has its format
 //	1       1     records n, from 2 to 255
 //	2       2·n   where each record ends, counted from the end of this table
-//	2+2·n   …     the records, one behind another, to the end of the value
+//	2+2·n   …     the records, one after the other, to the end of the value
 //
-// What a pack has before its records needs no checksum: if it is wrong, so are the
-// bytes or the position that are held to a record's own.
+// The header of a pack needs no checksum: if it is wrong, a record is read from
+// wrong bytes or at a wrong position, and the record's own checksum fails.
 //
-// The appending caller encodes ([Append]) before it is known where the event
-// will be; the writer fills in version, time and checksum ([Seal]). Decoding
-// checks everything and trusts nothing.
+// The caller of an append encodes its records ([Append]) before their positions are
+// known; the writer fills in version, time and checksum ([Seal]). Decoding checks
+// every field.
 package record

@@ -15,8 +15,8 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// TestFormat_IsAsTheReferenceSays holds docs/reference/format.md to the bytes:
-// the record drawn there is the one that this event has.
+// TestFormat_IsAsTheReferenceSays compares the bytes of an event's record with the
+// example in docs/reference/format.md.
 func TestFormat_IsAsTheReferenceSays(t *testing.T) {
 	event := eventstore.NewEvent{
 		Stream: "cart-7", ID: uuid.MustParse("01956f1e-7c00-7abc-8def-0123456789ab"),
@@ -34,7 +34,7 @@ func TestFormat_IsAsTheReferenceSays(t *testing.T) {
 	require.Equal(t, hex.EncodeToString(rec), drawn(t, string(page)), "docs/reference/format.md draws another record")
 }
 
-// drawn returns the hexadecimal bytes of the table whose heading is "An example
+// drawn returns the hexadecimal bytes of the table under the heading "An example
 // record": those between the first two bars of each row.
 func drawn(t *testing.T, page string) string {
 	_, section, found := strings.Cut(page, "### An example record")

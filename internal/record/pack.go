@@ -13,15 +13,15 @@ const (
 	packHeader = 2 // format and number of records
 	endSize    = 2 // of each record's end
 
-	// MaxPacked is how many records a pack can hold.
+	// MaxPacked is the most records that a pack can hold.
 	MaxPacked = 255
 )
 
-// PackSize returns the size of a pack of n records that have so many bytes together.
+// PackSize returns the size in bytes of a pack of n records with bytes bytes in all.
 func PackSize(n, bytes int) int { return packHeader + n*endSize + bytes }
 
-// AppendPack appends a pack of records to dst: from 2 to MaxPacked, which have less
-// than 64 KiB together.
+// AppendPack appends a pack of 2 to MaxPacked records to dst. The records must have
+// less than 64 KiB in all.
 func AppendPack(dst []byte, records [][]byte) []byte {
 	dst = append(dst, packFormat, byte(len(records)))
 	end := 0
@@ -35,19 +35,19 @@ func AppendPack(dst []byte, records [][]byte) []byte {
 	return dst
 }
 
-// Value is what the log bucket holds under a key: the records of the positions
-// First to Last, of which the key is the last. The zero Value holds none.
+// Value is a value of the log bucket: the records of positions First to Last. Its
+// key is that of Last. The zero Value holds no records.
 type Value struct {
 	First, Last eventstore.Position
 	bytes       []byte
-	table       int // bytes before the first record; 0 for a record by itself
+	table       int // bytes before the first record; 0 for a single record
 }
 
-// ParseValue returns the value that is under the key of a position. One that does
-// not begin as a pack does is a record, whole or not; one that does and has no room
-// for what it says is a [*eventstore.CorruptError] of that position. Where its records
-// end is for each of them to be checked, so that damage to the table of ends costs no
-// others.
+// ParseValue parses the value under the key of a position. A value that does not
+// begin as a pack does is a single record, intact or not. A pack that is shorter
+// than its header says is a [*eventstore.CorruptError] of that position. The ends of
+// the records are not checked here but with each record, so that damage to the table
+// of ends costs only the records concerned.
 func ParseValue(last eventstore.Position, value []byte) (Value, error) {
 	if len(value) == 0 || value[0] != packFormat {
 		return Value{First: last, Last: last, bytes: value}, nil
@@ -67,11 +67,11 @@ func noPack(last eventstore.Position, format string, args ...any) error {
 	return &eventstore.CorruptError{Position: last, Reason: "no pack of records: " + fmt.Sprintf(format, args...)}
 }
 
-// Has reports whether the value holds the record of a position, which is not 0.
+// Has reports whether the value has a record of position p, which must not be 0.
 func (v *Value) Has(p eventstore.Position) bool { return v.First <= p && p <= v.Last }
 
 // At returns the bytes of the record at a position that the value has, for [Decode]
-// to check. They are a part of the value. If it is damaged there may be none.
+// to check. They are a part of the value. They may be empty if the value is damaged.
 func (v *Value) At(p eventstore.Position) []byte {
 	i := int(p - v.First)
 	start, end := v.end(i-1), v.end(i)
@@ -81,7 +81,8 @@ func (v *Value) At(p eventstore.Position) []byte {
 	return v.bytes[start:end]
 }
 
-// All yields the records' bytes by their positions, in order, as [Value.At] does.
+// All iterates over the positions and their records' bytes, in order, as [Value.At]
+// returns them.
 func (v *Value) All() iter.Seq2[eventstore.Position, []byte] {
 	return func(yield func(eventstore.Position, []byte) bool) {
 		for p := v.First; p > 0 && v.Has(p); p++ {
@@ -92,8 +93,8 @@ func (v *Value) All() iter.Seq2[eventstore.Position, []byte] {
 	}
 }
 
-// end returns where in the value the i-th record ends; that before the first ends
-// where the first begins.
+// end returns the offset of the end of the i-th record. The end of record -1 is
+// where the first record begins.
 func (v *Value) end(i int) int {
 	switch {
 	case i < 0:

@@ -77,7 +77,8 @@ func TestParseValue_NoPack(t *testing.T) {
 	}
 }
 
-// A table of ends that is damaged costs the records that it is wrong about.
+// TestValue_AtOfADamagedTable expects that damage to the table of ends costs only
+// the records concerned.
 func TestValue_AtOfADamagedTable(t *testing.T) {
 	for _, ends := range []string{"\x00\x05\x00\x03\x00\x06", "\xff\xff\x00\x03\x00\x06"} {
 		v, err := record.ParseValue(9, []byte("\x02\x03"+ends+"abcdef"))
@@ -85,7 +86,7 @@ func TestValue_AtOfADamagedTable(t *testing.T) {
 		require.Nil(t, v.At(8))
 		require.Equal(t, "def", string(v.At(9)))
 	}
-	for _, value := range []string{"\x02\x02\x00\x03\x00\x07onetwo", "\x02\x02\x00\x03\x00\x06onetw"} { // the last, or it is cut short
+	for _, value := range []string{"\x02\x02\x00\x03\x00\x07onetwo", "\x02\x02\x00\x03\x00\x06onetw"} { // the last record is short, or the value is
 		v, err := record.ParseValue(9, []byte(value))
 		require.NoError(t, err)
 		require.Equal(t, "one", string(v.At(8)))
@@ -100,8 +101,8 @@ func TestValue_AtOfADamagedTable(t *testing.T) {
 	require.Equal(t, 2, n)
 }
 
-// FuzzParseValue: whatever a value of the log is, it has the positions that it says,
-// each of its records is a part of it, and what is made of its parts is the same again.
+// FuzzParseValue parses any value. It must have the positions that it claims, its
+// records must be parts of it, and a pack of these must equal it.
 func FuzzParseValue(f *testing.F) {
 	f.Add(uint64(7), []byte(nil))
 	f.Add(uint64(7), []byte("\x01record"))

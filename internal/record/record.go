@@ -30,9 +30,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Place is an event's place in its commit: the I-th, from 0, of N.
 type Place struct{ I, N int }
 
-// Append appends the encoding of an event to dst, with room for what [Seal]
-// fills in. key is the commit's key, kept in its first event only. Tags are kept as
-// they are: who appends leaves out repeats.
+// Append appends the encoding of an event to dst, with room for what [Seal] fills
+// in. key is the commit's key, which is encoded in its first event only. Tags are
+// encoded as they are: the caller removes repeats.
 func Append(dst []byte, e *eventstore.NewEvent, place Place, key string) []byte {
 	if place.I > 0 {
 		key = ""
@@ -66,7 +66,7 @@ func Append(dst []byte, e *eventstore.NewEvent, place Place, key string) []byte 
 	return append(dst, make([]byte, crcSize)...)
 }
 
-// MaxSize returns how many bytes at most Append appends for the event.
+// MaxSize returns an upper bound of the bytes that Append appends for the event.
 func MaxSize(e *eventstore.NewEvent, key string) int {
 	const fixed = offFields + 5*binary.MaxVarintLen32 + 12 + 4 + crcSize
 	size := fixed + len(e.Stream) + len(e.Type) + len(e.Codec) + len(key) + len(e.Data)
@@ -99,8 +99,7 @@ func appendMetadata(dst []byte, metadata eventstore.Metadata) []byte {
 	return dst
 }
 
-// Seal fills in what is known only when the record's turn has come, and its
-// checksum. It changes rec in place.
+// Seal fills in the version, the recorded time and the checksum, in place.
 func Seal(rec []byte, p eventstore.Position, v eventstore.Version, recorded time.Time) {
 	binary.BigEndian.PutUint64(rec[offVersion:], uint64(v))
 	binary.BigEndian.PutUint64(rec[offRecorded:], uint64(recorded.UnixNano()))
@@ -112,8 +111,8 @@ func checksum(p eventstore.Position, body []byte) uint32 {
 	return crc32.Update(keySum(p), castagnoli, body)
 }
 
-// keySum is the checksum of the position's key. Package crc32 would want the key on
-// the heap, for each record that is read or written.
+// keySum is the checksum of the position's key. Package crc32 would move the key to
+// the heap for each record that is read or written.
 func keySum(p eventstore.Position) uint32 {
 	sum := ^uint32(0)
 	for shift := 56; shift >= 0; shift -= 8 {
@@ -122,14 +121,15 @@ func keySum(p eventstore.Position) uint32 {
 	return ^sum
 }
 
-// Key returns the key under which the log bucket holds the record of a position.
+// Key returns the key of the log bucket for a position.
 func Key(p eventstore.Position) [8]byte {
 	var key [8]byte
 	binary.BigEndian.PutUint64(key[:], uint64(p))
 	return key
 }
 
-// ParseKey returns the position of a key of the log bucket, and whether it is one.
+// ParseKey returns the position of a key of the log bucket, and false if key is not
+// one.
 func ParseKey(key []byte) (eventstore.Position, bool) {
 	if len(key) != 8 {
 		return 0, false

@@ -72,7 +72,7 @@ func TestAppend_KeepsTheKeyInTheFirstEventOnly(t *testing.T) {
 	require.Empty(t, got.Key)
 }
 
-func TestDecode_TellsAnyChangedBitAndAnyOtherPlace(t *testing.T) {
+func TestDecode_DetectsAnyChange(t *testing.T) {
 	event := eventstore.NewEvent{Stream: "s-1", Type: "t", Data: []byte("payload"), Tags: []eventstore.Tag{"a"}}
 	rec := encode(event, record.Place{N: 1}, "key", 9, 2)
 	var corrupt *eventstore.CorruptError
@@ -92,8 +92,8 @@ func TestDecode_TellsAnyChangedBitAndAnyOtherPlace(t *testing.T) {
 	}
 }
 
-// A checksum can be right by chance or by a faulty writer. What is under it is
-// not trusted either.
+// TestDecode_NeverPanicsUnderARightChecksum changes bytes under a correct checksum,
+// as chance or a faulty writer may. Decode must not trust them.
 func TestDecode_NeverPanicsUnderARightChecksum(t *testing.T) {
 	event := eventstore.NewEvent{
 		Stream: "s-1", Type: "t", Data: []byte("payload"), Tags: []eventstore.Tag{"a", "b"},
@@ -117,7 +117,7 @@ func TestDecode_NeverPanicsUnderARightChecksum(t *testing.T) {
 	require.Positive(t, refused)
 }
 
-// reseal gives the bytes a right checksum.
+// reseal gives the bytes a correct checksum.
 func reseal(rec []byte, p eventstore.Position) []byte {
 	if len(rec) < 4 {
 		return rec
@@ -145,7 +145,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		// What decodes can be encoded, and decodes to the same again.
+		// A decoded record can be encoded again and then decodes to the same.
 		e := got.Event
 		again := record.Append(nil, &eventstore.NewEvent{
 			Stream: e.Stream, ID: e.ID, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
@@ -155,10 +155,10 @@ func FuzzDecode(f *testing.F) {
 		back, err := record.Decode(p, again)
 		require.NoError(t, err)
 		if got.Place.I > 0 {
-			got.Key = "" // kept in the first event only
+			got.Key = "" // encoded in the first event only
 		}
 		if e.Time.IsZero() {
-			got.Event.Time = e.Recorded // the zero Time cannot be encoded: it means Recorded
+			got.Event.Time = e.Recorded // the zero Time is not encoded: it means Recorded
 		}
 		require.Equal(t, got, back)
 	})

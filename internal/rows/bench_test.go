@@ -8,7 +8,8 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// BenchmarkBuffer_SameRows is what most views do: read a row, write it again.
+// BenchmarkBuffer_SameRows reads a few rows and writes them, again and again, as
+// most views do.
 func BenchmarkBuffer_SameRows(b *testing.B) {
 	buffer := rows.New(rows.New(plain{}))
 	keys := make([]eventstore.RowKey, 64)
@@ -61,8 +62,8 @@ func BenchmarkBuffer_ScanOne(b *testing.B) {
 	}
 }
 
-// BenchmarkBuffer_Events is what a view does for each event: a buffer of its own,
-// a row read and written, and the changes put into the buffer of all.
+// BenchmarkBuffer_Events has a buffer for each event, which reads and writes a row
+// and is merged into a buffer for all.
 func BenchmarkBuffer_Events(b *testing.B) {
 	all := rows.New(rows.NewCache(plain{}, false))
 	keys := make([]eventstore.RowKey, 1000)

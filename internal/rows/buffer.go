@@ -11,38 +11,38 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Base is what a Buffer lies over. It must not change while the buffer is used.
-// The rows that it returns are the buffer's own.
+// Base is the rows under a Buffer. It must not change while the buffer is used. The
+// buffer owns the rows that it returns.
 type Base interface {
 	Get(keys ...eventstore.RowKey) ([]eventstore.Row, error)
 	Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error]
 }
 
-// ErrEnded is what the methods of a Buffer return after Close.
+// ErrEnded is returned by the methods of a Buffer after Close.
 var ErrEnded = errors.New("the view's time is up, or its Apply has returned: its rows can no longer be used")
 
 var limits = eventstore.StandardLimits()
 
-// Buffer is writes of rows over a base. It implements [eventstore.RowTx] and
-// Base. It is for one goroutine at a time, Close apart.
+// Buffer holds writes of rows over a base. It implements [eventstore.RowTx] and
+// Base. It is for one goroutine at a time, except Close.
 type Buffer struct {
 	base Base
 
-	// mu is held by every method, and by a scan but for the loop's body; the
-	// base is used under it. So mu comes before the mu of a base.
+	// mu is held by every method, and by a scan except in the loop's body. The base
+	// is read with mu held, so mu comes before the mu of a base.
 	mu     sync.Mutex
 	ended  bool
 	tables []*table // few
 	rows   int      // in all tables
-	bytes  int      // of their keys and values
+	bytes  int      // of keys and values
 
-	// Most buffers are of one event, which changes a row or two of one table: that is
-	// in the buffer's own memory.
+	// Most buffers are for one event, which changes a row or two of one table. That
+	// table is part of the buffer's own memory.
 	firstTable table
 	listOfOne  [1]*table
 
-	// A scan shows the buffer as it is when ranging starts: at the moment
-	// given to it. Writes have the moment that follows the last scan's.
+	// A scan shows the buffer as of its moment, when ranging starts. Later writes
+	// have the next moment.
 	moment uint64
 	scans  int // that are being ranged over
 }
@@ -69,7 +69,7 @@ func (b *Buffer) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 	return gather(keys, b.find, b.base.Get)
 }
 
-// find returns the row that was last put with a key, if there is one.
+// find returns the row that was last put under a key, if any.
 func (b *Buffer) find(key eventstore.RowKey) (eventstore.Row, bool) {
 	e := entryOf(b.table(key.Table), key.Key)
 	if e == nil {
@@ -78,13 +78,13 @@ func (b *Buffer) find(key eventstore.RowKey) (eventstore.Row, bool) {
 	return newRow(key.Table, key.Key, e.value), true
 }
 
-// gather returns the rows with keys: those that find knows, and the others from
-// load, which is asked at most once.
+// gather returns the rows under keys: those that find knows, and the others from
+// load, which is called at most once.
 func gather(
 	keys []eventstore.RowKey,
 	find func(eventstore.RowKey) (eventstore.Row, bool), load func(...eventstore.RowKey) ([]eventstore.Row, error),
 ) ([]eventstore.Row, error) {
-	var found []eventstore.Row // a zero one is missing
+	var found []eventstore.Row // a zero Row is missing
 	known := 0
 	for i, key := range keys {
 		if row, ok := find(key); ok {
@@ -119,7 +119,7 @@ func gather(
 	return found, nil
 }
 
-// Put implements [eventstore.RowTx]. On an error, which is ErrInvalid or
+// Put implements [eventstore.RowTx]. After an error, which is ErrInvalid,
 // ErrTooLarge or ErrEnded, no row is put.
 func (b *Buffer) Put(rows ...eventstore.Row) error {
 	b.mu.Lock()
@@ -150,8 +150,8 @@ func (b *Buffer) put(row *eventstore.Row) {
 	b.write(t, e, row.Value, false)
 }
 
-// Merge puts all that a buffer over this one holds, which is closed and not used
-// any more: the memory of its values is this one's from then on. On an error, which is
+// Merge puts the rows of over, a buffer over this one. over must be closed and must
+// not be used afterwards: its values belong to b then. After an error, which is
 // ErrEnded, nothing is put.
 func (b *Buffer) Merge(over *Buffer) error {
 	b.mu.Lock()
@@ -181,7 +181,7 @@ func (b *Buffer) merge(t *table, put *entry) {
 	b.write(t, e, put.value, true)
 }
 
-// insert adds an entry without a value, which is as good as a deletion.
+// insert adds an entry without a value, which equals a deletion.
 func (b *Buffer) insert(t *table, key string) *entry {
 	t.deleted++
 	b.rows++
@@ -189,7 +189,7 @@ func (b *Buffer) insert(t *table, key string) *entry {
 	return t.insert(key)
 }
 
-// write sets an entry's value, to a copy unless the value is the buffer's own.
+// write sets an entry's value, to a copy unless b owns value.
 func (b *Buffer) write(t *table, e *entry, value []byte, owned bool) {
 	b.bytes -= len(e.value)
 	if e.value == nil {
@@ -202,7 +202,7 @@ func (b *Buffer) write(t *table, e *entry, value []byte, owned bool) {
 	}
 }
 
-// table returns the table of that name, or nil if nothing was put into it.
+// table returns the table with a name, or nil if it has no writes.
 func (b *Buffer) table(name string) *table {
 	for _, t := range b.tables {
 		if t.name == name {
@@ -225,8 +225,8 @@ func (b *Buffer) addTable(name string) *table {
 }
 
 // Scan implements [eventstore.RowTx]. The sequence can be ranged over more than
-// once; each time it shows the rows as they are when ranging starts. The loop's
-// body may read and put rows; what it puts, this loop does not see.
+// once; each time it yields the rows as of when ranging starts. The loop's body may
+// read and put rows; the loop does not see what it puts.
 func (b *Buffer) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
 	scan.From, scan.To = slices.Clone(scan.From), slices.Clone(scan.To)
 	return func(yield func(eventstore.Row, error) bool) {
@@ -236,7 +236,8 @@ func (b *Buffer) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] 
 	}
 }
 
-// scan yields rows until the end (nil), the loop's (nil too), or an error.
+// scan yields rows. It returns nil at the end, also if the loop was left, or an
+// error.
 func (b *Buffer) scan(scan eventstore.RowScan, yield func(eventstore.Row, error) bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -249,7 +250,7 @@ func (b *Buffer) scan(scan eventstore.RowScan, yield func(eventstore.Row, error)
 	t := b.table(scan.Table)
 	m := merge{buffer: b, scan: scan, yield: yield, own: t.within(scan, b.scans > 0), moment: b.moment}
 	if t != nil && scan.Limit > 0 {
-		// Each row of the base is yielded, replaced by one that is, or hidden.
+		// Each row of the base is yielded, replaced or hidden.
 		scan.Limit = min(scan.Limit, math.MaxInt-t.deleted) + t.deleted
 	}
 	b.moment++
@@ -261,9 +262,9 @@ func (b *Buffer) scan(scan eventstore.RowScan, yield func(eventstore.Row, error)
 	return nil
 }
 
-// Rows returns the changes, one for each key that was put, by table and key; a
-// nil Value is a deletion. Their keys and values are the buffer's, as they are
-// until the next Put.
+// Rows returns the changes, one for each key that was put, by table and key. A nil
+// Value is a deletion. Keys and values belong to the buffer and are valid until the
+// next Put.
 func (b *Buffer) Rows() []eventstore.Row {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -285,10 +286,10 @@ func (b *Buffer) Size() (rows, bytes int) {
 	return b.rows, b.bytes
 }
 
-// Close ends the buffer: Get, Scan and Put return ErrEnded from then on, a scan
-// that is being ranged over when its loop's body comes back. Rows and Size answer
-// as before. Any goroutine may call it, more than once. It waits for a
-// method that is at work.
+// Close ends the buffer: Get, Scan and Put return ErrEnded from then on, and a scan
+// that is being ranged over ends when its loop's body returns. Rows and Size still
+// answer. Close may be called by any goroutine, more than once. It waits for a
+// method that is running.
 func (b *Buffer) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

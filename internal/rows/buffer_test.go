@@ -16,7 +16,7 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// plain is rows in a map by table and key: a base, and the model.
+// plain is rows in a map by table and key. It is a base, and the model.
 type plain map[[2]string][]byte
 
 func (p plain) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
@@ -68,7 +68,7 @@ func row(table, key string, value []byte) eventstore.Row {
 
 func key(table, key string) eventstore.RowKey { return row(table, key, nil).RowKey }
 
-// say says rows in words, so that a nil value and an empty one differ.
+// say formats rows so that a nil value and an empty one differ.
 func say(found ...eventstore.Row) []string {
 	said := []string{}
 	for _, r := range found {
@@ -215,7 +215,7 @@ func TestBuffer_Merge(t *testing.T) {
 	require.Equal(t, []string{`t/a=none`, `t/b="over"`, `t/c="over"`, `u/d="over"`}, say(under.Rows()...))
 }
 
-func TestBuffer_RefusesWhatNoStoreTakes(t *testing.T) {
+func TestBuffer_Put_Invalid(t *testing.T) {
 	limits := eventstore.StandardLimits()
 	b := rows.New(plain{})
 	long := strings.Repeat("n", limits.NameBytes+1)
@@ -293,8 +293,8 @@ func TestBuffer_Close(t *testing.T) {
 	require.Equal(t, []string{`t/m="3"`}, say(b.Rows()...))
 }
 
-// TestBuffer_CloseFromAnotherGoroutine is for the race detector: after Close,
-// what lies under the buffer is its owner's again.
+// TestBuffer_CloseFromAnotherGoroutine is for the race detector: after Close, the
+// owner of the base may change it.
 func TestBuffer_CloseFromAnotherGoroutine(t *testing.T) {
 	for range 50 {
 		group := rows.New(plain{{"t", "k"}: []byte("1")})

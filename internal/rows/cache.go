@@ -7,37 +7,37 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Cache is a base that remembers rows of another one, and the keys that have
-// none there. It is right as long as the base changes only by what is told to
-// Put: it is for the one that writes a view, who makes a new one when somebody
-// else may have written, or when it is not known what was.
+// Cache is a base that remembers rows of another base, and keys without a row. It is
+// correct only while every change of the base is passed to Put. So it belongs to the
+// view's only writer, which makes a new Cache when the base may have changed
+// otherwise, or when it is not known whether a write succeeded.
 //
-// It holds [CacheBytes] of keys and values at most, counting an allowance for each
-// row; what was not used for long is forgotten first. It is for one goroutine at a
+// It holds at most [CacheBytes] of keys and values, including an allowance for each
+// row, and forgets the least recently used rows first. It is for one goroutine at a
 // time.
 type Cache struct {
 	base  Base
 	limit int
-	// What is used is in young. When that is half of the bound, it becomes old,
-	// and what was old, and was not used since, is forgotten.
+	// Rows that are used are in young. When young reaches half of the limit it
+	// becomes old, and the rows that were in old are forgotten.
 	young, old map[string]*cached // by table, NUL, key
 	size       int                // of young
-	key        []byte             // that is being looked for
-	// all says that the base has no rows but those that are remembered.
+	key        []byte             // scratch memory
+	// all means that the base has no other rows.
 	all bool
 }
 
-// cached is what the base has under a key; a nil value says that it has no row.
+// cached is the value of a row; nil means that the base has no row.
 type cached struct{ value []byte }
 
-// CacheBytes bounds a cache, in bytes.
+// CacheBytes is the limit of a cache, in bytes.
 const CacheBytes = 16 << 20
 
-// cacheRow is what a row takes beside the bytes of its key and value, about.
+// cacheRow is about the memory of a row beside its key and value, in bytes.
 const cacheRow = 128
 
-// NewCache returns an empty cache over a base. If that is known to have no rows yet, it
-// need not be read before rows are forgotten.
+// NewCache returns an empty cache over a base. If none is true, the base has no rows
+// yet and is not read until rows are forgotten.
 func NewCache(base Base, none bool) *Cache { return newCache(base, none, CacheBytes) }
 
 func newCache(base Base, none bool, limit int) *Cache {
@@ -49,12 +49,12 @@ func (c *Cache) Get(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 	return gather(keys, c.find, c.load)
 }
 
-// at makes c.key that of a row.
+// at sets c.key to the key of a row.
 func (c *Cache) at(key eventstore.RowKey) {
 	c.key = append(append(append(c.key[:0], key.Table...), 0), key.Key...)
 }
 
-// find returns the row with a key, if it is known.
+// find returns the row under a key, if it is cached.
 func (c *Cache) find(key eventstore.RowKey) (eventstore.Row, bool) {
 	c.at(key)
 	known := c.young[string(c.key)]
@@ -67,7 +67,7 @@ func (c *Cache) find(key eventstore.RowKey) (eventstore.Row, bool) {
 	return newRow(key.Table, key.Key, known.value), true
 }
 
-// load reads rows, and remembers them.
+// load reads rows and caches them.
 func (c *Cache) load(keys ...eventstore.RowKey) ([]eventstore.Row, error) {
 	if c.all {
 		none := make([]eventstore.Row, len(keys))
@@ -91,20 +91,20 @@ func (c *Cache) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
 	return c.base.Scan(scan)
 }
 
-// Put tells the cache of rows that the base has now; a nil Value is a deletion.
-// Their values are the cache's from then on.
+// Put passes rows that were written to the base; a nil Value is a deletion. Their
+// values belong to the cache from then on.
 func (c *Cache) Put(rows ...eventstore.Row) {
 	for i := range rows {
 		value := rows[i].Value
-		if cap(value) > 2*len(value) { // what it once was would be kept with it
+		if cap(value) > 2*len(value) { // do not keep a larger array alive
 			value = bytes.Clone(value)
 		}
 		c.keep(rows[i].RowKey, value)
 	}
 }
 
-// keep makes a value that of a key, in young. What old has under the key does not
-// count then, for young is asked first.
+// keep puts a value into young. It overrides a value in old, since young is searched
+// first.
 func (c *Cache) keep(key eventstore.RowKey, value []byte) {
 	c.at(key)
 	known := c.young[string(c.key)]
@@ -112,7 +112,7 @@ func (c *Cache) keep(key eventstore.RowKey, value []byte) {
 		c.size -= c.sizeOf(known.value)
 	}
 	size := c.sizeOf(value)
-	if size > c.limit/4 { // not worth what it would make the cache forget
+	if size > c.limit/4 { // it would displace too much
 		delete(c.young, string(c.key))
 		delete(c.old, string(c.key))
 		c.all = false
@@ -129,5 +129,5 @@ func (c *Cache) keep(key eventstore.RowKey, value []byte) {
 	c.young[string(c.key)] = &cached{value}
 }
 
-// sizeOf is what the row under c.key takes, with that value.
+// sizeOf returns the size of the row under c.key with a value.
 func (c *Cache) sizeOf(value []byte) int { return len(c.key) + len(value) + cacheRow }

@@ -31,7 +31,7 @@ func TestCache_ReadsOnce(t *testing.T) {
 		found, err := c.Get(key("t", "a"), key("t", "no"), key("t", "b"))
 		require.NoError(t, err)
 		require.Equal(t, []string{`t/a="1"`, `t/no=none`, `t/b=""`}, say(found...))
-		for i := range found { // they are the caller's
+		for i := range found { // the caller owns them
 			for _, bytes := range [][]byte{found[i].Key, found[i].Value} {
 				clear(bytes)
 			}
@@ -49,8 +49,8 @@ func TestCache_ReadsOnce(t *testing.T) {
 	require.Equal(t, scanned(t, base, eventstore.RowScan{Table: "t"}), scanned(t, c, eventstore.RowScan{Table: "t"}))
 }
 
-// TestCache_KeepsWhatIsUsed: what is read again and again is read from the base
-// once, however many others there are.
+// TestCache_KeepsWhatIsUsed expects that a row that is read often is read from the
+// base once, although many other rows are read.
 func TestCache_KeepsWhatIsUsed(t *testing.T) {
 	base := &counted{plain: plain{{"t", "used"}: []byte("1")}}
 	c := rows.NewBoundedCache(base, false, 10_000)
@@ -62,7 +62,8 @@ func TestCache_KeepsWhatIsUsed(t *testing.T) {
 	require.Equal(t, others+1, base.read)
 }
 
-// TestCache_OverNothing reads the base only after something was forgotten.
+// TestCache_OverNothing expects that the base is read only after rows were
+// forgotten.
 func TestCache_OverNothing(t *testing.T) {
 	base := &counted{plain: plain{}}
 	c := rows.NewBoundedCache(base, true, 10_000)
@@ -78,7 +79,7 @@ func TestCache_OverNothing(t *testing.T) {
 	require.Equal(t, []string{`t/0="1"`}, say(found...))
 	require.Zero(t, base.read)
 
-	large := row("t", "large", make([]byte, 5000)) // is not remembered
+	large := row("t", "large", make([]byte, 5000)) // not cached
 	base.Put(large)
 	c.Put(large)
 	found, err = c.Get(large.RowKey, key("t", "none"))
@@ -96,7 +97,7 @@ func TestCache_RemembersNoError(t *testing.T) {
 	}
 }
 
-// TestCache_Model compares a cache that keeps forgetting with its base.
+// TestCache_Model compares a small cache with its base.
 func TestCache_Model(t *testing.T) {
 	for range 20 {
 		seed := rand.Uint64()
@@ -125,7 +126,7 @@ func TestCache_Model(t *testing.T) {
 	}
 }
 
-// TestCache_KeepsNoMoreThanTheValue that a buffer had in the memory of a larger one.
+// TestCache_KeepsNoMoreThanTheValue puts values that are parts of larger arrays.
 func TestCache_KeepsNoMoreThanTheValue(t *testing.T) {
 	c := rows.NewCache(plain{}, false)
 	for i := range 200 {

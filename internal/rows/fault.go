@@ -6,11 +6,11 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// reasonBytes bounds the reason of a fault.
+// reasonBytes is the longest reason of a fault, in bytes.
 const reasonBytes = 4 << 10
 
-// NewFault returns the fault of a view that was given events together, of which
-// this is the first, and did not come to a good end. A long reason is cut.
+// NewFault returns the fault of a view that failed on events of which first is the
+// first. A long reason is cut.
 func NewFault(first eventstore.Event, reason error) *eventstore.Fault {
 	text := reason.Error()
 	if len(text) > reasonBytes {

@@ -7,18 +7,19 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// merge yields a buffer's rows and those of its base as one scan. The caller
-// holds the buffer's mu.
+// merge yields the rows of a buffer and of its base as one scan. The caller holds
+// the buffer's mu.
 type merge struct {
 	buffer *Buffer
 	scan   eventstore.RowScan
 	yield  func(eventstore.Row, error) bool
-	own    []*entry // the buffer's that are still to come, by key
-	moment uint64   // at which they are shown
-	count  int      // of the rows yielded
+	own    []*entry // entries of the buffer, by key, that are not yielded yet
+	moment uint64   // of the scan
+	count  int      // rows yielded
 }
 
-// errLeft ends a merge without an error: the loop was left, or is at its limit.
+// errLeft ends a merge when the loop was left or is at its limit. It is not an
+// error.
 var errLeft = errors.New("loop left")
 
 func (m *merge) run(base iter.Seq2[eventstore.Row, error]) error {
@@ -36,7 +37,7 @@ func (m *merge) run(base iter.Seq2[eventstore.Row, error]) error {
 			}
 		}
 		if order == 0 {
-			continue // the own entry replaces the row, or hides it
+			continue // the buffer's entry replaces or hides the row
 		}
 		if err := m.emit(row); err != nil {
 			return err
@@ -50,7 +51,7 @@ func (m *merge) run(base iter.Seq2[eventstore.Row, error]) error {
 	return nil
 }
 
-// first returns the own entry that comes next.
+// first returns the next entry of the buffer.
 func (m *merge) first() *entry {
 	if m.scan.Backward {
 		return m.own[len(m.own)-1]
@@ -58,7 +59,7 @@ func (m *merge) first() *entry {
 	return m.own[0]
 }
 
-// emitFirst yields the own entry that comes next, unless it is a deletion.
+// emitFirst yields the next entry of the buffer, unless it is a deletion.
 func (m *merge) emitFirst() error {
 	e := m.first()
 	if m.scan.Backward {
@@ -73,7 +74,7 @@ func (m *merge) emitFirst() error {
 	return m.emit(newRow(m.scan.Table, e.key, value))
 }
 
-// emit runs the loop's body, without holding mu.
+// emit calls the loop's body, without holding mu.
 func (m *merge) emit(row eventstore.Row) error {
 	more := m.unlocked(row)
 	m.count++

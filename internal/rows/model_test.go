@@ -12,8 +12,8 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// TestBuffer_Model compares up to three buffers, one over the other, with maps:
-// each with a copy of the map under it.
+// TestBuffer_Model compares up to three nested buffers with maps, each with a copy
+// of the map below.
 func TestBuffer_Model(t *testing.T) {
 	for range 20 {
 		seed := rand.Uint64()
@@ -47,7 +47,7 @@ func runModel(t *testing.T, rnd *rand.Rand, steps int) {
 			if len(stack) < 3 {
 				stack = append(stack, over(top.buffer, top.model))
 			}
-		case len(stack) > 1: // a commit comes to its end, good or bad
+		case len(stack) > 1: // a commit succeeds or fails
 			changes := top.buffer.Rows()
 			top.buffer.Close()
 			stack = stack[:len(stack)-1]
@@ -77,7 +77,7 @@ func runModel(t *testing.T, rnd *rand.Rand, steps int) {
 	require.Equal(t, size, actual)
 }
 
-// layer is a buffer, and the map that it must be like.
+// layer is a buffer and its model.
 type layer struct {
 	buffer *rows.Buffer
 	model  plain
@@ -127,7 +127,7 @@ func (p *layer) compareScan(t *testing.T, rnd *rand.Rand) {
 	require.Equal(t, expected, say(found...), "%+v", scan)
 }
 
-// randomRow is one of few rows, so that they meet.
+// randomRow returns one of a few rows, so that keys repeat.
 func randomRow(rnd *rand.Rand) eventstore.Row {
 	letters := []byte{0, 'a', 'b', 0xff}
 	r := eventstore.Row{RowKey: eventstore.RowKey{Table: []string{"t", "tt", "u"}[rnd.IntN(3)]}}

@@ -7,14 +7,14 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// table is a buffer's writes to one table. A nil table has none.
+// table is a buffer's writes to one table. A nil table has no writes.
 type table struct {
 	name    string
 	entries map[string]*entry // by key; nil while there are few
-	deleted int               // of the entries
+	deleted int               // entries that are deletions
 
-	// Entries are put in order when somebody asks for it: views put the same
-	// few rows again and again and scan seldom.
+	// Entries are sorted when a scan needs them in order: views put the same few
+	// rows again and again and seldom scan.
 	sorted []*entry
 	fresh  []*entry // not in sorted yet
 
@@ -22,8 +22,8 @@ type table struct {
 	listOfOne  [1]*entry
 }
 
-// entry is what was last put for a key, and before that what a scan may still
-// have to show.
+// entry is the last value put under a key, and earlier values for the scans that
+// still show them.
 type entry struct {
 	key string
 	version
@@ -35,7 +35,7 @@ type version struct {
 	before *version
 }
 
-// few entries are faster looked through than kept in a map.
+// few is the number of entries up to which a search is faster than a map.
 const few = 8
 
 // entryOf returns the entry with a key, or nil.
@@ -59,7 +59,7 @@ func entryOf[K string | []byte](t *table, key K) *entry {
 	return nil
 }
 
-// insert adds an entry with a key that has none.
+// insert adds an entry. The table must not have the key.
 func (t *table) insert(key string) *entry {
 	e := &t.firstEntry
 	if len(t.sorted)+len(t.fresh) == 0 {
@@ -86,8 +86,8 @@ func (t *table) insert(key string) *entry {
 	return e
 }
 
-// write sets the entry's value, to a copy unless it is owned. Where kept is set,
-// a value of an earlier moment stays in reach of the scans that show it.
+// write sets the entry's value, to a copy unless owned is true. If kept is true, a
+// value of an earlier moment is kept for scans.
 func (e *entry) write(value []byte, owned bool, moment uint64, kept bool) {
 	if kept && e.moment < moment {
 		earlier := e.version
@@ -115,8 +115,8 @@ func (e *entry) at(moment uint64) []byte {
 	return v.value
 }
 
-// all returns the entries by key. Where kept is set, a slice returned before
-// stays as it is.
+// all returns the entries by key. If kept is true, slices that were returned before
+// are not changed.
 func (t *table) all(kept bool) []*entry {
 	if t == nil {
 		return nil
@@ -133,8 +133,8 @@ func (t *table) all(kept bool) []*entry {
 	return t.sorted
 }
 
-// mergeInto merges into one sorted slice another, from the back, so that what
-// comes after all the rest costs no more than its own length.
+// mergeInto merges fresh into sorted, from the back, so that entries that come last
+// cost only their own number.
 func mergeInto(sorted, fresh []*entry) []*entry {
 	i, j := len(sorted)-1, len(fresh)-1
 	sorted = append(sorted, fresh...)
@@ -150,7 +150,7 @@ func mergeInto(sorted, fresh []*entry) []*entry {
 	return sorted
 }
 
-// within returns the entries that a scan may show, by key.
+// within returns the entries in the range of a scan, by key.
 func (t *table) within(scan eventstore.RowScan, kept bool) []*entry {
 	entries := t.all(kept)
 	from, to := 0, len(entries)
@@ -163,13 +163,13 @@ func (t *table) within(scan eventstore.RowScan, kept bool) []*entry {
 	return entries[from:max(from, to)]
 }
 
-// search returns the index of the first entry whose key is not below.
+// search returns the index of the first entry with a key of at least key.
 func search(entries []*entry, key []byte) int {
 	i, _ := slices.BinarySearchFunc(entries, key, func(e *entry, key []byte) int { return compareKeys(e.key, key) })
 	return i
 }
 
-// compareKeys orders keys byte by byte. The conversions are free of copies.
+// compareKeys compares keys byte by byte. The conversions do not copy.
 func compareKeys(a string, b []byte) int {
 	switch {
 	case a < string(b):
@@ -181,8 +181,8 @@ func compareKeys(a string, b []byte) int {
 	}
 }
 
-// newRow returns a row that shares no memory with anything, the bytes of its
-// key and value in one piece.
+// newRow returns a row that shares no memory. One allocation holds its key and
+// value.
 func newRow[K string | []byte](name string, key K, value []byte) eventstore.Row {
 	row := eventstore.Row{RowKey: eventstore.RowKey{Table: name}}
 	data := make([]byte, 0, len(key)+len(value))

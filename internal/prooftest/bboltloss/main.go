@@ -1,13 +1,13 @@
-// Command bboltloss shows how an application that goes on after a failed commit
-// of bbolt loses data that was acknowledged. It needs no special disk: strace
-// makes two calls of fdatasync fail, and the program puts together the file that
-// the disk has if power is lost then.
+// Command bboltloss shows that an application that continues after a failed commit
+// of bbolt loses acknowledged data. It needs no special disk: strace makes two calls
+// of fdatasync fail, and the program builds the file that a disk has after a power
+// loss at that moment.
 //
 //	go build -o bboltloss . && strace -f -o /dev/null -e trace=fdatasync \
-//		-e inject=fdatasync:error=EIO:when=7..8 ./bboltloss
+//	  -e inject=fdatasync:error=EIO:when=7..8 ./bboltloss
 //
-// It prints what a commit that was acknowledged has turned into. That commit
-// wrote 200 values of round b, and no later one was acknowledged.
+// It prints the state of the last acknowledged commit, which wrote 200 values of
+// round b.
 package main
 
 import (
@@ -51,7 +51,7 @@ func run() (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Println("c:", put(db, 'c')) // 7, of its meta page, fails: the disk has not got that page
+	fmt.Println("c:", put(db, 'c')) // 7, of its meta page, fails: the disk lacks that page
 	after, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func run() (err error) {
 	if err != nil {
 		return err
 	}
-	// Power is lost. The disk has all that was written but the meta page of c.
+	// Power is lost. The disk has everything written but the meta page of c.
 	for _, page := range []int{0, os.Getpagesize()} {
 		if !bytes.Equal(before[page:][:metaSize], after[page:][:metaSize]) {
 			copy(disk[page:][:metaSize], before[page:])
@@ -86,7 +86,7 @@ func put(db *bolt.DB, round byte) error {
 	})
 }
 
-// report opens a file with this content and says what is in it.
+// report opens a file with this content and prints what is in it.
 func report(path string, content []byte) error {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBbolt_LosesWhatWasAcknowledged fails when bbolt does so no more; then what
-// the store does about it can go.
+// TestBbolt_LosesWhatWasAcknowledged fails once bbolt no longer loses data. The
+// store's code against that can then be removed.
 func TestBbolt_LosesWhatWasAcknowledged(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {

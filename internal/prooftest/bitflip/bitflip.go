@@ -1,5 +1,5 @@
-// Package bitflip is the proof that damaged bytes are noticed: it changes bits,
-// bytes and sectors of a log, and holds the store to what it knows of the log.
+// Package bitflip proves that damaged bytes are noticed. It changes bits, bytes and
+// sectors of a log, and compares the answers of the store with the known content.
 package bitflip
 
 import (
@@ -42,7 +42,7 @@ type Case struct {
 	ReadOnly bool // how the file is opened
 }
 
-// Edit is bytes put at an offset of the file.
+// Edit puts bytes at an offset of the file.
 type Edit struct {
 	Offset int
 	Bytes  []byte
@@ -82,8 +82,7 @@ func plan(env *proof.Env, dir string) trial.Plan {
 	}
 }
 
-// child damages copies of the sample in a directory, in another, and examines
-// them.
+// child damages copies of the sample in one directory and examines them in another.
 func child(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: DIRECTORY-OF-SAMPLE SCRATCH")
@@ -92,7 +91,7 @@ func child(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	debug.SetMaxStack(64 << 20) // what recurses without end shall fail soon
+	debug.SetMaxStack(64 << 20) // unbounded recursion should fail soon
 	return trial.Serve(ctx, func(ctx context.Context, c Case) sample.Outcome {
 		return examine(ctx, known, content, args[1], c)
 	})
@@ -110,12 +109,12 @@ func examine(ctx context.Context, known *sample.Sample, content []byte, scratch 
 	return known.Examine(ctx, path, c.ReadOnly)
 }
 
-// flipsVariable is the environment variable that says how many bits are flipped,
-// instead of the table.
+// flipsVariable is the environment variable for the number of flipped bits, which
+// overrides the table.
 const flipsVariable = "YORE_PROOF_FLIPS"
 
-// makeCases makes up what is tried: bits anywhere, more bits where the pages say
-// what lies where, or the head of a pack says it, and damage of other kinds.
+// makeCases makes the cases: flipped bits anywhere, more of them in the headers of
+// pages and packs, and damage of other kinds.
 func makeCases(env *proof.Env, content []byte, pages []page, heads []span) []Case {
 	random := env.Rand(1)
 	var cases []Case
@@ -160,7 +159,7 @@ func flip(content []byte, random *rand.Rand, offset int) Edit {
 	return Edit{offset, []byte{content[offset] ^ 1<<random.IntN(8)}}
 }
 
-// tally counts what came of the cases, and keeps the first that failed of each
+// tally counts the results of the cases and keeps the first failing case of each
 // kind of failure.
 type tally struct {
 	env     *proof.Env
@@ -173,10 +172,10 @@ type tally struct {
 	bad     map[string]int // failures, by class, place and kind
 	errs    []error
 	died    int
-	worse   int // an append made worse what had been noticed
+	worse   int // an append made noticed damage worse
 }
 
-// enoughFailures is how many failing cases there may be before no more are tried.
+// enoughFailures is the number of failing cases after which no more are tried.
 const enoughFailures = 100
 
 func (t *tally) count(c Case, o sample.Outcome, died *trial.Died) error {
@@ -228,7 +227,7 @@ func (t *tally) figures(known *sample.Sample) proof.Figures {
 	return f
 }
 
-// verdict returns the failures, with how often each kind of them came.
+// verdict returns the failures, with the number of each kind.
 func (t *tally) verdict() error {
 	if len(t.errs) == 0 {
 		return nil

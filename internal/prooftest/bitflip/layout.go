@@ -9,16 +9,16 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// A bbolt file is pages. Each begins with its number (8 bytes), flags (2), how
-// many elements it has (2), and how many pages it continues over (4). Elements of
-// 16 bytes follow, and then, in leaves, keys and values; a value that is a bucket
-// begins with the number of its root page. All is in the machine's byte order,
-// which here has to be little-endian.
+// A bbolt file is pages. A page begins with its number (8 bytes), flags (2), the
+// number of its elements (2), and the number of overflow pages (4). Elements of 16
+// bytes follow, and then, in leaves, keys and values. A value that is a bucket
+// begins with the number of its root page. Integers are in the machine's byte order,
+// which must be little-endian here.
 
 const (
 	headerBytes  = 16
 	elementBytes = 16
-	metaBytes    = 64 // behind the header, with the checksum in the last 8
+	metaBytes    = 64 // after the header, with the checksum in the last 8
 
 	branchPage   = 0x01
 	leafPage     = 0x02
@@ -26,7 +26,7 @@ const (
 	freelistPage = 0x10
 )
 
-// page is a page of the file, with those that it continues over.
+// page is a page of the file, with its overflow.
 type page struct {
 	offset, size int
 	role         string // what it holds: meta, freelist, free, or a bucket's leaf or branch
@@ -58,7 +58,7 @@ func (l *reader) newestMeta() int {
 	return 0
 }
 
-// walk gives its role to a page of a bucket, and to all below it.
+// walk sets the roles of a page of a bucket and of all pages below it.
 func (l *reader) walk(number int, bucket string) {
 	p := l.content[number*l.size:]
 	flags, count := binary.LittleEndian.Uint16(p[8:]), int(binary.LittleEndian.Uint16(p[10:]))
@@ -77,7 +77,7 @@ func (l *reader) walk(number int, bucket string) {
 		at, keySize := int(binary.LittleEndian.Uint32(element[4:])), int(binary.LittleEndian.Uint32(element[8:]))
 		if isBucket {
 			name, value := element[at:][:keySize], element[at+keySize:]
-			if root := int(binary.LittleEndian.Uint64(value)); root != 0 { // else it lies in this value
+			if root := int(binary.LittleEndian.Uint64(value)); root != 0 { // otherwise the bucket is inline
 				l.walk(root, string(name))
 			}
 		}
@@ -108,8 +108,8 @@ func (l *reader) pages() ([]page, error) {
 // span is a part of a file.
 type span struct{ offset, size int }
 
-// packHeads returns where the packs of the log begin, up to the records that they
-// hold: what says which these are.
+// packHeads returns the heads of the packs of the log: the bytes before their
+// records.
 func packHeads(content []byte, pages []page) (heads []span) {
 	for _, p := range pages {
 		if p.role != "log leaf" {
@@ -118,7 +118,7 @@ func packHeads(content []byte, pages []page) (heads []span) {
 		for i := range p.count {
 			at := p.offset + headerBytes + i*elementBytes
 			element := content[at:]
-			at += int(binary.LittleEndian.Uint32(element[4:]) + binary.LittleEndian.Uint32(element[8:])) // behind the key
+			at += int(binary.LittleEndian.Uint32(element[4:]) + binary.LittleEndian.Uint32(element[8:])) // after the key
 			value := content[at:][:binary.LittleEndian.Uint32(element[12:])]
 			if v, err := record.ParseValue(math.MaxUint64, value); err == nil && v.First < v.Last {
 				heads = append(heads, span{at, record.PackSize(int(v.Last-v.First)+1, 0)})
@@ -128,7 +128,7 @@ func packHeads(content []byte, pages []page) (heads []span) {
 	return heads
 }
 
-// structure returns how many bytes at the page's beginning say what lies where.
+// structure returns the size of the page's header and element table.
 func (p page) structure() int {
 	switch p.role {
 	case "meta":
@@ -142,7 +142,7 @@ func (p page) structure() int {
 	}
 }
 
-// place says where in the file an offset lies.
+// place returns what is at an offset of the file.
 func place(pages []page, offset int) (role, field string) {
 	for _, p := range pages {
 		if offset >= p.offset+p.size {

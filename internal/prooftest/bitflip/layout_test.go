@@ -7,7 +7,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/sample"
 )
 
-// The sample has pages of all kinds, and the layout knows each.
+// TestLayout_KnowsEveryPageOfTheSample expects that the sample has pages of all
+// kinds and that the layout knows each.
 func TestLayout_KnowsEveryPageOfTheSample(t *testing.T) {
 	dir := t.TempDir()
 	known, err := sample.New(t.Context(), t.TempDir(), dir, 1)
@@ -49,7 +50,7 @@ func TestLayout_KnowsEveryPageOfTheSample(t *testing.T) {
 	}
 }
 
-// What the proof can see is seen: a changed payload, and a file that is as it was.
+// TestExamine_TellsDamageFromNone examines a changed payload, and an unchanged file.
 func TestExamine_TellsDamageFromNone(t *testing.T) {
 	dir, scratch := t.TempDir(), t.TempDir()
 	if _, err := sample.New(t.Context(), scratch, dir, 2); err != nil {

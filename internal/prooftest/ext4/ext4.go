@@ -1,14 +1,13 @@
 //go:build linux
 
-// Package ext4 is the proof that power losses take nothing under a real file
-// system either: the store is in an ext4, whose blocks are in a file on the
-// recording disk of package simfs. What is recorded is what ext4 writes and
-// flushes, journal and all; the images are of its blocks. Each is mounted, so
-// that ext4 replays its journal, and what is then in the store's file is judged
-// as in the proof of power losses.
+// Package ext4 proves that power losses take nothing under a real file system. The
+// store is in an ext4 file system whose blocks are in a file on the recording disk
+// of package simfs. The trace is what ext4 writes and flushes, journal included, and
+// the images are of its blocks. Each image is mounted, so that ext4 replays its
+// journal, and the store's file is then judged as in the proof of power losses.
 //
-// It holds the simulated disk to reality: that what the simulator takes for
-// durable is, and that its losses are not milder than those of a file system.
+// This checks the simulated disk against a real file system: what the simulator
+// counts as durable is durable, and its losses are not milder.
 package ext4
 
 import (
@@ -28,7 +27,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
-// errNoFileSystem: ext4 itself does not survive, which is not the store's fault.
+// errNoFileSystem means that ext4 itself did not survive, which is not the store's
+// fault.
 var errNoFileSystem = errors.New("the file system is lost")
 
 const (
@@ -70,7 +70,7 @@ func run(ctx context.Context, env *proof.Env) (_ proof.Figures, err error) {
 	}, err
 }
 
-// possible returns a Skip where the proof cannot be tried.
+// possible returns a Skip if the proof cannot be tried.
 func possible() error {
 	if os.Getuid() != 0 {
 		return &proof.Skip{Reason: "only root may mount"}
@@ -152,9 +152,8 @@ func (s *search) count(t simfs.Trace) {
 	}
 }
 
-// explore tries images of a trace at some moments. To mount one takes long, so
-// it is not every moment; most are those before a flush, when the most is
-// pending.
+// explore tries images of a trace at some moments. Mounting an image is slow, so it
+// does not try every moment. Most are before a flush, when most writes are pending.
 func (s *search) explore(t simfs.Trace, scenario string, p workload.Params, images int) error {
 	marks := t.Marks()
 	if err := s.verifier.Begin(p, marks); err != nil {
@@ -174,7 +173,7 @@ func (s *search) explore(t simfs.Trace, scenario string, p workload.Params, imag
 	return nil
 }
 
-// moment returns how many operations of the trace are to have been done.
+// moment returns the number of operations of the trace before a power loss.
 func (s *search) moment(t simfs.Trace) int {
 	at := 1 + s.random.IntN(len(t.Ops))
 	if s.random.IntN(4) == 0 {
@@ -197,7 +196,7 @@ type kept struct {
 	How      string
 }
 
-// try mounts an image and judges what is in it.
+// try mounts an image and judges the store in it.
 func (s *search) try(image simfs.Image, k kept) error {
 	blocks := image.Disk[imageName]
 	found, err := s.mount(blocks)
@@ -217,9 +216,9 @@ func (s *search) try(image simfs.Image, k kept) error {
 	return s.env.Keep(err, k, map[string][]byte{imageName: blocks.Data})
 }
 
-// beyond reports whether an image has damage that ext4 does not claim to survive:
-// it takes a block for written as a whole or not at all. The store claims more,
-// so such images are tried too, but it cannot be asked where its file is gone.
+// beyond reports whether an image has damage that ext4 does not claim to survive: it
+// assumes that a block is written as a whole or not at all. The store claims more,
+// so these images are tried too, except if the store's file is gone.
 func beyond(how string) bool {
 	for _, damage := range []string{"scribbled", "units of 8", "units of 512"} {
 		if strings.Contains(how, damage) {
@@ -229,7 +228,7 @@ func beyond(how string) bool {
 	return false
 }
 
-// mount returns the files that are in the file system with these blocks.
+// mount returns the files of the file system with these blocks.
 func (s *search) mount(blocks simfs.File) (found simfs.Disk, err error) {
 	dir := filepath.Join(s.env.Scratch, "image")
 	if err := (simfs.Disk{imageName: blocks}).WriteTo(dir); err != nil {

@@ -46,7 +46,8 @@ func TestRun(t *testing.T) {
 	require.GreaterOrEqual(t, figures[0].Value, 20)
 }
 
-// A disk that does not sync loses what ext4 was told is there.
+// TestRun_Lie runs on a disk that does not sync, which loses data that ext4 has
+// synced.
 func TestRun_Lie(t *testing.T) {
 	t.Setenv("YORE_PROOF_LIE", "all")
 	_, err := run(t, "100")

@@ -12,8 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attaching is held while a free loop device is looked for and taken, which is
-// two steps.
+// attaching is held while a free loop device is searched and then taken.
 var attaching sync.Mutex
 
 // loop is a loop device.
@@ -25,7 +24,7 @@ func attach(path string) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }() // the device holds on to it
+	defer func() { _ = file.Close() }() // the device keeps it open
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -53,14 +52,14 @@ func attach(path string) (*loop, error) {
 	return nil, fmt.Errorf("attach %s: %w", path, unix.EBUSY)
 }
 
-// detach gives the device back. The kernel does it when nobody uses it any more.
+// detach detaches the device. The kernel frees it when it is no longer in use.
 func (l *loop) detach() error {
 	err := unix.IoctlSetInt(int(l.device.Fd()), unix.LOOP_CLR_FD, 0)
 	return errors.Join(err, l.device.Close())
 }
 
 // withMounted mounts the file system in a file at a directory, which replays its
-// journal, and runs work.
+// journal, and calls work.
 func withMounted(image, dir string, work func() error) (err error) {
 	l, err := attach(image)
 	if err != nil {

@@ -1,7 +1,7 @@
 //go:build !linux
 
-// Package ext4 is the proof that power losses take nothing under a real ext4
-// either, which only Linux has.
+// Package ext4 proves that power losses take nothing under a real ext4, which exists
+// on Linux only.
 package ext4
 
 import (

@@ -36,8 +36,8 @@ func makeFileSystem(ctx context.Context, env *proof.Env) (simfs.Disk, error) {
 }
 
 // trace runs a workload on the file system in a file on a recording disk, and
-// returns what the file system wrote there. The commands that use the disk are
-// processes of their own: this one answers for it.
+// returns what the file system wrote. The commands that use the disk are other
+// processes, since this one serves it.
 func trace(ctx context.Context, env *proof.Env, m *simfs.Mounted, base simfs.Disk, number int, scenario string, p workload.Params) (_ simfs.Trace, err error) {
 	recorder, err := m.NewDisk(fmt.Sprint("ext4-", number), base)
 	if err != nil {
@@ -52,8 +52,8 @@ func trace(ctx context.Context, env *proof.Env, m *simfs.Mounted, base simfs.Dis
 		return simfs.Trace{}, err
 	}
 	defer func() { err = errors.Join(err, command(context.WithoutCancel(ctx), "umount", dir)) }()
-	// The marks are to be ordered with what the file system writes, and not to be
-	// among it.
+	// The marks must be ordered with what the file system writes, but not be part of
+	// it.
 	if err := command(ctx, "ln", "-s", filepath.Join(recorder.Dir(), simfs.MarksName), filepath.Join(dir, simfs.MarksName)); err != nil {
 		return simfs.Trace{}, err
 	}
@@ -67,7 +67,7 @@ func trace(ctx context.Context, env *proof.Env, m *simfs.Mounted, base simfs.Dis
 	return recorder.Trace(), nil
 }
 
-// files returns the files of a mounted file system, apart from its own.
+// files returns the files of a mounted file system, except its own.
 func files(dir string) (simfs.Disk, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

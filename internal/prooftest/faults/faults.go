@@ -1,11 +1,11 @@
-// Package faults is the proof that a disk that fails, at any call, costs nothing
-// that was acknowledged, neither then nor in a power loss afterwards.
+// Package faults proves that a disk that fails at any call loses nothing that was
+// acknowledged, neither at once nor in a later power loss.
 //
-// For each commit of a run of appends, every call that it makes to the disk fails
-// once, in a run of its own that begins on the disk as it was just before. The
-// application goes on as applications do: it tries again, and if the outcome is
-// unknown, reopens the store and sends the commit again. Then the power is lost
-// (package simfs), and what is left is held to what was acknowledged (package
+// For each commit of a run of appends, every call to the disk fails once, in a run
+// of its own that begins on the disk as it was just before. The application
+// continues as applications do: it tries again, and if the outcome is unknown, it
+// reopens the store and sends the commit again. Then the power is lost (package
+// simfs), and what is left is compared with what was acknowledged (package
 // workload). Creating and opening a store is tried in the same way.
 package faults
 
@@ -35,11 +35,11 @@ func New() proof.Proof {
 	}
 }
 
-// appends is how many commits the run has whose calls fail.
+// appends is the number of commits of the run.
 const appends = 150
 
-// How many images are tried of what a fault and its handling have done to the
-// disk: few where the newest transaction cannot be in doubt.
+// The number of images that are tried after a fault: few where the newest
+// transaction cannot be in doubt.
 const (
 	imagesOfDataWrite = 6
 	imagesOfCase      = 24
@@ -48,7 +48,7 @@ const (
 // The environment variables that change what is tried.
 const (
 	casesVariable  = "YORE_PROOF_SITES"  // how many cases, evenly chosen, instead of all
-	sourceVariable = "YORE_PROOF_SOURCE" // fuse or strace; without it, the first of them that there is
+	sourceVariable = "YORE_PROOF_SOURCE" // fuse or strace; without it, the first available
 )
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
@@ -66,7 +66,7 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 // sweep tries all cases.
 type sweep struct {
 	env     *proof.Env
-	mounted *simfs.Mounted // nil: calls are made to fail by strace
+	mounted *simfs.Mounted // nil: strace makes calls fail
 	params  workload.Params
 
 	mu       sync.Mutex
@@ -79,7 +79,7 @@ type sweep struct {
 	failed   error
 }
 
-// mount mounts the disks, unless there is no FUSE.
+// mount mounts the disks, unless FUSE is missing.
 func (s *sweep) mount() (err error) {
 	if os.Getenv(sourceVariable) == "strace" {
 		return nil
@@ -129,7 +129,7 @@ feed:
 	return s.failed
 }
 
-// fail notes the first error: those after it come of its ending everything.
+// fail notes the first error. Later errors follow from the cancellation.
 func (s *sweep) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +185,7 @@ func (s *sweep) figures() proof.Figures {
 	return f
 }
 
-// errnos returns the faults that a call of a site can have.
+// faultsOf returns the faults that a call of a site can have.
 func faultsOf(site simfs.Site, nth int) []simfs.Fault {
 	fail := func(err syscall.Errno, short bool) simfs.Fault {
 		return simfs.Fault{At: site, Nth: nth, Err: err, Short: short}
@@ -203,14 +203,14 @@ func faultsOf(site simfs.Site, nth int) []simfs.Fault {
 // testCase is one fault.
 type testCase struct {
 	mode   workload.Mode
-	commit int // whose call fails, or one of the two below
+	commit int // the commit whose call fails, or a constant below
 	base   simfs.Disk
-	marks  []string // of what is on it
+	marks  []string // of the disk's content
 	fault  simfs.Fault
-	inject string // instead, in strace's words
+	inject string // instead, in strace's syntax
 }
 
-// What fails if it is no commit.
+// Values of commit for cases that are not about a commit.
 const (
 	opening    = 0
 	compacting = -1

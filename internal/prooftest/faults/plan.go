@@ -10,8 +10,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
-// plan returns all cases. In the short form each call fails once, in one of the
-// modes and with one of the errors; in the long form in all.
+// plan returns all cases. In the short form each call fails once, in one mode and
+// with one error; in the long form in all modes and with all errors.
 func (s *sweep) plan(ctx context.Context) (cases []testCase, err error) {
 	p := &planner{sweep: s, segments: workload.NewSegments(ctx, s.env)}
 	defer func() { err = errors.Join(err, p.segments.Close()) }()
@@ -40,7 +40,7 @@ func (s *sweep) plan(ctx context.Context) (cases []testCase, err error) {
 	return p.cases, nil
 }
 
-// planner finds out which calls there are.
+// planner finds the calls.
 type planner struct {
 	sweep    *sweep
 	segments *workload.Segments
@@ -70,7 +70,7 @@ func (p *planner) bases(mode workload.Mode) ([]base, error) {
 		}
 		return p.segments.Finish().Clean()
 	})
-	// Before the first commit there is an empty log.
+	// Before the first commit the log is empty.
 	first := bases[0].marks
 	for i, mark := range first {
 		if strings.HasPrefix(mark, "begin") {
@@ -94,7 +94,7 @@ func (p *planner) empty(mode workload.Mode) (disk simfs.Disk, err error) {
 	return disk, err
 }
 
-// opening adds the cases in which a call of opening a store fails.
+// opening adds the cases in which a call of Open fails.
 func (p *planner) opening(mode workload.Mode, b base) error {
 	return p.on(b.disk, func(r *simfs.Recorder) error {
 		r.Inject(simfs.Fault{})
@@ -126,8 +126,8 @@ func (p *planner) commit(mode workload.Mode, commit int, b base) error {
 	})
 }
 
-// add adds cases for all calls since none failed: with all errors, or with one,
-// another one each time.
+// add adds cases for all calls that r has counted: with all errors, or with one, in
+// turn.
 func (p *planner) add(r *simfs.Recorder, c testCase, all bool) {
 	for _, site := range simfs.Sites() {
 		for n := 1; n <= r.Calls(site); n++ {

@@ -13,21 +13,20 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
-// Where there is no FUSE, calls are made to fail by strace. It counts the calls of
-// each thread for itself, so which ones fail is left to chance, and a call is not
-// known by what it is for; but all that is in the log afterwards is held to what
-// was acknowledged, as ever.
+// Without FUSE, strace makes calls fail. It counts the calls of each thread, so it is
+// random which calls fail, and the purpose of a failing call is not known. The log is
+// compared with what was acknowledged all the same.
 
-// injected are the calls that are made to fail, and how, in strace's words.
+// injected are the calls that fail, and how, in strace's syntax.
 var injected = [...]string{
 	"fdatasync:error=EIO", "pwrite64:error=EIO", "pwrite64:error=ENOSPC", "fsync:error=EIO", "ftruncate:error=ENOSPC",
 	"linkat:error=EIO",
 }
 
-// straceSweep is how far the calls of a thread are counted.
+// straceSweep is the number of calls of a thread that fail, one in each run.
 const straceSweep = 40
 
-// imagesOfRun is how many images are tried of a run under strace.
+// imagesOfRun is the number of images that are tried for a run under strace.
 const imagesOfRun = 160
 
 // planStrace returns the cases that are tried with strace.
@@ -44,8 +43,8 @@ func planStrace(ctx context.Context) (cases []testCase, err error) {
 	return cases, nil
 }
 
-// tryStrace runs a case under strace and looks at what power losses leave. It
-// says nothing if the thread made no such call.
+// tryStrace runs a case under strace and explores power losses. It returns nil if the
+// thread made no such call.
 func (w *worker) tryStrace(ctx context.Context, c testCase) (err error) {
 	s := w.sweep
 	s.mu.Lock()
@@ -74,7 +73,7 @@ func (w *worker) tryStrace(ctx context.Context, c testCase) (err error) {
 	return w.explore(trace, c, 0, uint64(number), imagesOfRun)
 }
 
-// hit reports whether a call has failed: the trace has it, or the store was told.
+// hit reports whether a call has failed: in the trace, or by an error of the store.
 func hit(trace simfs.Trace) bool {
 	opened := 0
 	for _, op := range trace.Ops {

@@ -15,7 +15,7 @@ type worker struct {
 	verifier *workload.Verifier
 }
 
-// try runs a case and looks at what power losses leave afterwards.
+// try runs a case and explores power losses afterwards.
 func (w *worker) try(c testCase) error {
 	s := w.sweep
 	s.mu.Lock()
@@ -42,8 +42,8 @@ func (w *worker) try(c testCase) error {
 	return w.explore(r.Trace(), c, from, uint64(number), images)
 }
 
-// run runs the segment of a case; from is the operation before which the fault
-// was set.
+// run runs the segment of a case. from is the operation before which the fault was
+// injected.
 func (w *worker) run(r *simfs.Recorder, c testCase) (from int, m workload.Met) {
 	if c.commit == opening {
 		r.Inject(c.fault)
@@ -66,9 +66,9 @@ func (w *worker) run(r *simfs.Recorder, c testCase) (from int, m workload.Met) {
 	return from, w.segments.Finish()
 }
 
-// judge says whether the application met what it must. When another goroutine
-// writes the index, how many calls there are, and whether it is the application's
-// that fails, is left to chance.
+// judge returns an error if the application did not meet the fault as it must. If
+// another goroutine writes the index, both the number of calls and the goroutine
+// whose call fails are random.
 func judge(c testCase, m workload.Met, injected bool) error {
 	switch {
 	case m.Err() != nil:
@@ -85,7 +85,7 @@ func judge(c testCase, m workload.Met, injected bool) error {
 	return nil
 }
 
-// explore checks images of what the disk has after power losses since the fault.
+// explore checks images of power losses since the fault.
 func (w *worker) explore(trace simfs.Trace, c testCase, from int, seed uint64, images int) error {
 	s := w.sweep
 	marks := append(append([]string{}, c.marks...), trace.Marks()...)

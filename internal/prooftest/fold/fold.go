@@ -1,9 +1,9 @@
-// Package fold is the read model that proofs keep beside their events: what it
-// must show is a plain function of the log, so any view can be held to it.
+// Package fold is the read model that proofs keep beside their events. Its rows are a
+// plain function of the log, so any view can be compared with it.
 //
-// It has a row for each event, which shows whether it was applied once, one for each
-// stream, which is read before it is written, and some cells, of which each event
-// changes so many that they are written as a layer over the view's own rows.
+// It has a row for each event, which shows whether it was applied once; a row for
+// each stream, which is read before it is written; and cells. An event changes enough
+// cells that the store writes them as a layer over the view's rows.
 package fold
 
 import (
@@ -28,7 +28,7 @@ const (
 	cellsAnEvent = 10
 )
 
-// Rows returns the read model of these events, ordered by table and key.
+// Rows returns the read model of events, ordered by table and key.
 func Rows(events []eventstore.Event) []eventstore.Row {
 	m := memory{}
 	if err := apply(m, events); err != nil {
@@ -52,8 +52,8 @@ func Inline(view eventstore.ViewID) eventstore.InlineView {
 		}}
 }
 
-// Commit applies the events that come next to an async view, and commits its
-// rows with the checkpoint through, if its checkpoint is still at.
+// Commit applies the next events to an async view and commits its rows with the
+// checkpoint through, if its checkpoint is at.
 func Commit(ctx context.Context, s eventstore.RowStore, view eventstore.ViewID, at, through eventstore.Checkpoint, events []eventstore.Event) error {
 	o := overlay{ctx: ctx, store: s, view: view, written: memory{}}
 	if err := apply(o, events); err != nil {
@@ -66,8 +66,8 @@ func Commit(ctx context.Context, s eventstore.RowStore, view eventstore.ViewID, 
 	return s.CommitRows(ctx, c)
 }
 
-// Check compares what a view shows with the read model of the events up to its
-// checkpoint, which it returns. events are the log from its beginning.
+// Check compares a view with the read model of the events up to its checkpoint,
+// which it returns. events are the log from position 1.
 func Check(ctx context.Context, s eventstore.RowStore, view eventstore.ViewID, events []eventstore.Event) (eventstore.Checkpoint, error) {
 	var at eventstore.Checkpoint
 	var got []eventstore.Row
@@ -170,7 +170,7 @@ func (m memory) Put(rows ...eventstore.Row) error {
 
 func name(key eventstore.RowKey) string { return key.Table + "\x00" + string(key.Key) }
 
-// overlay is the rows of a stored view under those written since.
+// overlay is a stored view's rows with the rows written since.
 type overlay struct {
 	ctx     context.Context
 	store   eventstore.RowStore

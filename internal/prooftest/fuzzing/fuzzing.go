@@ -1,9 +1,9 @@
-// Package fuzzing is the proof that nothing that can be read from a file or a
-// stream makes a decoder panic or hang, or return what was not written: it runs
-// the fuzz targets of the packages that decode, each for some time.
+// Package fuzzing proves that no bytes make a decoder panic, hang, or return what
+// was not written. It runs the fuzz targets of the packages that decode, each for
+// some time.
 //
-// Inputs are made up by the go command, by what they reach; they do not come from
-// the seed. One that fails is kept and replayed as it is.
+// The go command makes the inputs, guided by coverage; they do not depend on the
+// seed. A failing input is kept and replayed.
 package fuzzing
 
 import (
@@ -26,10 +26,10 @@ import (
 
 const module = "github.com/yore-es/yore/"
 
-// target is a fuzz target and what it decodes.
+// target is a fuzz target and the format that it decodes.
 type target struct {
 	Figure  string
-	Package string // without the module
+	Package string // path within the module
 	Name    string
 }
 
@@ -67,7 +67,7 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	}
 	todo := targets()
 	execs, errs := make([]int, len(todo)), make([]error, len(todo))
-	lanes := make(chan struct{}, 2) // each fuzzes with one process, so two cores are busy
+	lanes := make(chan struct{}, 2) // each runs one fuzzing process, so two cores are busy
 	var wait sync.WaitGroup
 	for i, t := range todo {
 		wait.Go(func() {
@@ -88,7 +88,7 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	return figures, errors.Join(errs...)
 }
 
-// packageDir returns where the source of a target's package is.
+// packageDir returns the source directory of a target's package.
 func packageDir(ctx context.Context, t target) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+t.Package).Output()
 	if err != nil {
@@ -102,7 +102,7 @@ var (
 	failingInput = regexp.MustCompile(`(?m)Failing input written to (\S+)`)
 )
 
-// fuzz runs a target and returns how many inputs it tried.
+// fuzz runs a target and returns the number of inputs tried.
 func fuzz(ctx context.Context, env *proof.Env, t target, length time.Duration) (execs int, err error) {
 	dir, err := packageDir(ctx, t)
 	if err != nil {
@@ -111,7 +111,7 @@ func fuzz(ctx context.Context, env *proof.Env, t target, length time.Duration) (
 	cmd := goTest(ctx, env, dir, "-run", "^$", "-fuzz", "^"+t.Name+"$", "-fuzztime", length.String(), "-fuzzminimizetime", "1s", "-parallel", "1")
 	out, err := cmd.CombinedOutput()
 	if all := triedInputs.FindAllSubmatch(out, -1); len(all) > 0 {
-		execs, _ = strconv.Atoi(string(all[len(all)-1][1])) // digits; the last one counts all
+		execs, _ = strconv.Atoi(string(all[len(all)-1][1])) // digits; the last count is of all inputs
 	}
 	if err == nil || ctx.Err() != nil {
 		return execs, ctx.Err()
@@ -121,7 +121,8 @@ func fuzz(ctx context.Context, env *proof.Env, t target, length time.Duration) (
 	if m == nil {
 		return execs, failed
 	}
-	// The go command leaves the input in the source tree, where it would be a test.
+	// The go command leaves the input in the source tree, where it would be run as a
+	// test.
 	path := filepath.Join(dir, string(m[1]))
 	input, err := os.ReadFile(path)
 	if err != nil {
@@ -139,7 +140,7 @@ func goTest(ctx context.Context, env *proof.Env, dir string, args ...string) *ex
 	return cmd
 }
 
-// replay runs a target on the input that failed.
+// replay runs a target on a kept input.
 func replay(ctx context.Context, env *proof.Env, kept json.RawMessage, dir string) (err error) {
 	var t target
 	if err := json.Unmarshal(kept, &t); err != nil {

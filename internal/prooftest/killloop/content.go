@@ -9,19 +9,19 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// What a writer appends as its n-th commit is a function of writer and number,
-// so that whoever finds an event knows what it must be.
+// A writer's n-th commit is a function of the writer and n, so that an event
+// determines what it must be.
 
 const (
 	writers = 8
-	shared  = 4 // streams that all writers write to
+	shared  = 4 // streams that all writers append to
 )
 
 func ownStream(w int) eventstore.StreamID { return eventstore.StreamID(fmt.Sprint("writer-", w)) }
 
 func ownTag(w int) eventstore.Tag { return eventstore.Tag(fmt.Sprint("writer:", w)) }
 
-// keyOf returns the key of a writer's n-th commit; every second has none.
+// keyOf returns the key of a writer's n-th commit. Every second commit has none.
 func keyOf(w, n int) string {
 	if n%2 == 1 {
 		return ""
@@ -34,7 +34,7 @@ func keyOf(w, n int) string {
 func eventsOf(w, n int) []eventstore.NewEvent {
 	random := rand.New(rand.NewPCG(uint64(w), uint64(n)))
 	events := make([]eventstore.NewEvent, 1+random.IntN(3))
-	large := random.IntN(12) == 0 // its records come into packs
+	large := random.IntN(12) == 0 // its records are packed
 	if large {
 		events = make([]eventstore.NewEvent, 8+random.IntN(6))
 	}
@@ -62,11 +62,11 @@ func eventsOf(w, n int) []eventstore.NewEvent {
 	return events
 }
 
-// place says which event of which commit of which writer an event is.
+// place is an event's place: writer, number of the commit, and place in the commit.
 type place struct{ w, n, i, of int }
 
-// placeOf reads an event's place from its payload, and compares all of the event
-// with what it must be.
+// placeOf reads an event's place from its payload and compares the event with the
+// one that it must be.
 func placeOf(e *eventstore.Event) (place, error) {
 	var p place
 	if _, err := fmt.Fscan(bytes.NewReader(e.Data), &p.w, &p.n, &p.i, &p.of); err != nil {

@@ -1,5 +1,5 @@
-// Package killloop is the proof that a killed process loses nothing that it has
-// acknowledged or shown: it kills one that writes, again and again on one file.
+// Package killloop proves that a killed process loses nothing that it has
+// acknowledged or shown. It kills a writing process again and again on one file.
 package killloop
 
 import (
@@ -24,7 +24,7 @@ import (
 
 const (
 	childName  = "append-until-killed"
-	fileRounds = 20 // kills on one file, then a new one keeps it small
+	fileRounds = 20 // kills on one file, before a new file keeps it small
 )
 
 // New returns the proof.
@@ -84,7 +84,7 @@ type totals struct {
 	kills, early, acked, landed, events, packs, followed atomic.Int64
 }
 
-// lane kills processes on one file after the other.
+// lane kills processes on one file after another.
 type lane struct {
 	env    *proof.Env
 	totals *totals
@@ -111,7 +111,7 @@ func (l *lane) run(ctx context.Context) error {
 	return l.count()
 }
 
-// newFile goes on with a file that is not there yet.
+// newFile continues with a new file.
 func (l *lane) newFile(number int) error {
 	if err := l.count(); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (l *lane) newFile(number int) error {
 	return os.Mkdir(dir, 0o700)
 }
 
-// count counts what is in the file.
+// count counts the content of the file.
 func (l *lane) count() error {
 	if l.ledger == nil || len(l.ledger.Known) == 0 {
 		return nil
@@ -137,9 +137,9 @@ func (l *lane) count() error {
 	return err
 }
 
-// round runs the process, kills it, and checks the file. Now and then the process
-// is started and killed again before that, so that it meets the file as a kill
-// left it.
+// round runs the process, kills it, and checks the file. Sometimes it starts and
+// kills the process again first, so that the process meets the file as a kill left
+// it.
 func (l *lane) round(ctx context.Context) error {
 	for again := true; again; again = l.random.IntN(3) == 0 {
 		if err := l.kill(ctx); err != nil {
@@ -147,7 +147,7 @@ func (l *lane) round(ctx context.Context) error {
 		}
 	}
 	if _, err := os.Stat(l.path); errors.Is(err, os.ErrNotExist) {
-		return nil // killed before there was a file, so nothing was acknowledged
+		return nil // killed before it made a file, so nothing was acknowledged
 	}
 	acked := l.heard()
 	for _, runs := range l.ledger.Follows {
@@ -157,7 +157,7 @@ func (l *lane) round(ctx context.Context) error {
 	}
 	options := &boltstore.Options{ReadOnly: l.random.IntN(2) == 0, LockTimeout: 10 * time.Second}
 	store, err := boltstore.Open(l.path, options)
-	if errors.Is(err, eventstore.ErrReadOnly) { // the index must be brought up to the log first
+	if errors.Is(err, eventstore.ErrReadOnly) { // the index must be brought up to date first
 		options.ReadOnly = false
 		store, err = boltstore.Open(l.path, options)
 	}
@@ -171,7 +171,7 @@ func (l *lane) round(ctx context.Context) error {
 	return nil
 }
 
-// heard returns how many commits the ledger has.
+// heard returns the number of commits in the ledger.
 func (l *lane) heard() (n int) {
 	for _, acked := range l.ledger.Acked {
 		n += len(acked)
@@ -179,8 +179,8 @@ func (l *lane) heard() (n int) {
 	return n
 }
 
-// kill runs the process until a random moment: now and then while it opens the
-// file, else some time after it began to write.
+// kill runs the process until a random moment: sometimes while it opens the file,
+// otherwise some time after its first append.
 func (l *lane) kill(ctx context.Context) error {
 	child, err := l.env.Child(ctx, childName, l.path)
 	if err != nil {
@@ -219,8 +219,8 @@ func (l *lane) kill(ctx context.Context) error {
 	return nil
 }
 
-// listen notes what the process says until it says no more. What does not end in
-// a newline was not said.
+// listen notes the lines that the process prints. A line without a newline is
+// ignored.
 func (l *lane) listen(out io.Reader, onReady func()) error {
 	for lines := bufio.NewReader(out); ; {
 		line, err := lines.ReadString('\n')
@@ -249,7 +249,7 @@ func (l *lane) keep(failed error) error {
 	return l.env.Keep(failed, l.ledger, map[string][]byte{keptFile: content})
 }
 
-// replay checks a kept file against its ledger again.
+// replay checks a kept file with its ledger again.
 func replay(ctx context.Context, env *proof.Env, kept json.RawMessage, dir string) error {
 	var l ledger
 	if err := json.Unmarshal(kept, &l); err != nil {

@@ -13,14 +13,14 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/sample"
 )
 
-// ledger is what processes that were killed said about a log, and what was found
-// in it after earlier kills.
+// ledger is what killed processes have reported about a log, and what was found in
+// it after earlier kills.
 type ledger struct {
-	Acked   [writers][]Acked       // in the order of the commits; what was found counts as acknowledged
-	Known   []string               // ids of the events found before; they stay what they are
+	Acked   [writers][]Acked       // in the order of the commits, including those found after a kill
+	Known   []string               // ids of events found before; they must not change
 	Kills   int                    // since the last check
 	Follows [followers][]following // since the last check
-	Ready   bool                   // the inline view was attached, and so it is whenever something is appended
+	Ready   bool                   // the inline view was attached, as it then is for all appends
 }
 
 // Acked is an acknowledged commit.
@@ -66,7 +66,7 @@ func (l *ledger) hear(line string) error {
 	return fmt.Errorf("the process says %q", line)
 }
 
-// check holds the log to the ledger, and notes in it what was found.
+// check compares the log with the ledger, and notes what was found.
 func (l *ledger) check(ctx context.Context, s *boltstore.Store) error {
 	events, err := l.read(ctx, s)
 	if err != nil {
@@ -96,8 +96,8 @@ func (l *ledger) check(ctx context.Context, s *boltstore.Store) error {
 	return nil
 }
 
-// read reads everything: positions and versions have no gaps, and each event is
-// what some writer appended.
+// read reads all events. Positions and versions must have no gaps, and each event
+// must be one that a writer appended.
 func (l *ledger) read(ctx context.Context, s *boltstore.Store) ([]eventstore.Event, error) {
 	var events []eventstore.Event
 	versions := make(map[eventstore.StreamID]eventstore.Version)
@@ -125,8 +125,8 @@ func (l *ledger) read(ctx context.Context, s *boltstore.Store) ([]eventstore.Eve
 	return events, nil
 }
 
-// checkCommits looks for every acknowledged commit at its place, and for any
-// commit of which only a part is there, or that comes after one that is missing.
+// checkCommits checks that every acknowledged commit is at its position, that no
+// commit is there in part, and that no commit comes after a missing one.
 func (l *ledger) checkCommits(events []eventstore.Event) error {
 	var found [writers][]Acked
 	for at := 0; at < len(events); {
@@ -166,7 +166,7 @@ func (l *ledger) checkCommits(events []eventstore.Event) error {
 	return nil
 }
 
-// acknowledged returns how many commits of a writer are known to be there.
+// acknowledged returns how many commits of a writer must be in the log.
 func (l *ledger) acknowledged(w int) int {
 	if len(l.Acked[w]) == 0 {
 		return 0
@@ -174,8 +174,8 @@ func (l *ledger) acknowledged(w int) int {
 	return l.Acked[w][len(l.Acked[w])-1].N + 1
 }
 
-// check compares what a follower saw with what is there now: all that it passed
-// and that matches, once and in order.
+// check compares what a follower saw with the log: it must have seen all matching
+// events that it passed, once and in order.
 func (f *following) check(q eventstore.Query, events []eventstore.Event) error {
 	if int(f.Through) > len(events) {
 		return fmt.Errorf("it was through position %d; the log has %d events", f.Through, len(events))
@@ -197,7 +197,7 @@ func (f *following) check(q eventstore.Query, events []eventstore.Event) error {
 	return nil
 }
 
-// checkViews holds the views to the log. The inline one has all of it.
+// checkViews compares the views with the log. The inline view must have all of it.
 func (l *ledger) checkViews(ctx context.Context, s *boltstore.Store, events []eventstore.Event) error {
 	at, err := fold.Check(ctx, s, inlineView, events)
 	if err != nil {
@@ -210,7 +210,7 @@ func (l *ledger) checkViews(ctx context.Context, s *boltstore.Store, events []ev
 	return err
 }
 
-// checkIndex asks for what the index answers.
+// checkIndex reads by the terms of the index.
 func (l *ledger) checkIndex(ctx context.Context, s *boltstore.Store, events []eventstore.Event) error {
 	queries := []eventstore.Query{followed[1]}
 	for w := range writers {
@@ -254,7 +254,7 @@ func (l *ledger) checkKeys(ctx context.Context, s *boltstore.Store) error {
 	return nil
 }
 
-// note makes what was found what is known, and forgets what has been checked.
+// note adds what was found to the ledger and clears what has been checked.
 func (l *ledger) note(events []eventstore.Event) {
 	l.Kills, l.Follows = 0, [followers][]following{}
 	for i := len(l.Known); i < len(events); i++ {

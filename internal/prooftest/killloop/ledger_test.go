@@ -10,7 +10,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// writtenBy returns the log of commits by these writers, one after the other.
+// writtenBy returns the log of commits by writers, in order.
 func writtenBy(order ...int) []eventstore.Event {
 	var events []eventstore.Event
 	var numbers [writers]int

@@ -19,7 +19,7 @@ const (
 	asyncView  eventstore.ViewID = "async"
 )
 
-// The lines that the workload prints, each in one write before it goes on:
+// The lines that the workload prints, each with one write, before it continues:
 //
 //	ready
 //	acked WRITER NUMBER FIRST LAST
@@ -27,13 +27,12 @@ const (
 //	saw FOLLOWER THROUGH POSITION=ID ...
 //	error TEXT
 
-// workload is the process that is killed. It appends, follows and keeps views
-// until then.
+// workload is the process that is killed. It appends, follows and keeps views.
 func workload(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return errors.New("usage: FILE")
 	}
-	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // nobody kills it any more
+	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // in case the parent does not kill it
 	s, err := boltstore.Open(args[0], &boltstore.Options{LockTimeout: 10 * time.Second, IndexMemory: rand.IntN(2)})
 	if err != nil {
 		return err
@@ -88,16 +87,16 @@ func (w *worker) write(number int) error {
 	}
 }
 
-// appender is a writer and where it stands.
+// appender is a writer and its progress.
 type appender struct {
 	*worker
-	w, n    int // the commit that comes next
+	w, n    int // the next commit
 	version eventstore.Version
 	last    eventstore.Position // of its own events
-	receipt eventstore.Receipt  // of the commit before
+	receipt eventstore.Receipt  // of the last commit
 }
 
-// find looks up where the writer stood when it was killed.
+// find reads the writer's progress from the log.
 func (a *appender) find() error {
 	own := eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{ownTag(a.w)}})
 	for e, err := range a.store.Read(a.ctx, own, eventstore.ReadOptions{Backward: true, Limit: 1}) {
@@ -119,8 +118,8 @@ func (a *appender) find() error {
 	return nil
 }
 
-// next appends the next commit. Now and then it tries one before that must be
-// refused, or one that is a repeat.
+// next appends the next commit. Sometimes it first sends a commit that must be
+// refused, or a repeat.
 func (a *appender) next() error {
 	c := a.commit()
 	if a.n%7 == 3 {

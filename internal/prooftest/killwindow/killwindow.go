@@ -1,13 +1,12 @@
-// Package killwindow is the proof that a process may be killed in the very
-// window between writing a transaction and its sync, be started again, commit,
-// and then the power may fail: what is only in the page cache then, and what was
-// built on it, is either all there or not at all, and nothing acknowledged is
-// lost.
+// Package killwindow proves that a power loss is safe even if a process was killed
+// between writing a transaction and its sync, and was started again and has
+// committed. What is then only in the page cache, and what was built on it, must be
+// there as a whole or not at all, and nothing acknowledged may be lost.
 //
-// The disk (package simfs) holds the sync of some transaction; while it waits,
-// the process is killed. The next one finds the file as the page cache has it,
-// commits once and closes. Images of what a power loss may leave, from the kill
-// on, are held to what was acknowledged (package workload).
+// The disk (package simfs) holds the sync of a transaction; while it waits, the
+// process is killed. The next process finds the file as the page cache has it,
+// commits once and closes. Images of power losses since the kill are compared with
+// what was acknowledged (package workload).
 package killwindow
 
 import (
@@ -36,10 +35,10 @@ func New() proof.Proof {
 	}
 }
 
-// imagesOfKill is how many images are tried for each kill.
+// imagesOfKill is the number of images that are tried for each kill.
 const imagesOfKill = 60
 
-// killsVariable says how many kills there are, instead of the usual number.
+// killsVariable is the environment variable for the number of kills.
 const killsVariable = "YORE_PROOF_KILLS"
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
@@ -89,7 +88,7 @@ func (h *hunt) run(ctx context.Context) error {
 	return h.failed
 }
 
-// fail notes the first error: those after it come of its ending everything.
+// fail notes the first error. Later errors follow from the cancellation.
 func (h *hunt) fail(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,7 +97,7 @@ func (h *hunt) fail(err error) {
 	}
 }
 
-// next returns the number of the next kill, and whether there is a need for it.
+// next returns the number of the next kill, and whether one is needed.
 func (h *hunt) next() (int, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -150,7 +149,7 @@ func (h *hunt) figures() proof.Figures {
 	return f
 }
 
-// kill is one kill and what follows.
+// kill is one kill and its consequences.
 type kill struct {
 	hunt   *hunt
 	number int
@@ -158,13 +157,13 @@ type kill struct {
 	params workload.Params
 	mode   workload.Mode
 	site   simfs.Site
-	after  int // commits before the one that is killed
-	nth    int // which call of the site after them
+	after  int // commits before the killed one
+	nth    int // which call of the site after these commits
 }
 
-// newKill chooses: mostly the sync of a meta page, of a transaction of events, of
-// rows, or of an attached view's; sometimes that of data, of a new name, or when
-// opening.
+// newKill chooses a kill: mostly at the sync of a meta page, of a transaction of
+// events, of rows, or of an attached view's; sometimes at the sync of data or of a
+// new name, or while opening.
 func newKill(h *hunt, number int) *kill {
 	r := h.env.Rand(uint64(number))
 	k := &kill{hunt: h, number: number, random: r, params: workload.Params{Seed: r.Uint64()}}
@@ -185,7 +184,7 @@ func (k *kill) String() string {
 	return fmt.Sprintf("kill %d, %s: %s %d after %d commits", k.number, k.mode, k.site, k.nth, k.after)
 }
 
-// try kills, starts again, and looks at what power losses leave.
+// try kills a process, starts another one, and explores power losses.
 func (k *kill) try(ctx context.Context, verifier *workload.Verifier) error {
 	h := k.hunt
 	r, err := h.mounted.NewDisk(fmt.Sprint("kill-", k.number), nil)
@@ -232,7 +231,7 @@ func (k *kill) killProcess(ctx context.Context, r *simfs.Recorder) (err error) {
 		return errors.Join(errors.New("the call was not made"), err)
 	}
 	err = segments.Kill()
-	release() // it is gone when its call has returned
+	release() // the process is gone when its call has returned
 	if <-ended == nil {
 		return errors.Join(err, errors.New("the process answered after it was killed"))
 	}

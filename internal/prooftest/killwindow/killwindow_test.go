@@ -14,7 +14,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
-// TestMain makes the test binary able to be the children of the proof.
+// TestMain makes the test binary serve as the proof's children.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "-child" {
 		if err := workload.Children()[os.Args[2]](context.Background(), os.Args[3:]); err != nil {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newEnv returns what a proof runs in, or skips the test where there is no
-// simulator.
+// newEnv returns the environment of a proof, or skips the test if the simulator is
+// not available.
 func newEnv(t *testing.T) *proof.Env {
 	t.Helper()
 	m, err := simfs.Mount(t.TempDir())

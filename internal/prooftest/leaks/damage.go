@@ -13,9 +13,9 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// The ways of files that are no log, or not a whole one.
+// The ways with files that are no log, or not an intact one.
 
-// refused opens, both ways, what must be refused.
+// refused opens, for reading and for writing, a file that Open must refuse.
 func (u *user) refused(path string) error {
 	for _, readOnly := range []bool{false, true} {
 		s, err := boltstore.Open(path, &boltstore.Options{ReadOnly: readOnly, LockTimeout: time.Millisecond})
@@ -49,7 +49,7 @@ func (u *user) cut(dir string) error {
 	return nil
 }
 
-// damaged overwrites page after page, and uses what can be opened.
+// damaged overwrites page after page, and uses the store if it can be opened.
 func (u *user) damaged(dir string) error {
 	page := os.Getpagesize()
 	for offset := 2 * page; offset < len(u.content); offset += 7 * page {

@@ -1,5 +1,5 @@
-// Package leaks is the proof that a store gives back what it takes: files,
-// locks, mappings and goroutines, on every way out, also those of errors.
+// Package leaks proves that a store releases what it takes: files, locks, mappings
+// and goroutines, on every path, including those of errors.
 package leaks
 
 import (
@@ -30,7 +30,7 @@ func New() proof.Proof {
 	}
 }
 
-// result is what the child says.
+// result is the output of the child.
 type result struct {
 	Rounds, Ways                int
 	Files, Mappings, Goroutines int // at the end
@@ -67,12 +67,12 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	return figures, nil
 }
 
-// heapSlack is how much the heap may grow, for what the runtime and libraries
-// keep; a store that stays reachable keeps more, every round.
+// heapSlack is how much the heap may grow, for what the runtime and libraries keep.
+// A store that stays reachable keeps more in every round.
 const heapSlack = 2 << 20
 
-// child goes all ways many times in a process of its own. It says, as an error,
-// which way did not give back what it took.
+// child goes all ways many times in a process of its own. It returns an error that
+// names a way that did not release what it took.
 func child(ctx context.Context, args []string) error {
 	var rounds int
 	if len(args) != 2 {
@@ -105,11 +105,10 @@ func child(ctx context.Context, args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// warmUp is how many rounds come before anything is counted: the runtime opens
-// what it needs.
+// warmUp is the number of rounds before the count: the runtime opens what it needs.
 const warmUp = 1
 
-// way is one way to use a store and to be done with it.
+// way is a way to use a store and to finish with it.
 type way struct {
 	name string
 	do   func(dir string) error
@@ -127,9 +126,9 @@ func (w way) run(scratch string) error {
 	return os.RemoveAll(dir)
 }
 
-// check goes the way once, and compares what the process holds afterwards with
-// what it held before, if that counts already. Nothing is collected meanwhile: a
-// collection closes files that were forgotten.
+// check goes the way once. If counts is true, it compares what the process holds
+// before and after. It does not run the collector, which would close forgotten
+// files.
 func (w way) check(scratch string, counts bool) error {
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -152,13 +151,13 @@ func (w way) check(scratch string, counts bool) error {
 
 // held is what the process holds.
 type held struct {
-	files      []string // what is open
-	mappings   []string // the files that are mapped
+	files      []string // open files
+	mappings   []string // mapped files
 	goroutines int
 }
 
-// settle returns what the process holds, once that is no more than before, or
-// after some time: what was told to end may need a moment.
+// settle returns what the process holds, once that is no more than before, or after
+// some time: goroutines may need a moment to end.
 func settle(before held) (held, error) {
 	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
 		now, err := look()
@@ -176,7 +175,7 @@ func look() (held, error) {
 	}
 	for _, e := range entries {
 		target, err := os.Readlink(filepath.Join("/proc/self/fd", e.Name()))
-		if err == nil { // else it was that of the directory
+		if err == nil { // otherwise it was the descriptor of the directory
 			h.files = append(h.files, target)
 		}
 	}
@@ -194,7 +193,7 @@ func look() (held, error) {
 	return h, nil
 }
 
-// beyond says what is held more than before.
+// beyond describes what h holds and before does not.
 func (h held) beyond(before held) string {
 	var left []string
 	if len(h.files) > len(before.files) {

@@ -41,7 +41,7 @@ func (u *user) backup(dir string) error {
 	return err
 }
 
-// failingWriter takes some bytes, and then no more.
+// failingWriter accepts a number of bytes, and then fails.
 type failingWriter struct{ left int }
 
 var errNoMore = errors.New("no more")
@@ -75,7 +75,7 @@ func (u *user) brokenBackup(dir string) error {
 	return onlyLog(dir)
 }
 
-// onlyLog says what a call that failed has left beside the log.
+// onlyLog returns an error if a failed call has left files beside the log.
 func onlyLog(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -108,7 +108,7 @@ func (u *user) brokenImport(dir string) error {
 		return err
 	}
 	if _, err := boltstore.Import(u.ctx, path, bytes.NewReader([]byte("{}\nno line\n")), nil); err == nil {
-		return errors.New("lines that are none were imported")
+		return errors.New("invalid lines were imported")
 	}
 	return onlyLog(dir)
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/fold"
 )
 
-// ways returns all ways. Those that need a log copy one that is made in scratch.
+// ways returns all ways. Those that need a log copy the one that it makes in
+// scratch.
 func ways(ctx context.Context, scratch string) ([]way, error) {
 	u := &user{ctx: ctx, log: filepath.Join(scratch, "made.yore")}
 	if err := u.make(); err != nil {
@@ -65,7 +66,7 @@ func (u *user) make() error {
 	return err
 }
 
-// with opens a store, does something with it, and closes it.
+// with opens a store, calls do, and closes the store.
 func (u *user) with(path string, o *boltstore.Options, do func(*boltstore.Store) error) error {
 	s, err := boltstore.Open(path, o)
 	if err != nil {
@@ -190,7 +191,7 @@ func (u *user) overrun(dir string) error {
 		late := eventstore.InlineView{View: "late", Query: eventstore.All(), Timeout: time.Millisecond,
 			Apply: func(ctx context.Context, _ eventstore.RowTx, _ []eventstore.Event) error {
 				<-ctx.Done()
-				time.Sleep(2 * time.Millisecond) // it does not look
+				time.Sleep(2 * time.Millisecond) // it does not look at the context
 				return nil
 			}}
 		if err := s.Attach(u.ctx, late); !errors.Is(err, eventstore.ErrFaulted) {
@@ -226,7 +227,7 @@ func (u *user) readers(dir string) error {
 	})
 }
 
-// full lets no file grow, as on a full disk, and then goes on.
+// full limits the size of files, as a full disk does, and then lifts the limit.
 func (u *user) full(dir string) error {
 	return u.onCopy(dir, nil, func(s *boltstore.Store) error {
 		var limit syscall.Rlimit
@@ -250,7 +251,7 @@ func (u *user) full(dir string) error {
 	})
 }
 
-// removed takes the file away under the store, which then takes no more events.
+// removed removes the file under the store, which must then refuse events.
 func (u *user) removed(dir string) error {
 	return u.onCopy(dir, nil, func(s *boltstore.Store) error {
 		if err := os.Remove(filepath.Join(dir, "log.yore")); err != nil {

@@ -21,8 +21,8 @@ const (
 	followCall = "follow"
 )
 
-// call is what a client asks of the store, in a form that can be sent to a child
-// and kept.
+// call is a call of the store by a client, in a form that can be sent to a child and
+// kept.
 type call struct {
 	Kind     string  `json:"kind"`
 	Commit   *commit `json:"commit,omitempty"`
@@ -59,10 +59,10 @@ type guard struct {
 	After uint64 `json:"after"`
 }
 
-// query is a list of alternatives; none is All.
+// query is a list of alternatives; an empty list is All.
 type query []item
 
-// item is matched by what has all of its fields that are not empty.
+// item matches events that have all of its fields that are not empty.
 type item struct {
 	Stream   string `json:"stream,omitempty"`
 	Category string `json:"category,omitempty"`
@@ -70,20 +70,20 @@ type item struct {
 	Tag      string `json:"tag,omitempty"`
 }
 
-// answer is what a call came to. Fields that the call does not tell are zero.
+// answer is the result of a call. Fields that do not apply are zero.
 type answer struct {
-	Unknown  bool      `json:"unknown,omitempty"` // there was none: the process was killed, or could not tell
-	Refused  string    `json:"refused,omitempty"` // the error with which a commit had no effect, as on a failing disk
-	Error    string    `json:"error,omitempty"`   // one that no call should end with
+	Unknown  bool      `json:"unknown,omitempty"` // no answer: the process was killed, or the store could not know
+	Refused  string    `json:"refused,omitempty"` // the error of a commit that had no effect, as on a failing disk
+	Error    string    `json:"error,omitempty"`   // an error that no call may return
 	Conflict *conflict `json:"conflict,omitempty"`
 	Receipt  receipt   `json:"receipt,omitzero"`
 	Found    bool      `json:"found,omitempty"`
-	Head     uint64    `json:"head,omitempty"` // also how far a follower came
+	Head     uint64    `json:"head,omitempty"` // also the end of a follow
 	Seen     []seen    `json:"seen,omitempty"`
 }
 
-// conflict says which condition failed: the guard with this index, or, if it is
-// -1, the expectation on the stream.
+// conflict is the condition that failed: the guard with an index, or, if that is -1,
+// the expectation on the stream.
 type conflict struct {
 	Guard    int    `json:"guard"`
 	Stream   string `json:"stream,omitempty"`
@@ -147,8 +147,8 @@ func (c *call) read(ctx context.Context, s eventstore.Store) answer {
 	return a
 }
 
-// follow follows up to the head: its answer is that of a read at the moment when
-// the last batch was made, which says that it reaches the head.
+// follow follows up to the head. Its answer is that of a read at the moment at which
+// the last batch was made, the one that reaches the head.
 func (c *call) follow(ctx context.Context, s eventstore.Store) answer {
 	var a answer
 	for batch, err := range s.Follow(ctx, c.Query.toStore(), eventstore.Position(c.From)) {
@@ -167,7 +167,7 @@ func (c *call) follow(ctx context.Context, s eventstore.Store) answer {
 	return a
 }
 
-// see notes an event, whose payload must be that of its id.
+// see notes an event. Its payload must be that of its id.
 func (a *answer) see(e eventstore.Event) error {
 	id := binary.BigEndian.Uint32(e.ID[12:])
 	if string(e.Data) != string(payload(id)) {
@@ -177,7 +177,7 @@ func (a *answer) see(e eventstore.Event) error {
 	return nil
 }
 
-// failedOr returns the answer, or one that says the error.
+// failedOr returns a, or an answer with the error.
 func failedOr(a answer, err error) answer {
 	if err != nil {
 		return answer{Error: err.Error()}
@@ -210,8 +210,8 @@ func toReceipt(r eventstore.Receipt) receipt {
 	return out
 }
 
-// payload is the payload of the event with this id: so large that some such events
-// of one group come into packs.
+// payload returns the payload of the event with an id. It is so large that some
+// events of one group are packed.
 func payload(id uint32) []byte {
 	return bytes.Repeat(fmt.Appendf(nil, "event %08x %08x ", id, ^id), 130)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// The names that clients use: few, so that their calls meet.
+// The names that clients use. They are few, so that calls meet.
 var (
 	streams    = []string{"cart-1", "cart-2", "order-1"}
 	categories = []string{"cart", "order"}
@@ -18,25 +18,25 @@ var (
 	tags       = []string{"x", "y", "z"}
 )
 
-const keys = 12 // commits with a key have one of so many
+const keys = 12 // number of different keys
 
-// target is what the clients of a segment call.
+// target is the store of a segment, as clients call it.
 type target interface {
 	do(ctx context.Context, c *call) answer
 }
 
-// known is what the clients of a segment tell each other of the log. It is a
-// little behind, as what a client knows always is.
+// known is what the clients of a segment know of the log. It is a little behind, as
+// the knowledge of a client always is.
 type known struct {
 	mu       sync.Mutex
 	head     uint64
 	versions map[string]uint64
-	sent     []*commit // the latest that may be sent again
+	sent     []*commit // the latest commits that may be sent again
 }
 
 func newKnown() *known { return &known{versions: make(map[string]uint64)} }
 
-// learn takes over what an answer says.
+// learn takes over what an answer tells.
 func (k *known) learn(a *answer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -49,7 +49,7 @@ func (k *known) learn(a *answer) {
 	}
 }
 
-// look returns the head and a stream's version as far as known.
+// look returns the known head and the known version of a stream.
 func (k *known) look(stream string) (head, version uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -105,7 +105,7 @@ func pick[T any](c *client, from []T) T { return from[c.random.IntN(len(from))] 
 
 func (c *client) key() string { return fmt.Sprintf("key %d", c.random.IntN(keys)) }
 
-// position is one up to the head.
+// position returns one up to the known head.
 func (c *client) position() uint64 {
 	head, _ := c.known.look("")
 	if c.chance(50) {
@@ -148,7 +148,7 @@ func (c *client) query() query {
 	return q
 }
 
-// commit is a new one, or one that was sent already, by this client or another.
+// commit returns a new commit, or one that this or another client has sent.
 func (c *client) commit() *commit {
 	if c.chance(12) {
 		if sent := c.known.again(c.random); sent != nil {
@@ -218,8 +218,8 @@ func expects(c *commit, stream string) bool {
 	return slices.ContainsFunc(c.Expect, func(x expect) bool { return x.Stream == stream })
 }
 
-// landsOnce reports whether a commit can be in the log only once, however often
-// it is sent: by its key, or by an expectation that its own events break.
+// landsOnce reports whether a commit can be in the log only once, however often it
+// is sent: because of its key, or of an expectation that its own events break.
 func landsOnce(c *commit) bool {
 	return c.Key != "" || slices.ContainsFunc(c.Events, func(e event) bool {
 		return slices.ContainsFunc(c.Expect, func(x expect) bool { return x.Stream == e.Stream && x.At >= eventstore.NoStream })

@@ -12,8 +12,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// patience is how long an order may be searched for. It is found in
-// milliseconds when there is one.
+// patience is how long the search for an order may take. If there is an order, the
+// search takes milliseconds.
 const patience = time.Minute
 
 // judge returns an error if no order explains the history.
@@ -26,12 +26,12 @@ func judge(history []operation) error {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return fmt.Errorf("within %v neither an order was found that explains the %d calls, nor that there is none", patience, len(history))
+		return fmt.Errorf("the search for an order of the calls did not end within %v: %d calls", patience, len(history))
 	}
 	return explain(history, operations)
 }
 
-// explain says how far the calls can be ordered.
+// explain describes how far the calls can be ordered.
 func explain(history []operation, operations []porcupine.Operation) error {
 	_, info := porcupine.CheckOperationsVerbose(newModel(), operations, patience)
 	var longest []porcupine.Operation
@@ -49,7 +49,7 @@ func explain(history []operation, operations []porcupine.Operation) error {
 	left := slices.DeleteFunc(slices.Clone(history), func(o operation) bool { return ordered[o.Call] })
 	end := slices.MinFunc(left, func(a, b operation) int { return cmp.Compare(a.End, b.End) }).End
 	var b strings.Builder
-	fmt.Fprintf(&b, "no order explains the %d calls. So many can be ordered: %d. The next must be one of these, and none answers what it must:",
+	fmt.Fprintf(&b, "no order explains the %d calls; %d can be ordered. The next must be one of these, and none has the right answer:",
 		len(history), len(longest))
 	for _, o := range left {
 		if o.Begin <= end {
@@ -60,7 +60,7 @@ func explain(history []operation, operations []porcupine.Operation) error {
 	return errors.New(b.String())
 }
 
-// describe says a call and its answer in a line.
+// describe formats a call and its answer in a line.
 func describe(c *call, a *answer) string { return text(c) + " answered " + text(a) }
 
 func text(v any) string {

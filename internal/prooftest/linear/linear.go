@@ -28,7 +28,7 @@ func New() proof.Proof {
 	}
 }
 
-// plan says of which kind a segment is.
+// plan returns the kind of a segment.
 func plan(number int, strace bool) kind {
 	switch {
 	case number%12 == 5:
@@ -42,7 +42,7 @@ func plan(number int, strace bool) kind {
 	}
 }
 
-// totals are what all segments came to.
+// totals are sums over all segments.
 type totals struct {
 	mu         sync.Mutex
 	segments   int
@@ -51,7 +51,7 @@ type totals struct {
 	packs      int
 	conflicts  int
 	kills      int
-	unanswered int // of commits, as a segment counts them
+	unanswered int // commits, counted as in a segment
 	doubtful   int
 	refused    int
 	err        error
@@ -86,8 +86,8 @@ func run(parent context.Context, env *proof.Env) (proof.Figures, error) {
 	return t.figures(), errors.Join(t.err, parent.Err())
 }
 
-// operations is how many are wanted: what the variable says, for who only wants
-// to know whether a store that is broken on purpose fails, or else the table's.
+// operations returns the number of operations: that of the variable, for a short run
+// on a store that is broken on purpose, or else that of the table.
 func operations(env *proof.Env) int {
 	if n, err := strconv.Atoi(os.Getenv("YORE_PROOF_OPERATIONS")); err == nil {
 		return n
@@ -95,7 +95,7 @@ func operations(env *proof.Env) int {
 	return env.Scale(100_000, 1_000_000)
 }
 
-// one runs and judges a segment. One that fails is kept.
+// one runs and judges a segment. It keeps a failing one.
 func (t *totals) one(ctx context.Context, env *proof.Env, number int, k kind) error {
 	s, err := runSegment(ctx, env, number, k)
 	if ctx.Err() != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
-// TestMain lets this test binary be the child that has the store.
+// TestMain makes this test binary serve as the child with the store.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "-child" {
 		if err := linear.New().Children[os.Args[2]](context.Background(), os.Args[3:]); err != nil {
@@ -38,7 +38,7 @@ func TestRun(t *testing.T) {
 	require.GreaterOrEqual(t, figures[0].Value, 5000)
 }
 
-// A history is judged again, and one that cannot be explained fails.
+// TestReplay judges kept histories again, one of which cannot be explained.
 func TestReplay(t *testing.T) {
 	appended := `{"client":1,"begin":1,"end":2,"call":{"kind":"append","commit":{"events":[{"id":1,"type":"t"}]}},
 		"answer":{"receipt":{"first":1,"last":1}}}`

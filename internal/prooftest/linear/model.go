@@ -11,9 +11,9 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// This file is the contract once more, sequential and by brute force, written
-// without a look at any store: what each call answers is a function of the log.
-// It has its own Matches, so that the one of eventstore is under test too.
+// This file is the contract once more, sequential, by brute force, and independent
+// of the stores: the answer of each call is a function of the log. It has its own
+// Matches, so that the one of eventstore is tested too.
 
 // log is the state of the model: all events, the first at position 1. It never
 // changes; appending makes another one.
@@ -96,7 +96,7 @@ func (l *log) append(c *commit) (*log, answer) {
 	return next, answer{Receipt: next.receipt(len(l.events), false)}
 }
 
-// conflicts returns those that the conditions of c end in.
+// conflicts returns all conflicts of the conditions of c.
 func (l *log) conflicts(c *commit) []conflict {
 	var failed []conflict
 	for _, x := range c.Expect {
@@ -151,19 +151,19 @@ func (l *log) find(stream string, version uint64) uint64 {
 	return 0
 }
 
-// wrote reports whether the commit that has the event at the index is c.
+// wrote reports whether the event at the index is of commit c.
 func (l *log) wrote(c *commit, index int) bool {
 	written := l.commitAt(index)
 	return slices.EqualFunc(written, c.Events, func(a logged, b event) bool { return a.ID == b.ID })
 }
 
-// commitAt returns the events of the commit that has the event at the index.
+// commitAt returns the events of the commit of the event at the index.
 func (l *log) commitAt(index int) []logged {
 	e := &l.events[index]
 	return l.events[index-e.i:][:e.n]
 }
 
-// receipt returns that of the commit that has the event at the index.
+// receipt returns the receipt of the commit of the event at the index.
 func (l *log) receipt(index int, repeated bool) receipt {
 	first := index - l.events[index].i
 	r := receipt{First: uint64(first) + 1, Last: uint64(first + l.events[index].n), Repeated: repeated}
@@ -198,7 +198,7 @@ func (l *log) with(c *commit) *log {
 	return next
 }
 
-// read returns what a read yields.
+// read returns the events of a read.
 func (l *log) read(c *call) []seen {
 	var found []seen
 	for i := range l.events {

@@ -27,8 +27,8 @@ type numbered[T any] struct {
 	Content T   `json:"content"`
 }
 
-// serve is the child: it opens the log at the path and makes the calls that come
-// in, each on a goroutine of its own.
+// serve is the child: it opens the log at a path and makes the calls that it reads,
+// each on a goroutine of its own.
 func serve(ctx context.Context, args []string) (err error) {
 	if len(args) != 2 {
 		return errors.New("usage: FILE INDEX-MEMORY")
@@ -59,7 +59,7 @@ func serve(ctx context.Context, args []string) (err error) {
 			a := c.Content.do(ctx, s)
 			mu.Lock()
 			defer mu.Unlock()
-			_ = answers.Encode(numbered[answer]{c.Number, a}) // the parent knows when it has gone
+			_ = answers.Encode(numbered[answer]{c.Number, a}) // a failure means that the parent is gone, which the parent notices
 		})
 	}
 }
@@ -69,7 +69,7 @@ type process struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	stderr bytes.Buffer
-	gone   chan struct{} // closed when no answer comes any more
+	gone   chan struct{} // closed when no more answers come
 
 	mu      sync.Mutex
 	calls   *json.Encoder
@@ -77,9 +77,9 @@ type process struct {
 	number  int
 }
 
-// startProcess starts a child on the file at path. Failing says which calls of
-// fdatasync by one of its threads end with EIO, "" for none: "5" is the fifth,
-// "5+" those from then on.
+// startProcess starts a child on the file at path. failing names the calls of
+// fdatasync, by one of its threads, that return EIO: "5" is the fifth, "5+" all from
+// the fifth on, "" none.
 func startProcess(ctx context.Context, env *proof.Env, path string, indexMemory int, failing string) (*process, error) {
 	cmd, err := env.Child(ctx, childName, path, strconv.Itoa(indexMemory))
 	if err != nil {
@@ -107,7 +107,7 @@ func startProcess(ctx context.Context, env *proof.Env, path string, indexMemory 
 	return p, nil
 }
 
-// receive hands the answers to those who wait for them.
+// receive passes the answers to the waiting calls.
 func (p *process) receive(out io.Reader) {
 	defer close(p.gone)
 	answers := json.NewDecoder(bufio.NewReader(out))
@@ -124,7 +124,7 @@ func (p *process) receive(out io.Reader) {
 	}
 }
 
-// do implements target. The answer of a process that has gone is unknown.
+// do implements target. If the process has gone, the answer is unknown.
 func (p *process) do(_ context.Context, c *call) answer {
 	waiter := make(chan answer, 1)
 	p.mu.Lock()
@@ -140,7 +140,7 @@ func (p *process) do(_ context.Context, c *call) answer {
 		return a
 	case <-p.gone:
 	}
-	select { // it may have come just before the end
+	select { // the answer may have come just before the end
 	case a := <-waiter:
 		return a
 	default:
@@ -148,20 +148,20 @@ func (p *process) do(_ context.Context, c *call) answer {
 	}
 }
 
-// kill ends the process by SIGKILL and returns when nothing of it is left.
+// kill ends the process by SIGKILL and waits until it is gone.
 func (p *process) kill() error {
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	<-p.gone
-	_ = p.cmd.Wait() // it says that the process was killed
+	_ = p.cmd.Wait() // it returns that the process was killed
 	if text := strings.TrimSpace(p.stderr.String()); text != "" {
 		return fmt.Errorf("the child said: %s", text)
 	}
 	return nil
 }
 
-// end lets the process close its store and waits for it.
+// end makes the process close its store and waits for it.
 func (p *process) end() error {
 	err := p.in.Close()
 	<-p.gone

@@ -28,12 +28,11 @@ type kind string
 const (
 	inMemory   kind = "memory" // in this process, the file in memory
 	onDisk     kind = "disk"   // in this process, the file on a disk: syncs take their time
-	killed     kind = "kill"   // in a child that is killed some times
-	withFaults kind = "fault"  // in a child some syncs of which fail
+	killed     kind = "kill"   // in a child that is killed several times
+	withFaults kind = "fault"  // in a child in which some syncs fail
 )
 
-// operation is a call that was made, and when, in nanoseconds since the segment
-// began.
+// operation is a call and its times, in nanoseconds since the segment began.
 type operation struct {
 	Client int     `json:"client"`
 	Begin  int64   `json:"begin"`
@@ -42,12 +41,12 @@ type operation struct {
 	Answer *answer `json:"answer"`
 }
 
-// segment is a run of some hundred calls on a log of its own.
+// segment is a run of a few hundred calls on a log of its own.
 type segment struct {
 	env     *proof.Env
 	kind    kind
 	path    string
-	memory  int // Options.IndexMemory: 1 has the index written all the time
+	memory  int // Options.IndexMemory: 1 makes the store write the index all the time
 	random  *rand.Rand
 	start   time.Time
 	known   *known
@@ -55,17 +54,17 @@ type segment struct {
 
 	mu      sync.Mutex
 	history []operation
-	unknown []operation // commits whose answer is not known, until the log is looked at
+	unknown []operation // commits without an answer, until the log is read
 	kills   int
-	packs   int // in the log, in the end
+	packs   int // in the log, at the end
 
-	unanswered int // commits that were on their way when the process was killed
-	doubtful   int // commits whose outcome the store could not tell because a sync failed
-	refused    int // commits that were not appended because a sync failed
+	unanswered int // commits in progress when the process was killed
+	doubtful   int // commits with an unknown outcome, because a sync failed
+	refused    int // commits that failed because a sync failed
 }
 
-// runSegment makes the segment's calls and returns its history, which is to be
-// judged. An error says that a call ended as none should.
+// runSegment makes the segment's calls and returns its history for judge. It returns
+// an error if a call returned an error that no call may return.
 func runSegment(ctx context.Context, env *proof.Env, number int, k kind) (*segment, error) {
 	dir := env.Scratch
 	if k == onDisk {
@@ -75,7 +74,7 @@ func runSegment(ctx context.Context, env *proof.Env, number int, k kind) (*segme
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // the run's directory is removed in the end
+	defer func() { _ = os.RemoveAll(dir) }() // the run's directory is removed at the end
 	s := &segment{
 		env: env, kind: k, path: filepath.Join(dir, "log.db"), start: time.Now(), known: newKnown(),
 		random: env.Rand(uint64(number) * 100),
@@ -105,8 +104,8 @@ func (s *segment) runLocal(ctx context.Context) error {
 	return store.Close()
 }
 
-// runProcesses runs the clients on one child after the other: all but the last
-// one are killed, or have syncs that fail.
+// runProcesses runs the clients on one child after another. All but the last are
+// killed, or have failing syncs.
 func (s *segment) runProcesses(ctx context.Context) error {
 	kills := 1 + s.random.IntN(maxKills)
 	for life := range kills + 1 {
@@ -131,7 +130,7 @@ func (s *segment) runProcess(ctx context.Context, p *process, calls int, failing
 	opened := s.recover(ctx, p)
 	switch {
 	case !opened && failing:
-		_ = p.end() // Open met the failing sync and said so
+		_ = p.end() // Open met the failing sync and returned it
 		return nil
 	case !opened:
 		return errors.Join(errors.New("the store does not open again"), p.end())
@@ -142,7 +141,7 @@ func (s *segment) runProcess(ctx context.Context, p *process, calls int, failing
 	return p.end()
 }
 
-// runAndKill runs the clients until the process is killed under them.
+// runAndKill runs the clients until the process is killed.
 func (s *segment) runAndKill(ctx context.Context, p *process, calls int) error {
 	wait := time.Duration(s.random.IntN(8_000)) * time.Microsecond
 	done := make(chan struct{})
@@ -157,9 +156,9 @@ func (s *segment) runAndKill(ctx context.Context, p *process, calls int) error {
 	return <-killed
 }
 
-// recover reads the log that a process found, and settles the calls that the one
-// before left without an answer: those whose events are there happened before,
-// the others never. It reports whether there is an answer.
+// recover reads the log after a process has gone and settles the commits without an
+// answer: those whose events are there happened before the kill, the others never
+// did. It reports whether the log could be read.
 func (s *segment) recover(ctx context.Context, t target) (opened bool) {
 	died := s.now()
 	a := s.call(ctx, t, 0, &call{Kind: readCall})
@@ -176,8 +175,8 @@ func (s *segment) recover(ctx context.Context, t target) (opened bool) {
 	return true
 }
 
-// runClients lets each client make so many calls, or until gone is closed. A
-// client ends at the first call without an answer: there will be no other.
+// runClients lets each client make a number of calls, or until gone is closed. A
+// client ends at the first call without an answer, since no other will have one.
 func (s *segment) runClients(ctx context.Context, t target, calls int, gone <-chan struct{}) {
 	var wait sync.WaitGroup
 	for _, c := range s.clients {
@@ -213,9 +212,9 @@ func (s *segment) call(ctx context.Context, t target, client int, c *call) answe
 		} else {
 			s.doubtful++
 		}
-	case a.Unknown: // a read without an answer says nothing
+	case a.Unknown: // a read without an answer tells nothing
 	case a.Refused != "" && s.kind == withFaults:
-		s.refused++ // nor does a commit that is not there; if it is, other answers show it
+		s.refused++ // nor does a commit that was refused; if it is there, other answers show it
 	default:
 		s.history = append(s.history, o)
 	}
@@ -224,7 +223,7 @@ func (s *segment) call(ctx context.Context, t target, client int, c *call) answe
 
 func (s *segment) now() int64 { return time.Since(s.start).Nanoseconds() }
 
-// unexpected returns an error if a call ended with one that it should not end with.
+// unexpected returns an error if a call returned an error that no call may return.
 func (s *segment) unexpected() error {
 	for _, o := range s.history {
 		if text := o.Answer.Error + o.Answer.Refused; text != "" {

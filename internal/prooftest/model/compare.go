@@ -9,7 +9,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// sentinels are the conditions by which a caller tells errors apart.
+// sentinels are the errors that a caller can match.
 var sentinels = []error{
 	eventstore.ErrConflict, eventstore.ErrInvalid, eventstore.ErrTooLarge, eventstore.ErrClosed, eventstore.ErrReadOnly,
 	eventstore.ErrLocked, eventstore.ErrCorrupt, eventstore.ErrFormat, eventstore.ErrUnknownOutcome, eventstore.ErrFaulted,
@@ -24,8 +24,8 @@ func same(what string, expected, found any) error {
 	return fmt.Errorf("%s: expected %+v, found %+v", what, expected, found)
 }
 
-// sameError returns an error if two errors of a call differ in what a caller can
-// match, or in the facts they tell. Their texts may differ.
+// sameError returns an error if two errors of a call differ in the sentinels that
+// they match or in the facts that they carry. Their texts may differ.
 func sameError(what string, expected, found error) error {
 	differ := (expected == nil) != (found == nil)
 	for _, sentinel := range sentinels {
@@ -38,7 +38,7 @@ func sameError(what string, expected, found error) error {
 	return nil
 }
 
-// orNone makes no error one that can be told.
+// orNone returns err, or an error that says none if err is nil.
 func orNone(err error) error {
 	if err == nil {
 		return errors.New("none")
@@ -47,7 +47,7 @@ func orNone(err error) error {
 }
 
 // sameFacts reports whether both errors are of type E with the same fields, or
-// neither is.
+// neither is of type E.
 func sameFacts[E error](expected, found error) bool {
 	var a, b E
 	if errors.As(expected, &a) != errors.As(found, &b) {
@@ -76,7 +76,7 @@ func sameRows(what string, expected, found []eventstore.Row) error {
 	return same(what+": number of rows", len(expected), len(found))
 }
 
-// collect ranges to the end.
+// collect ranges over seq to the end.
 func collect[T any](seq iter.Seq2[T, error]) (all []T, err error) {
 	for v, err := range seq {
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// finish compares all there is, and again after the file was opened anew, and closes
-// both stores.
+// finish compares all events and rows, reopens the file, compares them again, and
+// closes both stores.
 func (p *pair) finish() error {
 	for _, when := range []string{"in the end", "in the end, opened again"} {
 		if err := errors.Join(p.compareLogs(), p.compareRows(), p.verify()); err != nil {

@@ -12,10 +12,10 @@ import (
 type follower struct {
 	pair      *pair
 	bolt, mem *followed
-	over      bool // both have ended with the same error
+	over      bool // both have ended, with the same error
 }
 
-// followed is a Follow, pulled from.
+// followed is a Follow that is pulled from.
 type followed struct {
 	next    func() (eventstore.Batch, error, bool)
 	stop    func()
@@ -41,8 +41,8 @@ func (f *follower) stop() {
 	f.mem.stop()
 }
 
-// goOn goes on up to the head, in both stores. How the events are divided into
-// batches is each store's own.
+// goOn follows up to the head in both stores. The stores may divide the events into
+// different batches.
 func (f *follower) goOn() error {
 	if f.over {
 		return nil
@@ -58,7 +58,7 @@ func (f *follower) goOn() error {
 		same("Follow: through", f.mem.through, f.bolt.through))
 }
 
-// end takes what a follower at the head gets from a store that was closed.
+// end takes the error that a follower at the head gets when the store is closed.
 func (f *follower) end() error {
 	defer f.stop()
 	_, expectedErr, more := f.mem.next()
@@ -66,8 +66,7 @@ func (f *follower) end() error {
 	return errors.Join(same("more", more, isMore), sameError("Follow", expectedErr, err))
 }
 
-// reach takes batches up to the head, at least one from a follower that has just
-// begun.
+// reach takes batches up to the head, and at least one from a new follower.
 func (f *followed) reach(head eventstore.Position) (events []eventstore.Event, err error) {
 	for !f.started || f.through < head {
 		f.started = true

@@ -11,8 +11,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// The names that a run draws from: few, so that they meet, and such that one
-// could be taken for another.
+// The names that a run draws from. They are few, so that they repeat, and similar.
 var (
 	streams = []eventstore.StreamID{
 		"cart-1", "cart-10", "cart", "cartoon-1", "order-1-x", "order", "Cart-1", "a b/%", "caf\u00e9-1", "cafe\u0301-1",
@@ -29,7 +28,7 @@ const (
 	keepSent     = 30
 )
 
-// generator makes steps, with an eye on what came of those before.
+// generator makes steps, which depend on the outcome of earlier steps.
 type generator struct {
 	*rand.Rand
 	pair *pair
@@ -51,7 +50,7 @@ func newGenerator(random *rand.Rand, p *pair) *generator {
 	}
 }
 
-// learn takes over what has been accepted; it may have become less.
+// learn takes over the accepted commits, of which there may be fewer than before.
 func (g *generator) learn(log []accepted) {
 	if len(log) < g.learned {
 		g.learned, g.head = 0, 0
@@ -122,8 +121,7 @@ func (g *generator) chooseRows() step {
 	}
 }
 
-// chooseLife returns a step that is about the file: most end the life of the
-// opened store.
+// chooseLife returns a step about the file. Most such steps close the store.
 func (g *generator) chooseLife() step {
 	switch n := g.IntN(100); {
 	case n < 30:
@@ -152,12 +150,12 @@ func (g *generator) chooseLife() step {
 	}
 }
 
-// chance is true in so many cases of a hundred.
+// chance is true with a probability in percent.
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 
 func pick[T any](g *generator, from []T) T { return from[g.IntN(len(from))] }
 
-// some returns up to most of the names, in any order.
+// some returns up to most of the names, in random order.
 func some[T any](g *generator, names []T, most int) (picked []T) {
 	for range g.IntN(most + 1) {
 		picked = append(picked, pick(g, names))
@@ -165,7 +163,7 @@ func some[T any](g *generator, names []T, most int) (picked []T) {
 	return picked
 }
 
-// position is one of the log's, 0, or a little beyond the head.
+// position returns a position of the log, 0, or one a little beyond the head.
 func (g *generator) position() eventstore.Position {
 	switch n := g.IntN(100); {
 	case n < 30:
@@ -228,7 +226,7 @@ func (g *generator) options() *eventstore.ReadOptions {
 	return o
 }
 
-// newCommit is a commit whose conditions mostly hold.
+// newCommit returns a commit whose conditions mostly hold.
 func (g *generator) newCommit() *commit {
 	n := 1 + g.IntN(4)
 	most := 60
@@ -270,11 +268,11 @@ func (g *generator) newID() (id uuid.UUID) {
 	for i := range id {
 		id[i] = byte(g.Uint32())
 	}
-	id[0] = id[0]&0x7f | 1 // never the zero UUID, never one that the store is given to use
+	id[0] = id[0]&0x7f | 1 // never the zero UUID, and never an id that NewID returns
 	return id
 }
 
-// newEvent is an event whose payload has less than so many bytes, but for a few.
+// newEvent returns an event with a payload of mostly less than most bytes.
 func (g *generator) newEvent(most int) eventstore.NewEvent {
 	e := eventstore.NewEvent{Type: pick(g, types), Tags: some(g, tags, 3), SchemaVersion: uint32(g.IntN(3)), Data: []byte{}}
 	if g.chance(85) {
@@ -285,7 +283,7 @@ func (g *generator) newEvent(most int) eventstore.NewEvent {
 		size = g.IntN(700_000)
 	}
 	if size == 7 || size == 8 {
-		size *= 1 + g.IntN(3) // the poisoned view should live a while
+		size *= 1 + g.IntN(3) // the poisoned view should live for a while
 	}
 	e.Data = make([]byte, size)
 	for i := 0; i < size; i += 1 + size/100 {
@@ -301,7 +299,7 @@ func (g *generator) newEvent(most int) eventstore.NewEvent {
 	return e
 }
 
-// expectations has one for every stream written, and sometimes one for another.
+// expectations returns one for every stream written, and sometimes one for another.
 func (g *generator) expectations(events []eventstore.NewEvent) (expect []eventstore.Expect) {
 	seen := map[eventstore.StreamID]bool{"": true}
 	if g.chance(15) {
@@ -327,7 +325,7 @@ func (g *generator) expectations(events []eventstore.NewEvent) (expect []eventst
 	return expect
 }
 
-// spoil makes a commit one that no store takes.
+// spoil makes the commit invalid.
 func (g *generator) spoil(c *commit) {
 	last := &c.Events[len(c.Events)-1]
 	switch g.IntN(7) {
@@ -348,7 +346,7 @@ func (g *generator) spoil(c *commit) {
 	}
 }
 
-// oldCommit is one that was sent before, as it was or a little different.
+// oldCommit returns a commit that was sent before, as it was or with a small change.
 func (g *generator) oldCommit() *commit {
 	if len(g.sent) == 0 {
 		return g.newCommit()

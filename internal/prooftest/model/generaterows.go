@@ -6,7 +6,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// rowCommit is a change of a view's rows, mostly from the checkpoint that it has.
+// rowCommit returns a change of a view's rows, mostly from its actual checkpoint.
 func (g *generator) rowCommit(view eventstore.ViewID) *eventstore.RowCommit {
 	c := &eventstore.RowCommit{
 		View:       view,
@@ -34,7 +34,7 @@ func (g *generator) rowCommit(view eventstore.ViewID) *eventstore.RowCommit {
 	case kind == 0:
 		n = 200 + g.IntN(400) // more than a page of a scan
 	case kind < 16:
-		n, spread = few+1+g.IntN(30), 7 // a layer over a view that has had so many
+		n, spread = few+1+g.IntN(30), 7 // a layer over the rows of an existing view
 	}
 	first := g.IntN(40)
 	for i := range n {

@@ -13,7 +13,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// accepted is a commit that is in the log, and what it was given.
+// accepted is a commit in the log, and its receipt.
 type accepted struct {
 	commit  eventstore.Commit
 	now     time.Time
@@ -21,14 +21,14 @@ type accepted struct {
 	receipt eventstore.Receipt
 }
 
-// backedUp are the backups that were taken, each continuing the one before.
+// backedUp is the backups that were taken, each continuing the one before.
 type backedUp struct {
 	parts   [][]byte
 	through eventstore.Position
 	epoch   uint64
 }
 
-// maintain does a step that is an operator's.
+// maintain does a step of an operator.
 func (p *pair) maintain(s step) error {
 	switch s.Do {
 	case doVerify:
@@ -57,8 +57,8 @@ func (p *pair) maintain(s step) error {
 	}
 }
 
-// verify has the store look at itself: it must find nothing, but for the rows of
-// views that are being dropped.
+// verify verifies the store. It must find nothing, except rows of views that are
+// being dropped.
 func (p *pair) verify() error {
 	v, err := p.bolt.Verify(p.ctx, nil)
 	if err != nil {
@@ -87,8 +87,8 @@ func (p *pair) dropping(view eventstore.ViewID) (bool, error) {
 	return false, nil
 }
 
-// offline closes the stores, has work done to the file, and opens them again. The
-// work takes away what is left of views that are being dropped, or all views.
+// offline closes the stores, calls work on the file, and opens them again. work
+// removes the rest of views that are being dropped, or all views.
 func (p *pair) offline(allViews bool, work func() error) error {
 	for _, view := range viewIDs {
 		drop, err := p.dropping(view)
@@ -130,7 +130,7 @@ func (p *pair) backUp(full bool) error {
 	return nil
 }
 
-// restore puts the log of the backups in the place of the one there is.
+// restore replaces the log by that of the backups.
 func (p *pair) restore() error {
 	if len(p.backups.parts) == 0 {
 		return nil
@@ -155,11 +155,11 @@ func (p *pair) restore() error {
 		same("Restore: a later epoch", true, restored.Epoch > info.Epoch))
 }
 
-// salvage goes on with what is salvaged of the log, which must be all of it.
+// salvage replaces the log by the salvaged one, which must be complete.
 func (p *pair) salvage() error {
 	events := len(p.log())
 	if events == 0 {
-		return nil // there is nothing to be saved, which is an error
+		return nil // salvaging an empty log is an error
 	}
 	p.files++
 	path := fmt.Sprint(p.path, ".", p.files)
@@ -174,9 +174,9 @@ func (p *pair) salvage() error {
 	})
 }
 
-// exportImport makes the log anew in another file, from lines. With a number it
-// does so in two parts: first so many lines, which may end inside a commit, then
-// all of them.
+// exportImport imports the exported lines into a new file. If first is not 0 it
+// imports twice: at first only first lines, which may end inside a commit, and then
+// all.
 func (p *pair) exportImport(first int) error {
 	var lines bytes.Buffer
 	if _, err := p.bolt.Export(p.ctx, &lines, nil); err != nil {
@@ -221,8 +221,8 @@ func (p *pair) log() (events []eventstore.NewEvent) {
 	return events
 }
 
-// goBack makes the oracle one that has the log up to a position and no views, by
-// appending again what was accepted.
+// goBack replaces the oracle by one with the log up to a position and without views.
+// It appends the accepted commits again.
 func (p *pair) goBack(through eventstore.Position) error {
 	p.memory = memstore.New(p.memoryOptions())
 	all := p.accepted

@@ -1,13 +1,12 @@
-// Package model proves that the store answers as its oracle does: random
-// sequences of calls are made of a boltstore and of a memstore, which does the
-// same by brute force, side by side and with the same clock and ids; every
-// answer and every fact in an error must be equal. The sequences go across
-// closing, also in the middle of things, and opening again, and across the
-// operator's tools. Package storetest has such a test for any store; this one is
-// longer and about what only a file can do.
+// Package model proves that the store answers as an oracle does. Random sequences of
+// calls are made to a boltstore and to a memstore, which does the same by brute
+// force, with the same clock and ids. Every answer and every fact in an error must
+// be equal. The sequences include closing, also during a call, opening again, and
+// the operator's tools. Package storetest has a model test for any store; this one
+// is longer and covers what only a file can do.
 //
-// A sequence is a script of steps that say all by themselves. One that fails is
-// made as short as it gets while it still fails, and kept; a replay runs it.
+// A sequence is a script of steps that are complete in themselves. A failing script is
+// shortened while it still fails, and kept; a replay runs it.
 package model
 
 import (
@@ -28,11 +27,11 @@ import (
 
 const (
 	steps       = 150              // of a sequence
-	shortenTime = 20 * time.Second // for making a failing script shorter
+	shortenTime = 20 * time.Second // to shorten a failing script
 
-	// sequencesVariable is for who only wants to know whether a store that is
-	// broken on purpose fails: so many sequences instead of the table's, and
-	// little time for making one shorter.
+	// sequencesVariable is the environment variable for the number of sequences,
+	// which overrides the table and allows little time to shorten a script. It is
+	// for stores that are broken on purpose.
 	sequencesVariable = "YORE_PROOF_SEQUENCES"
 )
 
@@ -65,7 +64,7 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 				mu.Lock()
 				if ctx.Err() != nil {
 					mu.Unlock()
-					return // the other one has failed, or all is to end
+					return // another sequence has failed, or the run is cancelled
 				}
 				packed += inLog
 				for _, s := range script {
@@ -110,8 +109,8 @@ func figures(sequences int, done map[string]int, packed int) proof.Figures {
 	return f
 }
 
-// sequence makes and runs a script. It returns the steps that it came to, and how
-// many packs the log had in the end.
+// sequence makes and runs a script. It returns its steps, and the number of packs in
+// the log at the end.
 func sequence(ctx context.Context, env *proof.Env, number int) (script []step, packed int, err error) {
 	err = withPair(ctx, env, func(p *pair) error {
 		g := newGenerator(env.Rand(uint64(number)), p)
@@ -163,12 +162,12 @@ func withPair(ctx context.Context, env *proof.Env, work func(*pair) error) (err 
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v", r)
 		}
-		_ = p.close() // it failed, or was checked already
+		_ = p.close() // already failed or checked
 	}()
 	return work(p)
 }
 
-// keep makes a failing script shorter and keeps it.
+// keep shortens a failing script and keeps it.
 func keep(ctx context.Context, env *proof.Env, number int, script []step, failed error) error {
 	end := time.Now().Add(shortenTime)
 	if os.Getenv(sequencesVariable) != "" {

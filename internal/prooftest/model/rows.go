@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// doRows does a step that is about rows.
+// doRows does a step about rows.
 func (p *pair) doRows(s step) error {
 	switch s.Do {
 	case doCommitRows:
@@ -52,7 +52,7 @@ func (p *pair) scanRows(s step) error {
 		sameCheckpoint("ScanRows", expected[0].Checkpoint, found[0].Checkpoint))
 }
 
-// joined are the rows of all pages.
+// joined returns the rows of all pages.
 func joined(pages []eventstore.RowSet) (rows []eventstore.Row) {
 	for _, page := range pages {
 		rows = append(rows, page.Rows...)

@@ -17,7 +17,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// pair is the store under test and the oracle, and what is done to both.
+// pair is the store under test and the oracle.
 type pair struct {
 	ctx    context.Context
 	path   string
@@ -25,7 +25,7 @@ type pair struct {
 	bolt   *boltstore.Store
 	memory *memstore.Store
 
-	// What the step says of the clock and the ids, for both stores.
+	// The step's clock and ids, for both stores.
 	now     time.Time
 	ids     uint64
 	idsBolt uint64
@@ -36,7 +36,7 @@ type pair struct {
 	backups   backedUp
 	files     int // made by imports
 
-	// What the store says of itself as long as it is not replaced.
+	// The store's Info, as long as the file is not replaced.
 	id    uuid.UUID
 	epoch uint64
 }
@@ -60,7 +60,7 @@ func (p *pair) memoryOptions() *memstore.Options {
 	}
 }
 
-// open opens the store. Every second time its index is written all the time.
+// open opens the store. Every second time the store writes its index all the time.
 func (p *pair) open() (err error) {
 	p.opened++
 	p.bolt, err = boltstore.Open(p.path, &boltstore.Options{
@@ -93,7 +93,7 @@ func (p *pair) close() error {
 	return nil
 }
 
-// open again, after close.
+// reopen opens both stores after close.
 func (p *pair) reopen() (err error) {
 	if p.memory, err = p.memory.Reopen(); err != nil {
 		return fmt.Errorf("the oracle: %w", err)
@@ -101,7 +101,7 @@ func (p *pair) reopen() (err error) {
 	return p.open()
 }
 
-// do does a step to both stores. The error says in what they differ.
+// do does a step to both stores. It returns an error if they differ.
 func (p *pair) do(s step) error {
 	p.now, p.ids, p.idsBolt, p.idsMem = s.Recorded, s.IDs, 0, 0
 	switch s.Do {
@@ -162,7 +162,7 @@ func (p *pair) head() error {
 	return errors.Join(sameError("Head", expectedErr, err), same("Head", expected, found))
 }
 
-// info holds what the store says of itself to what must stay.
+// info compares the store's Info with the fields that must stay.
 func (p *pair) info() error {
 	i := p.bolt.Info()
 	return errors.Join(same("Info: store id", p.id, i.StoreID), same("Info: epoch", p.epoch, i.Epoch),
@@ -197,7 +197,7 @@ func (p *pair) goOn(number int) error {
 	return nil
 }
 
-// closeInRead closes the stores when a loop over Read has come so far.
+// closeInRead closes the stores after a number of events of a loop over Read.
 func (p *pair) closeInRead(s step) error {
 	expectedNext, stopExpected := iter.Pull2(p.memory.Read(p.ctx, s.Query.toStore(), *s.Read))
 	defer stopExpected()
@@ -212,7 +212,7 @@ func (p *pair) closeInRead(s step) error {
 		expected, expectedErr, more := expectedNext()
 		found, err, isMore := next()
 		if !more && n >= s.Number && errors.Is(err, eventstore.ErrClosed) {
-			return p.reopen() // a closed store may say so, or that nothing is left
+			return p.reopen() // a closed store may return ErrClosed or the end of the log
 		}
 		differ := errors.Join(sameError("Read", expectedErr, err), same("Read: more", more, isMore), same("Read", expected, found))
 		if differ != nil {

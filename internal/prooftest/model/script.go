@@ -7,8 +7,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// step is one thing that is done to both stores. It is complete in itself, so
-// that a script can be kept, run again, and made shorter by leaving out steps.
+// step is one step, done to both stores. It is complete in itself, so that a script
+// can be kept, run again, and shortened by leaving out steps.
 type step struct {
 	Do string `json:"do"`
 
@@ -22,11 +22,11 @@ type step struct {
 	Rows     *eventstore.RowCommit   `json:"rows,omitempty"`
 	RowKeys  []eventstore.RowKey     `json:"row_keys,omitempty"`
 	RowScan  *eventstore.RowScan     `json:"row_scan,omitempty"`
-	Recorded time.Time               `json:"recorded,omitzero"` // what the clock says
-	IDs      uint64                  `json:"ids,omitempty"`     // what the ids given in this step begin with
+	Recorded time.Time               `json:"recorded,omitzero"` // the clock's time
+	IDs      uint64                  `json:"ids,omitempty"`     // the beginning of the ids that are made in this step
 }
 
-// The things that can be done.
+// The kinds of steps.
 const (
 	doAppend      = "append"
 	doLookup      = "lookup"
@@ -48,10 +48,10 @@ const (
 	doVerify      = "verify"
 	doCompact     = "compact"
 	doRebuild     = "rebuild" // with a number: keep the views
-	doBackup      = "backup"  // with a number: a full one, else one that continues those before
-	doRestore     = "restore" // what was backed up
-	doSalvage     = "salvage" // what is not damaged at all, into a new file
-	doImport      = "import"  // what is exported, into a new file; with a number: at first so many lines
+	doBackup      = "backup"  // with a number: a full one, otherwise one that continues those before
+	doRestore     = "restore" // the backups
+	doSalvage     = "salvage" // the undamaged log, into a new file
+	doImport      = "import"  // the exported log, into a new file; with a number: first only that many lines
 )
 
 // commit is an [eventstore.Commit] that can be kept.
@@ -92,7 +92,7 @@ func (c *commit) toStore() eventstore.Commit {
 	return out
 }
 
-// String says the step in a line.
+// String formats the step in a line.
 func (s step) String() string {
 	text := s.Do
 	if c := s.Commit; c != nil {

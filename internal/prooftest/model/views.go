@@ -25,9 +25,8 @@ func inlineView(id eventstore.ViewID) eventstore.InlineView {
 	return eventstore.InlineView{View: id, Query: q, Apply: applyCount}
 }
 
-// applyCount counts events by type, keeps the latest position of each stream,
-// and keeps a list of at most three positions, so that it puts, deletes, gets
-// and scans.
+// applyCount counts events by type, keeps the latest position of each stream, and
+// keeps a list of at most three positions. So it puts, deletes, gets and scans.
 func applyCount(_ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 	for _, e := range events {
 		key := rowKey("t", e.Type)
@@ -36,7 +35,7 @@ func applyCount(_ context.Context, tx eventstore.RowTx, events []eventstore.Even
 			return err
 		}
 		var n int
-		_, _ = fmt.Sscan(string(rows[0].Value), &n) // nothing yet is zero
+		_, _ = fmt.Sscan(string(rows[0].Value), &n) // no value is zero
 		err = tx.Put(
 			eventstore.Row{RowKey: key, Value: fmt.Append(nil, n+1)},
 			eventstore.Row{RowKey: rowKey("T", "last of "+string(e.Stream)), Value: fmt.Append(nil, e.Position)},
@@ -65,7 +64,8 @@ func keepThree(tx eventstore.RowTx) error {
 	return nil
 }
 
-// applyUntilPoison keeps the size of each event, until one that it cannot bear.
+// applyUntilPoison keeps the size of each event and fails at the first poisonous
+// one.
 func applyUntilPoison(_ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 	for _, e := range events {
 		if err := tx.Put(eventstore.Row{RowKey: rowKey("T", e.ID.String()), Value: fmt.Append(nil, len(e.Data))}); err != nil {

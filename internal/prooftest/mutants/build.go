@@ -18,7 +18,7 @@ const (
 	module  = "github.com/yore-es/yore"
 	command = module + "/internal/prooftest"
 
-	// patience is how long a proof may take that fails at once or soon.
+	// patience is how long a proof may take to fail.
 	patience = 2 * time.Minute
 )
 
@@ -39,8 +39,8 @@ func newBuilder(ctx context.Context, env *proof.Env) (*builder, error) {
 	return &builder{env: env, root: strings.TrimSpace(out)}, nil
 }
 
-// try builds a mutant and runs the proof that must catch it. It returns what the
-// proof said, and an error if it did not fail.
+// try builds a mutant and runs the proof that must catch it. It returns the proof's
+// output, and an error if the proof did not fail.
 func (b *builder) try(ctx context.Context, m mutant) (said string, err error) {
 	dir, err := os.MkdirTemp(b.env.Disk, "mutant-*")
 	if err != nil {
@@ -57,7 +57,7 @@ func (b *builder) try(ctx context.Context, m mutant) (said string, err error) {
 	return b.prove(ctx, m, binary, dir)
 }
 
-// build builds the binary with the mutant's file in place of the real one.
+// build builds the binary with the mutant's file in place of the original.
 func (b *builder) build(ctx context.Context, m mutant, dir string) (binary string, err error) {
 	path := filepath.Join(b.root, filepath.FromSlash(m.file))
 	source, err := os.ReadFile(path)
@@ -87,12 +87,12 @@ func (b *builder) build(ctx context.Context, m mutant, dir string) (binary strin
 	return binary, err
 }
 
-// prove runs the mutant's proof, which must fail, and not because it could not be
-// run; or must not, if the mutant is sound.
+// prove runs the mutant's proof. It must fail, and not because it could not be run.
+// For a sound mutant it must not fail.
 func (b *builder) prove(ctx context.Context, m mutant, binary, dir string) (said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	keep := dir // of no use when the mutant is gone
+	keep := dir // not needed once the mutant is gone
 	if m.sound {
 		keep = b.env.Kept
 	}

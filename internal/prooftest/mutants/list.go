@@ -2,8 +2,8 @@ package mutants
 
 import "slices"
 
-// The variables by which a proof is run with a small budget: enough to find out
-// what is wrong with a mutant, which takes it a second or two.
+// The environment variables that give a proof a small budget: enough to find the
+// fault of a mutant, in a second or two.
 var (
 	someImages     = "YORE_PROOF_IMAGES=2000"
 	someSites      = "YORE_PROOF_SITES=400"
@@ -27,8 +27,8 @@ func all() []mutant {
 	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs())
 }
 
-// sound is the store as it is: the proofs must not fail with the same budgets, or
-// it would be no wonder that they fail with mutants.
+// sound is the store as it is. The proofs must not fail on it with the same budgets;
+// otherwise their failures on mutants prove nothing.
 func sound() []mutant {
 	return []mutant{
 		{name: "as it is: power-loss", proof: "power-loss", env: []string{someImages}, sound: true},
@@ -39,7 +39,7 @@ func sound() []mutant {
 	}
 }
 
-// lies are disks that do not sync. The store is as it is.
+// lies are disks that do not sync, under the store as it is.
 func lies() []mutant {
 	var mutants []mutant
 	for _, lie := range []string{"data", "meta", "all", "dir"} {
@@ -48,7 +48,7 @@ func lies() []mutant {
 	return mutants
 }
 
-// durability are stores that do not care enough for what is on the disk.
+// durability are stores that do too little to make commits durable.
 func durability() []mutant {
 	return []mutant{
 		{
@@ -89,7 +89,7 @@ func durability() []mutant {
 	}
 }
 
-// damage are stores that do not notice it.
+// damage are stores that do not notice damage.
 func damage() []mutant {
 	return []mutant{
 		{
@@ -100,7 +100,7 @@ func damage() []mutant {
 	}
 }
 
-// concurrency are stores that are wrong only to those who call at once.
+// concurrency are stores that are wrong only under concurrent calls.
 func concurrency() []mutant {
 	return []mutant{
 		{
@@ -148,14 +148,14 @@ func concurrency() []mutant {
 	}
 }
 
-// ackedEarly tells callers of a group that all is well before it is so; those that
-// join it later are told when it is.
+// ackedEarly acknowledges the first callers of a group before the group is durable.
+// Callers that join the group later are acknowledged when it is.
 var ackedEarly = []edit{
 	{"	begin := time.Now()\n	if t.changesFile() {", "	early := len(t.batches)\n	for _, b := range t.batches {\n		for _, j := range b.jobs {\n			j.end(nil)\n		}\n		close(b.ended)\n	}\n	begin := time.Now()\n	if t.changesFile() {"},
 	{"	for _, b := range t.batches {\n		for _, j := range b.jobs {\n			j.end(cmp.Or(", "	for _, b := range t.batches[early:] {\n		for _, j := range b.jobs {\n			j.end(cmp.Or("},
 }
 
-// answers are stores that answer wrongly even to a single caller.
+// answers are stores that give wrong answers even to a single caller.
 func answers() []mutant {
 	return []mutant{
 		{
@@ -201,7 +201,7 @@ func answers() []mutant {
 	}
 }
 
-// packs are stores that put records into packs, or find them there, in a wrong way.
+// packs are stores that write or find packed records wrongly.
 func packs() []mutant {
 	return []mutant{
 		{

@@ -1,13 +1,13 @@
-// Package mutants proves that the proofs can fail: it breaks the store on
-// purpose, in one place at a time, and runs the proof that should find it out. A
-// mutant that is not caught fails the proof.
+// Package mutants proves that the proofs can fail: it breaks the store on purpose,
+// in one place at a time, and runs the proof that must find the fault. A mutant that
+// is not caught fails this proof.
 //
 // The store has no hooks for that. A mutant is a change of its source text: this
-// binary is built once more with `go build -overlay`, where the changed file
-// stands in for the real one, and is run with a small budget. If the old text is
-// not in the source exactly once, the source has moved on and the mutant must
-// follow; that fails too. What is no change of the source but a lie of the disk
-// is an option of the proofs' simulator, given in the environment.
+// binary is built again with `go build -overlay`, with the changed file in place of
+// the original, and run with a small budget. If the old text is not in the source
+// exactly once, the source has changed and the mutant must be changed too; this
+// fails the proof. A disk that lies is not a change of the source but an option of
+// the proofs' simulator, set in the environment.
 package mutants
 
 import (
@@ -32,19 +32,19 @@ func New() proof.Proof {
 	}
 }
 
-// mutant is a store broken on purpose, or a disk that lies, and the proof that
-// must find it out.
+// mutant is a store that is broken on purpose, or a disk that lies, and the proof
+// that must find the fault.
 type mutant struct {
 	name  string
 	file  string // of the module, "" for none
 	edits []edit
 	env   []string // set for the proof
 	proof string
-	says  string // part of what the proof must say
+	says  string // part of the proof's output
 	sound bool   // nothing is broken: the proof must not fail
 }
 
-// edit replaces a text that the file has exactly once.
+// edit replaces a text that the file must have exactly once.
 type edit struct{ old, new string }
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
@@ -88,7 +88,7 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	return proof.Figures{{Name: "mutants", Value: len(broken)}, {Name: "caught", Value: caught}}, errors.Join(append(errs, ctx.Err())...)
 }
 
-// choose returns the mutants of these names, separated by commas; all for "".
+// choose returns the mutants with these names, separated by commas; all for "".
 func choose(names string) ([]mutant, error) {
 	if names == "" {
 		return all(), nil

@@ -12,7 +12,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
-// Every mutant is of the source as it is. Whether it is caught, the proof says.
+// TestAll_UpToDate checks that every mutant applies to the source. The proof checks
+// that it is caught.
 func TestAll_UpToDate(t *testing.T) {
 	b, err := newBuilder(t.Context(), &proof.Env{})
 	require.NoError(t, err)

@@ -1,6 +1,6 @@
 // Package packs counts the packs of a log: values of its bucket that hold several
-// records. They come of large transactions only, so a workload must see to it that
-// it has some, and say so.
+// records. Only large transactions write packs, so a workload must make sure that it
+// has some, and report their number.
 package packs
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// Count returns how many packs are in the file of a store, which is closed.
+// Count returns the number of packs in the file of a closed store.
 func Count(path string) (n int, err error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package powerloss is the proof that a power loss takes nothing that was
-// acknowledged, leaves nothing that was refused, and leaves a store that can be
-// used, whenever it happens and whatever the disk had not made durable.
+// Package powerloss proves that a power loss, at any moment and whatever the disk
+// had not made durable, takes nothing that was acknowledged, keeps nothing that was
+// refused, and leaves a usable store.
 //
-// Workloads run on a recording disk (package simfs). From their traces come
-// images of what may be left; each is opened, held to what was acknowledged by
-// then, appended to and reopened (package workload). A new workload begins on an
-// image that was found good: crash after crash.
+// Workloads run on a recording disk (package simfs). From their traces come images
+// of the disk after a power loss. Each image is opened, compared with what was
+// acknowledged by then, appended to and reopened (package workload). A new workload
+// begins on an image that was found good: crash after crash.
 package powerloss
 
 import (
@@ -36,24 +36,24 @@ func New() proof.Proof {
 	}
 }
 
-// generations is how many workloads follow each other in a chain, each on what a
-// power loss has left of the one before.
+// generations is the number of workloads in a chain. Each begins on what a power
+// loss has left of the one before.
 const generations = 3
 
-// imagesOfTrace is how many images of one trace are tried; fewer if there are
-// to be few in all, so that they are of several.
+// imagesOfTrace is the number of images that are tried for a trace. It is smaller if
+// there are few images in all, so that they are of several traces.
 const imagesOfTrace = 1200
 
-// largeDisk is how many bytes of files may be on a disk, without holes, before
-// the number of images is made smaller in proportion: they take longer.
+// largeDisk is the size of a disk's files in bytes, without holes, above which fewer
+// images are tried in proportion, since they take longer.
 const largeDisk = 2 << 20
 
-// The environment variables by which other proofs make this one cheap, or let it
+// The environment variables by which other proofs make this one cheap, or make it
 // fail.
 const (
-	imagesVariable    = "YORE_PROOF_IMAGES"    // how many images
-	scenariosVariable = "YORE_PROOF_SCENARIOS" // only these, with commas between
-	lieVariable       = "YORE_PROOF_LIE"       // which syncs do nothing: data, meta, all, dir
+	imagesVariable    = "YORE_PROOF_IMAGES"    // number of images
+	scenariosVariable = "YORE_PROOF_SCENARIOS" // only these, separated by commas
+	lieVariable       = "YORE_PROOF_LIE"       // the syncs that do nothing: data, meta, all, dir
 )
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
@@ -100,7 +100,7 @@ func (s *search) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var workers sync.WaitGroup
-	for range runtime.NumCPU() + 1 { // while one waits for a verifier, another makes images
+	for range runtime.NumCPU() + 1 { // while one waits for a verifier, another one makes images
 		workers.Go(func() {
 			if err := s.work(ctx); err != nil {
 				s.fail(err)
@@ -112,7 +112,7 @@ func (s *search) run(ctx context.Context) error {
 	return s.failed
 }
 
-// fail notes the first error: those after it come of its ending everything.
+// fail notes the first error. Later errors follow from the cancellation.
 func (s *search) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,10 +121,10 @@ func (s *search) fail(err error) {
 	}
 }
 
-// errEnough ends an exploration when the target is reached.
+// errEnough ends an exploration when there are enough images.
 var errEnough = errors.New("enough images")
 
-// visit counts an image, or says that there are enough.
+// visit counts an image, and returns errEnough if there are enough.
 func (s *search) visit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *search) visit() error {
 	return nil
 }
 
-// next returns the number of the next chain, and whether there is a need for it.
+// next returns the number of the next chain, and whether one is needed.
 func (s *search) next() (int, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +185,8 @@ func (s *search) figures() proof.Figures {
 	return f
 }
 
-// chain is workloads, each on what a power loss has left of the one before.
+// chain is a sequence of workloads. Each begins on what a power loss has left of the
+// one before.
 type chain struct {
 	search   *search
 	verifier *workload.Verifier
@@ -193,7 +194,7 @@ type chain struct {
 	random   *rand.Rand
 
 	base  simfs.Disk
-	found []string // marks of what is on it
+	found []string // marks of its content
 }
 
 func (c *chain) run(ctx context.Context) error {
@@ -217,7 +218,7 @@ func (c *chain) run(ctx context.Context) error {
 	return nil
 }
 
-// chosenScenarios returns the scenarios that are asked for, all if none is.
+// chosenScenarios returns the scenarios that the environment names, or all.
 func chosenScenarios() []workload.Scenario {
 	all := workload.Scenarios()
 	names := strings.Split(os.Getenv(scenariosVariable), ",")
@@ -228,7 +229,7 @@ func chosenScenarios() []workload.Scenario {
 	return chosen
 }
 
-// explore checks images of a trace, and keeps one to go on with.
+// explore checks images of a trace and keeps one to continue on.
 func (c *chain) explore(trace simfs.Trace, scenario string, params workload.Params) error {
 	s := c.search
 	told, err := trace.Told(s.lie)

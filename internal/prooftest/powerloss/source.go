@@ -12,19 +12,19 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
-// source runs workloads and returns what they did to the disk. It is safe for
-// concurrent use by multiple goroutines.
+// source runs workloads and returns their traces. It is safe for concurrent use by
+// multiple goroutines.
 type source interface {
 	name() string
 	run(ctx context.Context, disk, scenario string, p workload.Params, base simfs.Disk) (simfs.Trace, error)
 	close() error
 }
 
-// sourceVariable is the environment variable that chooses the source of traces:
-// fuse or strace. Without it, the first of them is taken that there is.
+// sourceVariable is the environment variable that chooses the source of traces: fuse
+// or strace. Without it, the first available one is used.
 const sourceVariable = "YORE_PROOF_SOURCE"
 
-// newSource returns the source that there is here.
+// newSource returns the available source.
 func newSource(ctx context.Context, env *proof.Env) (source, error) {
 	chosen := os.Getenv(sourceVariable)
 	var missing error
@@ -50,8 +50,8 @@ type fuseSource struct {
 	mounted *simfs.Mounted
 }
 
-// syncTime is how long a transaction is in the page cache only: long enough for a
-// reader that should not see it to see it.
+// syncTime is how long a transaction stays in the page cache only. It is long enough
+// for a wrong reader to see it.
 const syncTime = 200 * time.Microsecond
 
 func (f *fuseSource) name() string { return "fuse" }

@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
-// straceSource runs workloads on an ordinary file system and takes their traces
-// from the system calls that they make: for machines without FUSE.
+// straceSource runs workloads on an ordinary file system and makes traces of their
+// system calls. It is for machines without FUSE.
 type straceSource struct {
 	env *proof.Env
 }

@@ -1,5 +1,5 @@
-// Package proof is what the proofs of durability have in common: how one is
-// described, what it is given, and how it says what it found.
+// Package proof is what the proofs have in common: the description of a proof, its
+// environment, and the form of its results.
 package proof
 
 import (
@@ -18,30 +18,30 @@ type Proof struct {
 	Name  string // lower case, words joined by '-'
 	About string // one line: what is tried, and what must not happen
 
-	// Run tries. It returns what it measured, also beside an error, which says
-	// which promise broke. A [Skip] says that it could not be tried here.
+	// Run tries to break the promise. It returns the figures, also beside an error,
+	// which says which promise broke. A [Skip] says that the proof cannot be tried
+	// on this machine.
 	Run func(ctx context.Context, env *Env) (Figures, error)
 
-	// Replay tries one case again that Run kept with [Env.Keep]; dir has the
-	// files that were kept with it. It returns the error that the case shows.
-	// Nil: cases are replayed by running the proof with their seed.
+	// Replay tries a case again that Run kept with [Env.Keep]. dir has the files
+	// that were kept with it. It returns the error of the case. If Replay is nil, a
+	// case is replayed by running the proof with its seed.
 	Replay func(ctx context.Context, env *Env, kept json.RawMessage, dir string) error
 
-	// Children are entry points of this binary that Run starts as processes of
-	// their own with [Env.Child]: workloads that are killed, verifiers that may
-	// crash. Their names are unique among all proofs.
+	// Children are entry points of this binary that Run starts as processes with
+	// [Env.Child]: workloads that are killed, verifiers that may crash. A child's
+	// name must be unique among all proofs.
 	Children map[string]Child
 }
 
-// Child is the main function of a child process. An error is printed and makes
-// it exit with 1.
+// Child is the main function of a child process. If it returns an error, the process
+// prints it and exits with 1.
 type Child func(ctx context.Context, args []string) error
 
 // Figures are what a proof measured, in the order in which they are printed.
 type Figures []Figure
 
-// Figure is a name, in lower case and with '_' between words, and a number or
-// text.
+// Figure is a number or a text with a name in lower case, with '_' between words.
 type Figure struct {
 	Name  string
 	Value any
@@ -50,17 +50,17 @@ type Figure struct {
 // Add appends a figure.
 func (f *Figures) Add(name string, value any) { *f = append(*f, Figure{name, value}) }
 
-// Env is what a proof runs in. It is safe for concurrent use by multiple
+// Env is the environment of a proof. It is safe for concurrent use by multiple
 // goroutines.
 type Env struct {
-	Long    bool   // the long form of the table, not that of continuous integration
-	Seed    uint64 // all that is random comes from it
-	Scratch string // an empty directory of this run's own, in memory where the system has such
-	Disk    string // an empty directory of this run's own, on a disk
+	Long    bool   // the long form, not that of continuous integration
+	Seed    uint64 // of all random choices
+	Scratch string // an empty directory for this run, in memory if the system has such a file system
+	Disk    string // an empty directory for this run, on a disk
 	Kept    string // where failing cases are kept
-	Name    string // the proof's
+	Name    string // of the proof
 
-	// Progress prints a line for who waits, to standard error.
+	// Progress prints a line to standard error.
 	Progress func(format string, args ...any)
 }
 
@@ -72,11 +72,11 @@ func (e *Env) Scale(short, long int) int {
 	return short
 }
 
-// Rand returns a source of random numbers that depends on the seed and on a
-// number that tells apart the sources of one proof.
+// Rand returns a source of random numbers. It depends on the seed and on stream,
+// which must differ between the sources of one proof.
 func (e *Env) Rand(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(e.Seed, stream)) }
 
-// Child returns the command that starts a child of this binary. It is killed
+// Child returns the command that starts a child of this binary. The child is killed
 // when ctx ends.
 func (e *Env) Child(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
@@ -97,9 +97,8 @@ type Case struct {
 	Case  json.RawMessage `json:"case"`
 }
 
-// Keep keeps a failing case: what describes it, as JSON, and copies of files by
-// the names they shall have. It returns an error that says what failed and how
-// to replay it.
+// Keep keeps a failing case: its description as JSON, and files by name. It returns
+// an error with the failure and with how to replay it.
 func (e *Env) Keep(failed error, description any, files map[string][]byte) error {
 	raw, err := json.Marshal(description)
 	if err != nil {
@@ -126,7 +125,8 @@ func (e *Env) Keep(failed error, description any, files map[string][]byte) error
 	return fmt.Errorf("%w\n  replay: go run ./internal/prooftest -replay %s", failed, dir)
 }
 
-// Skip is the error of a proof that cannot be tried here, with the reason.
+// Skip is the error of a proof that cannot be tried on this machine, with the
+// reason.
 type Skip struct{ Reason string }
 
 func (s *Skip) Error() string { return "skipped: " + s.Reason }

@@ -13,18 +13,18 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/fold"
 )
 
-// Verdict is what an answer of the store is worth.
+// Verdict is the judgement of an answer.
 type Verdict int
 
 // The verdicts, from good to bad.
 const (
-	Right   Verdict = iota // all that was asked for, and no error
-	Refused                // an error; all that came before it was right
+	Right   Verdict = iota // complete and without an error
+	Refused                // an error, and everything before it was right
 	Missing                // no error, and something was left out
-	Wrong                  // something that was never written, or not there
+	Wrong                  // something that was never written, or at another place
 )
 
-// Answer is what the store said to a question.
+// Answer is the store's answer to a question.
 type Answer struct {
 	Question string
 	Verdict  Verdict
@@ -32,7 +32,7 @@ type Answer struct {
 	Detail   string // for Missing and Wrong
 }
 
-// Ask asks the store all there is to ask about the sample.
+// Ask asks the store all questions about the sample.
 func (s *Sample) Ask(ctx context.Context, store eventstore.RowStore) []Answer {
 	q := &questions{ctx: ctx, sample: s, store: store}
 	q.description()
@@ -57,7 +57,7 @@ func (q *questions) answer(question string, v Verdict, err error, detail string)
 	q.answers = append(q.answers, Answer{question, v, err, detail})
 }
 
-// equal answers a question that has one value.
+// equal judges the answer to a question that has one value.
 func equal[T any](q *questions, question string, got, want T, err error, same bool) {
 	switch {
 	case err != nil:
@@ -106,7 +106,8 @@ func (q *questions) reads() {
 	}
 }
 
-// names are all that events can be found by, and in each a name that none has.
+// names returns all names by which events can be found, and one of each kind that no
+// event has.
 func (s *Sample) names() (streams []eventstore.StreamID, categories, types []string, tags []eventstore.Tag) {
 	streamSet, categorySet := map[eventstore.StreamID]bool{"cart-none": true}, map[string]bool{"none": true}
 	typeSet, tagSet := map[string]bool{"type-none": true}, map[eventstore.Tag]bool{"tag:none": true}
@@ -124,7 +125,7 @@ func (s *Sample) names() (streams []eventstore.StreamID, categories, types []str
 		slices.Sorted(maps.Keys(typeSet)), slices.Sorted(maps.Keys(tagSet))
 }
 
-// matches are the events that the query must find, in the order of the read.
+// matches returns the events that a read of the query must return, in order.
 func (s *Sample) matches(query eventstore.Query, opts eventstore.ReadOptions) (events []*eventstore.Event) {
 	for i := range s.Events {
 		e := &s.Events[i]
@@ -143,14 +144,14 @@ func (q *questions) read(what string, query eventstore.Query, opts eventstore.Re
 	q.compare(question, q.sample.matches(query, opts), q.store.Read(q.ctx, query, opts))
 }
 
-// compare answers by comparing events with those that must come.
+// compare compares the events of an answer with the right ones.
 func (q *questions) compare(question string, want []*eventstore.Event, got iter.Seq2[eventstore.Event, error]) {
 	missing := ""
 	for e, err := range got {
 		if err != nil {
 			if missing == "" {
 				q.answer(question, Refused, err, "")
-			} else { // the reader had seen beyond the gap before the error came
+			} else { // the reader read beyond the gap before the error came
 				q.answer(question, Missing, err, missing)
 			}
 			return
@@ -182,7 +183,7 @@ func same(a, b *eventstore.Event) bool {
 		a.Recorded.Equal(b.Recorded) && a.Time.Equal(b.Time)
 }
 
-// follow follows everything up to the head.
+// follow follows all events up to the head.
 func (q *questions) follow() {
 	ctx, cancel := context.WithTimeout(q.ctx, 5*time.Second)
 	defer cancel()
@@ -267,7 +268,7 @@ func (q *questions) scan(v *View, scan eventstore.RowScan) {
 	q.rows(question, v, want, got, checkpoint, nil)
 }
 
-// rows answers by comparing rows, and the checkpoint that came with them.
+// rows compares rows, and their checkpoint, with the right ones.
 func (q *questions) rows(question string, v *View, want, got []eventstore.Row, at eventstore.Checkpoint, err error) {
 	gap, next := false, 0
 	for _, row := range got {

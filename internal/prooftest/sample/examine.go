@@ -13,32 +13,32 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// Class is what came of the examination of a file that may be damaged.
+// Class is the result of the examination of a file that may be damaged.
 type Class string
 
 // The classes. Those after Detected break a promise.
 const (
 	Harmless   Class = "harmless"   // every answer is right, and Verify finds nothing
-	Detected   Class = "detected"   // Open, a read, Verify or the log says that something is wrong
-	Fabricated Class = "fabricated" // a read returned what was never written
-	Silent     Class = "silent"     // something is missing, and nothing says so
+	Detected   Class = "detected"   // Open, a read, Verify or the log reports damage
+	Fabricated Class = "fabricated" // a read returned events that were never written
+	Silent     Class = "silent"     // something is missing, and nothing reports it
 	Untyped    Class = "untyped"    // an error that a caller cannot match
-	Spread     Class = "spread"     // an append took away what could be read before, and nothing had said that it might
-	Blind      Class = "blind"      // a read says that the file is damaged, Verify that it is not
+	Spread     Class = "spread"     // an append destroyed data that could be read before, without a report of damage
+	Blind      Class = "blind"      // a read reports damage, and Verify does not
 )
 
-// Outcome says what came of an examination.
+// Outcome is the result of an examination.
 type Outcome struct {
 	Class  Class
-	By     string // who noticed: open, read, log, verify, append
+	By     string // what noticed: open, read, log, verify, append
 	Detail string
-	// Verified says that Verify found something, Appended that the file took
-	// another event, Worse that then something could not be read any more.
+	// Verified: Verify found something. Appended: the file accepted another event.
+	// Worse: after that, less could be read.
 	Verified, Appended, Worse bool
 }
 
-// Examine opens the file, asks all there is to ask, verifies it, and, if it is
-// open for writing, appends an event, opens it again and asks again.
+// Examine opens the file, asks all questions and verifies it. If the file is open
+// for writing, it appends an event, opens the file again and asks again.
 func (s *Sample) Examine(ctx context.Context, path string, readOnly bool) Outcome {
 	x := &examination{sample: s, path: path, log: &warnings{}}
 	x.options = &boltstore.Options{ReadOnly: readOnly, Logger: slog.New(x.log)}
@@ -54,9 +54,9 @@ type examination struct {
 	answers    []Answer
 	findings   []string
 	verified   boltstore.Verification
-	rolledBack bool // the last transaction is not there
+	rolledBack bool // the last transaction is missing
 	appended   bool
-	clash      error // an append was refused by a condition that holds
+	clash      error // the error of an append that was refused by a condition that holds
 }
 
 func (x *examination) run(ctx context.Context) Outcome {
@@ -69,7 +69,7 @@ func (x *examination) run(ctx context.Context) Outcome {
 	}
 	x.answers = x.sample.Ask(ctx, store)
 	if earlier := x.sample.before(); headOf(ctx, store) == len(earlier.Events) {
-		// Either all of the last transaction is missing, or just its last record.
+		// Either the whole last transaction is missing, or only its last record.
 		if answers := earlier.Ask(ctx, store); worstOf(answers).Verdict < worstOf(x.answers).Verdict {
 			x.rolledBack, x.sample, x.answers = true, earlier, answers
 		}
@@ -84,7 +84,7 @@ func (x *examination) run(ctx context.Context) Outcome {
 	return x.judge(spread, err)
 }
 
-// judge sums up, the worst first.
+// judge returns the outcome: the worst class that applies.
 func (x *examination) judge(spread string, err error) Outcome {
 	worst := worstOf(x.answers)
 	o := Outcome{Verified: len(x.findings) > 0, Appended: x.appended, Worse: spread != "", Detail: worst.Question + ": " + worst.Detail}
@@ -125,8 +125,8 @@ func worstOf(answers []Answer) Answer {
 	return slices.MaxFunc(answers, func(a, b Answer) int { return int(a.Verdict) - int(b.Verdict) })
 }
 
-// append appends to the store, closes it, opens it again, and says what was
-// right before and is not any more, or is not there of what was appended.
+// append appends to the store, closes it and opens it again. It returns what was
+// right before and is not any more, or what is missing of the append.
 func (x *examination) append(ctx context.Context, store *boltstore.Store) (spread string, err error) {
 	commit := eventstore.Commit{
 		Key:    "after the damage",
@@ -148,12 +148,12 @@ func (x *examination) append(ctx context.Context, store *boltstore.Store) (sprea
 		}
 	}
 	if head != eventstore.Position(len(x.sample.Events)) {
-		return "", appendErr // the end is missing, so positions mean something else now
+		return "", appendErr // the end is missing, so positions have another meaning now
 	}
 	return x.again(ctx, commit, receipt), appendErr
 }
 
-// again opens the file a second time and compares the answers with the first.
+// again opens the file a second time and compares the answers with the first ones.
 func (x *examination) again(ctx context.Context, commit eventstore.Commit, receipt eventstore.Receipt) string {
 	known := *x.sample
 	if x.appended {
@@ -178,8 +178,8 @@ func (x *examination) again(ctx context.Context, commit eventstore.Commit, recei
 	for _, before := range x.answers {
 		a := after[before.Question]
 		if a.Verdict == Refused && typed(a.Err) {
-			// On a damaged page it is a matter of chance who finds what is beside
-			// the damage, and halving may come by it now. All is there, though.
+			// On a damaged page it is random which search meets the damage, and a
+			// binary search may meet it now. Nothing is missing, though.
 			continue
 		}
 		if before.Verdict == Right && a.Verdict != Right {
@@ -192,7 +192,7 @@ func (x *examination) again(ctx context.Context, commit eventstore.Commit, recei
 	return ""
 }
 
-// lost says whether fewer events and rows are whole after an append than before.
+// lost returns an error text if fewer events and rows are intact after an append.
 func (x *examination) lost(after boltstore.Verification) string {
 	events := x.verified.Events
 	if x.appended {
@@ -214,7 +214,7 @@ func headOf(ctx context.Context, store eventstore.Store) int {
 	return int(head)
 }
 
-// typed reports whether a caller can tell from the error what is the matter.
+// typed reports whether a caller can match the error.
 func typed(err error) bool {
 	for _, known := range []error{eventstore.ErrCorrupt, eventstore.ErrFormat, eventstore.ErrReadOnly, eventstore.ErrFailed, eventstore.ErrUnknownOutcome} {
 		if errors.Is(err, known) {
@@ -224,7 +224,7 @@ func typed(err error) bool {
 	return false
 }
 
-// warnings is a log handler that keeps what is told at level Warn and above.
+// warnings is a log handler that keeps the messages of level Warn and above.
 type warnings struct {
 	mu   sync.Mutex
 	told []string

@@ -1,5 +1,5 @@
-// Package sample is a small log that has something of everything, and knows all
-// that a store must answer about it. Proofs damage copies of it.
+// Package sample makes a small log that has something of everything, and knows what
+// a store must answer about it. Proofs damage copies of it.
 package sample
 
 import (
@@ -22,18 +22,18 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/fold"
 )
 
-// Sample is what is known of a log.
+// Sample is a log's content.
 type Sample struct {
 	Info   eventstore.Info
-	Events []eventstore.Event // that of position p at p-1
+	Events []eventstore.Event // the event of position p at p-1
 	Keys   map[string]eventstore.Receipt
 	Views  []View
-	Last   int   // events of the last commit, which was the last transaction
+	Last   int   // events of the last commit, which is the last transaction
 	Size   int64 // of the file, in bytes; after Used there are only zeros
 	Used   int
 }
 
-// View is a view of the log and what it must show.
+// View is a view of the log and its rows.
 type View struct {
 	ID         eventstore.ViewID
 	Checkpoint eventstore.Checkpoint
@@ -48,15 +48,15 @@ const (
 	dropped eventstore.ViewID = "dropped"
 )
 
-// commits is how many commits a sample has.
+// commits is the number of commits of a sample.
 const commits = 130
 
-// indexMemory is so little that most of the index is in the file, in several runs,
-// and not all of it.
+// indexMemory is small enough that most of the index, but not all, is in the file,
+// in several runs.
 const indexMemory = 100
 
 // Build makes a sample in a new file at path. The same seed makes the same log,
-// but for the store's id.
+// except for the store's id.
 func Build(ctx context.Context, path string, seed uint64) (_ *Sample, err error) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s, err := boltstore.Open(path, &boltstore.Options{
@@ -74,7 +74,8 @@ func Build(ctx context.Context, path string, seed uint64) (_ *Sample, err error)
 	return sample, sample.measure(path)
 }
 
-// fill appends, with a view attached and others written from outside and dropped.
+// fill appends the log, with an attached view and views that are written from
+// outside and dropped.
 func (s *Sample) fill(ctx context.Context, store *boltstore.Store, random *rand.Rand) error {
 	if err := store.Attach(ctx, fold.Inline(inline)); err != nil {
 		return err
@@ -94,8 +95,8 @@ func (s *Sample) fill(ctx context.Context, store *boltstore.Store, random *rand.
 		if err := s.append(ctx, store, s.commit(random, i)); err != nil {
 			return err
 		}
-		// How much of the index is in the file is not to be left to chance, but for the
-		// last commits.
+		// The part of the index that is in the file must not be random, except for
+		// the last commits.
 		for i < commits-3 && store.Stats().Index.Memory >= indexMemory && ctx.Err() == nil {
 			time.Sleep(100 * time.Microsecond)
 		}
@@ -113,11 +114,11 @@ func (s *Sample) fill(ctx context.Context, store *boltstore.Store, random *rand.
 	return s.noteViews(ctx, store)
 }
 
-// commit makes up a commit.
+// commit makes a commit.
 func (s *Sample) commit(random *rand.Rand, i int) eventstore.Commit {
 	var c eventstore.Commit
 	if i%3 == 0 {
-		c.Key = fmt.Sprintf("command-%0120d", i) // long, so that the index has some pages
+		c.Key = fmt.Sprintf("command-%0120d", i) // long, so that the index has several pages
 	}
 	n, most := 1+random.IntN(3), 120
 	switch { // packs of a few records, and of many
@@ -138,15 +139,14 @@ func (s *Sample) commit(random *rand.Rand, i int) eventstore.Commit {
 	return c
 }
 
-// newEvent makes up an event whose payload has less than so many bytes, but for a
-// few.
+// newEvent makes an event with a payload of mostly less than most bytes.
 func newEvent(random *rand.Rand, most int) eventstore.NewEvent {
 	e := eventstore.NewEvent{
 		Type: fmt.Sprint("type-", random.IntN(5)), SchemaVersion: random.Uint32N(3), Codec: "json",
 		Data: make([]byte, random.IntN(most)),
 	}
 	if random.IntN(60) == 0 {
-		e.Data = make([]byte, 5000+random.IntN(9000)) // needs pages of its own
+		e.Data = make([]byte, 5000+random.IntN(9000)) // needs overflow pages
 	}
 	binary.BigEndian.PutUint64(e.ID[:], random.Uint64())
 	binary.BigEndian.PutUint64(e.ID[8:], random.Uint64())
@@ -168,7 +168,7 @@ func newEvent(random *rand.Rand, most int) eventstore.NewEvent {
 	return e
 }
 
-// append appends the commit and notes what must be there now.
+// append appends the commit and notes its events.
 func (s *Sample) append(ctx context.Context, store eventstore.Store, c eventstore.Commit) error {
 	receipt, err := store.Append(ctx, c)
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *Sample) append(ctx context.Context, store eventstore.Store, c eventstor
 	return nil
 }
 
-// before returns the sample as it was before the last transaction.
+// before returns the sample as of before the last transaction.
 func (s *Sample) before() *Sample {
 	b := *s
 	head := eventstore.Position(len(s.Events) - s.Last)
@@ -194,7 +194,7 @@ func (s *Sample) before() *Sample {
 	return &b
 }
 
-// note adds an acknowledged commit to what is known.
+// note adds an acknowledged commit to the sample.
 func (s *Sample) note(c eventstore.Commit, receipt eventstore.Receipt) {
 	if c.Key != "" {
 		s.Keys[c.Key] = receipt
@@ -248,7 +248,7 @@ func drop(ctx context.Context, store *boltstore.Store) error {
 	return nil
 }
 
-// noteViews holds the views to the log and notes what they show.
+// noteViews compares the views with the log and notes their rows.
 func (s *Sample) noteViews(ctx context.Context, store *boltstore.Store) error {
 	all, err := store.Checkpoints(ctx)
 	if err != nil {
@@ -270,7 +270,7 @@ func (s *Sample) noteViews(ctx context.Context, store *boltstore.Store) error {
 	return nil
 }
 
-// measure notes how large the file is and how much of it is used.
+// measure notes the size of the file and of its used part.
 func (s *Sample) measure(path string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -285,7 +285,7 @@ func (s *Sample) measure(path string) error {
 	return nil
 }
 
-// The files in which a sample is kept.
+// The files of a saved sample.
 const (
 	knownFile = "sample.json"
 	logFile   = "sample.yore"
@@ -307,7 +307,7 @@ func (s *Sample) Save(path, dir string) error {
 	)
 }
 
-// Files returns what Save wrote to a directory, to be kept with a failing case.
+// Files returns the files that Save wrote to a directory.
 func Files(dir string) (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for _, name := range []string{knownFile, logFile} {
@@ -320,7 +320,7 @@ func Files(dir string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// Load reads what Save wrote: the sample, and the used part of its file.
+// Load reads a saved sample, and the used part of its file.
 func Load(dir string) (*Sample, []byte, error) {
 	files, err := Files(dir)
 	if err != nil {
@@ -338,8 +338,8 @@ func Load(dir string) (*Sample, []byte, error) {
 	return &s, files[logFile], nil
 }
 
-// New builds a sample in scratch, checks that an undamaged copy answers all that
-// it must, and saves it to a directory, which is made.
+// New builds a sample in scratch, checks that the store answers all questions about
+// an undamaged copy, and saves it to dir, which New creates.
 func New(ctx context.Context, scratch, dir string, seed uint64) (*Sample, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -367,7 +367,7 @@ func New(ctx context.Context, scratch, dir string, seed uint64) (*Sample, error)
 	return loaded, os.Remove(path)
 }
 
-// Write makes a new file of these bytes, and zeros up to size.
+// Write makes a new file of content, with zeros up to size.
 func Write(path string, content []byte, size int64) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// Verify returns what the store's own Verify finds, in words.
+// Verify returns the findings of the store's Verify as text.
 func Verify(ctx context.Context, s *boltstore.Store) ([]string, error) {
 	found, _, err := verify(ctx, s)
 	return found, err

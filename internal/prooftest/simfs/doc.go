@@ -1,18 +1,17 @@
-// Package simfs is a disk that remembers everything that was done to it, and
-// can say what may be left of it after a power loss at any moment.
+// Package simfs is a disk that records all operations, and computes what may be left
+// of it after a power loss at any moment.
 //
-// A [Mounted] is a FUSE file system. Each [Recorder] on it is a directory, taken
-// as a disk of its own, that keeps a [Trace]: every write, truncation, sync and
-// change of a name, in the order in which they took effect, and between them the
-// marks of the workload, so that what was acknowledged is ordered exactly with
-// the I/O. A Recorder can also make calls fail ([Fault]), and hold one
-// ([Recorder.Block]). Traces may come from elsewhere as well: [Explore] needs
-// nothing but the trace.
+// A [Mounted] is a FUSE file system. Each [Recorder] on it is a directory that
+// stands for a disk and keeps a [Trace]: every write, truncation, sync and change of
+// a name, in the order in which they took effect, and between them the marks of the
+// workload, so that acknowledgements are ordered exactly with the I/O. A Recorder
+// can also make calls fail ([Fault]), and hold a call ([Recorder.Block]). Traces may
+// come from elsewhere: [Explore] needs only the trace.
 //
 // # The model
 //
-// After a power loss the disk has all that was synced, and of what was not, any
-// part:
+// After a power loss the disk has everything that was synced, and any part of the
+// rest:
 //
 //   - each write is there, or not, or torn: any of its units of 8, 512 or 4,096
 //     bytes are there, and the others are as before, or garbage, even where
@@ -21,10 +20,10 @@
 //   - each change of a name is there or not, until its directory is synced; the
 //     sync of a file does not make its name durable.
 //
-// Nothing is ordered but by syncs. A sync that failed has made nothing durable,
-// and a later one that succeeds does not make durable what was pending then:
-// Linux takes pages that it could not write for clean. A write that failed may be
-// on the disk or not, and can be seen through the page cache.
+// Only syncs order operations. A failed sync makes nothing durable, and a later
+// successful sync does not make durable what was pending at the failed one: Linux
+// marks pages clean that it could not write. A failed write may be on the disk or
+// not, and can be seen through the page cache.
 //
-// What was synced is never damaged; that is the business of other proofs.
+// Synced data is never damaged; other proofs damage it.
 package simfs

@@ -7,42 +7,42 @@ import (
 // ExploreOptions say how a trace is explored.
 type ExploreOptions struct {
 	Seed   uint64
-	Budget int // images, about; fewer if there are not so many
+	Budget int // number of images, about
 	// From is the first operation after which the power may fail.
 	From int
-	// Repeats says of a mark that the same image after it is worth another
-	// look, because more is expected of it. Nil is all marks.
+	// Repeats reports whether an image that was visited before is visited again
+	// after a mark, because more is expected then. Nil means all marks.
 	Repeats func(mark string) bool
 }
 
-// repeats says whether the operation is a mark of Repeats.
+// repeats reports whether the operation is a mark of Repeats.
 func (o *ExploreOptions) repeats(op Op) bool {
 	return op.Kind == Mark && (o.Repeats == nil || o.Repeats(op.Text))
 }
 
-// Explored is what there was to explore.
+// Explored is the size of an exploration.
 type Explored struct {
 	Images   int // visited
-	Distinct int // of them, by their bytes
+	Distinct int // different by their bytes
 	Moments  int
 }
 
-// Add adds up two explorations, of different traces.
+// Add adds the sizes of two explorations of different traces.
 func (e *Explored) Add(other Explored) {
 	e.Images += other.Images
 	e.Distinct += other.Distinct
 	e.Moments += other.Moments
 }
 
-// Explore visits images of a trace, from the first moment to the last, until
-// visit returns an error, which it returns.
+// Explore visits images of a trace, from the first moment to the last, until visit
+// returns an error, which it returns.
 //
-// After each operation there are the image without all that was pending and the
-// one with all of it, and, as far as the budget goes, those with all but one,
-// with only one, with the first ones, with one torn or scribbled, and with
-// everything left to chance. Most of the budget is for the moments before a
-// sync, at which the most is pending. With a budget that is smaller than the
-// number of moments, some moments are left out. No image is visited twice but
+// After each operation there are the image without any pending operation and the one
+// with all of them. As far as the budget goes, there are also images with all
+// pending operations but one, with only one, with the first ones, with one that is
+// torn or scribbled, and with random fates. Most of the budget is for the moments
+// before a sync, when most operations are pending. If the budget is smaller than the
+// number of moments, some moments are left out. No image is visited twice, except
 // after a mark of Repeats.
 func Explore(t Trace, o ExploreOptions, visit func(Image) error) (Explored, error) {
 	e := explorer{
@@ -58,7 +58,7 @@ func Explore(t Trace, o ExploreOptions, visit func(Image) error) (Explored, erro
 	for i := 0; i <= len(t.Ops); i++ {
 		if shares[i] > 0 {
 			spent += shares[i]
-			due = o.Budget * spent / total // what a moment leaves, the next ones get
+			due = o.Budget * spent / total // a moment leaves what it does not use to the next ones
 			if n := due - e.found.Images; n <= 0 && o.Budget < len(t.Ops)-o.From {
 				// left out
 			} else if err := e.moment(i, n); err != nil {
@@ -72,8 +72,8 @@ func Explore(t Trace, o ExploreOptions, visit func(Image) error) (Explored, erro
 	return e.found, nil
 }
 
-// shares returns what share of the budget each moment gets; moment i is before
-// the i-th operation.
+// shares returns each moment's share of the budget. Moment i is before the i-th
+// operation.
 func shares(t Trace, o ExploreOptions) []int {
 	shares := make([]int, len(t.Ops)+1)
 	s := newState(t.Base)
@@ -121,7 +121,7 @@ func (e *explorer) play(op Op) {
 	}
 }
 
-// moment visits images of a power loss now, about n of them.
+// moment visits about n images of a power loss at this moment.
 func (e *explorer) moment(at, n int) error {
 	e.at = at
 	e.found.Moments++
@@ -157,7 +157,7 @@ func (e *explorer) moment(at, n int) error {
 	return nil
 }
 
-// systematic returns the plans that are tried at every moment.
+// systematic returns the fates that are tried at every moment.
 func (e *explorer) systematic(none, all []fate) []func() []fate {
 	with := func(base []fate, i int, f fate) []fate {
 		fates := append([]fate{}, base...)

@@ -17,14 +17,14 @@ func write(file simfs.FileID, page int, b byte) simfs.Op {
 	return simfs.Op{Kind: simfs.Write, File: file, Offset: int64(page) * 4096, Data: pageOf(b)}
 }
 
-// onDisk is a disk with one durable file of two pages, and what is done to it.
+// onDisk returns a trace of ops on a disk with one durable file of two pages.
 func onDisk(ops ...simfs.Op) simfs.Trace {
 	content := append(pageOf('a'), pageOf('b')...)
 	return simfs.Trace{Base: simfs.Disk{"file": {Size: 8192, Data: content}}, Ops: ops}
 }
 
-// contents returns what the file is in each image: the first byte of each page,
-// "?" for a page that is not all of one byte, "-" for no file.
+// contents returns the file's content in each image: the first byte of each page,
+// "?" for a page with different bytes, "-" for no file.
 func contents(t *testing.T, trace simfs.Trace, name string) map[string]bool {
 	t.Helper()
 	found := make(map[string]bool)

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Site is a kind of call, by what bbolt makes it for.
+// Site is the purpose of a call by bbolt.
 type Site uint8
 
-// The sites of calls.
+// The sites.
 const (
 	WriteData  Site = iota + 1 // a write beyond the meta pages
 	WriteMeta                  // a write to the meta pages
@@ -47,13 +47,13 @@ func (s Site) String() string { return siteNames[s] }
 type Fault struct {
 	At  Site
 	Nth int           // which call of the site since the fault was injected, from 1
-	Err syscall.Errno // what the caller gets
-	// Short makes a write take half of what it was given, and the next one to
-	// the file fail with Err, as when the disk is full.
+	Err syscall.Errno // the caller's error
+	// Short makes a write end after half of its bytes, and the next write to the
+	// file fail with Err, as on a full disk.
 	Short bool
 }
 
-// String says the fault in a few words.
+// String formats the fault in a few words.
 func (f Fault) String() string {
 	short := ""
 	if f.Short {
@@ -70,25 +70,25 @@ func (r *Recorder) Inject(f Fault) {
 	clear(r.calls[:])
 }
 
-// Injected reports whether the fault has come to pass.
+// Injected reports whether the fault has happened.
 func (r *Recorder) Injected() bool {
 	r.mounted.mu.Lock()
 	defer r.mounted.mu.Unlock()
 	return r.injected
 }
 
-// Calls returns how many calls of a site there were, since a fault was injected
-// or from the beginning.
+// Calls returns the number of calls of a site since the last Inject or since the
+// disk was made.
 func (r *Recorder) Calls(s Site) int {
 	r.mounted.mu.Lock()
 	defer r.mounted.mu.Unlock()
 	return r.calls[s]
 }
 
-// Block makes a later call of the site wait before it does anything: the n-th
-// from now. The channel is closed when it does. Release, which must be called and
-// may be more than once, lets it go; what it was to do is not done, and its
-// caller gets EINTR.
+// Block makes a later call of the site wait before it does anything: the n-th from
+// now. reached is closed when it waits. release ends the wait; the call then does
+// nothing and returns EINTR. release must be called, and may be called more than
+// once.
 func (r *Recorder) Block(s Site, n int) (reached <-chan struct{}, release func()) {
 	r.mounted.mu.Lock()
 	defer r.mounted.mu.Unlock()
@@ -97,8 +97,7 @@ func (r *Recorder) Block(s Site, n int) (reached <-chan struct{}, release func()
 	return b.reached, sync.OnceFunc(func() { close(b.released) })
 }
 
-// Slow makes all calls of a site take so long before they do anything, so that
-// there is time to look.
+// Slow delays all calls of a site, so that a window before them stays open longer.
 func (r *Recorder) Slow(s Site, by time.Duration) {
 	r.mounted.mu.Lock()
 	defer r.mounted.mu.Unlock()
@@ -112,8 +111,8 @@ type block struct {
 	reached, released chan struct{}
 }
 
-// call notes a call and returns the error that it must fail with, 0 for none. It
-// is called with the lock, which it gives up while the call waits.
+// call counts a call and returns the error that it must fail with, 0 for none. The
+// caller holds the lock, which call releases while the call waits.
 func (r *Recorder) call(s Site) syscall.Errno {
 	r.calls[s]++
 	if by := r.slow[s]; by > 0 {
@@ -136,8 +135,8 @@ func (r *Recorder) call(s Site) syscall.Errno {
 	return 0
 }
 
-// shorten returns how much of a write is done. It is called with the lock, for
-// each write, before call.
+// shorten returns how many bytes of a write are done. It is called for each write
+// before call, with the lock held.
 func (r *Recorder) shorten(id FileID, s Site, size int) (int, syscall.Errno) {
 	if r.short == id && id != 0 {
 		r.short = 0

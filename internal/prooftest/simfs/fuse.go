@@ -8,13 +8,13 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// cached is how long the kernel may keep what it was told: for ever, as all
-// changes come from itself.
+// cached is how long the kernel may cache answers. It makes all changes itself, so
+// answers stay valid.
 const cached = time.Hour
 
 // rawFS answers the kernel.
 type rawFS struct {
-	fuse.RawFileSystem // ENOSYS for all else
+	fuse.RawFileSystem // ENOSYS for all other calls
 	m                  *Mounted
 }
 
@@ -37,13 +37,13 @@ func answer(id uint64, n node, out *fuse.EntryOut) fuse.Status {
 	return fuse.OK
 }
 
-// file returns the file of a number. It is called with the lock, as the next.
+// file returns the file with a number. The lock must be held.
 func (f *rawFS) file(id uint64) *inode {
 	n, _ := f.m.nodes[id].(*inode)
 	return n
 }
 
-// disk returns the directory of a number.
+// disk returns the directory with a number. The lock must be held.
 func (f *rawFS) disk(id uint64) *Recorder {
 	r, _ := f.m.nodes[id].(*Recorder)
 	return r
@@ -222,7 +222,7 @@ func (f *rawFS) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLi
 	return fuse.OK
 }
 
-// Flush and Release have nothing to do: the kernel writes through.
+// Flush and Release do nothing, since the kernel writes through.
 
 func (f *rawFS) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
 

@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// Image is what may be on the disk after a power loss.
+// Image is a possible content of the disk after a power loss.
 type Image struct {
 	Disk   Disk
-	Moment int    // operations of the trace that had been done
+	Moment int    // operations of the trace before the power loss
 	Marks  int    // marks among them
-	How    string // what became of those that were not durable
+	How    string // the fates of the pending operations
 }
 
-// WriteTo makes the files in a directory, which it creates, as new inodes.
+// WriteTo writes the files to a directory, which it creates, as new inodes.
 func (d Disk) WriteTo(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -45,7 +45,7 @@ func (f File) writeTo(path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// hashSeed makes the same image have the same hash, in one process.
+// hashSeed is one for the process, so that equal images have equal hashes.
 var hashSeed = maphash.MakeSeed()
 
 // hash returns a hash of the disk's names and contents.
@@ -64,12 +64,12 @@ func (d Disk) hash() uint64 {
 	return h.Sum64()
 }
 
-// fate is what becomes of an operation that is not durable.
+// fate is the outcome of a pending operation.
 type fate struct {
 	kind  fateKind
 	unit  int
-	seed  uint64 // of what is torn
-	until int    // cut: units that are there
+	seed  uint64 // of a torn write
+	until int    // of a cut write: the number of units that are there
 
 }
 
@@ -80,11 +80,11 @@ const (
 	kept               // all of it
 	cutOff             // its first units
 	torn               // some of its units
-	scribbled          // some of its units, the others are garbage
+	scribbled          // some of its units, and garbage in the others
 )
 
-// units are the sizes, in bytes, that a write can be torn into: what memory and
-// disks write at once.
+// units are the sizes, in bytes, of the parts of a torn write: the units that memory
+// and disks write at once.
 var units = [...]int{8, 512, 4096}
 
 func (f fate) String() string {
@@ -102,8 +102,8 @@ func (f fate) String() string {
 	}
 }
 
-// damage returns a random fate of an operation beside kept and dropped, which is
-// all that can become of what is not a write.
+// damage returns a random fate beside kept and dropped. An operation that is not a
+// write can only be kept or dropped.
 func (e *explorer) damage(op Op) fate {
 	r := e.random
 	if op.Kind != Write || len(op.Data) < 2*units[0] {
@@ -120,7 +120,8 @@ func (e *explorer) damage(op Op) fate {
 	return f
 }
 
-// image returns the disk with the fates of what is pending, and what they were.
+// image returns the disk with the fates of the pending operations, and a description
+// of these.
 func (s *state) image(fates []fate) (Disk, string) {
 	names := maps.Clone(s.names)
 	for i, op := range s.pending {
@@ -150,7 +151,7 @@ func (s *state) image(fates []fate) (Disk, string) {
 	return d, s.tell(fates)
 }
 
-// suffer does a write as far as its fate lets it.
+// suffer applies a write as far as its fate allows.
 func (f *file) suffer(op Op, how fate) {
 	data := op.Data
 	switch how.kind {
@@ -180,7 +181,7 @@ func (f *file) suffer(op Op, how fate) {
 	f.write(op.Offset, data)
 }
 
-// tell says what became of what was pending.
+// tell describes the fates of the pending operations.
 func (s *state) tell(fates []fate) string {
 	if len(fates) == 0 {
 		return "nothing was pending"

@@ -12,13 +12,13 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// ErrUnavailable is why there is no simulator here: FUSE is missing, or the
-// right to mount it.
+// ErrUnavailable means that the simulator is not available: FUSE is missing, or the
+// right to mount.
 var ErrUnavailable = errors.New("no FUSE here")
 
-// Mounted is a mounted file system of disks that record. It is safe for
-// concurrent use by multiple goroutines. The process that has it must not use
-// files on it itself: it would wait for its own answer.
+// Mounted is a mounted file system of recording disks. It is safe for concurrent use
+// by multiple goroutines. The process that mounts it must not use files on it: it
+// would wait for its own answer.
 type Mounted struct {
 	dir    string
 	server *fuse.Server
@@ -29,7 +29,7 @@ type Mounted struct {
 	last  uint64 // node
 }
 
-// node is what has a number in the file system: a disk or a file.
+// node is a disk or a file, which has a number in the file system.
 type node interface {
 	recorder() *Recorder
 	describe(*fuse.Attr)
@@ -39,7 +39,7 @@ func (r *Recorder) recorder() *Recorder { return r }
 func (n *inode) recorder() *Recorder    { return n.on }
 
 // Mount mounts the file system in a new directory under parent. The caller must
-// Close it. The error matches [ErrUnavailable] if that cannot be done here.
+// Close it. The error matches [ErrUnavailable] if mounting is not possible.
 func Mount(parent string) (*Mounted, error) {
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -66,10 +66,10 @@ func Mount(parent string) (*Mounted, error) {
 	return m, nil
 }
 
-// Close unmounts the file system. What was recorded stays readable.
+// Close unmounts the file system. Traces stay readable.
 func (m *Mounted) Close() error {
 	err := m.server.Unmount()
-	if err != nil { // a file is open: what was mounted goes when it is closed
+	if err != nil { // a file is open: the mount ends when it is closed
 		err = syscall.Unmount(m.dir, syscall.MNT_DETACH)
 	}
 	if err != nil {
@@ -78,8 +78,8 @@ func (m *Mounted) Close() error {
 	return os.Remove(m.dir)
 }
 
-// NewDisk makes a directory of this name that has these files, all durable, and
-// records what is done to it.
+// NewDisk makes a directory with the files of base, all durable, and records all
+// operations on it.
 func (m *Mounted) NewDisk(name string, base Disk) (*Recorder, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -100,7 +100,7 @@ func (m *Mounted) NewDisk(name string, base Disk) (*Recorder, error) {
 	return r, nil
 }
 
-// add gives a file its number. It is called with the lock.
+// add gives a file its number. The lock must be held.
 func (m *Mounted) add(n *inode) {
 	m.last++
 	n.node = m.last

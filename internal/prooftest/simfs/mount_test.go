@@ -12,8 +12,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/simfs"
 )
 
-// mount returns a mounted file system. The test uses its files by system calls
-// only: the page fault of a mapped file would wait for this very process.
+// mount returns a mounted file system. The test must use its files by system calls
+// only: the page fault of a mapped file would wait for this process.
 func mount(t *testing.T) *simfs.Mounted {
 	t.Helper()
 	m, err := simfs.Mount(t.TempDir())

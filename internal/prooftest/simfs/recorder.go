@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Recorder is a directory on a [Mounted], taken as a disk of its own. It has no
-// directories in it. It is safe for concurrent use by multiple goroutines.
+// Recorder is a directory on a [Mounted] that stands for a disk. It has no
+// subdirectories. It is safe for concurrent use by multiple goroutines.
 type Recorder struct {
-	mounted *Mounted // whose lock guards all below
+	mounted *Mounted // its lock guards the fields below
 	name    string
 	node    uint64
 
@@ -24,18 +24,18 @@ type Recorder struct {
 
 	fault    *Fault
 	injected bool
-	short    FileID // the next write to it fails: the rest of one that was short
+	short    FileID // the file whose next write fails, after a short one
 	calls    [endOfSites]int
 	slow     [endOfSites]time.Duration
 	block    *block
 
-	line []byte // of the marks, not ended yet
+	line []byte // an incomplete line of the marks
 }
 
 // inode is a file as the page cache has it.
 type inode struct {
 	file
-	id   FileID // 0: the marks, which are no part of the disk
+	id   FileID // 0: the marks, which are not part of the disk
 	node uint64
 	on   *Recorder
 	mode uint32
@@ -44,8 +44,7 @@ type inode struct {
 // Dir returns the path of the directory.
 func (r *Recorder) Dir() string { return filepath.Join(r.mounted.dir, r.name) }
 
-// Trace returns what was done to the disk so far. Its operations must not be
-// changed.
+// Trace returns the trace so far. Its operations must not be changed.
 func (r *Recorder) Trace() Trace {
 	r.mounted.mu.Lock()
 	defer r.mounted.mu.Unlock()
@@ -59,8 +58,8 @@ func (r *Recorder) Len() int {
 	return len(r.ops)
 }
 
-// Cached returns the disk as the page cache has it: as it is after a process was
-// killed.
+// Cached returns the disk as the page cache has it: as a process finds it after
+// another one was killed.
 func (r *Recorder) Cached() Disk {
 	r.mounted.mu.Lock()
 	defer r.mounted.mu.Unlock()
@@ -73,7 +72,7 @@ func (r *Recorder) Cached() Disk {
 	return d
 }
 
-// Discard forgets the disk. Its files must be closed.
+// Discard drops the disk. Its files must be closed.
 func (r *Recorder) Discard() {
 	r.mounted.mu.Lock()
 	defer r.mounted.mu.Unlock()
@@ -86,7 +85,7 @@ func (r *Recorder) Discard() {
 	delete(r.mounted.disks, r.name)
 }
 
-// The rest is called with the mount's lock.
+// The lock of mounted must be held for the methods below.
 
 func (r *Recorder) create(name string, mode uint32) (*inode, syscall.Errno) {
 	n := &inode{on: r, mode: mode}
@@ -153,8 +152,8 @@ func (r *Recorder) syncNames() syscall.Errno {
 	return err
 }
 
-// write does a write, and records it even if it fails: the kernel has it in its
-// pages then.
+// write does a write. It records a failed write too, since the kernel has it in its
+// pages.
 func (n *inode) write(data []byte, offset int64) (int, syscall.Errno) {
 	r := n.on
 	if n.id == 0 {

@@ -5,15 +5,16 @@ import (
 	"slices"
 )
 
-// state is a disk while a trace is played: what is durable, and what may be.
+// state is a disk during the replay of a trace: its durable state and the pending
+// operations.
 type state struct {
 	files   map[FileID]*file
-	names   map[string]FileID // those that are durable
-	pending []Op              // what is not durable, in order
-	stuck   []bool            // of each: no later sync makes it durable
+	names   map[string]FileID // durable ones
+	pending []Op              // not durable, in order
+	stuck   []bool            // for each of pending: no later sync makes it durable
 }
 
-// file is what is durable of a file's content.
+// file is the durable content of a file.
 type file struct {
 	size int64
 	data []byte // the bytes after it are zero
@@ -29,7 +30,7 @@ func newState(base Disk) *state {
 	return s
 }
 
-// do plays one operation.
+// do applies one operation.
 func (s *state) do(op Op) {
 	switch op.Kind {
 	case Create, Link, Rename, Unlink, Truncate:
@@ -59,8 +60,8 @@ func (s *state) add(op Op, stuck bool) {
 	s.stuck = append(s.stuck, stuck)
 }
 
-// stick makes what was written to a file stay as it is: perhaps on the disk. A
-// size is no page, and stays dirty.
+// stick marks the writes to a file as stuck: perhaps on the disk, for ever. A size
+// is not a page and stays dirty.
 func (s *state) stick(id FileID) {
 	for i, op := range s.pending {
 		if op.Kind == Write && op.File == id {
@@ -69,8 +70,8 @@ func (s *state) stick(id FileID) {
 	}
 }
 
-// settle makes durable what is not stuck. What is stuck loses the bytes that
-// were written again since: the disk has the later ones.
+// settle makes pending operations durable, except stuck ones. A stuck write loses
+// the bytes that were written again since: the disk has the later ones.
 func (s *state) settle(which func(Op) bool) {
 	before, stuck := s.pending, s.stuck
 	s.pending, s.stuck = nil, nil
@@ -100,8 +101,8 @@ func (s *state) apply(op Op) {
 	}
 }
 
-// uncovered returns what is left of the stuck i-th operation, a write, when those
-// after it that are not stuck become durable.
+// uncovered returns the parts of the stuck i-th operation, a write, that later
+// operations which are not stuck do not cover.
 func uncovered(op Op, i int, all []Op, stuck []bool) []Op {
 	left := []Op{op}
 	for j := i + 1; j < len(all) && len(left) > 0; j++ {
@@ -142,7 +143,7 @@ func cut(op, later Op) []Op {
 	return parts
 }
 
-// rename does a change of a name to the names of a disk.
+// rename applies a change of a name.
 func rename(names map[string]FileID, op Op) {
 	switch op.Kind {
 	case Create, Link:
@@ -172,7 +173,7 @@ func (f *file) truncate(size int64) {
 	}
 }
 
-// read fills b with the bytes at offset, and returns how many there are.
+// read reads at offset into b and returns the number of bytes.
 func (f *file) read(b []byte, offset int64) int {
 	n := int(max(0, min(int64(len(b)), f.size-offset)))
 	copied := 0

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Kind is what an [Op] does.
+// Kind is the kind of an [Op].
 type Kind uint8
 
 // The kinds of operations, and the fields that they use.
 const (
 	Create   Kind = iota + 1 // Name, File: a new, empty file under a name
 	Link                     // Name, File: another name for a file
-	Rename                   // Name, To: a file gets another name, also one in use
-	Unlink                   // Name: a name is gone
+	Rename                   // Name, To: a file gets another name, possibly one in use
+	Unlink                   // Name: a name is removed
 	SyncDir                  // Name, Failed: fsync of a directory; "." is the root
 	Write                    // File, Offset, Data, Failed
 	Truncate                 // File, Size: the file's size is set
@@ -27,16 +27,16 @@ var kindNames = [...]string{"none", "create", "link", "rename", "unlink", "syncd
 // String returns the kind's name.
 func (k Kind) String() string { return kindNames[k] }
 
-// MarksName is the name of the file into which a workload writes its marks, a
-// line at a time, each with one call of write. It is no part of the disk: what
-// is written to it becomes Mark operations.
+// MarksName is the name of the file to which a workload writes its marks, a line at
+// a time, each with one call of write. The file is not part of the disk: writes to
+// it become Mark operations.
 const MarksName = "marks"
 
-// FileID tells the files of a trace apart, whatever their names. A new file has
-// one that was never used.
+// FileID identifies a file of a trace. It does not depend on the file's names and is
+// never reused.
 type FileID int64
 
-// Op is one operation of a [Trace]. It took effect, in the page cache, in the
+// Op is one operation of a [Trace]. Operations took effect in the page cache in the
 // order of the trace.
 type Op struct {
 	Kind   Kind
@@ -48,16 +48,16 @@ type Op struct {
 	Data   []byte
 	Text   string
 
-	// Failed says that the caller got an error. A failed write is in the page
-	// cache nevertheless, as far as its Data goes. A failed sync has made
-	// nothing durable, and what was written before it no later sync makes
-	// durable: the kernel takes those pages for clean.
+	// Failed means that the caller got an error. A failed write is in the page cache
+	// nevertheless, as far as its Data goes. A failed sync makes nothing durable,
+	// and no later sync makes the earlier writes durable: the kernel marks their
+	// pages clean.
 	Failed bool
-	// Lied says that a sync did nothing and returned no error.
+	// Lied means that a sync did nothing and returned no error.
 	Lied bool
 }
 
-// String says the operation in a few words.
+// String formats the operation in a few words.
 func (o Op) String() string {
 	var b strings.Builder
 	b.WriteString(o.Kind.String())
@@ -86,9 +86,8 @@ func (o Op) String() string {
 	return b.String()
 }
 
-// Trace is all that was done to a disk, in order. Base is the disk before it,
-// all of it durable; its files have the ids 1, 2, 3 … in the order of their
-// names.
+// Trace is all operations on a disk, in order. Base is the disk before them, all
+// durable; its files have the ids 1, 2, 3 … in the order of their names.
 type Trace struct {
 	Base Disk
 	Ops  []Op
@@ -105,8 +104,8 @@ func (t Trace) Marks() []string {
 	return marks
 }
 
-// Durable returns the disk after so many operations, if nothing is left but what
-// is certain to be.
+// Durable returns the disk after ops operations, with nothing that is not certain to
+// be left.
 func (t Trace) Durable(ops int) Disk {
 	s := newState(t.Base)
 	for _, op := range t.Ops[:ops] {
@@ -116,17 +115,16 @@ func (t Trace) Durable(ops int) Disk {
 	return disk
 }
 
-// Disk is the files of a disk by name. Its contents are shared and never
-// changed.
+// Disk is the files of a disk by name. Contents are shared and must not be changed.
 type Disk map[string]File
 
-// File is the content of a file: Size bytes, of which those after Data are zero.
+// File is the content of a file: Size bytes, with zeros after Data.
 type File struct {
 	Size int64
 	Data []byte
 }
 
-// Bytes returns how many bytes the files have, without the zeros at their ends.
+// Bytes returns the size of the files in bytes, without the zeros at their ends.
 func (d Disk) Bytes() int {
 	n := 0
 	for _, f := range d {
@@ -145,10 +143,10 @@ func (d Disk) names() []string {
 	return names
 }
 
-// Lie is which syncs of a disk do nothing and say that all is well.
+// Lie names the syncs of a disk that do nothing and return no error.
 type Lie string
 
-// The lies a disk can be made to tell.
+// The lies.
 const (
 	Honest  Lie = ""
 	LieData Lie = "data" // syncs of a file after writes beyond its meta pages
@@ -160,7 +158,7 @@ const (
 // metaEnd is where bbolt's two meta pages end, in bytes.
 const metaEnd = 2 * 4096
 
-// Told returns the trace as it would be on a disk that lies.
+// Told returns the trace as recorded on a disk that lies.
 func (t Trace) Told(lie Lie) (Trace, error) {
 	switch lie {
 	case Honest:
@@ -185,21 +183,21 @@ func (t Trace) Told(lie Lie) (Trace, error) {
 	return told, nil
 }
 
-// phase is what a sync is for.
+// phase is the purpose of a sync.
 type phase uint8
 
 const (
 	noSync    phase = iota
-	idlePhase       // nothing was written since the last one
+	idlePhase       // nothing was written since the last sync
 	dataPhase
 	metaPhase
 	dirPhase
 )
 
-// phases tells the syncs of a trace apart.
+// phases determines the phases of a trace's syncs.
 type phases map[FileID]phase
 
-// next returns the phase of an operation that is a sync.
+// next returns the phase of an operation, which must be a sync.
 func (p *phases) next(op Op) phase {
 	if *p == nil {
 		*p = make(phases)

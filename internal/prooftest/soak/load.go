@@ -25,14 +25,14 @@ const (
 	asyncView  eventstore.ViewID = "async"
 )
 
-// load is what uses an open store, until it is stopped or the store is closed.
+// load is the users of an open store, until it is stopped or the store is closed.
 type load struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	store  *boltstore.Store
-	pause  time.Duration // of a writer after a commit
+	pause  time.Duration // of a writer, after a commit
 	wait   sync.WaitGroup
-	failed chan error // the first that went wrong
+	failed chan error // the first failure
 
 	commits, followed atomic.Int64
 }
@@ -58,8 +58,8 @@ func start(ctx context.Context, env *proof.Env, store *boltstore.Store, cycle in
 	return l, nil
 }
 
-// run runs a part of the load. It ends when the load is stopped or the store is
-// closed; any other end has failed.
+// run runs a part of the load. It must end when the load is stopped or the store is
+// closed; any other end is a failure.
 func (l *load) run(part func() error) {
 	l.wait.Go(func() {
 		err := part()
@@ -68,12 +68,12 @@ func (l *load) run(part func() error) {
 		}
 		select {
 		case l.failed <- err:
-		default: // something has failed already
+		default: // something has already failed
 		}
 	})
 }
 
-// stop ends the load, and returns what went wrong.
+// stop ends the load and returns the first failure.
 func (l *load) stop() error {
 	l.cancel()
 	l.wait.Wait()
@@ -114,8 +114,8 @@ func (l *load) write(writer int, random *rand.Rand) error {
 	}
 }
 
-// newCommit makes up a commit of one to three small events, or of so many larger
-// ones that their records come into packs.
+// newCommit makes a commit of one to three small events, or of enough larger ones
+// that their records are packed.
 func newCommit(random *rand.Rand) eventstore.Commit {
 	var c eventstore.Commit
 	n, most := 1+random.IntN(3), 60
@@ -139,7 +139,7 @@ func newCommit(random *rand.Rand) eventstore.Commit {
 	return c
 }
 
-// read reads streams and tags at random.
+// read reads random streams and tags.
 func (l *load) read(random *rand.Rand) error {
 	for {
 		q := eventstore.Stream(eventstore.StreamID(fmt.Sprint("cart-", random.IntN(streams))))
@@ -164,7 +164,7 @@ func (l *load) read(random *rand.Rand) error {
 	}
 }
 
-// follow follows from the beginning; that of all events must see each.
+// follow follows from the beginning. A follower of all events must see each.
 func (l *load) follow(q eventstore.Query) error {
 	last := eventstore.Position(0)
 	for batch, err := range l.store.Follow(l.ctx, q, 0) {
@@ -182,7 +182,7 @@ func (l *load) follow(q eventstore.Query) error {
 	return io.ErrUnexpectedEOF
 }
 
-// project keeps the async view.
+// project maintains the async view.
 func (l *load) project() error {
 	all, err := l.store.Checkpoints(l.ctx)
 	if err != nil {

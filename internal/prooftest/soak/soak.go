@@ -1,5 +1,5 @@
-// Package soak is the proof that a store can be used for long: mixed load, again
-// and again closed and opened, while heap and file are watched.
+// Package soak proves that a store can be used for long: under mixed load, closed
+// and opened again many times, while heap and file are measured.
 package soak
 
 import (
@@ -30,10 +30,10 @@ func New() proof.Proof {
 }
 
 const (
-	cycles = 10 // restarts and one
+	cycles = 10 // number of times that the store is opened
 
-	heapSlack = 16 << 20 // how much a closed store may leave on the heap
-	growth    = 1.4      // how much more of the file an event may take at the end than at first
+	heapSlack = 16 << 20 // how much heap a closed store may leave
+	growth    = 1.4      // the bytes of an event in the file at the end, over those at the start
 )
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
@@ -50,12 +50,12 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	return s.figures(), errors.Join(s.judge(), s.final())
 }
 
-// soak is a file that is used for long.
+// soak is a file in long use.
 type soak struct {
 	ctx            context.Context
 	env            *proof.Env
 	path, restored string
-	backups        []*bytes.Buffer // a full one, and what follows
+	backups        []*bytes.Buffer // a full one, and those that continue it
 	through        eventstore.Position
 	commits        int
 	followed       int
@@ -65,15 +65,15 @@ type soak struct {
 	openHeap       uint64     // the most while the store was open
 }
 
-// measured is what was measured between two cycles.
+// measured is the figures between two cycles.
 type measured struct {
 	events     int
 	file, heap uint64 // bytes on disk, bytes in use after a collection
 	goroutines int
 }
 
-// cycle opens the store, uses it for some time, and closes it: when all is
-// quiet, or under load.
+// cycle opens the store, uses it for some time, and closes it: when it is idle, or
+// under load.
 func (s *soak) cycle(number int, length time.Duration) error {
 	store, err := boltstore.Open(s.path, &boltstore.Options{IndexMemory: number % 2})
 	if err != nil {
@@ -99,8 +99,7 @@ func (s *soak) cycle(number int, length time.Duration) error {
 	return s.measure()
 }
 
-// accompany does what an operator does while the store is used, until the time
-// is up.
+// accompany does an operator's work during the load, until a time.
 func (s *soak) accompany(store *boltstore.Store, l *load, number int, until time.Time) error {
 	for time.Now().Before(until) {
 		select {
@@ -129,7 +128,7 @@ func (s *soak) accompany(store *boltstore.Store, l *load, number int, until time
 	return nil
 }
 
-// backUp takes a backup of what has come since the last one.
+// backUp takes a backup of the events since the last one.
 func (s *soak) backUp(store *boltstore.Store) error {
 	var w bytes.Buffer
 	manifest, err := store.Backup(s.ctx, &w, &boltstore.BackupOptions{After: s.through})
@@ -140,8 +139,8 @@ func (s *soak) backUp(store *boltstore.Store) error {
 	return nil
 }
 
-// rebuildView drops a view, in slices, and makes it anew up to the head: the
-// pages that it leaves must be used again.
+// rebuildView drops a view, in slices, and builds it again up to the head. The file
+// must reuse the free pages.
 func (s *soak) rebuildView(store *boltstore.Store, number int) error {
 	const view, most = eventstore.ViewID("rebuilt"), 2000
 	for more := true; more; {
@@ -168,7 +167,7 @@ func (s *soak) rebuildView(store *boltstore.Store, number int) error {
 	return err
 }
 
-// measure notes what the closed store has left.
+// measure measures the closed store.
 func (s *soak) measure() error {
 	info, err := os.Stat(s.path)
 	if err != nil {
@@ -179,7 +178,7 @@ func (s *soak) measure() error {
 	}
 	m := measured{file: uint64(info.Size()), heap: heap() - s.backedUp(), goroutines: runtime.NumGoroutine()}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		m.file = uint64(stat.Blocks) * 512 // without the holes
+		m.file = uint64(stat.Blocks) * 512 // without holes
 	}
 	err = s.read(func(store *boltstore.Store) error {
 		head, err := store.Head(s.ctx)
@@ -191,7 +190,7 @@ func (s *soak) measure() error {
 	return err
 }
 
-// backedUp is how much of the heap the backups are.
+// backedUp returns the heap that the backups take.
 func (s *soak) backedUp() (n uint64) {
 	for _, b := range s.backups {
 		n += uint64(b.Cap())
@@ -199,7 +198,7 @@ func (s *soak) backedUp() (n uint64) {
 	return n
 }
 
-// read does something with the store while it is open for reading.
+// read opens the store for reading and calls do.
 func (s *soak) read(do func(*boltstore.Store) error) error {
 	store, err := boltstore.Open(s.path, &boltstore.Options{ReadOnly: true})
 	if err != nil {
@@ -208,7 +207,7 @@ func (s *soak) read(do func(*boltstore.Store) error) error {
 	return errors.Join(do(store), store.Close())
 }
 
-// judge holds what was measured at the end to what was at the beginning.
+// judge compares the figures at the end with those at the beginning.
 func (s *soak) judge() error {
 	first, last := s.samples[0], s.samples[len(s.samples)-1]
 	var errs []error
@@ -231,7 +230,7 @@ func (s *soak) judge() error {
 func (m measured) perEvent() float64 { return float64(m.file) / float64(max(1, m.events)) }
 
 // final checks everything once more: the log, the views, and that the backups
-// together are the log.
+// restore the log.
 func (s *soak) final() error {
 	var events []eventstore.Event
 	err := s.read(func(store *boltstore.Store) error {
@@ -258,7 +257,7 @@ func (s *soak) final() error {
 	return s.restore(events)
 }
 
-// restore makes a log of the backups and compares it with the events.
+// restore restores the backups and compares the log with the events.
 func (s *soak) restore(events []eventstore.Event) error {
 	readers := readersOf(s.backups)
 	if _, err := boltstore.Restore(s.ctx, s.restored, nil, readers...); err != nil {

@@ -7,22 +7,21 @@ import (
 	"strings"
 )
 
-// systemCall is a call that returned, as a line of strace's log says it.
+// systemCall is a call that has returned, as in a line of strace's log.
 type systemCall struct {
 	name   string
 	args   []string
 	result int64 // -1 after an error
-	split  bool  // others came in between its beginning and its return
+	split  bool  // other calls came between its beginning and its return
 }
 
-// lines puts together the lines of a log: a call that others came in between of
-// has two.
+// lines joins the lines of a log: a call with other calls in between has two lines.
 type lines struct {
 	begun map[string]string // by thread: the first line of a call that has not returned
 }
 
-// next takes a line. It returns the call that it begins, if it has not returned
-// yet, or the one that it ends.
+// next takes a line. It returns the call that begins in it, if that has not returned
+// yet, or the call that ends in it.
 func (l *lines) next(line string) (begun, ended *systemCall, err error) {
 	thread, text, ok := strings.Cut(line, " ")
 	text = strings.TrimLeft(text, " ")
@@ -48,7 +47,7 @@ func (l *lines) next(line string) (begun, ended *systemCall, err error) {
 		return nil, nil, fmt.Errorf("no result in %.200q", text)
 	}
 	if strings.HasPrefix(result, "?") {
-		return nil, nil, nil // the process ended in it
+		return nil, nil, nil // the process ended during the call
 	}
 	if ended, err = parseCall(strings.TrimRight(call, " ")); err != nil {
 		return nil, nil, err
@@ -59,7 +58,7 @@ func (l *lines) next(line string) (begun, ended *systemCall, err error) {
 	return nil, ended, err
 }
 
-// cutLast cuts around the last separator. With -xx no string has one in it.
+// cutLast cuts around the last separator. With -xx no string contains one.
 func cutLast(text, separator string) (before, after string, found bool) {
 	i := strings.LastIndex(text, separator)
 	if i < 0 {
@@ -68,7 +67,7 @@ func cutLast(text, separator string) (before, after string, found bool) {
 	return text[:i], text[i+len(separator):], true
 }
 
-// parseCall takes apart a call, which may lack its end.
+// parseCall parses a call, which may lack its end.
 func parseCall(text string) (*systemCall, error) {
 	name, list, ok := strings.Cut(text, "(")
 	if !ok {
@@ -94,8 +93,7 @@ func (c *systemCall) number(i int) (int64, error) {
 	return n, nil
 }
 
-// bytes returns the i-th argument, a string in which every byte is written as
-// \x and two digits.
+// bytes returns the i-th argument, a string with every byte as \x and two digits.
 func (c *systemCall) bytes(i int) ([]byte, error) {
 	arg := c.arg(i)
 	if len(arg) < 2 || arg[0] != '"' || arg[len(arg)-1] != '"' {

@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/simfs"
 )
 
-// endNamed takes a call that succeeded and that names files.
+// endNamed takes a call that succeeded and names files.
 func (p *parser) endNamed(c *systemCall) error {
 	kind, at := strings.CutSuffix(strings.TrimSuffix(c.name, "2"), "at")
 	if c.name == "creat" {
@@ -17,7 +17,7 @@ func (p *parser) endNamed(c *systemCall) error {
 	first := 0
 	switch {
 	case kind == "symlink":
-		first = len(c.args) - 1 // the one before is text
+		first = len(c.args) - 1 // the argument before it is text
 	case at:
 		first = 1
 	}
@@ -59,8 +59,8 @@ func (p *parser) endNamed(c *systemCall) error {
 	return nil
 }
 
-// name returns the name that the i-th argument has in the directory, "." for the
-// directory itself, and whether it is in it.
+// name returns the name of the i-th argument in the directory, "." for the directory
+// itself, and whether the argument is in the directory.
 func (p *parser) name(c *systemCall, i int, at bool) (name string, inside bool, err error) {
 	raw, err := c.bytes(i)
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *parser) name(c *systemCall, i int, at bool) (name string, inside bool, 
 	}
 	name, err = filepath.Rel(p.dir, path)
 	if err != nil || name == ".." || strings.HasPrefix(name, "../") {
-		return "", false, nil // a relative path is not of the directory, which has an absolute one
+		return "", false, nil // a relative path is in another directory, since the directory's path is absolute
 	}
 	if strings.Contains(name, "/") {
 		return "", false, fmt.Errorf("%s: a directory in the directory is not understood", name)
@@ -114,7 +114,8 @@ func (p *parser) openNamed(c *systemCall, name, flags string) error {
 	return nil
 }
 
-// opened notes what a new descriptor stands for; nil is nothing of the directory.
+// opened notes the meaning of a new descriptor; nil means that it is not of the
+// directory.
 func (p *parser) opened(c *systemCall, d *descriptor) {
 	switch {
 	case !strings.HasPrefix(c.name, "open") && c.name != "creat":

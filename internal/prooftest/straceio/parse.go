@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/simfs"
 )
 
-// Parse makes a trace of a log that strace -f -xx wrote: what was done to the
-// files of a directory, which were base before.
+// Parse makes a trace of a log that strace -f -xx wrote: the operations on the files
+// of a directory, which were base before.
 func Parse(log io.Reader, dir string, base simfs.Disk) (simfs.Trace, error) {
 	p := &parser{
 		dir: filepath.Clean(dir), trace: simfs.Trace{Base: base}, names: make(map[string]*file),
@@ -51,14 +51,14 @@ func Parse(log io.Reader, dir string, base simfs.Disk) (simfs.Trace, error) {
 	}
 }
 
-// parser plays the calls, as far as the directory goes.
+// parser replays the calls that concern the directory.
 type parser struct {
 	dir   string
 	trace simfs.Trace
 	names map[string]*file
 	open  map[int64]*descriptor
 	next  simfs.FileID
-	line  []byte // of the marks, not ended yet
+	line  []byte // an incomplete line of the marks
 }
 
 type file struct {
@@ -76,8 +76,8 @@ type descriptor struct {
 
 func (p *parser) record(op simfs.Op) { p.trace.Ops = append(p.trace.Ops, op) }
 
-// begin takes a call that has not returned yet. A number that is being closed
-// may be given out again before the call that closes it returns.
+// begin takes a call that has not returned yet. A descriptor number may be reused
+// before the call that closes it returns.
 func (p *parser) begin(c *systemCall) error {
 	if c.name != "close" {
 		return nil
@@ -93,7 +93,7 @@ func (p *parser) end(c *systemCall) error {
 	case "open", "creat", "openat", "openat2", "link", "linkat", "rename", "renameat", "renameat2", "unlink", "unlinkat",
 		"symlink", "symlinkat", "mkdir", "mkdirat", "rmdir", "truncate":
 		if c.result < 0 {
-			return nil // a name that was not changed, a file that was not opened
+			return nil // no name was changed, no file was opened
 		}
 		return p.endNamed(c)
 	case "sync", "syncfs", "msync":
@@ -109,7 +109,7 @@ func (p *parser) end(c *systemCall) error {
 	}
 	switch c.name {
 	case "close":
-		if !c.split { // or else it was taken when it began
+		if !c.split { // otherwise begin has taken it
 			delete(p.open, fd)
 		}
 		return nil
@@ -144,8 +144,8 @@ func (p *parser) sync(d *descriptor, failed bool) {
 	}
 }
 
-// endCopy takes a call that copies between files. None into the directory is
-// understood.
+// endCopy takes a call that copies between files. A copy into the directory is not
+// supported.
 func (p *parser) endCopy(c *systemCall) error {
 	to := 2 // copy_file_range, splice
 	if c.name == "sendfile" {
@@ -183,7 +183,7 @@ func (p *parser) endFile(c *systemCall, d *descriptor) error {
 
 func (p *parser) endWrite(c *systemCall, d *descriptor) error {
 	if c.result <= 0 {
-		return nil // an error that was injected: the call was not made
+		return nil // an injected error: the call was not made
 	}
 	data, err := c.bytes(1)
 	if err != nil {

@@ -1,12 +1,12 @@
-// Package straceio is the second source of traces, for machines without FUSE: it
-// runs a workload under strace, in a directory of any file system, and makes of
-// the system calls that it made the trace that package simfs explores.
+// Package straceio is the second source of traces, for machines without FUSE. It
+// runs a workload under strace, in a directory of any file system, and makes of the
+// system calls the trace that package simfs explores.
 //
-// It says the same as a recording disk as long as a file has one writer at a
-// time, as bbolt's has: calls are taken in the order in which they returned,
-// and what a process does because of a call's return comes after it in the log
-// too. It understands the calls that this project makes; one that it does not
-// understand, on a file of the directory, is an error and not overlooked.
+// The trace is that of a recording disk if a file has one writer at a time, as
+// bbolt's has: calls are taken in the order in which they returned, and what a
+// process does after a call's return comes after it in the log too. The package
+// knows the calls that this project makes; any other call on a file of the directory
+// is an error.
 package straceio
 
 import (
@@ -22,11 +22,11 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/simfs"
 )
 
-// ErrUnavailable is why there are no traces by strace here.
+// ErrUnavailable means that strace cannot make traces on this machine.
 var ErrUnavailable = errors.New("no strace here")
 
-// Available returns an error that matches [ErrUnavailable] if strace is missing,
-// or may not trace.
+// Available returns an error that matches [ErrUnavailable] if strace is missing or
+// may not trace.
 func Available(ctx context.Context) error {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -37,27 +37,26 @@ func Available(ctx context.Context) error {
 	return nil
 }
 
-// Options say how a workload is run.
+// Options are options of Run.
 type Options struct {
-	// Inject makes system calls fail, in the words of strace's option -e
-	// inject=, such as "fdatasync:error=EIO:when=3". Calls are counted for each
-	// thread of the process.
+	// Inject makes system calls fail, in the syntax of strace's option -e inject=,
+	// such as "fdatasync:error=EIO:when=3". Calls are counted for each thread of the
+	// process.
 	Inject []string
-	// Output is where the log of strace is kept; empty is a temporary file
-	// beside the directory.
+	// Output is the path of strace's log; empty means a temporary file beside the
+	// directory.
 	Output string
 }
 
-// traced are the system calls that change files or names, and those by which
-// files get their descriptors.
+// traced are the system calls that change files or names or make file descriptors.
 const traced = "open,openat,openat2,creat,close,dup,dup2,dup3,fcntl,lseek," +
 	"write,pwrite64,writev,pwritev,pwritev2,ftruncate,truncate,fallocate,copy_file_range,sendfile,splice," +
 	"fsync,fdatasync,sync_file_range,sync,syncfs,msync," +
 	"link,linkat,rename,renameat,renameat2,unlink,unlinkat,symlink,symlinkat,mkdir,mkdirat,rmdir"
 
-// Run runs a command that works on the files of a directory, and returns what it
-// did to them; all that is in the directory before is durable. The error is the
-// command's too; the trace is complete all the same.
+// Run runs a command that works on the files of a directory, and returns the trace.
+// Everything in the directory before is durable. The error may be the command's; the
+// trace is complete nevertheless.
 func Run(ctx context.Context, cmd *exec.Cmd, dir string, o Options) (simfs.Trace, error) {
 	base, err := readDisk(dir)
 	if err != nil {
@@ -103,7 +102,7 @@ func readDisk(dir string) (simfs.Disk, error) {
 			return nil, err
 		}
 		size := int64(len(data))
-		disk[entry.Name()] = simfs.File{Size: size, Data: bytes.Clone(bytes.TrimRight(data, "\x00"))} // much of a file may be a hole
+		disk[entry.Name()] = simfs.File{Size: size, Data: bytes.Clone(bytes.TrimRight(data, "\x00"))} // most of a file may be a hole
 	}
 	return disk, nil
 }

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// work does some of everything that is understood.
+// work makes every call that the package knows.
 func work(dir string) error {
 	marks, err := os.OpenFile(filepath.Join(dir, simfs.MarksName), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -123,7 +123,7 @@ func TestParse_Interleaved(t *testing.T) {
 	}, trace.Ops)
 }
 
-// What is not understood must not be overlooked.
+// TestParse_NotUnderstood expects an error for calls that the package does not know.
 func TestParse_NotUnderstood(t *testing.T) {
 	open := `7 openat(AT_FDCWD, "\x2f\x64\x2f\x61", O_RDWR|O_CREAT|O_CLOEXEC, 0600) = 5` + "\n"
 	for _, line := range []string{

@@ -1,6 +1,6 @@
-// Package trial tries many cases in child processes, because a case may crash
-// its process or never end. Cases and results are lines of JSON: the child reads
-// a case from standard input and answers on standard output.
+// Package trial tries many cases in child processes, since a case may crash its
+// process or never end. Cases and results are lines of JSON: the child reads a case
+// from standard input and answers on standard output.
 package trial
 
 import (
@@ -22,21 +22,21 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
-// Died is what became of a child that did not answer.
+// Died describes a child that did not answer.
 type Died struct {
-	Hung   bool   // it was killed because its time was up
-	Output string // the beginning of what it said to standard error
+	Hung   bool   // it was killed because it took too long
+	Output string // the beginning of its standard error
 }
 
 func (d *Died) Error() string {
 	if d.Hung {
-		_, main, _ := strings.Cut(d.Output, "goroutine 1 ") // before it are those of the runtime
+		_, main, _ := strings.Cut(d.Output, "goroutine 1 ") // the goroutines before it are the runtime's
 		return "hung: " + main
 	}
 	return "crashed: " + d.Output
 }
 
-// Plan says how to try cases.
+// Plan says how to run the cases.
 type Plan struct {
 	Child   string                             // the name of the child, see [Serve]
 	Args    func(worker int) ([]string, error) // of each worker's children
@@ -45,8 +45,8 @@ type Plan struct {
 	command func(context.Context, []string) (*exec.Cmd, error)
 }
 
-// Each tries the cases and calls done with what came of each, one call at a
-// time: a result, or what became of the child. An error of done ends it all.
+// Each runs the cases and calls done with each result, or with the end of its child,
+// one call at a time. An error of done ends the run.
 func Each[C, R any](ctx context.Context, env *proof.Env, plan Plan, cases []C, done func(C, R, *Died) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -80,7 +80,7 @@ func Each[C, R any](ctx context.Context, env *proof.Env, plan Plan, cases []C, d
 		})
 	}
 	wait.Wait()
-	for _, err := range errs { // the first that is not only the echo of another's
+	for _, err := range errs { // the first that is not a consequence of another
 		if err != nil && !errors.Is(err, context.Canceled) {
 			return err
 		}
@@ -108,7 +108,7 @@ func try[C, R any](ctx context.Context, w *worker, mu *sync.Mutex, c C, done fun
 	return done(c, result, died)
 }
 
-// Serve is the main function of a child: it tries each case that it reads.
+// Serve is the main function of a child: it runs each case that it reads.
 func Serve[C, R any](ctx context.Context, try func(context.Context, C) R) error {
 	in, out := bufio.NewReader(os.Stdin), json.NewEncoder(os.Stdout)
 	for ctx.Err() == nil {
@@ -151,7 +151,7 @@ func (w *worker) ask(ctx context.Context, question []byte) ([]byte, *Died, error
 	process := w.cmd.Process
 	timer := time.AfterFunc(w.plan.Timeout, func() {
 		hung.Store(true)
-		_ = process.Signal(syscall.SIGQUIT) // it dies saying what its goroutines do
+		_ = process.Signal(syscall.SIGQUIT) // it dies with the stacks of its goroutines
 		time.AfterFunc(5*time.Second, func() { _ = process.Kill() })
 	})
 	_, err := w.in.Write(append(question, '\n'))
@@ -187,12 +187,12 @@ func (w *worker) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash", "GOGC=400") // one that hangs is to say where
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash", "GOGC=400") // a child that hangs must print its stacks
 	w.cmd, w.out = cmd, bufio.NewReader(out)
 	return cmd.Start()
 }
 
-// stop ends the child, if there is one: it ends at the end of its input.
+// stop ends the child, if there is one, by the end of its input.
 func (w *worker) stop() {
 	if w.cmd == nil {
 		return
@@ -200,12 +200,12 @@ func (w *worker) stop() {
 	_ = w.in.Close()
 	process := w.cmd.Process
 	timer := time.AfterFunc(5*time.Second, func() { _ = process.Kill() })
-	_ = w.cmd.Wait() // how it ended is told by what it answered
+	_ = w.cmd.Wait() // its answer has told how it ended
 	timer.Stop()
 	w.cmd = nil
 }
 
-// said keeps the beginning of what is written to it: there a crash says why.
+// said keeps the beginning of what is written to it, where a crash has its reason.
 type said struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

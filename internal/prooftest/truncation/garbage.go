@@ -23,21 +23,20 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/sample"
 )
 
-// garbage is a row of the garbage table: something at a path that is opened as
-// a log.
+// garbage is a row of the garbage table: a path that is opened as a log.
 type garbage struct {
 	name string
 	make func(t *tester, dir string) (path string, err error)
-	// want is what Open must match; nil wants a store that answers everything.
+	// want is the error that Open must match; nil means a store that answers every
+	// question.
 	want error
-	// readable says that the store answers everything when it is opened for
-	// reading.
+	// readable means that a store that is opened for reading answers every question.
 	readable bool
-	// warns says that the store must tell that something was damaged.
+	// warns means that the store must log a warning of damage.
 	warns bool
 }
 
-// errSkip says that a row cannot be tried here.
+// errSkip means that a row cannot be tried on this machine.
 var errSkip = errors.New("cannot be had here")
 
 func garbageTable() []garbage {
@@ -78,7 +77,7 @@ func garbageTable() []garbage {
 	return table
 }
 
-// tryGarbage opens one of the table.
+// tryGarbage opens a row of the table.
 func (t *tester) tryGarbage(ctx context.Context, c Case) Result {
 	table := garbageTable()
 	i := slices.IndexFunc(table, func(g garbage) bool { return g.name == c.Garbage })
@@ -95,7 +94,7 @@ func (t *tester) tryGarbage(ctx context.Context, c Case) Result {
 			undo()
 		}
 		t.undo = nil
-		_ = os.RemoveAll(dir) // in scratch, which goes away in the end
+		_ = os.RemoveAll(dir) // in scratch, which is removed at the end
 	}()
 	if errors.Is(err, errSkip) {
 		return Result{Skipped: err.Error()}
@@ -126,13 +125,13 @@ func (t *tester) openGarbage(ctx context.Context, g garbage, path string, readOn
 		r.Problem = fmt.Sprintf("the error %q does not match %q", err, g.want)
 	case !strings.Contains(err.Error(), path):
 		r.Problem = fmt.Sprintf("the error %q does not name the path", err)
-	case !errors.Is(g.want, eventstore.ErrLocked) && !bytes.Equal(before, contentOf(path)): // else who has it may write
+	case !errors.Is(g.want, eventstore.ErrLocked) && !bytes.Equal(before, contentOf(path)): // otherwise the lock's holder may write
 		r.Problem = "the file was refused and yet changed"
 	}
 	return r
 }
 
-// contentOf returns the content of a regular file; nil for what is none.
+// contentOf returns the content of a regular file, and nil for anything else.
 func contentOf(path string) []byte {
 	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -227,7 +226,7 @@ func noDirectory(_ *tester, dir string) (string, error) {
 	return filepath.Join(dir, "none", "log.yore"), nil
 }
 
-// boltFile makes a database that fill fills.
+// boltFile makes a database and fills it.
 func boltFile(fill func(*bolt.Tx) error) func(*tester, string) (string, error) {
 	return func(_ *tester, dir string) (string, error) {
 		path := filepath.Join(dir, "other.db")
@@ -270,7 +269,7 @@ func edited(edit func(*bolt.Tx) error) func(*tester, string) (string, error) {
 	}
 }
 
-// The names in the file, as the reference of the file format gives them.
+// The names in the file, as in the reference of the file format.
 var (
 	descriptionBucket = []byte("yore")
 	formatKey         = []byte("format")
@@ -285,7 +284,7 @@ func noDescription(tx *bolt.Tx) error { return tx.DeleteBucket(descriptionBucket
 
 func noLog(tx *bolt.Tx) error { return tx.DeleteBucket(logBucket) }
 
-// The meta pages take turns, so which is which depends on the file.
+// The meta pages alternate, so the file determines which one is newer.
 const (
 	older = -1
 	newer = -2
@@ -318,7 +317,7 @@ func noPermission(t *tester, dir string) (string, error) {
 	return path, errors.Join(sample.Write(path, t.content, t.known.Size), os.Chmod(path, 0))
 }
 
-// lockedByAnother lets a child hold the lock.
+// lockedByAnother makes a child hold the lock.
 func lockedByAnother(t *tester, dir string) (string, error) {
 	path := filepath.Join(dir, "log.yore")
 	if err := sample.Write(path, t.content, t.known.Size); err != nil {
@@ -341,7 +340,7 @@ func lockedByAnother(t *tester, dir string) (string, error) {
 		return "", err
 	}
 	t.after(func() { _ = errors.Join(in.Close(), holder.Wait()) })
-	_, err = out.Read(make([]byte, 1)) // it says when it has the lock
+	_, err = out.Read(make([]byte, 1)) // the child writes a byte when it has the lock
 	return path, err
 }
 
@@ -354,7 +353,7 @@ func hold(_ context.Context, args []string) error {
 		return err
 	}
 	fmt.Println("open")
-	_, _ = os.Stdin.Read(make([]byte, 1)) // the end is all that comes
+	_, _ = os.Stdin.Read(make([]byte, 1)) // returns at the end of the input
 	return store.Close()
 }
 

@@ -1,5 +1,5 @@
-// Package truncation is the proof that a file that was cut short, or is no log
-// at all, gives a clear error: no panic, no wait, no new log in its place.
+// Package truncation proves that a file that was cut short, or is not a log at all,
+// gives a clear error: no panic, no wait, no new log in its place.
 package truncation
 
 import (
@@ -33,8 +33,8 @@ func New() proof.Proof {
 
 // Case is one file and how it is opened.
 type Case struct {
-	Size     int64  // the log is cut to so many bytes,
-	Garbage  string // or this of the garbage table is opened instead
+	Size     int64  // the size to which the log is cut,
+	Garbage  string // or the row of the garbage table that is opened instead
 	ReadOnly bool
 }
 
@@ -49,14 +49,14 @@ func (c Case) String() string {
 	return what
 }
 
-// Result is what came of a case.
+// Result is the result of a case.
 type Result struct {
 	Problem string // "" if nothing is wrong
 	Skipped string // why it could not be tried
-	Error   string // what Open said
+	Error   string // the error of Open
 }
 
-// keptFailures is how many failing cuts are kept at most.
+// keptFailures is the most failing cuts that are kept.
 const keptFailures = 10
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
@@ -106,8 +106,8 @@ func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	return figures, errors.Join(append([]error{err}, errs...)...)
 }
 
-// makeCases cuts at every page and a byte beside, and in the unused end of the
-// file here and there; and takes every row of the garbage table.
+// makeCases cuts at every page and beside it, and at several places in the unused
+// end of the file, and takes every row of the garbage table.
 func makeCases(known *sample.Sample) []Case {
 	page := int64(os.Getpagesize())
 	var sizes []int64
@@ -154,15 +154,15 @@ func child(ctx context.Context, args []string) error {
 	return trial.Serve(ctx, t.try)
 }
 
-// tester tries cases on a path.
+// tester runs cases on a path.
 type tester struct {
 	known   *sample.Sample
 	content []byte
 	path    string
-	undo    []func() // what ends what a case has begun
+	undo    []func() // ends what a case has begun
 }
 
-// after makes do run when the case has been tried.
+// after calls do after the case.
 func (t *tester) after(do func()) { t.undo = append(t.undo, do) }
 
 func (t *tester) try(ctx context.Context, c Case) Result {
@@ -182,7 +182,7 @@ func (t *tester) try(ctx context.Context, c Case) Result {
 	return r
 }
 
-// tryCut opens a log of which the end is missing.
+// tryCut opens a log that was cut short.
 func (t *tester) tryCut(ctx context.Context, c Case) Result {
 	if err := sample.Write(t.path, t.content[:min(c.Size, int64(len(t.content)))], c.Size); err != nil {
 		return Result{Problem: err.Error()}
@@ -201,7 +201,7 @@ func (t *tester) tryCut(ctx context.Context, c Case) Result {
 	return t.lockIsFree(r)
 }
 
-// unchanged says how Open has changed a file that it refused.
+// unchanged describes how Open has changed a file that it refused.
 func (t *tester) unchanged(c Case) string {
 	content, err := os.ReadFile(t.path)
 	if err != nil {
@@ -214,8 +214,8 @@ func (t *tester) unchanged(c Case) string {
 	return ""
 }
 
-// lockIsFree opens a good log in the same place: in the same file, so that a
-// lock that was left behind is met, and in a new one.
+// lockIsFree opens a good log in the same place: in the same file, which finds a
+// lock that was left behind, and in a new file.
 func (t *tester) lockIsFree(r Result) Result {
 	options := &boltstore.Options{LockTimeout: 50 * time.Millisecond}
 	if err := errors.Join(os.WriteFile(t.path, t.content, 0o600), os.Truncate(t.path, t.known.Size)); err != nil {
@@ -232,7 +232,7 @@ func (t *tester) lockIsFree(r Result) Result {
 	return r
 }
 
-// descriptors are the files that the process has open.
+// descriptors returns the open files of the process.
 func descriptors() ([]string, error) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if errors.Is(err, os.ErrNotExist) {

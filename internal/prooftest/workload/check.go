@@ -17,17 +17,17 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/fold"
 )
 
-// Wrong is what is wrong with an image.
+// Wrong is the error of a wrong image.
 type Wrong struct {
-	Class string // see the constants
+	Class string // a constant below
 	Text  string
 }
 
-// The classes of what can be wrong.
+// The classes of wrong images.
 const (
 	Unusable = "unusable" // the file cannot be opened, read or appended to
-	Lost     = "lost"     // what was acknowledged is not there, or not as it was
-	Extra    = "extra"    // what was refused, half of a commit, or what nobody wrote is there
+	Lost     = "lost"     // an acknowledged event is missing or changed
+	Extra    = "extra"    // a refused event, a part of a commit or an unknown event is there
 	Derived  = "derived"  // the index or a view disagrees with the log
 )
 
@@ -37,10 +37,10 @@ func wrongf(class, format string, args ...any) error {
 	return &Wrong{class, fmt.Sprintf(format, args...)}
 }
 
-// Check opens the store in a directory and holds it to what is known; then it
-// appends a commit, reopens the store and looks again. It returns marks that say
-// what it found, before it appended, as a history to begin with. An error that is
-// not a *[Wrong] says nothing about the store.
+// Check opens the store in a directory and compares it with the history. Then it
+// appends a commit, reopens the store and compares again. It returns marks that
+// describe what it found before the append, as the beginning of a new history. An
+// error that is not a *[Wrong] tells nothing about the store.
 func Check(ctx context.Context, dir string, script *Script, h *History) (found []string, err error) {
 	path := filepath.Join(dir, LogName)
 	_, err = os.Stat(path)
@@ -102,7 +102,7 @@ func (c *checker) open() (err error) {
 	return nil
 }
 
-// look holds the store to the history.
+// look compares the store with the history.
 func (c *checker) look() error {
 	if err := c.readLog(); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (c *checker) look() error {
 
 // goOn appends a commit, closes and opens the store, and looks again.
 func (c *checker) goOn() error {
-	const writer = 9 // who has appended nothing yet
+	const writer = 9 // has not appended before
 	n := 1
 	for _, f := range c.commits {
 		if f.id.Writer == writer {
@@ -157,7 +157,7 @@ func (c *checker) goOn() error {
 	return c.verify()
 }
 
-// verify has the store look through itself.
+// verify runs the store's Verify.
 func (c *checker) verify() error {
 	v, err := c.store.Verify(c.ctx, nil)
 	if err != nil {
@@ -190,7 +190,7 @@ func (c *checker) marks() []string {
 	return marks
 }
 
-// readLog reads all events and takes them for commits.
+// readLog reads all events and groups them into commits.
 func (c *checker) readLog() error {
 	c.events, c.commits = c.events[:0], c.commits[:0]
 	for e, err := range c.store.Read(c.ctx, eventstore.All(), eventstore.ReadOptions{}) {

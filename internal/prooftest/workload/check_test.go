@@ -31,7 +31,7 @@ func ran(t *testing.T, scenario Scenario, dir string, p Params) []string {
 	return strings.Split(strings.TrimSpace(string(marks)), "\n")
 }
 
-// judged checks what is in a directory after marks.
+// judged checks a directory after marks.
 func judged(t *testing.T, dir string, p Params, marks []string) ([]string, error) {
 	t.Helper()
 	h, err := Replay(marks)
@@ -55,7 +55,7 @@ func TestScenarios_AreFoundGood(t *testing.T) {
 			found, err := judged(t, dir, p, marks)
 			require.NoError(t, err)
 			require.NoError(t, os.Remove(filepath.Join(dir, simfs.MarksName)))
-			marks = append(found, "begin w9-1") // which Check appended
+			marks = append(found, "begin w9-1") // the one that Check appended
 			_, err = judged(t, dir, p, append(marks, ran(t, scenario, dir, p)...))
 			require.NoError(t, err, "the scenario runs on what it has left")
 		})

@@ -7,12 +7,12 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// sampled is how many keys and tags of single commits are looked up in a log,
-// beside those of the last commits.
+// sampled is the number of commits, beside the last ones, whose keys and tags are
+// looked up.
 const sampled = 6
 
-// checkLookups looks up keys: of the last commits, of some of the others, and of
-// those that are not there.
+// checkLookups looks up keys: of the last commits, of some others, and of commits
+// that are not there.
 func (c *checker) checkLookups() error {
 	for _, f := range c.sample() {
 		if err := c.checkLookup(f); err != nil {
@@ -36,8 +36,8 @@ func (c *checker) checkLookup(f found) error {
 	return nil
 }
 
-// sample returns the last two commits and some others, which ones depends on
-// how many there are.
+// sample returns the last two commits and some others, which depend on the number of
+// commits.
 func (c *checker) sample() []found {
 	n := len(c.commits)
 	picked := slices.Clone(c.commits[max(0, n-2):])
@@ -58,8 +58,8 @@ func (c *checker) missing() []ID {
 	return ids
 }
 
-// checkIndex asks for the events of each stream, category, type and tag, and
-// compares the answers with the log.
+// checkIndex reads the events of each stream, category, type and tag, and compares
+// them with the log.
 func (c *checker) checkIndex() error {
 	terms := make(map[string]*term)
 	for i := range c.events {
@@ -85,7 +85,7 @@ func (c *checker) checkIndex() error {
 	return nil
 }
 
-// term is a term of the index, and where the log has it.
+// term is a term of the index, and its positions in the log.
 type term struct {
 	item      eventstore.Item
 	positions []eventstore.Position
@@ -114,7 +114,7 @@ func (c *checker) checkTerm(name string, t *term) error {
 	return nil
 }
 
-// liveVersion returns the version of the projection that is live, 0 for none.
+// liveVersion returns the live version of the projection, 0 for none.
 func (c *checker) liveVersion() uint32 {
 	for _, version := range []uint32{2, 1} {
 		status, err := newStock(version).Status(c.ctx, c.store)

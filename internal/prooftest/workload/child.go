@@ -23,13 +23,13 @@ const (
 )
 
 // Children returns the entry points of the processes that this package starts.
-// One proof must have them.
+// Exactly one proof must have them.
 func Children() map[string]proof.Child {
 	return map[string]proof.Child{runChild: runMain, serveChild: serveMain, verifyChild: verifyMain}
 }
 
-// Command returns the command that runs a scenario in a directory, from opening
-// the store to closing it, and ends.
+// Command returns the command that runs a scenario in a directory, from opening the
+// store to closing it.
 func Command(ctx context.Context, env *proof.Env, scenario, dir string, p Params) (*exec.Cmd, error) {
 	return env.Child(ctx, runChild, scenario, dir, strconv.FormatUint(p.Seed, 10), strconv.FormatBool(p.Large))
 }
@@ -86,8 +86,8 @@ func insist(ctx context.Context, dir string, p Params, mode Mode) error {
 	return errors.Join(s.close(), s.marks.Close())
 }
 
-// answer reads requests, lines of JSON, from standard input and answers each
-// with a line on standard output.
+// answer reads requests, lines of JSON, from standard input and answers each with a
+// line on standard output.
 func answer[Q, A any](fn func(Q) (A, error)) error {
 	in := json.NewDecoder(bufio.NewReader(os.Stdin))
 	out := json.NewEncoder(os.Stdout)

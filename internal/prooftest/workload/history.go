@@ -9,38 +9,38 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/simfs"
 )
 
-// The marks, one a line: what a workload begins, and what it was told.
+// The marks, one a line: what a workload begins, and the outcome.
 //
 //	opening, opened, closed         the store
 //	begin ID                        Append was called
 //	acked ID FIRST LAST             it returned this receipt
-//	failed ID                       it returned an error: nothing of it is there
+//	failed ID                       it returned an error: nothing was appended
 //	unknown ID                      it returned ErrUnknownOutcome
 //	seen POSITION                   a reader got this event
 //	rows VIEW POSITION              CommitRows was acknowledged, or the checkpoint read
 //	attached VIEW                   the view is inline, until closed
 //	drop VIEW                       DropRows was called
 //	dropped VIEW                    all of it was acknowledged
-//	building VERSION                a version of the projection is begun
-//	live VERSION                    it is live
-//	index dropped                   the index was taken away
+//	building VERSION                a build of a version of the projection has begun
+//	live VERSION                    the version is live
+//	index dropped                   the index was deleted
 //	replacing                       the file is replaced by one without views
 
-// History is what is known of a log after some marks. Make one with [Replay].
+// History is what is known of a log after some marks. [Replay] makes one.
 type History struct {
-	Opened         bool                       // the log is there
+	Opened         bool                       // the log exists
 	Floor          eventstore.Position        // the highest position that was acknowledged or seen
 	Acked          map[eventstore.Position]ID // by first position
 	last           map[ID]eventstore.Position // of each acknowledged commit
 	InFlight       map[ID]bool                // may be there or not
-	Rows           map[eventstore.ViewID]span // where the checkpoint may be
+	Rows           map[eventstore.ViewID]span // the possible checkpoint
 	Inline         map[eventstore.ViewID]bool // at the head
 	building, live uint32                     // versions of the projection
-	gone           bool                       // or none is live
+	gone           bool                       // or no version is live
 }
 
-// span is where a view's checkpoint may be: at a position or after it, or, if
-// gone is set, nowhere.
+// span is the possible checkpoint of a view: at a position or after it, or, if gone
+// is set, none.
 type span struct {
 	from eventstore.Position
 	gone bool
@@ -53,7 +53,7 @@ func newHistory() *History {
 	}
 }
 
-// Replay returns what is known after these marks.
+// Replay returns the history after marks.
 func Replay(marks []string) (*History, error) {
 	h := newHistory()
 	for _, mark := range marks {
@@ -144,13 +144,13 @@ func (h *History) clone() *History {
 	return &c
 }
 
-// Exploration returns how the trace of a workload is explored.
+// Exploration returns the options for exploring the trace of a workload.
 func Exploration(seed uint64, budget int) simfs.ExploreOptions {
 	return simfs.ExploreOptions{Seed: seed, Budget: budget, Repeats: repeats}
 }
 
-// repeats says of a mark that more is expected after it, so that an image that
-// was checked before is to be checked again.
+// repeats reports whether more is expected after a mark, so that an image that was
+// checked before is checked again.
 func repeats(mark string) bool {
 	switch verb, _, _ := strings.Cut(mark, " "); verb {
 	case "begin", "opening", "building", "drop", "closed", "index", "unknown", "replacing":

@@ -13,9 +13,9 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/simfs"
 )
 
-// kept is an image that was wrong. Its files are beside it.
+// kept is a wrong image. Its files are kept beside it.
 type kept struct {
-	What   string // of what it is an image
+	What   string // the trace that it is an image of
 	Params Params
 	Marks  []string // until the power loss
 	Sizes  map[string]int64
@@ -23,8 +23,8 @@ type kept struct {
 	How    string
 }
 
-// KeepImage keeps an image in which something was wrong, with the marks until the
-// power loss, and returns an error that says so. [ReplayKept] is its Replay.
+// KeepImage keeps a wrong image, with the marks until the power loss, and returns an
+// error that says so. [ReplayKept] is its Replay.
 func KeepImage(env *proof.Env, what string, p Params, marks []string, image simfs.Image, wrong *Wrong) error {
 	k := kept{What: what, Params: p, Marks: marks, Sizes: make(map[string]int64), Moment: image.Moment, How: image.How}
 	files := make(map[string][]byte)

@@ -16,8 +16,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
-// peer is a child process that answers requests, one at a time. It is started
-// when it is needed, and again when it has died.
+// peer is a child process that answers requests, one at a time. It is started when
+// it is needed, also after it has died.
 type peer struct {
 	ctx  context.Context
 	env  *proof.Env
@@ -34,7 +34,7 @@ type peer struct {
 // patience is how long a child may take for an answer.
 const patience = 30 * time.Second
 
-// diedError says what became of a child that did not answer.
+// diedError describes a child that did not answer.
 type diedError struct {
 	hung   bool
 	output string
@@ -105,7 +105,7 @@ func (p *peer) ask(q, a any) error {
 	var hung atomic.Bool
 	watch := time.AfterFunc(patience, func() {
 		hung.Store(true)
-		_ = p.kill() // if it cannot be killed, there is nothing to be done
+		_ = p.kill() // nothing else can be done
 	})
 	_, err = p.in.Write(append(line, '\n'))
 	if err == nil {
@@ -115,7 +115,7 @@ func (p *peer) ask(q, a any) error {
 		return nil
 	}
 	_ = p.kill()
-	_ = p.cmd.Wait() // it says how it ended, which its output says too
+	_ = p.cmd.Wait() // the output says how it ended
 	p.set(nil)
 	if err := p.ctx.Err(); err != nil {
 		return err

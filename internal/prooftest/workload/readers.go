@@ -7,8 +7,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// readers looks at the store while others append and keep a view, as often as it
-// can. What was seen must be durable, also when nobody was told yet.
+// readers reads the store repeatedly while others append and maintain a view. What a
+// reader saw must be durable, even before the append has returned.
 func readers(s *session) error {
 	var working, watching sync.WaitGroup
 	errs := make([]error, 3)
@@ -34,7 +34,7 @@ func readers(s *session) error {
 	return errors.Join(errs...)
 }
 
-// keepRows brings the async view up to the head, so many times.
+// keepRows brings the async view up to the head a number of times.
 func (s *session) keepRows(times int) error {
 	for range times {
 		head, err := s.store.Head(s.ctx)
@@ -48,7 +48,7 @@ func (s *session) keepRows(times int) error {
 	return nil
 }
 
-// watcher marks what it sees for the first time.
+// watcher marks the events that it sees for the first time.
 type watcher struct {
 	*session
 	events, rows eventstore.Position

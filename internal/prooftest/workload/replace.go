@@ -9,7 +9,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// The scenarios in which another file takes the place of the log's.
+// The scenarios that replace the file of the log.
 
 // compact compacts the log between commits.
 func compact(s *session) error {
@@ -19,7 +19,7 @@ func compact(s *session) error {
 	})
 }
 
-// remake has all that is derived made anew between commits.
+// remake rebuilds all derived data between commits.
 func remake(s *session) error {
 	return s.replaceTwice(func(path string) error {
 		s.mark("replacing")
@@ -28,8 +28,8 @@ func remake(s *session) error {
 	})
 }
 
-// restore puts backups in the place of the log between commits, a full one and
-// one that continues it.
+// restore replaces the log by backups, a full one and one that continues it, between
+// commits.
 func restore(s *session) error {
 	for range 2 {
 		var full, rest bytes.Buffer
@@ -76,7 +76,7 @@ func (s *session) beforeReplacing() error {
 	return errors.Join(s.followRows(head, 20), s.bringUp(1, false), s.attach(), s.appendMany(0, 3))
 }
 
-// replace closes the store, has its file replaced, and opens it.
+// replace closes the store, replaces its file with a function, and opens it.
 func (s *session) replace(with func(path string) error) error {
 	return errors.Join(s.close(), with(filepath.Join(s.dir, LogName)), s.open())
 }

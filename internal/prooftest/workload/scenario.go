@@ -13,20 +13,20 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Scenario is a workload, from opening the store to closing it. It begins on
-// whatever it finds: nothing, or what a power loss has left.
+// Scenario is a workload, from opening the store to closing it. It begins on any
+// disk: an empty one, or what a power loss has left.
 type Scenario struct {
 	Name  string
-	Large bool // it wants a large script
-	Room  bool // it wants a disk of more than 64 MiB
+	Large bool // it needs a large script
+	Room  bool // it needs a disk of more than 64 MiB
 	run   func(*session) error
 }
 
 // Insisting is the name of the scenario that appends in a mode, and goes on after
-// errors as [Segments] do. It is for disks that fail, and none of [Scenarios].
+// errors as [Segments] do. It is for disks that fail, and not in [Scenarios].
 func Insisting(m Mode) string { return "insist-" + string(m) }
 
-// insistentCommits is how many commits that scenario has.
+// insistentCommits is the number of commits of that scenario.
 const insistentCommits = 12
 
 // Scenarios returns all scenarios.
@@ -49,7 +49,7 @@ func Scenarios() []Scenario {
 	}
 }
 
-// find returns the scenario of a name.
+// find returns the scenario with a name.
 func find(name string) (Scenario, error) {
 	all := Scenarios()
 	i := slices.IndexFunc(all, func(s Scenario) bool { return s.Name == name })
@@ -70,7 +70,7 @@ func growth(s *session) error {
 	return errors.Join(s.appendMany(0, 5), s.appendMany(hugeWriter, 3), s.appendMany(0, 3))
 }
 
-// async keeps a view while others append.
+// async maintains a view while others append.
 func async(s *session) error {
 	ctx, ended := context.WithCancel(s.ctx)
 	defer ended()
@@ -98,8 +98,7 @@ func inline(s *session) error {
 	return errors.Join(s.appendMany(0, 8), s.attach(), s.appendAll(3, 10))
 }
 
-// rebuild builds one version of a projection, and then the next, which replaces
-// it.
+// rebuild builds one version of a projection, and then the next, which replaces it.
 func rebuild(s *session) error {
 	if err := errors.Join(s.appendMany(0, 15), s.bringUp(1, false), s.appendMany(0, 5), s.bringUp(1, false)); err != nil {
 		return err
@@ -112,7 +111,8 @@ func rebuild(s *session) error {
 	return errors.Join(err, appended, s.bringUp(2, false), s.bringUp(2, true))
 }
 
-// drop keeps a view, drops it in slices while others append, and keeps it again.
+// drop maintains a view, drops it in slices while others append, and maintains it
+// again.
 func drop(s *session) error {
 	if err := s.appendMany(0, 15); err != nil {
 		return err
@@ -147,7 +147,7 @@ func reopen(s *session) error {
 	return nil
 }
 
-// index takes the index away, which opening the store makes again.
+// index deletes the index, which Open builds again.
 func index(s *session) error {
 	if err := errors.Join(s.appendMany(0, 15), s.appendAll(3, 5), s.close()); err != nil {
 		return err

@@ -12,13 +12,13 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// ID names a commit of a script: the N-th of a writer, from 1.
+// ID identifies a commit of a script: the N-th of a writer, from 1.
 type ID struct{ Writer, N int }
 
-// String returns the id as marks have it.
+// String returns the id as in marks.
 func (id ID) String() string { return fmt.Sprintf("w%d-%d", id.Writer, id.N) }
 
-// ParseID reads what String returns.
+// ParseID parses the result of String.
 func ParseID(s string) (id ID, err error) {
 	if _, err := fmt.Sscanf(s, "w%d-%d", &id.Writer, &id.N); err != nil {
 		return ID{}, fmt.Errorf("commit id %q: %w", s, err)
@@ -65,24 +65,23 @@ type payload struct {
 	Pad      string `json:"pad"`
 }
 
-// Script is the commits that its parameters make. Those of one writer must be appended
-// in their order, as they expect versions of a stream. A Script is not safe for
-// concurrent use.
+// Script is the commits that its parameters make. Commits of one writer must be
+// appended in their order, as they expect versions of a stream. A Script is not safe
+// for concurrent use.
 type Script struct {
 	params  Params
 	commits map[ID]*eventstore.Commit
 	written map[ID]int // events in the writer's own stream, after the commit
 }
 
-// Params are what a script is made from.
+// Params are the parameters of a script.
 type Params struct {
 	Seed  uint64
 	Large bool // payloads take several pages
 }
 
-// indexMemory returns Options.IndexMemory of a store that the script is appended
-// to: of every second script the index is written all the time, of the others it
-// is in memory.
+// indexMemory returns Options.IndexMemory for the script's store: the index of every
+// second script is written all the time, that of the others stays in memory.
 func (p Params) indexMemory() int { return int(p.Seed % 2) }
 
 // NewScript returns the script of the parameters.
@@ -114,7 +113,7 @@ func (s *Script) make(id ID) *eventstore.Commit {
 	}
 	expected := map[eventstore.StreamID]bool{own: true}
 	n, padding := 1+r.IntN(4)*r.IntN(2), 180
-	if r.IntN(16) == 0 && id.Writer != hugeWriter { // so large that its records come into packs
+	if r.IntN(16) == 0 && id.Writer != hugeWriter { // large enough that its records are packed
 		n, padding = 8+r.IntN(3), 4000
 	}
 	for i := range n {
@@ -149,7 +148,7 @@ func (s *Script) event(r *rand.Rand, id ID, i, padding int) eventstore.NewEvent 
 	}
 	var err error
 	if e.Data, err = json.Marshal(p); err != nil {
-		panic(err) // numbers and text
+		panic(err) // numbers and text can be encoded
 	}
 	e.Tags = []eventstore.Tag{eventstore.Tag(fmt.Sprintf("item:%d", p.Item))}
 	if i == 0 {

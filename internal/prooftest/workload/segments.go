@@ -18,20 +18,20 @@ type Mode string
 const (
 	Plain      Mode = "plain"
 	WithInline Mode = "inline" // a view is attached
-	WithRows   Mode = "rows"   // a view is brought up after each commit
+	WithRows   Mode = "rows"   // a view is brought up to date after each commit
 	WithIndex  Mode = "index"  // the index is written all the time, by another goroutine
 )
 
 // Modes returns all modes.
 func Modes() []Mode { return []Mode{Plain, WithInline, WithRows, WithIndex} }
 
-// Segments is a process that runs short workloads, bit by bit, so that faults can
-// be put between. It goes on after errors as an application would: it tries
-// again, and after ErrUnknownOutcome reopens the store and sends the commit
+// Segments is a process that runs short workloads step by step, so that faults can
+// be injected in between. It continues after errors as an application does: it tries
+// again, and after ErrUnknownOutcome it reopens the store and sends the commit
 // again. It must be closed. It is not safe for concurrent use.
 type Segments struct{ peer peer }
 
-// NewSegments returns a process, which is started when it is needed.
+// NewSegments returns a process that is started when it is needed.
 func NewSegments(ctx context.Context, env *proof.Env) *Segments {
 	return &Segments{peer{ctx: ctx, env: env, name: serveChild}}
 }
@@ -42,20 +42,19 @@ func (s *Segments) Kill() error { return s.peer.kill() }
 // Close ends the process.
 func (s *Segments) Close() error { return s.peer.close() }
 
-// Met is what an application met since the segment was opened.
+// Met is the errors that an application met since the segment was opened.
 type Met struct {
-	Refused int // errors after which nothing is there
+	Refused int // errors after which nothing was appended
 	Unknown int // ErrUnknownOutcome
 	Opening int // errors of Open
 
-	// Problem says what the store did that it must not do; "" for nothing.
+	// Problem describes what the store must not do and did, or is "".
 	Problem string
 
 	err error
 }
 
-// Err returns why the process did not answer, or what the store did that it must
-// not do.
+// Err returns why the process did not answer, or what the store must not do and did.
 func (m Met) Err() error {
 	if m.err == nil && m.Problem != "" {
 		return errors.New(m.Problem)
@@ -63,7 +62,7 @@ func (m Met) Err() error {
 	return m.err
 }
 
-// Clean is Err for a segment without faults, which must meet no errors at all.
+// Clean is Err for a segment without faults, which must meet no errors.
 func (m Met) Clean() error {
 	if err := m.Err(); err != nil {
 		return err
@@ -87,7 +86,7 @@ func (s *Segments) Open(dir string, p Params, mode Mode) Met {
 	return s.ask(segmentRequest{Do: "open", Dir: dir, Params: p, Mode: mode})
 }
 
-// Append appends so many commits.
+// Append appends a number of commits.
 func (s *Segments) Append(n int) Met { return s.ask(segmentRequest{Do: "append", N: n}) }
 
 // Compact closes the store, compacts its file, and opens it again.
@@ -131,18 +130,18 @@ func serveMain(ctx context.Context, _ []string) error {
 	})
 }
 
-// segment is a session of an application that goes on after errors.
+// segment is a session of an application that continues after errors.
 type segment struct {
 	*session
 	mode Mode
 	met  Met
 }
 
-// tries is how often something is tried; there is one fault at a time, but it may
+// tries is how often an operation is tried. There is one fault at a time, but it may
 // be met twice.
 const tries = 3
 
-// other is a writer whose commits are refused by a failed store.
+// other is a writer whose commits a failed store refuses.
 const other = 8
 
 func newSegment(ctx context.Context, q segmentRequest) (*segment, error) {
@@ -197,7 +196,7 @@ func (s *segment) compact() error {
 	return s.readable()
 }
 
-// append appends a commit, and does what its mode says, whatever it takes.
+// append appends a commit, and does the work of its mode, with retries.
 func (s *segment) append() error {
 	err := s.insist(func() error {
 		_, err := s.session.append(0)
@@ -224,8 +223,8 @@ func (s *segment) insist(do func() error) (err error) {
 		if err := s.readable(); err != nil {
 			return fmt.Errorf("after an error: %w", err)
 		}
-		// The outcome of what the index is written with may be unknown, too: then
-		// it is the next commit that learns of it.
+		// The outcome of a transaction that writes the index may be unknown too:
+		// then the next commit gets the error.
 		if !errors.Is(err, eventstore.ErrUnknownOutcome) && !errors.Is(err, eventstore.ErrFailed) {
 			continue
 		}
@@ -239,7 +238,7 @@ func (s *segment) insist(do func() error) (err error) {
 	return fmt.Errorf("again and again: %w", err)
 }
 
-// readable checks that all that was acknowledged can be read, and nothing else.
+// readable checks that exactly the acknowledged events can be read.
 func (s *segment) readable() error {
 	head, err := s.store.Head(s.ctx)
 	if err != nil {
@@ -261,7 +260,7 @@ func (s *segment) readable() error {
 	return nil
 }
 
-// refuses checks that a store whose outcome was unknown takes no more commits.
+// refuses checks that a store with an unknown outcome refuses commits.
 func (s *segment) refuses() error {
 	if id, err := s.session.append(other); !errors.Is(err, eventstore.ErrFailed) {
 		return fmt.Errorf("append %v after an unknown outcome returned %q, and must return %w", id, fmt.Sprint(err), eventstore.ErrFailed)

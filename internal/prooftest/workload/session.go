@@ -19,15 +19,14 @@ import (
 // LogName is the name of the store's file on the disk.
 const LogName = "log.yore"
 
-// The views that workloads keep.
+// The views that workloads maintain.
 const (
 	Async  eventstore.ViewID = "async"
 	Inline eventstore.ViewID = "inline"
 )
 
-// session is a workload that has, or opens, a store on a disk. Its methods are
-// safe for concurrent use by multiple goroutines, as long as each writer is used
-// by one.
+// session is a workload that has, or opens, a store on a disk. Its methods are safe
+// for concurrent use by multiple goroutines, if each writer is used by one.
 type session struct {
 	ctx      context.Context
 	dir      string
@@ -38,8 +37,8 @@ type session struct {
 
 	mu     sync.Mutex
 	script *Script
-	done   map[int]int         // commits of each writer that are in the log
-	floor  eventstore.Position // the highest one acknowledged
+	done   map[int]int         // commits of each writer in the log
+	floor  eventstore.Position // the highest acknowledged position
 }
 
 func newSession(ctx context.Context, dir string, script *Script) (*session, error) {
@@ -54,14 +53,14 @@ func newSession(ctx context.Context, dir string, script *Script) (*session, erro
 	return &session{ctx: ctx, dir: dir, registry: registry, marks: marks, script: script, done: make(map[int]int)}, nil
 }
 
-// mark writes a mark. Without it nothing that follows could be judged.
+// mark writes a mark. It panics on an error, since nothing later could be judged.
 func (s *session) mark(format string, args ...any) {
 	if _, err := fmt.Fprintf(s.marks, format+"\n", args...); err != nil {
 		panic(err)
 	}
 }
 
-// open opens the store, and learns from it how far the writers had come.
+// open opens the store, and reads from it the progress of the writers.
 func (s *session) open() (err error) {
 	s.mark("opening")
 	if s.store, err = boltstore.Open(filepath.Join(s.dir, LogName), &s.options); err != nil {
@@ -81,13 +80,13 @@ func (s *session) open() (err error) {
 	return nil
 }
 
-// close closes the store. What was marked stays true.
+// close closes the store.
 func (s *session) close() error {
 	s.mark("closed")
 	return s.store.Close()
 }
 
-// next returns the commit that a writer appends next.
+// next returns a writer's next commit.
 func (s *session) next(writer int) (ID, eventstore.Commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +115,7 @@ func (s *session) append(writer int) (ID, error) {
 	return id, nil
 }
 
-// appendMany appends some of a writer's commits, one after the other.
+// appendMany appends n commits of a writer, one after the other.
 func (s *session) appendMany(writer, n int) error {
 	for range n {
 		if id, err := s.append(writer); err != nil {
@@ -126,7 +125,7 @@ func (s *session) appendMany(writer, n int) error {
 	return nil
 }
 
-// appendAll has several writers append so many commits each, at once.
+// appendAll has several writers append n commits each, concurrently.
 func (s *session) appendAll(writers, n int) error {
 	var all sync.WaitGroup
 	errs := make([]error, writers)
@@ -148,15 +147,14 @@ func (s *session) attach() error {
 	return nil
 }
 
-// followRows brings the async view up to a position, at most so many events at a
-// time.
+// followRows brings the async view up to a position, at most step events at a time.
 func (s *session) followRows(to eventstore.Position, step int) error {
 	set, err := s.store.GetRows(s.ctx, Async)
 	if err != nil {
 		return err
 	}
 	at := set.Checkpoint
-	if at.IsZero() { // what a power loss has left of an earlier one goes first
+	if at.IsZero() { // first drop the rest that a power loss has left of an earlier view
 		if err := s.dropRows(); err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// The payloads by event type: codecs tell types apart by their Go types.
+// The payloads by event type: a codec distinguishes types by their Go types.
 type (
 	added   payload
 	removed payload
@@ -25,7 +25,7 @@ func newRegistry() (*codec.Registry, error) {
 	return b.Build()
 }
 
-// stock is a projection: how much there is of each item. Rows come and go.
+// stock is a projection: the quantity of each item. Rows come and go.
 type stock struct {
 	*projection.Projection
 	items  *projection.Table[int, level]
@@ -37,8 +37,7 @@ type level struct {
 	Notes    int `json:"notes"`
 }
 
-// newStock returns a version of the projection, 1 or 2. They differ in what they
-// count.
+// newStock returns version 1 or 2 of the projection. They count different things.
 func newStock(version uint32) *stock {
 	p := projection.New("stock", version)
 	s := &stock{Projection: p, items: projection.NewTable[int, level](p, "items")}
@@ -68,7 +67,7 @@ func newStock(version uint32) *stock {
 	return s
 }
 
-// checkStock holds the projection to the log, and to what is known of its
+// checkStock compares the projection with the log, and with the history of its
 // versions.
 func checkStock(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, h *History) error {
 	if h.live == 0 && h.building == 0 {
@@ -95,7 +94,7 @@ func checkStock(ctx context.Context, store eventstore.RowStore, registry *codec.
 	return nil
 }
 
-// compare compares the stored tables with what the log makes in memory.
+// compare compares the stored tables with those built from the log in memory.
 func (s *stock) compare(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, at eventstore.Position) error {
 	if at == 0 {
 		return nil
@@ -136,8 +135,8 @@ func (s *stock) read(ctx context.Context, from projection.Reader) (string, error
 	return text, nil
 }
 
-// bringUp runs a version of the projection up to the head, or rebuilds it, and
-// marks it.
+// bringUp runs a version of the projection up to the head, or rebuilds it, and marks
+// it.
 func (s *session) bringUp(version uint32, rebuild bool) error {
 	p := newStock(version)
 	s.mark("building %d", version)
@@ -149,7 +148,7 @@ func (s *session) bringUp(version uint32, rebuild bool) error {
 	}
 	var replaced *projection.ReplacedError
 	if errors.As(err, &replaced) && !rebuild {
-		return nil // by the later version, in a life before
+		return nil // by the later version, before the store was reopened
 	}
 	if err != nil {
 		return fmt.Errorf("version %d: %w", version, err)

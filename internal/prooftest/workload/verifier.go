@@ -13,14 +13,14 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/simfs"
 )
 
-// Verifier checks images in a process of its own, for a damaged file may crash
-// it or keep it for ever. It must be closed. It is not safe for concurrent use.
+// Verifier checks images in a process of its own, since a damaged file may crash it
+// or make it hang. It must be closed. It is not safe for concurrent use.
 type Verifier struct {
 	peer peer
-	dir  string // of its files
+	dir  string // for its files
 
 	images, histories int
-	history           string // the file of the last one
+	history           string // path of the last one
 }
 
 // NewVerifier returns a verifier. Its files are in env.Scratch.
@@ -35,8 +35,8 @@ func NewVerifier(ctx context.Context, env *proof.Env) (*Verifier, error) {
 // Close ends the process and removes its files.
 func (v *Verifier) Close() error { return errors.Join(v.peer.close(), os.RemoveAll(v.dir)) }
 
-// Begin says which trace the images are of, from now on: the marks of all of it,
-// and what the workload's script was made from.
+// Begin says which trace the next images are of: all its marks, and the parameters
+// of the workload's script.
 func (v *Verifier) Begin(p Params, marks []string) error {
 	content, err := json.Marshal(record{Params: p, Marks: marks})
 	if err != nil {
@@ -60,13 +60,13 @@ type verifyRequest struct {
 }
 
 type verifyAnswer struct {
-	Class, Text string   // what is wrong
+	Class, Text string   // describes the fault
 	Found       []string // marks
 }
 
-// Check judges a disk after so many of the marks. The error is a *[Wrong] if
-// something is wrong with it. It returns marks with which the history of a
-// workload on this disk begins.
+// Check judges a disk after a number of the marks. The error is a *[Wrong] if the
+// disk is wrong. It returns marks with which the history of a workload on this disk
+// begins.
 func (v *Verifier) Check(disk simfs.Disk, marks int) (found []string, err error) {
 	v.images++
 	dir := filepath.Join(v.dir, fmt.Sprint("image-", v.images))
@@ -110,12 +110,12 @@ type past struct {
 	name   string // of its file
 	script *Script
 	marks  []string
-	at     int // marks that are in the history
+	at     int // marks in the history
 	*History
 }
 
-// after returns the history after so many marks. It is fast if there are more
-// than the last time.
+// after returns the history after a number of marks. It is fast if the number has
+// grown since the last call.
 func (p *past) after(name string, marks int) (*History, error) {
 	if name != p.name {
 		content, err := os.ReadFile(name)
