@@ -56,7 +56,8 @@ func takeSeat(guest, seat string) aggregate.Decision {
 
 func newSeats(store eventstore.Store) *aggregate.Decisions {
 	b := codec.NewBuilder()
-	codec.Register(b, "seat.taken", 1, func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} })
+	codec.Register[SeatTaken](b, "seat.taken", 1,
+		codec.Tags(func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} }))
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)
@@ -114,8 +115,9 @@ func ExampleDecision_Provided() {
 	store := memstore.New(nil)
 	defer store.Close()
 	b := codec.NewBuilder()
-	codec.Register[Incremented](b, "counter.incremented", 1, nil)
-	codec.Register(b, "seat.taken", 1, func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} })
+	codec.Register[Incremented](b, "counter.incremented", 1)
+	codec.Register[SeatTaken](b, "seat.taken", 1,
+		codec.Tags(func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} }))
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

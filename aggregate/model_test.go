@@ -38,18 +38,22 @@ func (e guestLeft) room() string    { return e.Room }
 var errFull = errors.New("the room is full")
 
 func registerRooms(b *codec.Builder) {
-	codec.Register(b, "room.opened", 1, func(e roomOpened) []string { return []string{"room:" + e.Room} })
-	codec.Register(b, "room.entered", 1, func(e guestEntered) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} })
-	codec.Register(b, "room.left", 1, func(e guestLeft) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} })
+	codec.Register[roomOpened](b, "room.opened", 1,
+		codec.Tags(func(e roomOpened) []string { return []string{"room:" + e.Room} }))
+	codec.Register[guestEntered](b, "room.entered", 1,
+		codec.Tags(func(e guestEntered) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} }))
+	codec.Register[guestLeft](b, "room.left", 1,
+		codec.Tags(func(e guestLeft) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} }))
 }
 
 func roomRegistry(t testing.TB, more ...func(*codec.Builder)) *codec.Registry {
 	t.Helper()
 	b := codec.NewBuilder()
 	registerRooms(b)
-	codec.Register(b, "tally.counted", 1, func(e counted) []string { return []string{"name:" + e.Name} })
-	codec.Register[closed](b, "tally.closed", 2, nil)
-	codec.Register[foreign](b, "foreign", 1, nil)
+	codec.Register[counted](b, "tally.counted", 1,
+		codec.Tags(func(e counted) []string { return []string{"name:" + e.Name} }))
+	codec.Register[closed](b, "tally.closed", 2)
+	codec.Register[foreign](b, "foreign", 1)
 	for _, register := range more {
 		register(b)
 	}
@@ -334,7 +338,7 @@ func TestDecisions_Load_GuardsOfOnesOwn(t *testing.T) {
 
 func TestDecisions_Faults(t *testing.T) {
 	store := newStore(t)
-	registry := roomRegistry(t, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2, nil) })
+	registry := roomRegistry(t, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2) })
 	d, err := aggregate.NewDecisions(store, registry, nil)
 	require.NoError(t, err)
 	var n int

@@ -48,14 +48,14 @@ func (*pointerEvent) tallyEvent() {}
 
 func TestNewRepository_NoEventsRegistered(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[foreign](b, "foreign", 1, nil)
+	codec.Register[foreign](b, "foreign", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	_, err = aggregate.NewRepository(newStore(t), registry, decider(), nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	require.ErrorContains(t, err, "no registered type implements aggregate_test.event")
 
-	codec.Register[pointerEvent](b, "pointer", 1, nil)
+	codec.Register[pointerEvent](b, "pointer", 1)
 	registry, err = b.Build()
 	require.NoError(t, err)
 	_, err = aggregate.NewRepository(newStore(t), registry, decider(), nil)

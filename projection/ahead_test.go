@@ -30,7 +30,7 @@ func (c *counted) UnmarshalJSON(data []byte) error {
 
 func countedRegistry(t testing.TB, whenDecoding func()) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[counted](b, "counted", 1, nil)
+	codec.Register[counted](b, "counted", 1)
 	registry, err := b.Build() // decodes one too
 	require.NoError(t, err)
 	decoding = whenDecoding

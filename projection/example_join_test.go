@@ -89,9 +89,9 @@ func Example_join() {
 	})
 
 	b := codec.NewBuilder()
-	codec.Register[ProductNamed](b, "product.named", 1, nil)
-	codec.Register[CustomerSignedUp](b, "customer.signed-up", 1, nil)
-	codec.Register[OrderPlaced](b, "order.placed", 1, nil)
+	codec.Register[ProductNamed](b, "product.named", 1)
+	codec.Register[CustomerSignedUp](b, "customer.signed-up", 1)
+	codec.Register[OrderPlaced](b, "order.placed", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

@@ -20,7 +20,7 @@ type ReminderSet struct {
 // it, too.
 func ExampleThrough() {
 	b := codec.NewBuilder()
-	codec.Register[ReminderSet](b, "reminder.set", 1, nil)
+	codec.Register[ReminderSet](b, "reminder.set", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

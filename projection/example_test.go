@@ -37,8 +37,8 @@ var pieces = projection.NewFold(
 
 func Example() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

@@ -59,8 +59,8 @@ func (b BestSellers) Top(ctx context.Context, r projection.Reader, n int) (top [
 
 func carts() *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

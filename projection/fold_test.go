@@ -39,9 +39,9 @@ func newJournal() *projection.Fold[journal] {
 
 func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[noted](b, "noted", 2, nil)
-	codec.Register[erased](b, "erased", 1, nil)
-	codec.Register[stray](b, "stray", 1, nil)
+	codec.Register[noted](b, "noted", 2)
+	codec.Register[erased](b, "erased", 1)
+	codec.Register[stray](b, "stray", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry
@@ -254,8 +254,8 @@ func TestFold_Run_AllFaultsAtOnce(t *testing.T) {
 
 func TestFold_Run_VersionWithoutAHandler(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[notedV1](b, "noted", 1, nil)
-	codec.Register[noted](b, "noted", 2, nil)
+	codec.Register[notedV1](b, "noted", 1)
+	codec.Register[noted](b, "noted", 2)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	store := memstore.New(nil)

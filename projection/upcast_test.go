@@ -34,9 +34,9 @@ func buildRegistry(t testing.TB, fill func(*codec.Builder)) *codec.Registry {
 // note.pair for several events, and drops note.seen.
 func newNames(t testing.TB) *codec.Registry {
 	return buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
-		codec.Register[stray](b, "stray", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
+		codec.Register[stray](b, "stray", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 		codec.Split(b, "note.pair", 1, func(old notePair) []any {
 			return []any{noted{old.First}, stray{}, erased{}, noted{old.Second}}
@@ -219,13 +219,13 @@ func TestUpcasts_Skip(t *testing.T) {
 // TestUpcasts_ARenameLeavesTheBuild: a view that was built before an event was
 // renamed goes on after it, without being built anew.
 func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
-	before := buildRegistry(t, func(b *codec.Builder) { codec.Register[noted](b, "note.written", 1, nil) })
+	before := buildRegistry(t, func(b *codec.Builder) { codec.Register[noted](b, "note.written", 1) })
 	after := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
+		codec.Register[noted](b, "noted", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	later := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "note.taken", 2, nil)
+		codec.Register[noted](b, "note.taken", 2)
 		codec.Upcast(b, "noted", 1, func(old noteWritten) noted { return noted(old) })
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
@@ -269,17 +269,17 @@ func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
 // go on with a view whose events have it, once there are some.
 func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 	before := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "note.written", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "note.written", 1)
+		codec.Register[erased](b, "erased", 1)
 	})
 	after := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	back := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "note.written", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "note.written", 1)
+		codec.Register[erased](b, "erased", 1)
 		codec.Rename(b, "noted", 1, "note.written", 1)
 	})
 	runs := map[string]func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
@@ -310,13 +310,13 @@ func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 // events that are today what it handles does not go on as if it had.
 func TestUpcasts_EventsOfAnotherKindChangeTheBuild(t *testing.T) {
 	before := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
-		codec.Register[noteWritten](b, "note.written", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
+		codec.Register[noteWritten](b, "note.written", 1)
 	})
 	after := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	store, n := newStore(t), newNotebook()
@@ -360,9 +360,9 @@ func TestFold_Run_QueryInNamesOfToday(t *testing.T) {
 
 func TestUpcasts_VersionWithoutAHandler(t *testing.T) {
 	registry := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
-		codec.Register[stray](b, "note.written", 2, nil) // the old name, used for something else
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
+		codec.Register[stray](b, "note.written", 2) // the old name, used for something else
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	store := newStore(t)

@@ -178,9 +178,9 @@ func head(t testing.TB, store eventstore.Store) eventstore.Position {
 
 func shopRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
-	codec.Register[noted](b, "noted", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
+	codec.Register[noted](b, "noted", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry

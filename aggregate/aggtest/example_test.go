@@ -34,7 +34,7 @@ func Example() {
 	t := printing{} // in a test, its *testing.T
 
 	b := codec.NewBuilder()
-	codec.Register[Opened](b, "door.opened", 1, nil)
+	codec.Register[Opened](b, "door.opened", 1)
 	registry, err := b.Build()
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -75,8 +75,8 @@ func ExampleLog() {
 	t := printing{} // in a test, its *testing.T
 
 	b := codec.NewBuilder()
-	codec.Register[Opened](b, "door.opened", 1, nil)
-	codec.Register[Closed](b, "door.closed", 1, nil)
+	codec.Register[Opened](b, "door.opened", 1)
+	codec.Register[Closed](b, "door.closed", 1)
 	registry, err := b.Build()
 	if err != nil {
 		t.Fatalf("%v", err)

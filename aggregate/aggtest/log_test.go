@@ -50,8 +50,9 @@ func lendOn(book, to string, now time.Time) aggregate.Decision {
 
 func taggedRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register(b, "loans.lent", 1, func(e lent) []string { return []string{"book:" + e.Book} })
-	codec.Register(b, "loans.returned", 1, func(e returned) []string { return []string{"book:" + e.Book} })
+	codec.Register[lent](b, "loans.lent", 1, codec.Tags(func(e lent) []string { return []string{"book:" + e.Book} }))
+	codec.Register[returned](b, "loans.returned", 1,
+		codec.Tags(func(e returned) []string { return []string{"book:" + e.Book} }))
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry

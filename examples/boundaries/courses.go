@@ -22,11 +22,13 @@ type StudentSubscribed struct {
 }
 
 func registerCourses(b *codec.Builder) {
-	codec.Register(b, "course.defined", 1, func(e CourseDefined) []string { return []string{"course:" + e.Course} })
-	codec.Register(b, "course.capacity-changed", 1, func(e CapacityChanged) []string { return []string{"course:" + e.Course} })
-	codec.Register(b, "course.student-subscribed", 1, func(e StudentSubscribed) []string {
+	codec.Register[CourseDefined](b, "course.defined", 1,
+		codec.Tags(func(e CourseDefined) []string { return []string{"course:" + e.Course} }))
+	codec.Register[CapacityChanged](b, "course.capacity-changed", 1,
+		codec.Tags(func(e CapacityChanged) []string { return []string{"course:" + e.Course} }))
+	codec.Register[StudentSubscribed](b, "course.student-subscribed", 1, codec.Tags(func(e StudentSubscribed) []string {
 		return []string{"course:" + e.Course, "student:" + e.Student}
-	})
+	}))
 }
 
 func courseExists(course string) aggregate.Model[bool] {

@@ -12,7 +12,7 @@ type InvoiceCreated struct {
 }
 
 func registerInvoices(b *codec.Builder) {
-	codec.Register[InvoiceCreated](b, "invoice.created", 1, nil)
+	codec.Register[InvoiceCreated](b, "invoice.created", 1)
 }
 
 // nextInvoice is the number that comes next. It needs no more than the last

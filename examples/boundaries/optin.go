@@ -20,8 +20,10 @@ type SignUpConfirmed struct {
 }
 
 func registerOptIn(b *codec.Builder) {
-	codec.Register(b, "sign-up.initiated", 1, func(e SignUpInitiated) []string { return signUpTags(e.Email, e.Token) })
-	codec.Register(b, "sign-up.confirmed", 1, func(e SignUpConfirmed) []string { return signUpTags(e.Email, e.Token) })
+	codec.Register[SignUpInitiated](b, "sign-up.initiated", 1,
+		codec.Tags(func(e SignUpInitiated) []string { return signUpTags(e.Email, e.Token) }))
+	codec.Register[SignUpConfirmed](b, "sign-up.confirmed", 1,
+		codec.Tags(func(e SignUpConfirmed) []string { return signUpTags(e.Email, e.Token) }))
 }
 
 func signUpTags(email, token string) []string { return []string{"email:" + email, "token:" + token} }

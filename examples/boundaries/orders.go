@@ -12,7 +12,8 @@ type OrderPlaced struct {
 }
 
 func registerOrders(b *codec.Builder) {
-	codec.Register(b, "order.placed", 1, func(e OrderPlaced) []string { return []string{"order:" + e.Order, "form:" + e.Form} })
+	codec.Register[OrderPlaced](b, "order.placed", 1,
+		codec.Tags(func(e OrderPlaced) []string { return []string{"order:" + e.Order, "form:" + e.Form} }))
 }
 
 func formWasSent(form string) aggregate.Model[bool] {

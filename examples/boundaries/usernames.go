@@ -22,11 +22,13 @@ type UsernameChanged struct {
 }
 
 func registerUsernames(b *codec.Builder) {
-	codec.Register(b, "account.registered", 1, func(e AccountRegistered) []string { return []string{"username:" + e.Username} })
-	codec.Register(b, "account.closed", 1, func(e AccountClosed) []string { return []string{"username:" + e.Username} })
-	codec.Register(b, "account.username-changed", 1, func(e UsernameChanged) []string {
+	codec.Register[AccountRegistered](b, "account.registered", 1,
+		codec.Tags(func(e AccountRegistered) []string { return []string{"username:" + e.Username} }))
+	codec.Register[AccountClosed](b, "account.closed", 1,
+		codec.Tags(func(e AccountClosed) []string { return []string{"username:" + e.Username} }))
+	codec.Register[UsernameChanged](b, "account.username-changed", 1, codec.Tags(func(e UsernameChanged) []string {
 		return []string{"username:" + e.Old, "username:" + e.New}
-	})
+	}))
 }
 
 // retention is how long a name that was given up stays nobody's.

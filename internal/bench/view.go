@@ -24,7 +24,7 @@ type touched struct {
 
 func viewRegistry() (*codec.Registry, error) {
 	events := codec.NewBuilder()
-	codec.Register[touched](events, benchType, 1, nil)
+	codec.Register[touched](events, benchType, 1)
 	return events.Build()
 }
 

@@ -53,7 +53,7 @@ type Sales struct {
 
 func registry() *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register(b, "sold", 1, func(s Sold) []string { return []string{"sku:" + s.SKU} })
+	codec.Register[Sold](b, "sold", 1, codec.Tags(func(s Sold) []string { return []string{"sku:" + s.SKU} }))
 	r, err := b.Build()
 	if err != nil {
 		panic(err)

@@ -92,9 +92,10 @@ func nameList(c NameList) aggregate.Decision {
 
 func main() {
 	b := codec.NewBuilder()
-	codec.Register(b, "list.named", 1, func(e ListNamed) []string { return []string{"title:" + e.Old, "title:" + e.Title} })
-	codec.Register[ItemAdded](b, "list.item-added", 1, nil)
-	codec.Register[ItemCompleted](b, "list.item-completed", 1, nil)
+	codec.Register[ListNamed](b, "list.named", 1,
+		codec.Tags(func(e ListNamed) []string { return []string{"title:" + e.Old, "title:" + e.Title} }))
+	codec.Register[ItemAdded](b, "list.item-added", 1)
+	codec.Register[ItemCompleted](b, "list.item-completed", 1)
 	registry, store := must(b.Build()), memstore.New(nil)
 	repository := must(aggregate.NewRepository(store, registry, lists, nil))
 	decisions := must(aggregate.NewDecisions(store, registry, nil))

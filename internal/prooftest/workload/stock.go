@@ -19,9 +19,9 @@ type (
 
 func newRegistry() (*codec.Registry, error) {
 	b := codec.NewBuilder()
-	codec.Register[added](b, Added, 1, nil)
-	codec.Register[removed](b, Removed, 1, nil)
-	codec.Register[noted](b, Noted, 1, nil)
+	codec.Register[added](b, Added, 1)
+	codec.Register[removed](b, Removed, 1)
+	codec.Register[noted](b, Noted, 1)
 	return b.Build()
 }
 
