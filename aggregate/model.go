@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // Model is what a decision has to know of the log: which events, and what they
@@ -60,9 +61,13 @@ func Tagged(tags ...string) eventstore.Query {
 
 // Handler folds the events of one Go type into an S. Make one with [On] or [OnEvent].
 type Handler[S any] struct {
-	event reflect.Type
-	apply func(state S, stored eventstore.Event, data any) S // nil for one without a function
+	event reflect.Type // nil for one without a function
+	apply func(state S, stored eventstore.Event, data any) S
 }
+
+// Type returns the Go type of the events that the handler takes; nil for one without
+// a function.
+func (h Handler[S]) Type() reflect.Type { return h.event }
 
 // On returns a handler for the events of the Go type E; an interface stands for
 // all registered types that implement it, so that one function with a switch
@@ -70,37 +75,41 @@ type Handler[S any] struct {
 // the event, which other models may be given too. It cannot refuse: the event has
 // happened.
 func On[S, E any](evolve func(S, E) S) Handler[S] {
-	h := Handler[S]{event: reflect.TypeFor[E]()}
-	if evolve != nil {
-		h.apply = func(state S, _ eventstore.Event, data any) S { return evolve(state, data.(E)) }
+	if evolve == nil {
+		return Handler[S]{}
 	}
-	return h
+	return Handler[S]{
+		event: reflect.TypeFor[E](),
+		apply: func(state S, _ eventstore.Event, data any) S { return evolve(state, data.(E)) },
+	}
 }
 
 // OnEvent is [On] for a handler that looks at what is stored with the event: its
 // time, its stream, who caused it.
 func OnEvent[S, E any](evolve func(S, Event[E]) S) Handler[S] {
-	h := Handler[S]{event: reflect.TypeFor[E]()}
-	if evolve != nil {
-		h.apply = func(state S, stored eventstore.Event, data any) S {
-			return evolve(state, Event[E]{Event: stored, Data: data.(E)})
-		}
+	if evolve == nil {
+		return Handler[S]{}
 	}
-	return h
+	return Handler[S]{
+		event: reflect.TypeFor[E](),
+		apply: func(state S, stored eventstore.Event, data any) S {
+			return evolve(state, Event[E]{Event: stored, Data: data.(E)})
+		},
+	}
 }
 
 // Into binds the model to the variable that is to hold its state.
 func (m Model[S]) Into(variable *S) BoundModel {
 	return BoundModel{
 		state:   reflect.TypeFor[S](),
-		resolve: func(v *vocabulary) (*folding, error) { return m.resolve(v, variable) },
+		resolve: func(v *vocabulary.Vocabulary) (*folding, error) { return m.resolve(v, variable) },
 	}
 }
 
 // BoundModel is a model and the variable for its state. Make one with [Model.Into].
 type BoundModel struct {
 	state   reflect.Type
-	resolve func(*vocabulary) (*folding, error)
+	resolve func(*vocabulary.Vocabulary) (*folding, error)
 }
 
 // Models are what one decision is made on; their states may be of different types.

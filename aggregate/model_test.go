@@ -338,7 +338,7 @@ func TestDecisions_Load_GuardsOfOnesOwn(t *testing.T) {
 
 func TestDecisions_Faults(t *testing.T) {
 	store := newStore(t)
-	registry := roomRegistry(t, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2) })
+	registry := roomRegistry(t, olderRooms, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2) })
 	d, err := aggregate.NewDecisions(store, registry, nil)
 	require.NoError(t, err)
 	var n int
@@ -346,12 +346,14 @@ func TestDecisions_Faults(t *testing.T) {
 	type unregistered struct{}
 	for want, model := range map[string]aggregate.Model[int]{
 		"its query is empty; all events that it has handlers for are eventstore.All()": {Evolve: []aggregate.Handler[int]{counting}},
-		"its query: query item 0: invalid: names nothing":                              aggregate.NewModel(aggregate.Tagged(), counting),
-		"its query: query item 0: invalid: tag is empty":                               aggregate.NewModel(aggregate.Tagged(""), counting),
-		"it has no handlers, and so no events":                                         aggregate.NewModel[int](aggregate.Tagged("x")),
+		"query item 0: invalid: names nothing":                                         aggregate.NewModel(aggregate.Tagged(), counting),
+		"query item 0: invalid: tag is empty":                                          aggregate.NewModel(aggregate.Tagged(""), counting),
+		"it has no handlers":                                                           aggregate.NewModel[int](aggregate.Tagged("x")),
 		"handler 1 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), counting, aggregate.On[int, guestLeft](nil)),
 		"handler 0 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), aggregate.OnEvent[int, guestLeft](nil)),
 		"aggregate_test.guestEntered has two handlers":                                 aggregate.NewModel(aggregate.Tagged("x"), counting, counting),
+		`the query names "room.came-in", which upcasters make into "room.entered": name that`: aggregate.NewModel(
+			eventstore.Match(eventstore.Item{Types: []string{"room.entered", "room.came-in"}}), counting),
 		"unregistered has a handler: Go type aggregate_test.unregistered is not registered": aggregate.NewModel(aggregate.Tagged("x"),
 			aggregate.On(func(n int, _ unregistered) int { return n })),
 		"*aggregate_test.guestEntered is not registered, but aggregate_test.guestEntered is": aggregate.NewModel(aggregate.Tagged("x"), aggregate.On(func(n int, _ *guestEntered) int { return n })),

@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"codec":                {},
 	"codec/codectest":      {"codec"},
 	"codec/doctor":         {"codec", "eventstore"},
-	"aggregate":            {"eventstore", "codec", "internal/hook"},
+	"aggregate":            {"eventstore", "codec", "internal/hook", "internal/vocabulary"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore", "eventstore/memstore"},
 	"projection":           {"eventstore", "codec", "internal/rows", "github.com/google/uuid"},
 	"command":              {"aggregate", "eventstore", "internal/hook"},
@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"internal/pages":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
+	"internal/vocabulary":  {"codec", "eventstore"},
 
 	"examples/boundaries/todo": {"eventstore/memstore", "codec", "aggregate", "command"},
 }
