@@ -25,6 +25,7 @@ func TestProjection_AllFaultsAtOnce(t *testing.T) {
 	projection.On(p, func(projection.Tx, projection.Event[*noted]) error { return nil })
 	projection.On[noted](p, nil)
 	projection.On(p, func(projection.Tx, projection.Event[noted]) error { return nil })
+	projection.On(p, func(projection.Tx, projection.Event[noted]) error { return nil })
 
 	store, registry := newStore(t), shopRegistry(t)
 	_, buildErr := projection.Build(t.Context(), store, registry, p, nil)
@@ -42,8 +43,9 @@ func TestProjection_AllFaultsAtOnce(t *testing.T) {
 			`table "rows": float64 cannot be a key`, `two tables are named "rows"`, `table "rows": json: unsupported type: chan int`,
 			`table "x/y": the name contains NUL or "/"`, `table "x/y": struct { X int } cannot be a key`,
 			`index "by": bool cannot be a key`, `two indexes are named "by"`, `index "by" has no function`,
-			"projection_test.stray has a handler but is not registered", "*projection_test.noted has a handler but is not registered",
-			"the handler of projection_test.noted has no function", "projection_test.noted has two handlers",
+			"projection_test.stray has a handler: Go type projection_test.stray is not registered",
+			"*projection_test.noted is not registered, but projection_test.noted is", "handler 2 has no function",
+			"projection_test.noted has two handlers",
 		} {
 			require.ErrorContains(t, err, fault)
 		}

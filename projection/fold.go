@@ -10,6 +10,8 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/vocabulary"
+	"github.com/yore-es/yore/internal/window"
 )
 
 // Fold is a question to the log: handlers that fold events into an S. It never
@@ -25,6 +27,10 @@ type Handler[S any] struct {
 	event reflect.Type // nil for one without a function
 	apply func(S, eventstore.Event, any) S
 }
+
+// Type returns the Go type of the events that the handler takes; nil for one without
+// a function.
+func (h Handler[S]) Type() reflect.Type { return h.event }
 
 // FoldOptions bound a fold. Nil and the zero FoldOptions mean all handled
 // events, up to the head.
@@ -100,7 +106,7 @@ func (f *Fold[S]) run(
 	if err != nil {
 		return none, 0, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
-	through, err := end(ctx, store, opts)
+	through, err := window.End(ctx, store, opts.To, opts.AsOf)
 	if err != nil {
 		return none, 0, err
 	}
@@ -108,60 +114,28 @@ func (f *Fold[S]) run(
 	if through == 0 {
 		return state, 0, nil // as an option of Read, To 0 would be the head
 	}
-	for stored, err := range store.Read(ctx, plan.query, eventstore.ReadOptions{To: through}) {
+	for stored, err := range store.Read(ctx, plan.selection.Stored, eventstore.ReadOptions{To: through}) {
 		if err != nil {
 			return none, 0, err
 		}
-		values, err := registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
+		values, err := plan.vocabulary.Decode(stored)
 		if err != nil {
-			return none, 0, fmt.Errorf("position %d: %w", stored.Position, err)
+			return none, 0, err
 		}
 		for _, data := range values {
-			if apply := plan.handler(stored, data); apply != nil {
-				state = apply(state, stored, data)
+			if h, taken := plan.handlers.For(data); taken && plan.vocabulary.Asks(plan.selection.Asked, stored, data) {
+				state = h.apply(state, stored, data)
 			}
 		}
 	}
 	return state, through, nil
 }
 
-// end returns the last position within the bounds.
-func end(ctx context.Context, store eventstore.Store, opts FoldOptions) (eventstore.Position, error) {
-	through, err := store.Head(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if opts.To > 0 {
-		through = min(through, opts.To)
-	}
-	if opts.AsOf.IsZero() || through == 0 {
-		return through, nil
-	}
-	// Recorded never decreases along the log: the last event of that time ends it.
-	last := eventstore.ReadOptions{To: through, AsOf: opts.AsOf, Backward: true, Limit: 1}
-	for stored, err := range store.Read(ctx, eventstore.All(), last) {
-		return stored.Position, err
-	}
-	return 0, nil
-}
-
 // plan is a fold that has met a registry.
 type plan[S any] struct {
-	query    eventstore.Query // for the store, in stored names
-	handlers map[reflect.Type]Handler[S]
-	asked    func(stored eventstore.Event, name string) bool // what the options ask for
-	names    map[reflect.Type]string
-}
-
-// handler returns what is to be done with one of the values that a stored event
-// is today; nil if there is no handler or the value was not asked for.
-func (p *plan[S]) handler(stored eventstore.Event, data any) func(S, eventstore.Event, any) S {
-	t := reflect.TypeOf(data)
-	h, handled := p.handlers[t]
-	if !handled || !p.asked(stored, p.names[t]) {
-		return nil
-	}
-	return h.apply
+	vocabulary *vocabulary.Vocabulary
+	handlers   *vocabulary.Handlers[Handler[S]]
+	selection  vocabulary.Selection
 }
 
 // plan returns what to read and who handles it, or all that is wrong.
@@ -170,44 +144,21 @@ func (f *Fold[S]) plan(store eventstore.Store, registry *codec.Registry, query e
 	if store == nil {
 		faults = append(faults, errors.New("the store is nil"))
 	}
-	handlers, err := f.byType()
-	if err != nil {
+	// Nil items are those of the zero Query. Match() without items has some, none of
+	// them, and is refused: it was meant to say something.
+	if !query.IsAll() && query.Items() == nil {
+		query = eventstore.All()
+	}
+	p := plan[S]{vocabulary: vocabulary.New(registry)}
+	var err error
+	if p.handlers, err = vocabulary.Resolve(p.vocabulary, f.handlers); err != nil {
 		faults = append(faults, err)
 	}
-	var names []string
-	if registry == nil {
-		faults = append(faults, errors.New("the registry is nil"))
-	} else if names, err = handledNames(handlers, registry); err != nil {
+	if p.selection, err = p.handlers.Select(query); err != nil {
 		faults = append(faults, err)
 	}
-	p := plan[S]{handlers: handlers, asked: asks(query), names: make(map[reflect.Type]string)}
-	if len(faults) == 0 {
-		for r := range registry.All() {
-			p.names[r.Type] = r.Name
-		}
-		if p.query, err = narrow(query, names, registry); err != nil {
-			faults = append(faults, err)
-		}
+	if len(faults) == 0 && len(p.selection.Asked.Items()) == 0 {
+		faults = append(faults, fmt.Errorf("the query (%v) names none of the handled types %q", query, p.handlers.Names()))
 	}
 	return p, errors.Join(faults...)
-}
-
-// byType returns the handlers by the Go type they handle.
-func (f *Fold[S]) byType() (map[reflect.Type]Handler[S], error) {
-	var faults []error
-	handlers := make(map[reflect.Type]Handler[S], len(f.handlers))
-	for i, h := range f.handlers {
-		if h.event == nil {
-			faults = append(faults, fmt.Errorf("handler %d has no function", i))
-			continue
-		}
-		if _, twice := handlers[h.event]; twice {
-			faults = append(faults, fmt.Errorf("%v has two handlers", h.event))
-		}
-		handlers[h.event] = h
-	}
-	if len(f.handlers) == 0 {
-		faults = append(faults, errors.New("the fold has no handlers"))
-	}
-	return handlers, errors.Join(faults...)
 }

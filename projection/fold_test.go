@@ -238,9 +238,9 @@ func TestFold_Run_AllFaultsAtOnce(t *testing.T) {
 		"fold into projection_test.journal: ",
 		"the store is nil",
 		"projection_test.noted has two handlers",
-		"projection_test.erased is: handle the value",
-		"fmt.Stringer has a handler but is an interface",
-		"projection_test.journal has a handler but is not registered",
+		"*projection_test.erased is not registered, but projection_test.erased is",
+		"fmt.Stringer has a handler: no registered type implements it",
+		"projection_test.journal has a handler: Go type projection_test.journal is not registered",
 		"handler 5 has no function",
 		"handler 6 has no function",
 	} {

@@ -57,9 +57,11 @@ const (
 
 // handler applies the events of one Go type.
 type handler struct {
-	event reflect.Type // of the payload
+	event reflect.Type // nil for one without a function
 	apply func(tx Tx, stored eventstore.Event, data any) error
 }
+
+func (h handler) Type() reflect.Type { return h.event }
 
 // tableShape is what of a table's declaration matters to what is stored.
 type tableShape struct {
@@ -98,8 +100,9 @@ func New(name string, version uint32) *Projection {
 // for the handler, and the handler for it, until the projection's Timeout makes that
 // a fault.
 func On[T any](p *Projection, handle func(tx Tx, e Event[T]) error) {
-	h := handler{event: reflect.TypeFor[T]()}
+	var h handler
 	if handle != nil {
+		h.event = reflect.TypeFor[T]()
 		h.apply = func(tx Tx, stored eventstore.Event, data any) error {
 			return handle(tx, Event[T]{Event: stored, Data: data.(T)})
 		}

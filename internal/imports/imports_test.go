@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"codec/doctor":         {"codec", "eventstore"},
 	"aggregate":            {"eventstore", "codec", "internal/hook", "internal/vocabulary"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore", "eventstore/memstore"},
-	"projection":           {"eventstore", "codec", "internal/rows", "github.com/google/uuid"},
+	"projection":           {"eventstore", "codec", "internal/rows", "internal/vocabulary", "internal/window", "github.com/google/uuid"},
 	"command":              {"aggregate", "eventstore", "internal/hook"},
 	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "aggregate"},
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "aggregate", "projection", "command"},
@@ -46,6 +46,7 @@ var allowed = map[string][]string{
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
 	"internal/vocabulary":  {"codec", "eventstore"},
+	"internal/window":      {"eventstore"},
 
 	"examples/boundaries/todo": {"eventstore/memstore", "codec", "aggregate", "command"},
 }
