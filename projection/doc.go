@@ -8,9 +8,9 @@
 //
 //	type Pieces map[string]int
 //
-//	var pieces = projection.NewFold(
+//	var pieces = fold.NewFold(
 //		func() Pieces { return Pieces{} },
-//		projection.When(func(p Pieces, e projection.Event[ItemAdded]) Pieces {
+//		fold.When(func(p Pieces, e fold.Event[ItemAdded]) Pieces {
 //			p[e.Data.SKU] += e.Data.Quantity
 //			return p
 //		}),
@@ -28,7 +28,7 @@
 //	p := projection.New("best-sellers", 1)
 //	top := projection.NewTable[string, Seller](p, "by-product")
 //	byPieces := projection.NewIndex(top, "pieces", func(s Seller) (int, bool) { return s.Pieces, true })
-//	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+//	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 //		return top.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
 //			s.Pieces += e.Data.Quantity
 //			return s

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // Projection defines a read model: which events it takes, what they mean, and
@@ -90,7 +91,7 @@ func New(name string, version uint32) *Projection {
 // On says what the projection does with the events of the Go type T, exactly
 // that one, and with older events that the registry's upcasters make into a T.
 // Of an event that was split, each part is handled in turn, with the same
-// [Event.Event]; one that was dropped is passed over. The handler reads and writes
+// [fold.Event]; one that was dropped is passed over. The handler reads and writes
 // the projection's tables through tx, and nothing else: it may be called again for
 // the same event, with everything it wrote before forgotten.
 //
@@ -99,12 +100,12 @@ func New(name string, version uint32) *Projection {
 // tx.Context() the append is ErrInvalid at once, with another context it would wait
 // for the handler, and the handler for it, until the projection's Timeout makes that
 // a fault.
-func On[T any](p *Projection, handle func(tx Tx, e Event[T]) error) {
+func On[T any](p *Projection, handle func(tx Tx, e fold.Event[T]) error) {
 	var h handler
 	if handle != nil {
 		h.event = reflect.TypeFor[T]()
 		h.apply = func(tx Tx, stored eventstore.Event, data any) error {
-			return handle(tx, Event[T]{Event: stored, Data: data.(T)})
+			return handle(tx, fold.Event[T]{Event: stored, Data: data.(T)})
 		}
 	}
 	p.handlers = append(p.handlers, h)

@@ -13,6 +13,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -68,7 +69,7 @@ type notebook struct {
 func newNotebook() *notebook {
 	n := &notebook{Projection: projection.New("notebook", 1)}
 	n.lines = projection.NewTable[projection.Pair[eventstore.Position, int], string](n.Projection, "lines")
-	projection.On(n.Projection, func(tx projection.Tx, e projection.Event[noted]) error {
+	projection.On(n.Projection, func(tx projection.Tx, e fold.Event[noted]) error {
 		if err := n.write(tx, e.Position, fmt.Sprintf("%d %s", e.Position, e.Data.Text)); err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ func newNotebook() *notebook {
 		}
 		return nil
 	})
-	projection.On(n.Projection, func(tx projection.Tx, e projection.Event[erased]) error {
+	projection.On(n.Projection, func(tx projection.Tx, e fold.Event[erased]) error {
 		return n.write(tx, e.Position, fmt.Sprintf("%d erased", e.Position))
 	})
 	return n
@@ -129,7 +130,12 @@ var lives = map[string]func(t testing.TB, store eventstore.RowStore, registry *c
 		return n.read(t, view)
 	},
 	"Fold": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
-		j, _, err := newJournal().Run(t.Context(), store, registry, nil)
+		f := fold.NewFold(nil,
+			fold.When(func(j journal, e fold.Event[noted]) journal {
+				return append(j, fmt.Sprintf("%d %s", e.Position, e.Data.Text))
+			}),
+			fold.When(func(j journal, e fold.Event[erased]) journal { return append(j, fmt.Sprintf("%d erased", e.Position)) }))
+		j, _, err := f.Run(t.Context(), store, registry, nil)
 		require.NoError(t, err)
 		return j
 	},
@@ -232,7 +238,7 @@ func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
 	newTexts := func() (*projection.Projection, *projection.Table[eventstore.Position, string]) {
 		p := projection.New("texts", 1)
 		table := projection.NewTable[eventstore.Position, string](p, "texts")
-		projection.On(p, func(tx projection.Tx, e projection.Event[noted]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[noted]) error {
 			return table.In(tx).Put(e.Position, e.Data.Text)
 		})
 		return p, table
@@ -329,33 +335,6 @@ func TestUpcasts_EventsOfAnotherKindChangeTheBuild(t *testing.T) {
 	require.ErrorContains(t, err, "raise the version, or Rebuild")
 	require.NoError(t, projection.Rebuild(t.Context(), store, after, nil, n.Projection))
 	require.Equal(t, journal{"1 a", "2 b"}, n.read(t, store))
-}
-
-// TestFold_Run_QueryInNamesOfToday: a query names types as they are today, and is
-// held to what an event became, not to what it was.
-func TestFold_Run_QueryInNamesOfToday(t *testing.T) {
-	type item = eventstore.Item
-	store, registry := oldNotes(t), newNames(t)
-	for name, c := range map[string]struct {
-		query eventstore.Query
-		want  journal
-	}{
-		"a renamed type":      {eventstore.Match(item{Types: []string{"noted"}}), journal{"1 a", "3 b", "3 c", "4 d", "5 e"}},
-		"one part of a split": {eventstore.Match(item{Types: []string{"erased"}}), journal{"3 erased"}},
-		"tags, as stored":     {eventstore.Match(item{Types: []string{"noted"}, Tags: []eventstore.Tag{"red"}}), journal{"4 d"}},
-		"a stream":            {eventstore.Stream("x-2"), journal{"5 e"}},
-		"a type in a stream, another everywhere": {eventstore.Match(
-			item{Types: []string{"noted"}, Streams: []eventstore.StreamID{"x-2"}}, item{Types: []string{"erased"}}), journal{"3 erased", "5 e"}},
-	} {
-		j, through, err := newJournal().Run(t.Context(), store, registry, &projection.FoldOptions{Query: c.query})
-		require.NoError(t, err, name)
-		require.Equal(t, c.want, j, name)
-		require.Equal(t, eventstore.Position(5), through)
-	}
-	_, _, err := newJournal().Run(t.Context(), store, registry,
-		&projection.FoldOptions{Query: eventstore.Match(item{Types: []string{"noted", "note.written"}})})
-	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.ErrorContains(t, err, `the query names "note.written", which upcasters make into "noted": name that`)
 }
 
 func TestUpcasts_VersionWithoutAHandler(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/projection"
+	"github.com/yore-es/yore/fold"
 )
 
 // sales is what the fold carries along the log.
@@ -15,17 +15,17 @@ type sales struct {
 }
 
 // sellers counts what is in a cart when the cart is checked out.
-var sellers = projection.NewFold(
+var sellers = fold.NewFold(
 	func() sales {
 		return sales{open: map[eventstore.StreamID]Cart{}, sold: map[string]int{}}
 	},
-	projection.When(func(s sales, e projection.Event[ItemAdded]) sales {
+	fold.When(func(s sales, e fold.Event[ItemAdded]) sales {
 		return s.change(e.Stream, e.Data)
 	}),
-	projection.When(func(s sales, e projection.Event[ItemRemoved]) sales {
+	fold.When(func(s sales, e fold.Event[ItemRemoved]) sales {
 		return s.change(e.Stream, e.Data)
 	}),
-	projection.When(func(s sales, e projection.Event[CheckedOut]) sales {
+	fold.When(func(s sales, e fold.Event[CheckedOut]) sales {
 		for sku, pieces := range s.open[e.Stream].Pieces {
 			s.sold[sku] += pieces
 		}

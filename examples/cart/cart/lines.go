@@ -6,21 +6,22 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
 // onEvents makes a projection take all that can happen to a cart.
 func onEvents(p *projection.Projection, handle func(tx projection.Tx, cart string, e eventstore.Event, fact Event) error) {
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemQuantityChanged]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[ItemQuantityChanged]) error {
 		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemRemoved]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[ItemRemoved]) error {
 		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[CartCheckedOut]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[CartCheckedOut]) error {
 		return handle(tx, e.Stream.ID(), e.Event, e.Data)
 	})
 }

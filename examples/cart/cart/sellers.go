@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/projection"
+	"github.com/yore-es/yore/fold"
 )
 
 // Seller is an item and what was sold of it.
@@ -45,15 +45,15 @@ var errSales = errors.New("more was sold than can be counted")
 // BestSellers returns the fold of the log into [Sales]. It keeps carts with the
 // very Evolve that the rules rely on, so the two cannot disagree about what a
 // cart held.
-func BestSellers() *projection.Fold[*Sales] {
-	return projection.NewFold(
+func BestSellers() *fold.Fold[*Sales] {
+	return fold.NewFold(
 		func() *Sales {
 			return &Sales{open: make(map[eventstore.StreamID]State), sold: make(map[string]Seller)}
 		},
-		projection.When(func(s *Sales, e projection.Event[ItemAdded]) *Sales { return s.change(e.Stream, e.Data) }),
-		projection.When(func(s *Sales, e projection.Event[ItemQuantityChanged]) *Sales { return s.change(e.Stream, e.Data) }),
-		projection.When(func(s *Sales, e projection.Event[ItemRemoved]) *Sales { return s.change(e.Stream, e.Data) }),
-		projection.When(func(s *Sales, e projection.Event[CartCheckedOut]) *Sales { return s.sell(e.Stream) }),
+		fold.When(func(s *Sales, e fold.Event[ItemAdded]) *Sales { return s.change(e.Stream, e.Data) }),
+		fold.When(func(s *Sales, e fold.Event[ItemQuantityChanged]) *Sales { return s.change(e.Stream, e.Data) }),
+		fold.When(func(s *Sales, e fold.Event[ItemRemoved]) *Sales { return s.change(e.Stream, e.Data) }),
+		fold.When(func(s *Sales, e fold.Event[CartCheckedOut]) *Sales { return s.sell(e.Stream) }),
 	)
 }
 
