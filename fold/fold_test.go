@@ -33,8 +33,8 @@ func onErased(j journal, e fold.Event[erased]) journal {
 	return append(j, fmt.Sprintf("%d erased", e.Position))
 }
 
-func newJournal() *fold.Fold[journal] {
-	return fold.NewFold(nil, fold.When(onNoted), fold.When(onErased))
+func newJournal() fold.Fold[journal] {
+	return fold.New(fold.OnEvent(onNoted), fold.OnEvent(onErased))
 }
 
 func newRegistry(t testing.TB) *codec.Registry {
@@ -92,7 +92,8 @@ func TestFold_Run(t *testing.T) {
 }
 
 func TestFold_Run_EmptyLog(t *testing.T) {
-	f := fold.NewFold(func() journal { return journal{"begin"} }, fold.When(onNoted))
+	f := fold.New(fold.OnEvent(onNoted))
+	f.Initial = func() journal { return journal{"begin"} }
 	j, through, err := f.Run(t.Context(), memstore.New(nil), newRegistry(t), nil)
 	require.NoError(t, err)
 	require.Equal(t, journal{"begin"}, j)
@@ -101,11 +102,11 @@ func TestFold_Run_EmptyLog(t *testing.T) {
 
 func TestFold_Run_Envelope(t *testing.T) {
 	var seen []fold.Event[noted]
-	f := fold.NewFold(nil, fold.When(func(n int, e fold.Event[noted]) int {
+	f := fold.New(fold.OnEvent(func(n int, e fold.Event[noted]) int {
 		seen = append(seen, e)
 		return n + 1
 	}))
-	n, _, err := f.Run(t.Context(), fixture(t), newRegistry(t), &fold.FoldOptions{Query: eventstore.Stream("y-1")})
+	n, _, err := f.Run(t.Context(), fixture(t), newRegistry(t), &fold.Options{Query: eventstore.Stream("y-1")})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	e := seen[0]
@@ -138,7 +139,7 @@ func TestFold_Run_Query(t *testing.T) {
 		"item without a type": {eventstore.Match(item{Types: []string{"stray"}}, item{Streams: []eventstore.StreamID{"x-2"}}), journal{"2 b"}},
 		"no match":            {eventstore.Stream("z"), nil},
 	} {
-		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.FoldOptions{Query: c.query})
+		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.Options{Query: c.query})
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, j, name)
 		require.Equal(t, eventstore.Position(8), through, name)
@@ -152,7 +153,7 @@ func TestFold_Run_QueryThatCannotBe(t *testing.T) {
 		"a stream called NUL": eventstore.Stream("\x00"),
 		"no handled type":     eventstore.Match(eventstore.Item{Types: []string{"stray"}}),
 	} {
-		j, through, err := newJournal().Run(t.Context(), fixture(t), newRegistry(t), &fold.FoldOptions{Query: query})
+		j, through, err := newJournal().Run(t.Context(), fixture(t), newRegistry(t), &fold.Options{Query: query})
 		require.ErrorIs(t, err, eventstore.ErrInvalid, name)
 		require.Zero(t, j)
 		require.Zero(t, through)
@@ -165,7 +166,7 @@ func TestFold_Run_To(t *testing.T) {
 		last    string
 		through eventstore.Position
 	}{1: {"1 a", 1}, 3: {"2 b", 3}, 4: {"4 erased", 4}, 8: {"7 d", 8}, 99: {"7 d", 8}} {
-		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.FoldOptions{To: to})
+		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.Options{To: to})
 		require.NoError(t, err)
 		require.Equal(t, want.last, j[len(j)-1])
 		require.Equal(t, want.through, through)
@@ -175,27 +176,27 @@ func TestFold_Run_To(t *testing.T) {
 func TestFold_Run_AsOf(t *testing.T) {
 	store, registry := fixture(t), newRegistry(t)
 	for hour, want := range map[float64]eventstore.Position{0: 0, 0.9: 0, 1: 1, 3.5: 3, 4: 4, 8: 8, 100: 8} {
-		opts := &fold.FoldOptions{AsOf: begin.Add(time.Duration(hour * float64(time.Hour)))}
+		opts := &fold.Options{AsOf: begin.Add(time.Duration(hour * float64(time.Hour)))}
 		j, through, err := newJournal().Run(t.Context(), store, registry, opts)
 		require.NoError(t, err)
 		require.Equal(t, want, through)
 
 		var same journal
 		if want > 0 {
-			same, _, err = newJournal().Run(t.Context(), store, registry, &fold.FoldOptions{To: through})
+			same, _, err = newJournal().Run(t.Context(), store, registry, &fold.Options{To: through})
 			require.NoError(t, err)
 		}
 		require.Equal(t, same, j, "as of a time is the log through a position")
 	}
 	_, through, err := newJournal().Run(t.Context(), store, registry,
-		&fold.FoldOptions{To: 2, AsOf: begin.Add(4 * time.Hour)})
+		&fold.Options{To: 2, AsOf: begin.Add(4 * time.Hour)})
 	require.NoError(t, err)
 	require.Equal(t, eventstore.Position(2), through, "the narrower bound holds")
 }
 
 func TestFold_Run_IsASnapshot(t *testing.T) {
 	store, registry := fixture(t), newRegistry(t)
-	f := fold.NewFold(nil, fold.When(func(n int, _ fold.Event[noted]) int {
+	f := fold.New(fold.OnEvent(func(n int, _ fold.Event[noted]) int {
 		add(t, store, "x-9", "noted", 2, `{"Text":"later"}`)
 		return n + 1
 	}))
@@ -207,11 +208,11 @@ func TestFold_Run_IsASnapshot(t *testing.T) {
 
 func TestFold_Run_StateIsNotShared(t *testing.T) {
 	store, registry := fixture(t), newRegistry(t)
-	f := fold.NewFold(func() map[string]int { return map[string]int{} },
-		fold.When(func(m map[string]int, e fold.Event[noted]) map[string]int {
-			m[e.Data.Text]++
-			return m
-		}))
+	f := fold.New(fold.On(func(m map[string]int, e noted) map[string]int {
+		m[e.Text]++
+		return m
+	}))
+	f.Initial = func() map[string]int { return map[string]int{} }
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -225,12 +226,12 @@ func TestFold_Run_StateIsNotShared(t *testing.T) {
 }
 
 func TestFold_Run_AllFaultsAtOnce(t *testing.T) {
-	f := fold.NewFold(nil,
-		fold.When(onNoted), fold.When(onNoted),
-		fold.When(func(j journal, _ fold.Event[*erased]) journal { return j }),
-		fold.When(func(j journal, _ fold.Event[fmt.Stringer]) journal { return j }),
-		fold.When(func(j journal, _ fold.Event[journal]) journal { return j }),
-		fold.When[journal, stray](nil),
+	f := fold.New(
+		fold.OnEvent(onNoted), fold.OnEvent(onNoted),
+		fold.OnEvent(func(j journal, _ fold.Event[*erased]) journal { return j }),
+		fold.OnEvent(func(j journal, _ fold.Event[fmt.Stringer]) journal { return j }),
+		fold.OnEvent(func(j journal, _ fold.Event[journal]) journal { return j }),
+		fold.OnEvent[journal, stray](nil),
 		fold.Handler[journal]{})
 	_, _, err := f.Run(t.Context(), nil, newRegistry(t), nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
@@ -246,7 +247,7 @@ func TestFold_Run_AllFaultsAtOnce(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, fault)
 	}
-	_, _, err = fold.NewFold[int](nil).Run(t.Context(), memstore.New(nil), nil, nil)
+	_, _, err = fold.New[int]().Run(t.Context(), memstore.New(nil), nil, nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	require.ErrorContains(t, err, "no handlers")
 	require.ErrorContains(t, err, "the registry is nil")
@@ -262,12 +263,12 @@ func TestFold_Run_VersionWithoutAHandler(t *testing.T) {
 	add(t, store, "x-1", "noted", 1, `{"Note":"old"}`)
 	add(t, store, "x-1", "noted", 2, `{"Text":"new"}`)
 
-	_, _, err = fold.NewFold(nil, fold.When(onNoted)).Run(t.Context(), store, registry, nil)
+	_, _, err = fold.New(fold.OnEvent(onNoted)).Run(t.Context(), store, registry, nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	require.ErrorContains(t, err, `"noted" has a handler, but not for its version 1, which is fold_test.notedV1`)
 
-	both := fold.NewFold(nil, fold.When(onNoted),
-		fold.When(func(j journal, e fold.Event[notedV1]) journal { return append(j, e.Data.Note) }))
+	both := fold.New(fold.OnEvent(onNoted),
+		fold.OnEvent(func(j journal, e fold.Event[notedV1]) journal { return append(j, e.Data.Note) }))
 	j, _, err := both.Run(t.Context(), store, registry, nil)
 	require.NoError(t, err)
 	require.Equal(t, journal{"old", "2 new"}, j)
@@ -289,14 +290,14 @@ func TestFold_Run_BadData(t *testing.T) {
 	add(t, store, "x-1", "noted", 2, `{"Text":7}`)
 	_, _, err := newJournal().Run(t.Context(), store, newRegistry(t), nil)
 	require.ErrorContains(t, err, `position 9: decode fold_test.noted as "noted" version 2: `)
-	_, _, err = newJournal().Run(t.Context(), store, newRegistry(t), &fold.FoldOptions{To: 8})
+	_, _, err = newJournal().Run(t.Context(), store, newRegistry(t), &fold.Options{To: 8})
 	require.NoError(t, err, "what came before can be folded")
 }
 
 func TestFold_Run_ContextAndClose(t *testing.T) {
 	store := fixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	f := fold.NewFold(nil, fold.When(func(n int, _ fold.Event[noted]) int {
+	f := fold.New(fold.OnEvent(func(n int, _ fold.Event[noted]) int {
 		cancel()
 		return n + 1
 	}))

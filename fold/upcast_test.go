@@ -59,13 +59,13 @@ func TestFold_Run_QueryInNamesOfToday(t *testing.T) {
 		"a type in a stream, another everywhere": {eventstore.Match(
 			item{Types: []string{"noted"}, Streams: []eventstore.StreamID{"x-2"}}, item{Types: []string{"erased"}}), journal{"3 erased", "5 e"}},
 	} {
-		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.FoldOptions{Query: c.query})
+		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.Options{Query: c.query})
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, j, name)
 		require.Equal(t, eventstore.Position(5), through)
 	}
 	_, _, err := newJournal().Run(t.Context(), store, registry,
-		&fold.FoldOptions{Query: eventstore.Match(item{Types: []string{"noted", "note.written"}})})
+		&fold.Options{Query: eventstore.Match(item{Types: []string{"noted", "note.written"}})})
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	require.ErrorContains(t, err, `the query names "note.written", which upcasters make into "noted": name that`)
 }

@@ -10,7 +10,7 @@
 //
 //	var pieces = fold.NewFold(
 //		func() Pieces { return Pieces{} },
-//		fold.When(func(p Pieces, e fold.Event[ItemAdded]) Pieces {
+//		fold.OnEvent(func(p Pieces, e fold.Event[ItemAdded]) Pieces {
 //			p[e.Data.SKU] += e.Data.Quantity
 //			return p
 //		}),

@@ -130,11 +130,11 @@ var lives = map[string]func(t testing.TB, store eventstore.RowStore, registry *c
 		return n.read(t, view)
 	},
 	"Fold": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
-		f := fold.NewFold(nil,
-			fold.When(func(j journal, e fold.Event[noted]) journal {
+		f := fold.New(
+			fold.OnEvent(func(j journal, e fold.Event[noted]) journal {
 				return append(j, fmt.Sprintf("%d %s", e.Position, e.Data.Text))
 			}),
-			fold.When(func(j journal, e fold.Event[erased]) journal { return append(j, fmt.Sprintf("%d erased", e.Position)) }))
+			fold.OnEvent(func(j journal, e fold.Event[erased]) journal { return append(j, fmt.Sprintf("%d erased", e.Position)) }))
 		j, _, err := f.Run(t.Context(), store, registry, nil)
 		require.NoError(t, err)
 		return j

@@ -104,20 +104,20 @@ func foldSales(t testing.TB, store eventstore.Store, to eventstore.Position, ski
 		}
 		return rows
 	}
-	f := fold.NewFold(
-		func() salesRows {
-			return salesRows{map[string]sold{}, map[projection.Pair[string, string]]int{}}
-		},
-		fold.When(func(rows salesRows, e fold.Event[ItemAdded]) salesRows {
+	f := fold.New(
+		fold.OnEvent(func(rows salesRows, e fold.Event[ItemAdded]) salesRows {
 			return add(rows, e.Event, e.Data.SKU, e.Data.Quantity)
 		}),
-		fold.When(func(rows salesRows, e fold.Event[ItemRemoved]) salesRows {
+		fold.OnEvent(func(rows salesRows, e fold.Event[ItemRemoved]) salesRows {
 			return add(rows, e.Event, e.Data.SKU, -e.Data.Quantity)
 		}))
-	if to == 0 {
+	f.Initial = func() salesRows {
 		return salesRows{map[string]sold{}, map[projection.Pair[string, string]]int{}}
 	}
-	rows, _, err := f.Run(context.WithoutCancel(t.Context()), store, shopRegistry(t), &fold.FoldOptions{To: to})
+	if to == 0 {
+		return f.Initial()
+	}
+	rows, _, err := f.Run(context.WithoutCancel(t.Context()), store, shopRegistry(t), &fold.Options{To: to})
 	require.NoError(t, err)
 	return rows
 }

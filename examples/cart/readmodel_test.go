@@ -82,7 +82,7 @@ func requireSummaries(t *testing.T, s *shop, from projection.Reader, to eventsto
 // position.
 func requireRanking(t *testing.T, s *shop, from projection.Reader, to eventstore.Position) {
 	t.Helper()
-	sales, _, err := cart.BestSellers().Run(t.Context(), s.store, s.registry, &fold.FoldOptions{To: to})
+	sales, _, err := cart.BestSellers().Run(t.Context(), s.store, s.registry, &fold.Options{To: to})
 	require.NoError(t, err)
 	want, err := sales.ByPieces(all)
 	require.NoError(t, err)
