@@ -10,6 +10,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // A hall with seats. Nobody has two of them, and no seat is two people's.
@@ -26,12 +27,12 @@ var (
 
 func seatIsTaken(seat string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("seat:"+seat),
-		aggregate.On(func(bool, SeatTaken) bool { return true }))
+		fold.On(func(bool, SeatTaken) bool { return true }))
 }
 
 func seatOf(guest string) aggregate.Model[string] {
 	return aggregate.NewModel(aggregate.Tagged("guest:"+guest),
-		aggregate.On(func(_ string, e SeatTaken) string { return e.Seat }))
+		fold.On(func(_ string, e SeatTaken) string { return e.Seat }))
 }
 
 func takeSeat(guest, seat string) aggregate.Decision {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
@@ -52,7 +53,7 @@ func (m Model[S]) resolve(v *vocabulary.Vocabulary, variable *S) (*folding, erro
 		apply: func(stored eventstore.Event, data any) bool {
 			h, taken := handlers.For(data)
 			if taken {
-				state = h.apply(state, stored, data)
+				state = h.Apply(state, fold.Event[any]{Event: stored, Data: data})
 			}
 			return taken
 		},
@@ -63,7 +64,7 @@ func (m Model[S]) resolve(v *vocabulary.Vocabulary, variable *S) (*folding, erro
 // selection returns what the model asks for: its query, narrowed to the types that
 // it has handlers for. What is named and not handled, or handled and not named, is a
 // fault, so that a model counts what it guards.
-func (m Model[S]) selection(handlers *vocabulary.Handlers[Handler[S]]) (vocabulary.Selection, error) {
+func (m Model[S]) selection(handlers *vocabulary.Handlers[fold.Handler[S]]) (vocabulary.Selection, error) {
 	if !m.Query.IsAll() && len(m.Query.Items()) == 0 {
 		return vocabulary.Selection{}, errors.New("its query is empty; all events that it has handlers for are eventstore.All()")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 type CourseDefined struct {
@@ -33,28 +34,28 @@ func registerCourses(b *codec.Builder) {
 
 func courseExists(course string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("course:"+course),
-		aggregate.On(func(bool, CourseDefined) bool { return true }))
+		fold.On(func(bool, CourseDefined) bool { return true }))
 }
 
 func capacityOf(course string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("course:"+course),
-		aggregate.On(func(_ int, e CourseDefined) int { return e.Capacity }),
-		aggregate.On(func(_ int, e CapacityChanged) int { return e.Capacity }))
+		fold.On(func(_ int, e CourseDefined) int { return e.Capacity }),
+		fold.On(func(_ int, e CapacityChanged) int { return e.Capacity }))
 }
 
 func seatsTaken(course string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("course:"+course),
-		aggregate.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
+		fold.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
 }
 
 func coursesOf(student string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("student:"+student),
-		aggregate.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
+		fold.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
 }
 
 func isSubscribed(student, course string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("student:"+student, "course:"+course),
-		aggregate.On(func(bool, StudentSubscribed) bool { return true }))
+		fold.On(func(bool, StudentSubscribed) bool { return true }))
 }
 
 // maxCourses is how many courses a student may take.

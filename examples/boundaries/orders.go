@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 // OrderPlaced holds the token of the form that it came from.
@@ -18,7 +19,7 @@ func registerOrders(b *codec.Builder) {
 
 func formWasSent(form string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("form:"+form),
-		aggregate.On(func(bool, OrderPlaced) bool { return true }))
+		fold.On(func(bool, OrderPlaced) bool { return true }))
 }
 
 const ErrOrderPlaced = rule("the order was placed already")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 type ProductDefined struct {
@@ -78,8 +79,8 @@ func (p prices) good(price int, now time.Time) bool {
 
 func pricesOf(product string) aggregate.Model[prices] {
 	return aggregate.NewModel(aggregate.Tagged("product:"+product),
-		aggregate.OnEvent(func(p prices, e aggregate.Event[ProductDefined]) prices { return p.and(e.Data.Price, e.Time) }),
-		aggregate.OnEvent(func(p prices, e aggregate.Event[PriceChanged]) prices { return p.and(e.Data.Price, e.Time) }))
+		fold.OnEvent(func(p prices, e fold.Event[ProductDefined]) prices { return p.and(e.Data.Price, e.Time) }),
+		fold.OnEvent(func(p prices, e fold.Event[PriceChanged]) prices { return p.and(e.Data.Price, e.Time) }))
 }
 
 const (

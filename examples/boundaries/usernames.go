@@ -5,6 +5,7 @@ import (
 
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 type AccountRegistered struct {
@@ -47,9 +48,9 @@ func (c claim) holds(now time.Time) bool {
 
 func claimOn(username string) aggregate.Model[claim] {
 	return aggregate.NewModel(aggregate.Tagged("username:"+username),
-		aggregate.On(func(claim, AccountRegistered) claim { return claim{Active: true} }),
-		aggregate.OnEvent(func(_ claim, e aggregate.Event[AccountClosed]) claim { return claim{GivenUp: e.Time} }),
-		aggregate.OnEvent(func(_ claim, e aggregate.Event[UsernameChanged]) claim {
+		fold.On(func(claim, AccountRegistered) claim { return claim{Active: true} }),
+		fold.OnEvent(func(_ claim, e fold.Event[AccountClosed]) claim { return claim{GivenUp: e.Time} }),
+		fold.OnEvent(func(_ claim, e fold.Event[UsernameChanged]) claim {
 			if e.Data.New == username {
 				return claim{Active: true}
 			}

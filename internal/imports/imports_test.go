@@ -26,12 +26,12 @@ var allowed = map[string][]string{
 	"codec":                {},
 	"codec/codectest":      {"codec"},
 	"codec/doctor":         {"codec", "eventstore"},
-	"aggregate":            {"eventstore", "codec", "internal/hook", "internal/vocabulary"},
+	"aggregate":            {"eventstore", "codec", "fold", "internal/hook", "internal/vocabulary"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore", "eventstore/memstore"},
 	"fold":                 {"eventstore", "codec", "internal/vocabulary", "internal/window"},
 	"projection":           {"eventstore", "codec", "fold", "internal/rows", "internal/vocabulary", "internal/window", "github.com/google/uuid"},
 	"command":              {"aggregate", "eventstore", "internal/hook"},
-	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "aggregate"},
+	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "fold", "aggregate"},
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "fold", "aggregate", "projection", "command"},
 	"examples/cart/cart":   {"eventstore", "codec", "fold", "aggregate", "projection", "command"},
 	"examples/quickstart":  {"eventstore/boltstore", "codec", "aggregate"},
@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"internal/vocabulary":  {"codec", "eventstore"},
 	"internal/window":      {"eventstore"},
 
-	"examples/boundaries/todo": {"eventstore/memstore", "codec", "aggregate", "command"},
+	"examples/boundaries/todo": {"eventstore/memstore", "codec", "fold", "aggregate", "command"},
 }
 
 // allowedInTests are the modules that tests may import besides; tests may
