@@ -13,6 +13,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
@@ -162,7 +163,7 @@ func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) er
 		if !taken {
 			continue
 		}
-		if err = call(h, tx, *stored, data); err != nil || tx.rows.err != nil {
+		if err = call(h, tx, fold.Event[any]{Event: *stored, Data: data}); err != nil || tx.rows.err != nil {
 			break
 		}
 	}
@@ -179,11 +180,11 @@ func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) er
 }
 
 // call calls the handler and makes a panic an error.
-func call(h handler, tx Tx, stored eventstore.Event, data any) (err error) {
+func call(h handler, tx Tx, e fold.Event[any]) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{Value: r, Stack: debug.Stack()}
 		}
 	}()
-	return h.apply(tx, stored, data)
+	return h.apply(tx, e)
 }
