@@ -26,13 +26,13 @@
 //
 // A run sees the log as it was when it began, each event once. An event that was
 // stored under an older name is found as what the registry's upcasters make of it
-// today; of one that was split, each part is handled in turn, and one that was
+// today: each part of an event that was split is handled in turn, and one that was
 // dropped is passed over.
 //
 // Nothing is left out in silence: an event of a handled name that cannot be decoded
-// is an error with its position, and a handled name of which another version is
-// registered without a handler is refused before anything is read, with everything
-// else that is wrong.
+// is an error with its position. A handled name that is also registered in a version
+// without a handler is refused before anything is read, with everything else that is
+// wrong.
 //
 // # Limits
 //

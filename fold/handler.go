@@ -11,12 +11,12 @@ type Handler[S any] struct {
 
 // On returns a handler for the events of the Go type E, and for older events that
 // the registry's upcasters make into an E. An interface stands for all registered
-// types that implement it, so that one function with a switch will do; a type that
-// has a handler by itself and one by an interface has two, which is a fault.
+// types that implement it, so one function with a switch can take them all. A type
+// with a handler of its own and one by an interface has two handlers, which is a fault.
 //
-// The handler may change the S it is given and return it, but not the event, which
-// others may be given too. It cannot fail, for the event has happened: that an event
-// makes no sense is part of the answer, in S.
+// The handler may change the S it is given and return it. It must not change the
+// event, which other handlers may be given too. It cannot fail, because the event has
+// happened: an event that makes no sense is part of the answer, in S.
 func On[S, E any](evolve func(S, E) S) Handler[S] {
 	if evolve == nil {
 		return Handler[S]{}
@@ -45,7 +45,7 @@ func OnEvent[S, E any](evolve func(S, Event[E]) S) Handler[S] {
 // Handler.
 func (h Handler[S]) Type() reflect.Type { return h.event }
 
-// Apply returns the state after the event, of which Data must be an E: for a fold
-// over events that do not come from a store. It panics for any other Data, and for
-// the zero Handler.
+// Apply returns the state after the event, for folds over events that do not come from
+// a store. The event's Data must be an E; Apply panics for any other Data, and for the
+// zero Handler.
 func (h Handler[S]) Apply(state S, e Event[any]) S { return h.apply(state, e) }

@@ -32,9 +32,9 @@ func newEntries() (*projection.Projection, func(t *testing.T, r projection.Reade
 	}
 }
 
-// TestOn_Interface: one more type that implements the interface is one more that the
-// projection takes, of which its tables do not show the events that are stored
-// already. A type that does not implement it changes nothing.
+// TestOn_Interface: a projection takes one more type when one more implements the
+// interface. Its tables do not show the events of that type that are stored already,
+// so it is refused. A type that does not implement the interface changes nothing.
 func TestOn_Interface(t *testing.T) {
 	one := func(b *codec.Builder) {
 		codec.Register[noted](b, "noted", 1)

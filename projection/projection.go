@@ -92,8 +92,8 @@ func New(name string, version uint32) *Projection {
 // registered types that implement it: to register another one changes which events the
 // projection takes, so its version has to be raised. A type has one handler at most.
 //
-// Of an event that was split, each part is handled in turn, with the same stored
-// event; one that was dropped is passed over. The handler reads and writes the
+// Each part of an event that was split is handled in turn, with the same stored
+// event; an event that was dropped is passed over. The handler reads and writes the
 // projection's tables through tx, and nothing else: it may be called again for the
 // same event, with everything it wrote before forgotten.
 //

@@ -23,11 +23,11 @@ type Selection struct {
 	Unasked []string
 }
 
-// Select narrows a query, which names types as they are registered today, to the
-// types that have a handler; an item that names no types asks for all of these. Its
-// error is all that is wrong: a query that cannot be, a type under a name that it no
-// longer has, which would find the old events and leave out the new ones, and a
-// handled name with a version that has no handler, of which the events would be left out.
+// Select narrows a query to the types that have a handler. The query names types as
+// they are registered today; an item that names no types asks for all of these. Its
+// error is all that is wrong: a query that cannot be; a type under a name that it no
+// longer has, which would find the old events and leave out the new ones; a handled
+// name with a version that has no handler, whose events would be left out.
 func (h *Handlers[H]) Select(q eventstore.Query) (Selection, error) {
 	faults := h.versions()
 	if err := eventstore.ValidateRead(q, eventstore.ReadOptions{}); err != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// End returns the last position of the log, as of now, that is not beyond to and of
-// which the event was recorded at asOf or before; 0 and the zero Time are no bounds.
-// It is 0 if there is none: as an option of Read that is no bound, so a reader has to
-// look.
+// End returns the last position of the log, as of now, that is not beyond to and whose
+// event was recorded at asOf or before. To 0 and the zero Time are no bounds. If there
+// is no such position, End returns 0: a reader must check for it, because as an option
+// of Read 0 is no bound.
 func End(ctx context.Context, store eventstore.Store, to eventstore.Position, asOf time.Time) (eventstore.Position, error) {
 	through, err := store.Head(ctx)
 	if err != nil {
