@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // Decision is a decision over as much of the log as its models name, be it of one
@@ -104,7 +105,7 @@ func (d *Decision) expectations(events []eventstore.NewEvent) []eventstore.Expec
 }
 
 // resolve makes foldings of the models, or says all that is wrong with them.
-func (m Models) resolve(v *vocabulary) ([]*folding, error) {
+func (m Models) resolve(v *vocabulary.Vocabulary) ([]*folding, error) {
 	var faults []error
 	if len(m) == 0 {
 		faults = append(faults, errors.New("there are no models, so nothing would be guarded"))

@@ -7,13 +7,15 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // Decisions carries out decisions over one log. It is safe for concurrent use by
 // multiple goroutines, starts none and needs no closing. Make one with [NewDecisions].
 type Decisions struct {
 	store       eventstore.Store
-	vocabulary  *vocabulary
+	registry    *codec.Registry
+	vocabulary  *vocabulary.Vocabulary
 	maxAttempts int
 	itemsOnce   int // items in one read
 	hooks       Hooks
@@ -26,7 +28,9 @@ type Decisions struct {
 // in an error that matches [eventstore.ErrInvalid]: a nil store or registry,
 // options out of range.
 func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Options) (*Decisions, error) {
-	d := &Decisions{store: store, maxAttempts: defaultMaxAttempts}
+	d := &Decisions{
+		store: store, registry: registry, vocabulary: vocabulary.New(registry), maxAttempts: defaultMaxAttempts,
+	}
 	if opts != nil && opts.MaxAttempts != 0 {
 		d.maxAttempts = opts.MaxAttempts
 	}
@@ -41,8 +45,6 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 	}
 	if registry == nil {
 		faults = append(faults, errors.New("the registry is nil"))
-	} else {
-		d.vocabulary = newVocabulary(registry)
 	}
 	if d.maxAttempts < 0 {
 		faults = append(faults, errors.New("MaxAttempts is negative"))
@@ -184,7 +186,7 @@ func (d *Decisions) append(ctx context.Context, decision *Decision, decided []an
 	events := make([]eventstore.NewEvent, len(decided))
 	for i := range decided {
 		stream, event := addressed(decided[i])
-		encoded, err := newEvent(ctx, d.vocabulary.registry, stream, event)
+		encoded, err := newEvent(ctx, d.registry, stream, event)
 		if err != nil {
 			return Decided{}, err
 		}
@@ -216,7 +218,7 @@ func (d *Decisions) repeated(ctx context.Context, receipt eventstore.Receipt, er
 	for stored, err := range d.store.Read(ctx, eventstore.All(), commit) {
 		var values []any
 		if err == nil {
-			values, err = d.decode(stored)
+			values, err = d.vocabulary.Decode(stored)
 		}
 		if err != nil {
 			return Decided{}, nil, err
@@ -300,7 +302,7 @@ func (d *Decisions) read(ctx context.Context, foldings []*folding, window events
 			return events, err
 		}
 		events++
-		values, err := d.decode(stored)
+		values, err := d.vocabulary.Decode(stored)
 		if err != nil {
 			return events, err
 		}
@@ -318,11 +320,10 @@ func (d *Decisions) read(ctx context.Context, foldings []*folding, window events
 }
 
 // feed gives a folding those of an event's values that it asks for, and reports
-// whether there were any. A stored name may have become another one, or several:
-// only today's says what a value is.
+// whether there were any.
 func (d *Decisions) feed(f *folding, stored eventstore.Event, values []any) (fed bool, err error) {
 	for _, value := range values {
-		if !f.asked.Matches(stored.Stream, d.vocabulary.name(value), stored.Tags) {
+		if !d.vocabulary.Asks(f.asked, stored, value) {
 			continue
 		}
 		taken := f.apply(stored, value)
@@ -333,12 +334,4 @@ func (d *Decisions) feed(f *folding, stored eventstore.Event, values []any) (fed
 		fed = fed || taken
 	}
 	return fed, nil
-}
-
-func (d *Decisions) decode(stored eventstore.Event) ([]any, error) {
-	values, err := d.vocabulary.registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
-	if err != nil {
-		return nil, fmt.Errorf("position %d: %w", stored.Position, err)
-	}
-	return values, nil
 }

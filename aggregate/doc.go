@@ -41,14 +41,14 @@
 //
 // # Decisions over more than one stream
 //
-// A [Model] is a query and the fold of what it finds: which of the log's events
-// matter, by tag, stream or category, and what they come to. A [Decision] names
-// the models that it depends on, each with a variable for its state, and decides
-// on these:
+// A [Model] is a query and the fold of what it finds, by handlers of package fold:
+// which of the log's events matter, by tag, stream or category, and what they come
+// to. A [Decision] names the models that it depends on, each with a variable for its
+// state, and decides on these:
 //
 //	func seatsTaken(course string) aggregate.Model[int] {
 //		return aggregate.NewModel(aggregate.Tagged("course:"+course),
-//			aggregate.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
+//			fold.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
 //	}
 //
 //	var taken int

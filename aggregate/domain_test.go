@@ -108,10 +108,11 @@ func decider() aggregate.Decider[tally, command, event] {
 
 func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register(b, "tally.counted", 1, func(e counted) []string { return []string{"name:" + e.Name} })
-	codec.Register[closed](b, "tally.closed", 2, nil)
-	codec.Register[lossy](b, "tally.lossy", 1, nil)
-	codec.Register[foreign](b, "foreign", 1, nil)
+	codec.Register[counted](b, "tally.counted", 1,
+		codec.Tags(func(e counted) []string { return []string{"name:" + e.Name} }))
+	codec.Register[closed](b, "tally.closed", 2)
+	codec.Register[lossy](b, "tally.lossy", 1)
+	codec.Register[foreign](b, "foreign", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry

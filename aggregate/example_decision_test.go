@@ -10,6 +10,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // A hall with seats. Nobody has two of them, and no seat is two people's.
@@ -26,12 +27,12 @@ var (
 
 func seatIsTaken(seat string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("seat:"+seat),
-		aggregate.On(func(bool, SeatTaken) bool { return true }))
+		fold.On(func(bool, SeatTaken) bool { return true }))
 }
 
 func seatOf(guest string) aggregate.Model[string] {
 	return aggregate.NewModel(aggregate.Tagged("guest:"+guest),
-		aggregate.On(func(_ string, e SeatTaken) string { return e.Seat }))
+		fold.On(func(_ string, e SeatTaken) string { return e.Seat }))
 }
 
 func takeSeat(guest, seat string) aggregate.Decision {
@@ -56,7 +57,8 @@ func takeSeat(guest, seat string) aggregate.Decision {
 
 func newSeats(store eventstore.Store) *aggregate.Decisions {
 	b := codec.NewBuilder()
-	codec.Register(b, "seat.taken", 1, func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} })
+	codec.Register[SeatTaken](b, "seat.taken", 1,
+		codec.Tags(func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} }))
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)
@@ -114,8 +116,9 @@ func ExampleDecision_Provided() {
 	store := memstore.New(nil)
 	defer store.Close()
 	b := codec.NewBuilder()
-	codec.Register[Incremented](b, "counter.incremented", 1, nil)
-	codec.Register(b, "seat.taken", 1, func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} })
+	codec.Register[Incremented](b, "counter.incremented", 1)
+	codec.Register[SeatTaken](b, "seat.taken", 1,
+		codec.Tags(func(e SeatTaken) []string { return []string{"seat:" + e.Seat, "guest:" + e.Guest} }))
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

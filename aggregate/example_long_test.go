@@ -50,7 +50,7 @@ var meter = aggregate.Decider[Meter, Measure, Measured]{
 
 func newMeters(store eventstore.Store, opts *aggregate.Options) (*aggregate.Repository[Meter, Measure, Measured], error) {
 	b := codec.NewBuilder()
-	codec.Register[Measured](b, "meter.measured", 1, nil)
+	codec.Register[Measured](b, "meter.measured", 1)
 	registry, err := b.Build()
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ var counter = aggregate.Decider[int, Increment, Incremented]{
 
 func newCounters(store eventstore.Store) *aggregate.Repository[int, Increment, Incremented] {
 	b := codec.NewBuilder()
-	codec.Register[Incremented](b, "counter.incremented", 1, nil)
+	codec.Register[Incremented](b, "counter.incremented", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

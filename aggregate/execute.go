@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // Result is what became of a command. It is the caller's own; State and Events
@@ -151,7 +152,7 @@ func (r *Repository[S, C, E]) repeated(
 	}
 	var events []E
 	at, err := r.observed(ctx, stream, func(ctx context.Context) (image[S], error) {
-		return r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: receipt.Last}, func(event Event[E]) {
+		return r.fold(ctx, stream, r.start(), eventstore.ReadOptions{To: receipt.Last}, func(event fold.Event[E]) {
 			if event.Position >= receipt.First {
 				events = append(events, event.Data)
 			}

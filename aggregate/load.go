@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // Load returns the aggregate's state and version. One that has no events has
@@ -64,17 +65,6 @@ func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, t time.Ti
 	return r.load(ctx, id, eventstore.ReadOptions{AsOf: t})
 }
 
-// Event is an event of an aggregate as it is stored and as the application
-// knows it. It is the reader's own copy.
-type Event[E any] struct {
-	// Event is what was stored: position, version, times, metadata, tags, id;
-	// type and schema version too, whatever it was upcast to. Its Data are the
-	// bytes, hidden by the Data below.
-	eventstore.Event
-	// Data is the decoded event.
-	Data E
-}
-
 // History yields the aggregate's events by version, as a snapshot that is fixed
 // when ranging starts; none for an aggregate that has no events. An event that
 // was split by an upcaster comes once for each part, in order, with the same
@@ -82,20 +72,20 @@ type Event[E any] struct {
 // can be ranged over more than once. An error (an empty id, those of
 // [eventstore.Store].Read, an event that cannot be decoded or is not an E) is
 // the last element and comes with the zero Event.
-func (r *Repository[S, C, E]) History(ctx context.Context, id string) iter.Seq2[Event[E], error] {
-	return func(yield func(Event[E], error) bool) {
+func (r *Repository[S, C, E]) History(ctx context.Context, id string) iter.Seq2[fold.Event[E], error] {
+	return func(yield func(fold.Event[E], error) bool) {
 		stream, err := r.stream(id)
 		if err != nil {
-			yield(Event[E]{}, fmt.Errorf("history: %w", err))
+			yield(fold.Event[E]{}, fmt.Errorf("history: %w", err))
 			return
 		}
 		for event, err := range r.events(ctx, stream, 0, eventstore.ReadOptions{}) {
 			if err != nil {
-				yield(Event[E]{}, fmt.Errorf("history of stream %q: %w", stream, err))
+				yield(fold.Event[E]{}, fmt.Errorf("history of stream %q: %w", stream, err))
 				return
 			}
 			for _, data := range event.data {
-				if !yield(Event[E]{Event: event.Event, Data: data}, nil) {
+				if !yield(fold.Event[E]{Event: event.Event, Data: data}, nil) {
 					return
 				}
 			}
@@ -180,7 +170,7 @@ func (r *Repository[S, C, E]) start() image[S] { return image[S]{state: r.decide
 // and shows each to the visitor if there is one. It uses up at.
 func (r *Repository[S, C, E]) fold(
 	ctx context.Context, stream eventstore.StreamID, at image[S], opts eventstore.ReadOptions,
-	visit func(Event[E]),
+	visit func(fold.Event[E]),
 ) (image[S], error) {
 	for event, err := range r.events(ctx, stream, at.version, opts) {
 		if err != nil {
@@ -192,7 +182,7 @@ func (r *Repository[S, C, E]) fold(
 			}
 			at.state = r.decider.Evolve(at.state, data)
 			if visit != nil {
-				visit(Event[E]{Event: event.Event, Data: data})
+				visit(fold.Event[E]{Event: event.Event, Data: data})
 			}
 		}
 		at.version, at.position, at.event = event.Version, event.Position, event.ID

@@ -5,17 +5,19 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // Model is what a decision has to know of the log: which events, and what they
-// come to. S is its state. From the one definition come both the state and the
-// guard that keeps it true until the decision is in the log; so they cannot
-// disagree. Models are small and made for a purpose, by functions of the values
-// that they are about:
+// come to. It is a fold of a query; S is its state. From the one definition come
+// both the state and the guard that keeps it true until the decision is in the log;
+// so they cannot disagree. Models are small and made for a purpose, by functions of
+// the values that they are about:
 //
 //	func seatsTaken(course string) aggregate.Model[int] {
 //		return aggregate.NewModel(aggregate.Tagged("course:"+course),
-//			aggregate.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
+//			fold.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
 //	}
 //
 // A Model never changes; whoever uses it reports what is wrong with it.
@@ -28,9 +30,9 @@ type Model[S any] struct {
 	// Initial makes the state before the first event; nil means the zero S. It
 	// must return a state of its own each time if Evolve changes what it is given.
 	Initial func() S
-	// Evolve are the handlers, made by [On] and [OnEvent]: at least one, and one
-	// for an event type. Their types are the types of the query.
-	Evolve []Handler[S]
+	// Evolve are the handlers, made by [fold.On] and [fold.OnEvent]: at least one,
+	// and no two for one event type. Their types are the types of the query.
+	Evolve []fold.Handler[S]
 	// Last says that the last event tells all, as a running number does: no other
 	// is read.
 	Last bool
@@ -44,7 +46,7 @@ type Model[S any] struct {
 
 // NewModel returns the model with this query and these handlers that begins with
 // the zero S.
-func NewModel[S any](query eventstore.Query, evolve ...Handler[S]) Model[S] {
+func NewModel[S any](query eventstore.Query, evolve ...fold.Handler[S]) Model[S] {
 	return Model[S]{Query: query, Evolve: evolve}
 }
 
@@ -58,49 +60,18 @@ func Tagged(tags ...string) eventstore.Query {
 	return eventstore.Match(item)
 }
 
-// Handler folds the events of one Go type into an S. Make one with [On] or [OnEvent].
-type Handler[S any] struct {
-	event reflect.Type
-	apply func(state S, stored eventstore.Event, data any) S // nil for one without a function
-}
-
-// On returns a handler for the events of the Go type E; an interface stands for
-// all registered types that implement it, so that one function with a switch
-// will do. The handler may change the state it is given and return it, but not
-// the event, which other models may be given too. It cannot refuse: the event has
-// happened.
-func On[S, E any](evolve func(S, E) S) Handler[S] {
-	h := Handler[S]{event: reflect.TypeFor[E]()}
-	if evolve != nil {
-		h.apply = func(state S, _ eventstore.Event, data any) S { return evolve(state, data.(E)) }
-	}
-	return h
-}
-
-// OnEvent is [On] for a handler that looks at what is stored with the event: its
-// time, its stream, who caused it.
-func OnEvent[S, E any](evolve func(S, Event[E]) S) Handler[S] {
-	h := Handler[S]{event: reflect.TypeFor[E]()}
-	if evolve != nil {
-		h.apply = func(state S, stored eventstore.Event, data any) S {
-			return evolve(state, Event[E]{Event: stored, Data: data.(E)})
-		}
-	}
-	return h
-}
-
 // Into binds the model to the variable that is to hold its state.
 func (m Model[S]) Into(variable *S) BoundModel {
 	return BoundModel{
 		state:   reflect.TypeFor[S](),
-		resolve: func(v *vocabulary) (*folding, error) { return m.resolve(v, variable) },
+		resolve: func(v *vocabulary.Vocabulary) (*folding, error) { return m.resolve(v, variable) },
 	}
 }
 
 // BoundModel is a model and the variable for its state. Make one with [Model.Into].
 type BoundModel struct {
 	state   reflect.Type
-	resolve func(*vocabulary) (*folding, error)
+	resolve func(*vocabulary.Vocabulary) (*folding, error)
 }
 
 // Models are what one decision is made on; their states may be of different types.
@@ -119,7 +90,7 @@ func (d Decider[S, C, E]) Model(id string) Model[S] {
 	m := Model[S]{
 		Query:   eventstore.Stream(d.Stream(id)),
 		Initial: d.Initial,
-		Evolve:  []Handler[S]{On(d.Evolve)},
+		Evolve:  []fold.Handler[S]{fold.On(d.Evolve)},
 		stream:  true,
 	}
 	if id == "" {

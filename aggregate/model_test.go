@@ -10,6 +10,7 @@ import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // The tests' models are about rooms, which hold so many, and guests, who may be
@@ -38,18 +39,22 @@ func (e guestLeft) room() string    { return e.Room }
 var errFull = errors.New("the room is full")
 
 func registerRooms(b *codec.Builder) {
-	codec.Register(b, "room.opened", 1, func(e roomOpened) []string { return []string{"room:" + e.Room} })
-	codec.Register(b, "room.entered", 1, func(e guestEntered) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} })
-	codec.Register(b, "room.left", 1, func(e guestLeft) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} })
+	codec.Register[roomOpened](b, "room.opened", 1,
+		codec.Tags(func(e roomOpened) []string { return []string{"room:" + e.Room} }))
+	codec.Register[guestEntered](b, "room.entered", 1,
+		codec.Tags(func(e guestEntered) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} }))
+	codec.Register[guestLeft](b, "room.left", 1,
+		codec.Tags(func(e guestLeft) []string { return []string{"room:" + e.Room, "guest:" + e.Guest} }))
 }
 
 func roomRegistry(t testing.TB, more ...func(*codec.Builder)) *codec.Registry {
 	t.Helper()
 	b := codec.NewBuilder()
 	registerRooms(b)
-	codec.Register(b, "tally.counted", 1, func(e counted) []string { return []string{"name:" + e.Name} })
-	codec.Register[closed](b, "tally.closed", 2, nil)
-	codec.Register[foreign](b, "foreign", 1, nil)
+	codec.Register[counted](b, "tally.counted", 1,
+		codec.Tags(func(e counted) []string { return []string{"name:" + e.Name} }))
+	codec.Register[closed](b, "tally.closed", 2)
+	codec.Register[foreign](b, "foreign", 1)
 	for _, register := range more {
 		register(b)
 	}
@@ -60,7 +65,7 @@ func roomRegistry(t testing.TB, more ...func(*codec.Builder)) *codec.Registry {
 
 func holds(room string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("room:"+room),
-		aggregate.On(func(_ int, e roomOpened) int { return e.Holds }))
+		fold.On(func(_ int, e roomOpened) int { return e.Holds }))
 }
 
 // inside is changed in place by its handlers.
@@ -68,12 +73,12 @@ func inside(room string) aggregate.Model[map[string]bool] {
 	return aggregate.Model[map[string]bool]{
 		Query:   aggregate.Tagged("room:" + room),
 		Initial: func() map[string]bool { return map[string]bool{} },
-		Evolve: []aggregate.Handler[map[string]bool]{
-			aggregate.On(func(in map[string]bool, e guestEntered) map[string]bool {
+		Evolve: []fold.Handler[map[string]bool]{
+			fold.On(func(in map[string]bool, e guestEntered) map[string]bool {
 				in[e.Guest] = true
 				return in
 			}),
-			aggregate.On(func(in map[string]bool, e guestLeft) map[string]bool {
+			fold.On(func(in map[string]bool, e guestLeft) map[string]bool {
 				delete(in, e.Guest)
 				return in
 			}),
@@ -84,7 +89,7 @@ func inside(room string) aggregate.Model[map[string]bool] {
 // visits counts how often a guest has entered any room.
 func visits(guest string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("guest:"+guest),
-		aggregate.On(func(n int, _ guestEntered) int { return n + 1 }))
+		fold.On(func(n int, _ guestEntered) int { return n + 1 }))
 }
 
 // enter lets a guest into a room that is not full; who is inside has nothing to do.
@@ -150,9 +155,9 @@ func TestModel_TakesWhatItAsksFor(t *testing.T) {
 	require.Equal(t, map[string]bool{"bob": true, "ann": true}, load(t, d, inside("b")))
 	require.Equal(t, 2, load(t, d, visits("ann")))
 
-	everywhere := aggregate.NewModel(eventstore.All(), aggregate.On(func(n int, _ guestEntered) int { return n + 1 }))
+	everywhere := aggregate.NewModel(eventstore.All(), fold.On(func(n int, _ guestEntered) int { return n + 1 }))
 	require.Equal(t, 3, load(t, d, everywhere))
-	both := aggregate.NewModel(aggregate.Tagged("guest:ann", "room:b"), aggregate.On(func(n int, _ guestEntered) int { return n + 1 }))
+	both := aggregate.NewModel(aggregate.Tagged("guest:ann", "room:b"), fold.On(func(n int, _ guestEntered) int { return n + 1 }))
 	require.Equal(t, 1, load(t, d, both))
 }
 
@@ -164,8 +169,8 @@ func TestModel_QueryWithTypesOfItsOwn(t *testing.T) {
 			eventstore.Item{Types: []string{"room.entered"}, Tags: []eventstore.Tag{"guest:ann"}},
 			eventstore.Item{Types: []string{"room.left"}, Tags: []eventstore.Tag{"room:b"}},
 		),
-		aggregate.On(func(s []string, e guestEntered) []string { return append(s, "in "+e.Room) }),
-		aggregate.On(func(s []string, e guestLeft) []string { return append(s, "out "+e.Room) }))
+		fold.On(func(s []string, e guestEntered) []string { return append(s, "in "+e.Room) }),
+		fold.On(func(s []string, e guestLeft) []string { return append(s, "out "+e.Room) }))
 	require.Equal(t, []string{"in a", "in b", "out b"}, load(t, d, seen))
 }
 
@@ -173,7 +178,7 @@ func TestOn_Interface(t *testing.T) {
 	d := newDecisions(t, newStore(t), nil)
 	carry(t, d, record(roomOpened{"a", 2}, guestEntered{"a", "ann"}, counted{Name: "x", N: 1}, guestLeft{"b", "ann"}))
 	rooms := aggregate.NewModel(eventstore.All(),
-		aggregate.On(func(s []string, e roomEvent) []string { return append(s, fmt.Sprintf("%T of %s", e, e.room())) }))
+		fold.On(func(s []string, e roomEvent) []string { return append(s, fmt.Sprintf("%T of %s", e, e.room())) }))
 	require.Equal(t, []string{
 		"aggregate_test.roomOpened of a", "aggregate_test.guestEntered of a", "aggregate_test.guestLeft of b",
 	}, load(t, d, rooms))
@@ -185,7 +190,7 @@ func TestOnEvent_SeesWhatIsStored(t *testing.T) {
 	_, err := d.Execute(ctx, record(append(aggregate.In("room-a", guestEntered{"a", "ann"}), guestEntered{"b", "ann"})...))
 	require.NoError(t, err)
 	seen := aggregate.NewModel(aggregate.Tagged("guest:ann"),
-		aggregate.OnEvent(func(s []string, e aggregate.Event[guestEntered]) []string {
+		fold.OnEvent(func(s []string, e fold.Event[guestEntered]) []string {
 			require.Equal(t, day, e.Time)
 			return append(s, fmt.Sprintf("%d %q %d %s %s", e.Position, e.Stream, e.Version, e.Metadata.Actor(), e.Data.Room))
 		}))
@@ -196,7 +201,7 @@ func TestModel_Last(t *testing.T) {
 	store := &counting{Store: newStore(t)}
 	d := newDecisions(t, store, nil)
 	last := aggregate.NewModel(aggregate.Tagged("guest:ann"),
-		aggregate.On(func(rooms []string, e guestEntered) []string { return append(rooms, e.Room) }))
+		fold.On(func(rooms []string, e guestEntered) []string { return append(rooms, e.Room) }))
 	last.Last = true
 	require.Empty(t, load(t, d, last))
 	carry(t, d, record(guestEntered{"a", "ann"}, guestEntered{"b", "ann"}, guestEntered{"c", "bob"}, guestLeft{"b", "ann"}))
@@ -334,25 +339,27 @@ func TestDecisions_Load_GuardsOfOnesOwn(t *testing.T) {
 
 func TestDecisions_Faults(t *testing.T) {
 	store := newStore(t)
-	registry := roomRegistry(t, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2, nil) })
+	registry := roomRegistry(t, olderRooms, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2) })
 	d, err := aggregate.NewDecisions(store, registry, nil)
 	require.NoError(t, err)
 	var n int
-	counting := aggregate.On(func(n int, _ guestEntered) int { return n + 1 })
+	counting := fold.On(func(n int, _ guestEntered) int { return n + 1 })
 	type unregistered struct{}
 	for want, model := range map[string]aggregate.Model[int]{
-		"its query is empty; all events that it has handlers for are eventstore.All()": {Evolve: []aggregate.Handler[int]{counting}},
-		"its query: query item 0: invalid: names nothing":                              aggregate.NewModel(aggregate.Tagged(), counting),
-		"its query: query item 0: invalid: tag is empty":                               aggregate.NewModel(aggregate.Tagged(""), counting),
-		"it has no handlers, and so no events":                                         aggregate.NewModel[int](aggregate.Tagged("x")),
-		"handler 1 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), counting, aggregate.On[int, guestLeft](nil)),
-		"handler 0 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), aggregate.OnEvent[int, guestLeft](nil)),
+		"its query is empty; all events that it has handlers for are eventstore.All()": {Evolve: []fold.Handler[int]{counting}},
+		"query item 0: invalid: names nothing":                                         aggregate.NewModel(aggregate.Tagged(), counting),
+		"query item 0: invalid: tag is empty":                                          aggregate.NewModel(aggregate.Tagged(""), counting),
+		"it has no handlers":                                                           aggregate.NewModel[int](aggregate.Tagged("x")),
+		"handler 1 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), counting, fold.On[int, guestLeft](nil)),
+		"handler 0 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), fold.OnEvent[int, guestLeft](nil)),
 		"aggregate_test.guestEntered has two handlers":                                 aggregate.NewModel(aggregate.Tagged("x"), counting, counting),
+		`the query names "room.came-in", which upcasters make into "room.entered": name that`: aggregate.NewModel(
+			eventstore.Match(eventstore.Item{Types: []string{"room.entered", "room.came-in"}}), counting),
 		"unregistered has a handler: Go type aggregate_test.unregistered is not registered": aggregate.NewModel(aggregate.Tagged("x"),
-			aggregate.On(func(n int, _ unregistered) int { return n })),
-		"*aggregate_test.guestEntered is not registered, but aggregate_test.guestEntered is": aggregate.NewModel(aggregate.Tagged("x"), aggregate.On(func(n int, _ *guestEntered) int { return n })),
+			fold.On(func(n int, _ unregistered) int { return n })),
+		"*aggregate_test.guestEntered is not registered, but aggregate_test.guestEntered is": aggregate.NewModel(aggregate.Tagged("x"), fold.On(func(n int, _ *guestEntered) int { return n })),
 		"no registered type implements it": aggregate.NewModel(aggregate.Tagged("x"),
-			aggregate.On(func(n int, _ fmt.Formatter) int { return n })),
+			fold.On(func(n int, _ fmt.Formatter) int { return n })),
 		`"room.opened" has a handler, but not for its version 2, which is struct { N int }`: holds("a"),
 		`its query names type "room.left", which has no handler`: aggregate.NewModel(
 			eventstore.Match(eventstore.Item{Types: []string{"room.entered", "room.left"}}), counting),

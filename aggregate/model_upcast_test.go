@@ -8,6 +8,7 @@ import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // olderRooms reads what an older program stored: a guest who "came in", moves
@@ -50,7 +51,7 @@ func TestModel_ReadsOlderNames(t *testing.T) {
 	require.Equal(t, 1, load(t, d, visits("bob")), "what becomes another event, or none, is not asked for")
 	require.Equal(t, 2, load(t, d, visits("cid")), "a part of what was split is")
 
-	arrivals := aggregate.NewModel(aggregate.Tagged("room:a"), aggregate.On(func(s []string, e guestEntered) []string { return append(s, e.Guest) }))
+	arrivals := aggregate.NewModel(aggregate.Tagged("room:a"), fold.On(func(s []string, e guestEntered) []string { return append(s, e.Guest) }))
 	require.Equal(t, []string{"ann", "bob", "cid", "cid"}, load(t, d, arrivals), "tags are as stored: the move is about both rooms")
 	arrivals.Last = true
 	require.Equal(t, []string{"cid"}, load(t, d, arrivals), "the last that is one")
@@ -66,8 +67,8 @@ func TestModel_FiltersAgainAfterUpcasting(t *testing.T) {
 			eventstore.Item{Types: []string{"room.entered"}, Tags: []eventstore.Tag{"room:b"}},
 			eventstore.Item{Types: []string{"room.left"}, Tags: []eventstore.Tag{"room:a"}},
 		),
-		aggregate.On(func(s []string, _ guestEntered) []string { return append(s, "in") }),
-		aggregate.On(func(s []string, _ guestLeft) []string { return append(s, "out") }))
+		fold.On(func(s []string, _ guestEntered) []string { return append(s, "in") }),
+		fold.On(func(s []string, _ guestLeft) []string { return append(s, "out") }))
 	require.Equal(t, []string{"in"}, load(t, d, seen))
 }
 
@@ -90,7 +91,7 @@ func TestDecisions_Execute_OvertakenUnderAnOlderName(t *testing.T) {
 			decision := aggregate.Decision{
 				Models: aggregate.Models{
 					holds("a").Into(&size),
-					aggregate.NewModel(aggregate.Tagged("room:a"), aggregate.On(func(n int, _ guestEntered) int { return n + 1 })).Into(&visitors),
+					aggregate.NewModel(aggregate.Tagged("room:a"), fold.On(func(n int, _ guestEntered) int { return n + 1 })).Into(&visitors),
 				},
 				Decide: func() ([]any, error) {
 					if visitors >= size {

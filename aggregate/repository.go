@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // Options tune a repository. Nil and the zero Options mean the defaults.
@@ -131,28 +132,10 @@ func (r *Repository[S, C, E]) faults() error {
 	fault(len(category) > limit, fmt.Sprintf("Category has %d bytes, at most %d", len(category), limit))
 
 	if r.registry != nil {
-		if err := hasEvents[E](r.registry); err != nil {
-			faults = append(faults, err)
+		event := reflect.TypeFor[E]()
+		if _, err := vocabulary.New(r.registry).Types(event); err != nil {
+			faults = append(faults, fmt.Errorf("the event type %v: %w", event, err))
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// hasEvents reports as an error that no value that the registry decodes is an E.
-func hasEvents[E any](registry *codec.Registry) error {
-	want := reflect.TypeFor[E]()
-	hint := ""
-	for registered := range registry.All() {
-		t := registered.Type
-		if t == want || want.Kind() == reflect.Interface && t.Implements(want) {
-			return nil
-		}
-		if want.Kind() == reflect.Interface && reflect.PointerTo(t).Implements(want) {
-			hint = fmt.Sprintf(" (%v does as a pointer only: give its methods value receivers)", t)
-		}
-	}
-	if want.Kind() == reflect.Interface {
-		return fmt.Errorf("no registered type implements %v%s", want, hint)
-	}
-	return fmt.Errorf("the event type %v is not registered", want)
 }

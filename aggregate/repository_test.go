@@ -48,14 +48,14 @@ func (*pointerEvent) tallyEvent() {}
 
 func TestNewRepository_NoEventsRegistered(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[foreign](b, "foreign", 1, nil)
+	codec.Register[foreign](b, "foreign", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	_, err = aggregate.NewRepository(newStore(t), registry, decider(), nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.ErrorContains(t, err, "no registered type implements aggregate_test.event")
+	require.ErrorContains(t, err, "the event type aggregate_test.event: no registered type implements it")
 
-	codec.Register[pointerEvent](b, "pointer", 1, nil)
+	codec.Register[pointerEvent](b, "pointer", 1)
 	registry, err = b.Build()
 	require.NoError(t, err)
 	_, err = aggregate.NewRepository(newStore(t), registry, decider(), nil)
@@ -67,7 +67,7 @@ func TestNewRepository_NoEventsRegistered(t *testing.T) {
 		Evolve:   func(n int, _ counted) int { return n },
 	}
 	_, err = aggregate.NewRepository(newStore(t), registry, concrete, nil)
-	require.ErrorContains(t, err, "the event type aggregate_test.counted is not registered")
+	require.ErrorContains(t, err, "the event type aggregate_test.counted: Go type aggregate_test.counted is not registered")
 	_, err = aggregate.NewRepository(newStore(t), newRegistry(t), concrete, nil)
 	require.NoError(t, err)
 }

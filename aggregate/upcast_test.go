@@ -15,9 +15,9 @@ import (
 func upcastRegistry(t testing.TB) *codec.Registry {
 	type pair struct{ A, B string }
 	b := codec.NewBuilder()
-	codec.Register[counted](b, "tally.counted", 2, nil)
-	codec.Register[closed](b, "tally.closed", 2, nil)
-	codec.Register[foreign](b, "foreign", 1, nil)
+	codec.Register[counted](b, "tally.counted", 2)
+	codec.Register[closed](b, "tally.closed", 2)
+	codec.Register[foreign](b, "foreign", 1)
 	codec.Rename(b, "tally.ticked", 1, "tally.counted", 1)
 	codec.Upcast(b, "tally.counted", 1, func(old struct{ Name string }) counted { return counted{Name: old.Name, N: 1} })
 	codec.Split(b, "tally.paired", 1, func(old pair) []any {

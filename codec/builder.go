@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -38,39 +39,40 @@ func (r Registration) String() string {
 // entry is a registration and the functions made for its Go type.
 type entry struct {
 	Registration
-	encode func(value any) ([]byte, []string, error)
+	encode func(value any) ([]byte, error)
 	decode func(data []byte) (any, error)
+	tags   func(value any) []string // nil: none
+	faults []string                 // of the options
 }
 
 // NewBuilder returns an empty builder.
 func NewBuilder() *Builder { return &Builder{} }
 
-// Register says that values of the Go type E are stored under name and version,
-// with the tags that the function derives from each; nil derives none. The
-// function must be safe for concurrent use and depend on its argument only.
+// Register says that values of the Go type E are stored under name and version.
+// Options say more: [Tags].
 //
 // Names are 1 to 255 bytes of UTF-8 without NUL, versions start at 1. A name may
 // have many versions, each with a Go type of its own; a Go type is registered
-// once, by value and not as a pointer. Whatever breaks these rules is reported
-// by [Builder.Build].
-func Register[E any](b *Builder, name string, version uint32, tags func(E) []string) {
-	b.entries = append(b.entries, &entry{
+// once, by value and not as a pointer. Whatever breaks these rules, or those of an
+// option, is reported by [Builder.Build].
+func Register[E any](b *Builder, name string, version uint32, opts ...RegisterOption) {
+	e := &entry{
 		Registration: Registration{Name: name, Version: version, Type: reflect.TypeFor[E]()},
-		encode: func(value any) ([]byte, []string, error) {
+		encode: func(value any) ([]byte, error) {
 			event := value.(E)
 			// By pointer, so that a MarshalJSON with a pointer receiver is used.
-			data, err := json.Marshal(&event)
-			if err != nil || tags == nil {
-				return data, nil, err
-			}
-			return data, tags(event), nil
+			return json.Marshal(&event)
 		},
 		decode: func(data []byte) (any, error) {
 			var event E
 			err := json.Unmarshal(data, &event)
 			return event, err
 		},
-	})
+	}
+	for _, option := range opts {
+		option.apply(e)
+	}
+	b.entries = append(b.entries, e)
 }
 
 // Build returns a registry of all registrations and upcasters, or all their
@@ -104,7 +106,7 @@ func (b *Builder) Build() (*Registry, error) {
 // add puts the entry into r, unless its type or its name are taken, and returns
 // the rules that it breaks.
 func (r *Registry) add(e *entry) []string {
-	faults := append(nameFaults(e.Name, e.Version), e.typeFaults()...)
+	faults := slices.Concat(nameFaults(e.Name, e.Version), e.typeFaults(), e.faults)
 	if other, taken := r.byName[e.Name][e.Version]; taken {
 		faults = append(faults, fmt.Sprintf("this name and version are registered already, for %v", other.Type))
 	}

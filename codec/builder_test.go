@@ -18,7 +18,7 @@ import (
 // build registers one type and returns Build's error.
 func build[E any](name string, version uint32) error {
 	b := codec.NewBuilder()
-	codec.Register[E](b, name, version, nil)
+	codec.Register[E](b, name, version)
 	_, err := b.Build()
 	return err
 }
@@ -129,10 +129,10 @@ func TestBuilder_Build_RoundTripsTheZeroValue(t *testing.T) {
 
 func TestBuilder_Build_AllFaultsAtOnce(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "a", 1, nil)
-	codec.Register[ItemAdded](b, "b", 1, nil)
-	codec.Register[CartCheckedOut](b, "a", 1, nil)
-	codec.Register[tree](b, "", 0, nil)
+	codec.Register[ItemAdded](b, "a", 1)
+	codec.Register[ItemAdded](b, "b", 1)
+	codec.Register[CartCheckedOut](b, "a", 1)
+	codec.Register[tree](b, "", 0)
 	registry, err := b.Build()
 	require.Nil(t, registry)
 	require.Equal(t, []string{
@@ -143,10 +143,25 @@ func TestBuilder_Build_AllFaultsAtOnce(t *testing.T) {
 	}, strings.Split(err.Error(), "\n"))
 }
 
+func TestBuilder_Build_Tags(t *testing.T) {
+	sku := func(e ItemAdded) []string { return []string{e.SKU} }
+	b := codec.NewBuilder()
+	codec.Register[CartCheckedOut](b, "a", 1, codec.Tags(sku))
+	codec.Register[tree](b, "b", 1, codec.Tags[tree](nil))
+	codec.Register[ItemAdded](b, "c", 1, codec.Tags(sku), codec.RegisterOption{}, codec.Tags(sku))
+	_, err := b.Build()
+	require.Error(t, err)
+	require.Equal(t, []string{
+		`register codec_test.CartCheckedOut as "a" version 1: its Tags take a codec_test.ItemAdded`,
+		`register codec_test.tree as "b" version 1: its Tags have no function`,
+		`register codec_test.ItemAdded as "c" version 1: it has two Tags`,
+	}, strings.Split(err.Error(), "\n"))
+}
+
 func TestBuilder_Build_ManyVersionsOfAName(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "a", 1, nil)
-	codec.Register[CartCheckedOut](b, "a", 2, nil)
+	codec.Register[ItemAdded](b, "a", 1)
+	codec.Register[CartCheckedOut](b, "a", 2)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	event, err := registry.Decode("a", 2, codec.JSON, []byte(`{}`))
@@ -156,10 +171,10 @@ func TestBuilder_Build_ManyVersionsOfAName(t *testing.T) {
 
 func TestBuilder_Build_IsNotChangedByLaterRegistrations(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "a", 1, nil)
+	codec.Register[ItemAdded](b, "a", 1)
 	first, err := b.Build()
 	require.NoError(t, err)
-	codec.Register[CartCheckedOut](b, "b", 1, nil)
+	codec.Register[CartCheckedOut](b, "b", 1)
 	second, err := b.Build()
 	require.NoError(t, err)
 

@@ -3,13 +3,14 @@
 // stores.
 //
 // An application lists its events once. Each [Register] binds together the
-// stored name, the version of the payload's shape, the Go type, and the
-// function that derives tags from a value. [Builder.Build] checks them all and
-// returns an immutable [Registry], or every fault at once:
+// stored name, the version of the payload's shape, the Go type, and, with [Tags],
+// the function that derives tags from a value. [Builder.Build] checks them all
+// and returns an immutable [Registry], or every fault at once:
 //
 //	b := codec.NewBuilder()
-//	codec.Register(b, "cart.item-added", 1, func(e ItemAdded) []string { return []string{"sku:" + e.SKU} })
-//	codec.Register[CartCheckedOut](b, "cart.checked-out", 1, nil)
+//	codec.Register[ItemAdded](b, "cart.item-added", 1,
+//		codec.Tags(func(e ItemAdded) []string { return []string{"sku:" + e.SKU} }))
+//	codec.Register[CartCheckedOut](b, "cart.checked-out", 1)
 //	registry, err := b.Build()
 //
 // From then on the registry goes both ways:
@@ -32,7 +33,7 @@
 // [UpcastJSON] does so with the bytes; [Split] makes several events of one, and
 // [Drop] none:
 //
-//	codec.Register[ItemAdded](b, "cart.item-added", 2, nil)
+//	codec.Register[ItemAdded](b, "cart.item-added", 2)
 //	codec.Upcast(b, "cart.item-added", 1, func(old itemAddedV1) ItemAdded { … })
 //	codec.Rename(b, "cart.item-put", 1, "cart.item-added", 1)
 //

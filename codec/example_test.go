@@ -17,8 +17,9 @@ type CartCheckedOut struct{}
 
 func Example() {
 	b := codec.NewBuilder()
-	codec.Register(b, "cart.item-added", 1, func(e ItemAdded) []string { return []string{"sku:" + e.SKU} })
-	codec.Register[CartCheckedOut](b, "cart.checked-out", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1,
+		codec.Tags(func(e ItemAdded) []string { return []string{"sku:" + e.SKU} }))
+	codec.Register[CartCheckedOut](b, "cart.checked-out", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)
@@ -42,9 +43,9 @@ func Example() {
 
 func ExampleBuilder_Build_faults() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[*CartCheckedOut](b, "cart.checked-out", 0, nil)
-	codec.Register[CartCheckedOut](b, "cart.item-added", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[*CartCheckedOut](b, "cart.checked-out", 0)
+	codec.Register[CartCheckedOut](b, "cart.item-added", 1)
 	_, err := b.Build()
 	fmt.Println(err)
 	// Output:
@@ -55,8 +56,8 @@ func ExampleBuilder_Build_faults() {
 
 func ExampleRegistry_All() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[CartCheckedOut](b, "cart.checked-out", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[CartCheckedOut](b, "cart.checked-out", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)
@@ -71,7 +72,7 @@ func ExampleRegistry_All() {
 
 func ExampleUnknownTypeError() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

@@ -26,7 +26,7 @@ func show(b *codec.Builder, name, data string) {
 
 func ExampleRename() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
 	codec.Rename(b, "cart.item-put", 1, "cart.item-added", 1)
 	show(b, "cart.item-put", `{"sku":"23843","quantity":2}`)
 	// Output:
@@ -39,7 +39,7 @@ func ExampleUpcast() {
 		SKU string `json:"sku"`
 	}
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 2, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 2)
 	codec.Upcast(b, "cart.item-added", 1, func(old itemAddedV1) ItemAdded {
 		return ItemAdded{SKU: old.SKU, Quantity: 1}
 	})
@@ -51,7 +51,7 @@ func ExampleUpcast() {
 
 func ExampleUpcastJSON() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 2, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 2)
 	codec.UpcastJSON(b, "cart.item-added", 1, "cart.item-added", 2, func(data []byte) ([]byte, error) {
 		return bytes.Replace(data, []byte(`"product"`), []byte(`"sku"`), 1), nil
 	})
@@ -64,8 +64,8 @@ func ExampleUpcastJSON() {
 func ExampleSplit() {
 	type itemReplaced struct{ Old, New string }
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
 	codec.Split(b, "cart.item-replaced", 1, func(old itemReplaced) []any {
 		return []any{ItemRemoved{SKU: old.Old}, ItemAdded{SKU: old.New, Quantity: 1}}
 	}, ItemRemoved{}, ItemAdded{})
@@ -78,7 +78,7 @@ func ExampleSplit() {
 
 func ExampleDrop() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
 	codec.Drop(b, "cart.looked-at", 1)
 	show(b, "cart.looked-at", `{"page":3}`)
 	// Output:
@@ -87,7 +87,7 @@ func ExampleDrop() {
 
 func ExampleRegistry_StoredNames() {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
 	codec.Rename(b, "cart.item-put", 1, "cart.item-added", 1)
 	registry, err := b.Build()
 	if err != nil {

@@ -30,8 +30,8 @@ type Encoded struct {
 	Codec string
 	// Data is the payload.
 	Data []byte
-	// Tags are what the registered function derived from the value, as it
-	// returned them; the store judges them.
+	// Tags are what the function of [Tags] derived from the value, as it returned
+	// them; the store judges them.
 	Tags []string
 }
 
@@ -50,11 +50,15 @@ func (r *Registry) Encode(value any) (encoded Encoded, err error) {
 			encoded, err = Encoded{}, fmt.Errorf("encode %v: %w", e.Registration, panicked(p))
 		}
 	}()
-	data, tags, err := e.encode(value)
+	data, err := e.encode(value)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("encode %v: %w", e.Registration, err)
 	}
-	return Encoded{Type: e.Name, SchemaVersion: e.Version, Codec: JSON, Data: data, Tags: tags}, nil
+	encoded = Encoded{Type: e.Name, SchemaVersion: e.Version, Codec: JSON, Data: data}
+	if e.tags != nil {
+		encoded.Tags = e.tags(value)
+	}
+	return encoded, nil
 }
 
 // All yields the registrations in the order in which they were made. The

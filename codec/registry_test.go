@@ -42,11 +42,12 @@ func (p *pointed) UnmarshalJSON(data []byte) error { return json.Unmarshal(data,
 
 func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register(b, "cart.item-added", 1, func(e ItemAdded) []string { return []string{"sku:" + e.SKU, e.SKU[:2]} })
-	codec.Register[CartCheckedOut](b, "cart.checked-out", 3, nil)
-	codec.Register[measured](b, "measured", 1, nil)
-	codec.Register[fragile](b, "fragile", 1, nil)
-	codec.Register[pointed](b, "pointed", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1,
+		codec.Tags(func(e ItemAdded) []string { return []string{"sku:" + e.SKU, e.SKU[:2]} }))
+	codec.Register[CartCheckedOut](b, "cart.checked-out", 3)
+	codec.Register[measured](b, "measured", 1)
+	codec.Register[fragile](b, "fragile", 1)
+	codec.Register[pointed](b, "pointed", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry
@@ -160,7 +161,7 @@ func TestRegistry_Decode_PanicIsAnError(t *testing.T) {
 
 func TestRegistry_Decode_KeepsNoData(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[struct{ Raw json.RawMessage }](b, "raw", 1, nil)
+	codec.Register[struct{ Raw json.RawMessage }](b, "raw", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	data := []byte(`{"Raw":[1]}`)
@@ -194,10 +195,10 @@ func TestRegistry_ConcurrentUse(t *testing.T) {
 
 func FuzzRegistry_DecodeAll(f *testing.F) {
 	b := codec.NewBuilder()
-	codec.Register[CartCheckedOut](b, "checked-out", 1, nil)
-	codec.Register[tree](b, "tree", 1, nil)
-	codec.Register[foreign](b, "foreign", 1, nil)
-	codec.Register[fragile](b, "fragile", 1, nil)
+	codec.Register[CartCheckedOut](b, "checked-out", 1)
+	codec.Register[tree](b, "tree", 1)
+	codec.Register[foreign](b, "foreign", 1)
+	codec.Register[fragile](b, "fragile", 1)
 	history(b)
 	registry, err := b.Build()
 	require.NoError(f, err)

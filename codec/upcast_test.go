@@ -29,8 +29,8 @@ type (
 //	cart.item-replaced 1 → cart.item-removed 1, cart.item-added 3
 //	cart.looked-at 1 is dropped
 func history(b *codec.Builder) {
-	codec.Register[ItemAdded](b, "cart.item-added", 3, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 3)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
 	codec.Rename(b, "cart.item-put", 1, "cart.item-added", 1)
 	codec.Upcast(b, "cart.item-added", 1, func(old itemAddedV1) itemAddedV2 { return itemAddedV2{SKU: old.Product, Count: "1"} })
 	codec.Upcast(b, "cart.item-added", 2, func(old itemAddedV2) ItemAdded {
@@ -168,16 +168,16 @@ func TestRegistry_FirstNames(t *testing.T) {
 		return registry.FirstNames("now")
 	}
 	require.Equal(t, []string{"then"}, first(func(b *codec.Builder) {
-		codec.Register[ItemAdded](b, "now", 1, nil)
+		codec.Register[ItemAdded](b, "now", 1)
 		codec.Rename(b, "then", 1, "now", 1)
 	}), "a name that is only new")
 	require.Equal(t, []string{"now", "then"}, first(func(b *codec.Builder) {
-		codec.Register[ItemAdded](b, "now", 2, nil)
+		codec.Register[ItemAdded](b, "now", 2)
 		codec.Rename(b, "then", 1, "now", 2)
 		codec.Rename(b, "now", 1, "now", 2)
 	}), "events of another kind are made into these")
 	require.Equal(t, []string{"now"}, first(func(b *codec.Builder) {
-		codec.Register[ItemAdded](b, "now", 2, nil)
+		codec.Register[ItemAdded](b, "now", 2)
 		codec.Rename(b, "now", 1, "then", 1)
 		codec.Rename(b, "then", 1, "now", 2)
 	}), "there and back")
@@ -185,7 +185,7 @@ func TestRegistry_FirstNames(t *testing.T) {
 
 func TestBuilder_Build_UpcasterFaults(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "added", 2, nil)
+	codec.Register[ItemAdded](b, "added", 2)
 	codec.Rename(b, "added", 2, "added", 3)
 	codec.Drop(b, "twice", 1)
 	codec.Rename(b, "twice", 1, "added", 2)
@@ -241,8 +241,8 @@ func TestBuilder_Build_CycleOfTypes(t *testing.T) {
 // other events, and registered versions stay beside upcast ones.
 func TestUpcast_ShapeThatIsRegistered(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "added", 3, nil)
-	codec.Register[ItemRemoved](b, "added", 2, nil)
+	codec.Register[ItemAdded](b, "added", 3)
+	codec.Register[ItemRemoved](b, "added", 2)
 	codec.Upcast(b, "added", 1, func(old ItemAdded) ItemAdded { return ItemAdded{SKU: old.SKU, Quantity: max(1, old.Quantity)} })
 	registry, err := b.Build()
 	require.NoError(t, err)
@@ -256,7 +256,7 @@ func TestUpcast_ShapeThatIsRegistered(t *testing.T) {
 // TestUpcast_OfRawData: the old shape may be what was stored, as it is.
 func TestUpcast_OfRawData(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "added", 1, nil)
+	codec.Register[ItemAdded](b, "added", 1)
 	codec.Split(b, "batch", 1, func(old json.RawMessage) []any {
 		var skus []string
 		if err := json.Unmarshal(old, &skus); err != nil {

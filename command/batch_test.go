@@ -48,7 +48,7 @@ var errEmpty = errors.New("the purse is empty")
 
 func newPurses(t *testing.T, store eventstore.Store) *aggregate.Repository[int, purseCommand, coins] {
 	b := codec.NewBuilder()
-	codec.Register[coins](b, "purse.coins", 1, nil)
+	codec.Register[coins](b, "purse.coins", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	r, err := aggregate.NewRepository(store, registry, aggregate.Decider[int, purseCommand, coins]{

@@ -56,7 +56,7 @@ var accounts = aggregate.Decider[int, AccountCommand, Booked]{
 
 func newAccounts(store eventstore.Store, opts *aggregate.Options) *aggregate.Repository[int, AccountCommand, Booked] {
 	b := codec.NewBuilder()
-	codec.Register[Booked](b, "account.booked", 1, nil)
+	codec.Register[Booked](b, "account.booked", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

@@ -37,7 +37,7 @@ func (c Increment) Validate() error {
 
 func newCounters(store eventstore.Store) *aggregate.Repository[int, Command, Incremented] {
 	b := codec.NewBuilder()
-	codec.Register[Incremented](b, "counter.incremented", 1, nil)
+	codec.Register[Incremented](b, "counter.incremented", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

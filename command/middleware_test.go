@@ -19,7 +19,7 @@ import (
 
 func newRegistry(t *testing.T) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[Incremented](b, "counter.incremented", 1, nil)
+	codec.Register[Incremented](b, "counter.incremented", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry

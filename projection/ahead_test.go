@@ -14,6 +14,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -30,7 +31,7 @@ func (c *counted) UnmarshalJSON(data []byte) error {
 
 func countedRegistry(t testing.TB, whenDecoding func()) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[counted](b, "counted", 1, nil)
+	codec.Register[counted](b, "counted", 1)
 	registry, err := b.Build() // decodes one too
 	require.NoError(t, err)
 	decoding = whenDecoding
@@ -62,7 +63,7 @@ func TestRun_AnEventThatCannotBeDecoded(t *testing.T) {
 		p := projection.New("p", 1)
 		table := projection.NewTable[string, int](p, "t")
 		next := 1
-		projection.On(p, func(tx projection.Tx, e projection.Event[counted]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[counted]) error {
 			require.Equal(t, next, e.Data["n"])
 			next++
 			return table.In(tx).Put("last", int(e.Position))
@@ -96,7 +97,7 @@ func TestRun_DecodesSomeAhead(t *testing.T) {
 		addCounted(t, store, 5000)
 		p := projection.New("p", 1)
 		began, goOn := make(chan struct{}), make(chan struct{})
-		projection.On(p, func(tx projection.Tx, e projection.Event[counted]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[counted]) error {
 			if e.Position == 1 {
 				close(began)
 				<-goOn
@@ -127,7 +128,7 @@ func TestRun_WaitsForDecoding(t *testing.T) {
 		})
 		addCounted(t, store, 1000)
 		p := projection.New("p", 1)
-		projection.On(p, func(projection.Tx, projection.Event[counted]) error {
+		projection.On(p, func(projection.Tx, fold.Event[counted]) error {
 			<-began
 			return errors.New("wrong")
 		})
@@ -149,7 +150,7 @@ func TestRun_RetryDecodesAnew(t *testing.T) {
 		p := projection.New("p", 1)
 		p.OnFailure = projection.Retry
 		var seen []int
-		projection.On(p, func(tx projection.Tx, e projection.Event[counted]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[counted]) error {
 			seen = append(seen, e.Data["n"])
 			e.Data["n"] = -1
 			if e.Position == 2 && len(seen) < 4 {
@@ -175,7 +176,7 @@ func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
 		addCounted(t, store, 5000)
 		p := projection.New("p", 1)
 		p.OnFailure = policy
-		projection.On(p, func(projection.Tx, projection.Event[counted]) error { return nil })
+		projection.On(p, func(projection.Tx, fold.Event[counted]) error { return nil })
 		err := errors.New("it did not return")
 		ended := make(chan struct{})
 		go func() {
@@ -199,7 +200,7 @@ func TestRun_EventIsTheHandlersOwn(t *testing.T) {
 	for _, name := range []string{"p", "q"} {
 		p := projection.New(name, 1)
 		table := projection.NewTable[string, int](p, "t")
-		projection.On(p, func(tx projection.Tx, e projection.Event[counted]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[counted]) error {
 			if e.Data["n"] != int(e.Position) {
 				t.Errorf("%s is given %d at position %d", name, e.Data["n"], e.Position)
 			}
@@ -213,7 +214,7 @@ func TestRun_EventIsTheHandlersOwn(t *testing.T) {
 	p := projection.New("again", 1)
 	p.OnFailure = projection.Retry
 	var seen []int
-	projection.On(p, func(_ projection.Tx, e projection.Event[counted]) error {
+	projection.On(p, func(_ projection.Tx, e fold.Event[counted]) error {
 		seen = append(seen, e.Data["n"])
 		if e.Position == 2 && len(seen) < 4 {
 			copy(e.Event.Data, `{"n":9}`)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -82,7 +83,7 @@ func TestAttach_Fault(t *testing.T) {
 func TestAttach_FaultSaysEachThingOnce(t *testing.T) {
 	for wrong, reason := range map[eventstore.Position]string{1: "panic: boom", 2: `type "noted" at position 2: panic: boom`} {
 		store, registry, p := newStore(t), shopRegistry(t), projection.New("p", 1)
-		projection.On(p, func(_ projection.Tx, e projection.Event[noted]) error {
+		projection.On(p, func(_ projection.Tx, e fold.Event[noted]) error {
 			if e.Position == wrong {
 				panic("boom")
 			}

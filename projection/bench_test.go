@@ -9,6 +9,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -38,7 +39,7 @@ func BenchmarkCatchUp(b *testing.B) {
 				if indexed {
 					projection.NewIndex(table, "i", func(s sold) (int, bool) { return s.Pieces, true })
 				}
-				projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+				projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 					return table.In(tx).Update(e.Data.SKU, func(s sold) sold {
 						s.Pieces += e.Data.Quantity
 						return s

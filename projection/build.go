@@ -13,6 +13,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/rows"
+	"github.com/yore-es/yore/internal/window"
 )
 
 // BuildOptions bound a Build. Nil and the zero BuildOptions mean the whole log.
@@ -63,7 +64,7 @@ func Build(
 }
 
 func (d *definition) view(ctx context.Context, store eventstore.Store, opts BuildOptions) (*View, error) {
-	through, err := end(ctx, store, FoldOptions{To: opts.To, AsOf: opts.AsOf})
+	through, err := window.End(ctx, store, opts.To, opts.AsOf)
 	if err != nil {
 		return nil, err
 	}

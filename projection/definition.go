@@ -13,13 +13,15 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // definition is a projection that has met a registry.
 type definition struct {
 	*Projection
 	registry *codec.Registry
-	byType   map[reflect.Type]handler
+	handlers *vocabulary.Handlers[handler]
 	names    map[string]bool // under which the handled events may be stored
 	later    []string        // of these names, those that the shape does not have
 	query    eventstore.Query
@@ -44,47 +46,26 @@ func (p *Projection) define(registry *codec.Registry) (*definition, error) {
 	faults = append(faults, p.tableFaults()...)
 	d := &definition{Projection: p, registry: registry, names: make(map[string]bool)}
 	var err error
-	if d.byType, err = p.byType(); err != nil {
+	if d.handlers, err = vocabulary.Resolve(vocabulary.New(registry), p.handlers); err != nil {
 		faults = append(faults, err)
 	}
-	var names []string
-	if registry == nil {
-		faults = append(faults, errors.New("the registry is nil"))
-	} else if names, err = handledNames(d.byType, registry); err != nil {
+	selection, err := d.handlers.Select(eventstore.All())
+	if err != nil {
 		faults = append(faults, err)
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("%w: projection %q: %w", eventstore.ErrInvalid, p.name, errors.Join(faults...))
 	}
-	stored, first := registry.StoredNames(names...), registry.FirstNames(names...)
-	for _, name := range stored {
+	d.query = selection.Stored
+	first := registry.FirstNames(d.handlers.Names()...)
+	for _, name := range registry.StoredNames(d.handlers.Names()...) {
 		d.names[name] = true
 		if !slices.Contains(first, name) {
 			d.later = append(d.later, name)
 		}
 	}
-	d.query = eventstore.Match(eventstore.Item{Types: stored})
 	d.shape = shape(first, p.tables)
 	return d, nil
-}
-
-// byType returns the handlers by the Go type they handle.
-func (p *Projection) byType() (map[reflect.Type]handler, error) {
-	var faults []error
-	handlers := make(map[reflect.Type]handler, len(p.handlers))
-	for _, h := range p.handlers {
-		if h.apply == nil {
-			faults = append(faults, fmt.Errorf("the handler of %v has no function", h.event))
-		}
-		if _, twice := handlers[h.event]; twice {
-			faults = append(faults, fmt.Errorf("%v has two handlers", h.event))
-		}
-		handlers[h.event] = h
-	}
-	if len(p.handlers) == 0 {
-		faults = append(faults, errors.New("it has no handlers"))
-	}
-	return handlers, errors.Join(faults...)
 }
 
 func (p *Projection) tableFaults() []error {
@@ -178,11 +159,11 @@ func keyShape(t reflect.Type) string {
 func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) error {
 	err := decoded.err
 	for _, data := range decoded.values {
-		h, handled := d.byType[reflect.TypeOf(data)]
-		if !handled {
+		h, taken := d.handlers.For(data)
+		if !taken {
 			continue
 		}
-		if err = call(h, tx, *stored, data); err != nil || tx.rows.err != nil {
+		if err = call(h, tx, fold.Event[any]{Event: *stored, Data: data}); err != nil || tx.rows.err != nil {
 			break
 		}
 	}
@@ -199,11 +180,11 @@ func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) er
 }
 
 // call calls the handler and makes a panic an error.
-func call(h handler, tx Tx, stored eventstore.Event, data any) (err error) {
+func call(h handler, tx Tx, e fold.Event[any]) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &PanicError{Value: r, Stack: debug.Stack()}
 		}
 	}()
-	return h.apply(tx, stored, data)
+	return h.apply(tx, e)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -21,10 +22,11 @@ func TestProjection_AllFaultsAtOnce(t *testing.T) {
 	projection.NewTable[projection.Pair[string, struct{ X int }], int](p, "x/y")
 	projection.NewIndex(table, "by", func(int) (bool, bool) { return false, true })
 	projection.NewUnique[float64, int, string](table, "by", nil)
-	projection.On(p, func(projection.Tx, projection.Event[stray]) error { return nil })
-	projection.On(p, func(projection.Tx, projection.Event[*noted]) error { return nil })
+	projection.On(p, func(projection.Tx, fold.Event[stray]) error { return nil })
+	projection.On(p, func(projection.Tx, fold.Event[*noted]) error { return nil })
 	projection.On[noted](p, nil)
-	projection.On(p, func(projection.Tx, projection.Event[noted]) error { return nil })
+	projection.On(p, func(projection.Tx, fold.Event[noted]) error { return nil })
+	projection.On(p, func(projection.Tx, fold.Event[noted]) error { return nil })
 
 	store, registry := newStore(t), shopRegistry(t)
 	_, buildErr := projection.Build(t.Context(), store, registry, p, nil)
@@ -42,8 +44,9 @@ func TestProjection_AllFaultsAtOnce(t *testing.T) {
 			`table "rows": float64 cannot be a key`, `two tables are named "rows"`, `table "rows": json: unsupported type: chan int`,
 			`table "x/y": the name contains NUL or "/"`, `table "x/y": struct { X int } cannot be a key`,
 			`index "by": bool cannot be a key`, `two indexes are named "by"`, `index "by" has no function`,
-			"projection_test.stray has a handler but is not registered", "*projection_test.noted has a handler but is not registered",
-			"the handler of projection_test.noted has no function", "projection_test.noted has two handlers",
+			"projection_test.stray has a handler: Go type projection_test.stray is not registered",
+			"*projection_test.noted is not registered, but projection_test.noted is", "handler 2 has no function",
+			"projection_test.noted has two handlers",
 		} {
 			require.ErrorContains(t, err, fault)
 		}
@@ -70,7 +73,7 @@ func TestProjection_Names(t *testing.T) {
 	longest := projection.New(strings.Repeat("x", 200), 1<<32-1)
 	projection.NewIndex(projection.NewTable[string, int](longest, strings.Repeat("x", 100)), strings.Repeat("x", 100),
 		func(n int) (int, bool) { return n, true })
-	projection.On(longest, func(projection.Tx, projection.Event[noted]) error { return nil })
+	projection.On(longest, func(projection.Tx, fold.Event[noted]) error { return nil })
 	require.NoError(t, projection.CatchUp(t.Context(), store, registry, longest))
 
 	err := projection.Run(t.Context(), nil, nil, nil)
@@ -86,7 +89,7 @@ func TestTable_OfAnotherProjection(t *testing.T) {
 	add(t, store, "cart-1", "noted", 1, `{}`)
 	p := projection.New("p", 1)
 	var errs []error
-	projection.On(p, func(tx projection.Tx, _ projection.Event[noted]) error {
+	projection.On(p, func(tx projection.Tx, _ fold.Event[noted]) error {
 		_, _, err := other.pieces.In(tx).Get("x")
 		errs = append(errs, err, other.pieces.In(tx).Put("x", sold{}), other.pieces.In(tx).Delete("x"))
 		errs = append(errs, other.lines.In(tx).Update(projection.PairOf("x", "y"), func(n int) int { return n + 1 }))

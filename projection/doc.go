@@ -1,34 +1,17 @@
-// Package projection folds the log into values and read models that answer
-// questions.
-//
-// # Values
-//
-// A [Fold] is the small form: typed handlers, one for each event type that
-// matters, and a value that they carry along the log, across all streams.
-//
-//	type Pieces map[string]int
-//
-//	var pieces = projection.NewFold(
-//		func() Pieces { return Pieces{} },
-//		projection.When(func(p Pieces, e projection.Event[ItemAdded]) Pieces {
-//			p[e.Data.SKU] += e.Data.Quantity
-//			return p
-//		}),
-//	)
-//
-// [Fold.Run] reads what the handlers name, in the order of the log, and returns
-// the value and the position it is true for. [FoldOptions] narrow it to a query,
-// or let it end at an earlier position or time.
+// Package projection keeps read models: tables in the store, beside the log, that
+// answer questions. For a question that is asked now and then, package fold needs no
+// tables.
 //
 // # Read models
 //
 // A [Projection] keeps its answer in tables, in the store, beside the log. It is
-// a name, a version, [Table]s with an [Index] or more, and handlers:
+// a name, a version, [Table]s with an [Index] or more, and handlers, each for the
+// events of one Go type, or of all that implement an interface:
 //
 //	p := projection.New("best-sellers", 1)
 //	top := projection.NewTable[string, Seller](p, "by-product")
 //	byPieces := projection.NewIndex(top, "pieces", func(s Seller) (int, bool) { return s.Pieces, true })
-//	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+//	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 //		return top.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
 //			s.Pieces += e.Data.Quantity
 //			return s

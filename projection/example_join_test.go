@@ -8,6 +8,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -56,7 +57,7 @@ func Example_join() {
 	lines := projection.NewTable[key, line](p, "lines")
 	bySKU := projection.NewIndex(lines, "sku", func(l line) (string, bool) { return l.SKU, true })
 
-	projection.On(p, func(tx projection.Tx, e projection.Event[ProductNamed]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[ProductNamed]) error {
 		for row, err := range bySKU.In(tx).Scan(projection.Only(e.Data.SKU)) {
 			if err != nil {
 				return err
@@ -68,10 +69,10 @@ func Example_join() {
 		}
 		return names.In(tx).Put(e.Data.SKU, e.Data.Name)
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[CustomerSignedUp]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[CustomerSignedUp]) error {
 		return accounts.In(tx).Put(e.Data.Customer, Account{Mail: e.Data.Mail})
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[OrderPlaced]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[OrderPlaced]) error {
 		name, _, err := names.In(tx).Get(e.Data.SKU)
 		if err != nil {
 			return err
@@ -89,9 +90,9 @@ func Example_join() {
 	})
 
 	b := codec.NewBuilder()
-	codec.Register[ProductNamed](b, "product.named", 1, nil)
-	codec.Register[CustomerSignedUp](b, "customer.signed-up", 1, nil)
-	codec.Register[OrderPlaced](b, "order.placed", 1, nil)
+	codec.Register[ProductNamed](b, "product.named", 1)
+	codec.Register[CustomerSignedUp](b, "customer.signed-up", 1)
+	codec.Register[OrderPlaced](b, "order.placed", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)

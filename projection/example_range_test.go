@@ -8,6 +8,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -20,7 +21,7 @@ type ReminderSet struct {
 // it, too.
 func ExampleThrough() {
 	b := codec.NewBuilder()
-	codec.Register[ReminderSet](b, "reminder.set", 1, nil)
+	codec.Register[ReminderSet](b, "reminder.set", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)
@@ -28,7 +29,7 @@ func ExampleThrough() {
 	p := projection.New("reminders", 1)
 	texts := projection.NewTable[string, ReminderSet](p, "by-text")
 	byDue := projection.NewIndex(texts, "due", func(r ReminderSet) (time.Time, bool) { return r.Due, true })
-	projection.On(p, func(tx projection.Tx, e projection.Event[ReminderSet]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[ReminderSet]) error {
 		return texts.In(tx).Put(e.Data.Text, e.Data)
 	})
 

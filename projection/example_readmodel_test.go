@@ -10,6 +10,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -128,7 +129,7 @@ func Example_readModelFault() {
 	define := func(most int) (*projection.Projection, *projection.Table[string, int]) {
 		p := projection.New("pieces", 1)
 		table := projection.NewTable[string, int](p, "by-product")
-		projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 			if e.Data.Quantity > most {
 				return fmt.Errorf("more than %d pieces", most)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -33,12 +34,12 @@ func NewBestSellers(version uint32) BestSellers {
 	byPieces := projection.NewIndex(products, "pieces", func(s Seller) (int, bool) {
 		return s.Pieces, s.Pieces > 0 // what nobody has in a cart is not listed
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 		return products.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
 			return Seller{SKU: e.Data.SKU, Pieces: s.Pieces + e.Data.Quantity}
 		})
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemRemoved]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[ItemRemoved]) error {
 		return products.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
 			return Seller{SKU: e.Data.SKU, Pieces: s.Pieces - e.Data.Quantity}
 		})
@@ -59,8 +60,8 @@ func (b BestSellers) Top(ctx context.Context, r projection.Reader, n int) (top [
 
 func carts() *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
 	registry, err := b.Build()
 	if err != nil {
 		log.Fatal(err)
@@ -122,7 +123,7 @@ func ExampleRebuild_fault() {
 	define := func(most int) (*projection.Projection, *projection.Table[string, int]) {
 		p := projection.New("pieces", 1)
 		table := projection.NewTable[string, int](p, "by-product")
-		projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 			if e.Data.Quantity > most {
 				return fmt.Errorf("more than %d pieces", most)
 			}
@@ -220,7 +221,7 @@ func ExampleRunner() {
 	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
 	defer store.Close()
 	wrong, tries := projection.New("wrong", 1), make(chan int, 100)
-	projection.On(wrong, func(projection.Tx, projection.Event[ItemAdded]) error {
+	projection.On(wrong, func(projection.Tx, fold.Event[ItemAdded]) error {
 		tries <- 1
 		return errors.New("no such product")
 	})
@@ -249,7 +250,7 @@ func ExampleProjection_Status() {
 	defer store.Close()
 	p := projection.New("careful", 1)
 	p.OnFailure = projection.Skip
-	projection.On(p, func(_ projection.Tx, e projection.Event[ItemAdded]) error {
+	projection.On(p, func(_ projection.Tx, e fold.Event[ItemAdded]) error {
 		if e.Data.Quantity > 100 {
 			return errors.New("too many")
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -25,7 +26,7 @@ func keyed[K comparable](t testing.TB, keys []K) (stored [][]byte, scanned []K) 
 	t.Helper()
 	p := projection.New("keyed", 1)
 	table := projection.NewTable[K, int](p, "keys")
-	projection.On(p, func(tx projection.Tx, _ projection.Event[ItemAdded]) error {
+	projection.On(p, func(tx projection.Tx, _ fold.Event[ItemAdded]) error {
 		for _, key := range keys {
 			if err := table.In(tx).Put(key, 1); err != nil {
 				return err

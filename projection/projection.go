@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // Projection defines a read model: which events it takes, what they mean, and
@@ -57,9 +57,11 @@ const (
 
 // handler applies the events of one Go type.
 type handler struct {
-	event reflect.Type // of the payload
-	apply func(tx Tx, stored eventstore.Event, data any) error
+	event reflect.Type // nil for one without a function
+	apply func(tx Tx, e fold.Event[any]) error
 }
+
+func (h handler) Type() reflect.Type { return h.event }
 
 // tableShape is what of a table's declaration matters to what is stored.
 type tableShape struct {
@@ -85,23 +87,27 @@ func New(name string, version uint32) *Projection {
 	return p
 }
 
-// On says what the projection does with the events of the Go type T, exactly
-// that one, and with older events that the registry's upcasters make into a T.
-// Of an event that was split, each part is handled in turn, with the same
-// [Event.Event]; one that was dropped is passed over. The handler reads and writes
-// the projection's tables through tx, and nothing else: it may be called again for
-// the same event, with everything it wrote before forgotten.
+// On says what the projection does with the events of the Go type T, and with older
+// events that the registry's upcasters make into a T. An interface stands for all
+// registered types that implement it: to register another one changes which events the
+// projection takes, so its version has to be raised. A type has one handler at most.
+//
+// Each part of an event that was split is handled in turn, with the same stored
+// event; an event that was dropped is passed over. The handler reads and writes the
+// projection's tables through tx, and nothing else: it may be called again for the
+// same event, with everything it wrote before forgotten.
 //
 // A handler must not append to the store. It would do so again with every rebuild;
 // and of a projection that is attached, handlers run while the store writes: with
 // tx.Context() the append is ErrInvalid at once, with another context it would wait
 // for the handler, and the handler for it, until the projection's Timeout makes that
 // a fault.
-func On[T any](p *Projection, handle func(tx Tx, e Event[T]) error) {
-	h := handler{event: reflect.TypeFor[T]()}
+func On[T any](p *Projection, handle func(tx Tx, e fold.Event[T]) error) {
+	var h handler
 	if handle != nil {
-		h.apply = func(tx Tx, stored eventstore.Event, data any) error {
-			return handle(tx, Event[T]{Event: stored, Data: data.(T)})
+		h.event = reflect.TypeFor[T]()
+		h.apply = func(tx Tx, e fold.Event[any]) error {
+			return handle(tx, fold.Event[T]{Event: e.Event, Data: e.Data.(T)})
 		}
 	}
 	p.handlers = append(p.handlers, h)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -74,7 +75,7 @@ func TestRebuild_Many(t *testing.T) {
 	shop.trade(t, store, 3000)
 	a, m, bad := newSales(1), newMembers(), projection.New("bad", 1)
 	m.OnFailure = projection.Skip
-	projection.On(bad, func(_ projection.Tx, e projection.Event[noted]) error {
+	projection.On(bad, func(_ projection.Tx, e fold.Event[noted]) error {
 		if e.Position > 1000 {
 			return errors.New("wrong")
 		}
@@ -158,7 +159,7 @@ func TestRunner(t *testing.T) {
 		var runs []time.Duration
 		begin := time.Now()
 		bad2 := projection.New("bad", 1)
-		projection.On(bad2, func(projection.Tx, projection.Event[noted]) error {
+		projection.On(bad2, func(projection.Tx, fold.Event[noted]) error {
 			runs = append(runs, time.Since(begin))
 			return errors.New("wrong")
 		})
@@ -189,7 +190,7 @@ func TestRunner_LogsTheStack(t *testing.T) {
 	add(t, store, "", "noted", 1, `{}`)
 	p := projection.New("p", 1)
 	var counts map[string]int
-	projection.On(p, func(projection.Tx, projection.Event[noted]) error {
+	projection.On(p, func(projection.Tx, fold.Event[noted]) error {
 		counts["x"]++
 		return nil
 	})

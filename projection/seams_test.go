@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -43,7 +44,7 @@ func TestRun_SeesNoRowsOfAnother(t *testing.T) {
 func TestRun_ReadsRowsThatStandAtZero(t *testing.T) {
 	store, registry, p := newStore(t), shopRegistry(t), projection.New("p", 1)
 	table := projection.NewTable[string, int](p, "t")
-	projection.On(p, func(tx projection.Tx, _ projection.Event[noted]) error {
+	projection.On(p, func(tx projection.Tx, _ fold.Event[noted]) error {
 		return table.In(tx).Update("x", func(n int) int { return n + 1 })
 	})
 	add(t, store, "", "noted", 1, `{}`)
@@ -118,7 +119,7 @@ func TestRun_ManyRows(t *testing.T) {
 		add(t, store, "", "noted", 1, fmt.Sprintf(`{"Text":"%d"}`, rows))
 		want += rows
 	}
-	projection.On(p, func(tx projection.Tx, e projection.Event[noted]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[noted]) error {
 		var rows int
 		if _, err := fmt.Sscan(e.Data.Text, &rows); err != nil {
 			return err

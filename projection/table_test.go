@@ -11,6 +11,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -31,10 +32,10 @@ func newMembers() *members {
 	m := &members{Projection: projection.New("members", 1)}
 	m.mails = projection.NewTable[string, member](m.Projection, "mails")
 	m.address = projection.NewUnique(m.mails, "address", func(m member) (string, bool) { return m.Mail, m.Mail != "" })
-	projection.On(m.Projection, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+	projection.On(m.Projection, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 		return m.mails.In(tx).Put(string(e.Stream), member{Mail: e.Data.SKU})
 	})
-	projection.On(m.Projection, func(tx projection.Tx, e projection.Event[ItemRemoved]) error {
+	projection.On(m.Projection, func(tx projection.Tx, e fold.Event[ItemRemoved]) error {
 		return m.mails.In(tx).Delete(string(e.Stream))
 	})
 	return m
@@ -99,7 +100,7 @@ func TestTableTx(t *testing.T) {
 	p := projection.New("p", 1)
 	table := projection.NewTable[int, member](p, "t")
 	byMail := projection.NewIndex(table, "mail", func(m member) (string, bool) { return m.Mail, true })
-	projection.On(p, func(tx projection.Tx, _ projection.Event[noted]) error {
+	projection.On(p, func(tx projection.Tx, _ fold.Event[noted]) error {
 		require.NoError(t, tx.Context().Err())
 		rows := table.In(tx)
 		require.NoError(t, rows.Put(1, member{Mail: "a", Tags: map[string]bool{"x": true}}))
@@ -151,7 +152,7 @@ func TestTable_LimitsAreTheHandlersFault(t *testing.T) {
 	}
 	p := projection.New("p", 1)
 	table := projection.NewTable[string, int](p, "t")
-	projection.On(p, func(tx projection.Tx, e projection.Event[noted]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[noted]) error {
 		switch e.Position {
 		case 1:
 			return table.In(tx).Put(strings.Repeat("x", 5000), 1)
@@ -201,7 +202,7 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 		p := projection.New("p", 1)
 		table := projection.NewTable[string, int](p, "t")
 		p.OnFailure = projection.Skip
-		projection.On(p, func(tx projection.Tx, _ projection.Event[noted]) error {
+		projection.On(p, func(tx projection.Tx, _ fold.Event[noted]) error {
 			_, _, err := table.In(tx).Get("x")
 			if err != nil {
 				return handler(err)

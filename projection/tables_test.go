@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -65,7 +66,7 @@ func TestTable_DeclaredInPart(t *testing.T) {
 	require.NoError(t, projection.Wait(t.Context(), store, 100, projection.New("sales", 1)), "without any table")
 
 	none := projection.New("none", 1)
-	projection.On(none, func(projection.Tx, projection.Event[ItemAdded]) error { return nil })
+	projection.On(none, func(projection.Tx, fold.Event[ItemAdded]) error { return nil })
 	require.NoError(t, projection.CatchUp(t.Context(), store, registry, none))
 	_, _, err := projection.NewTable[string, int](projection.New("none", 1), "t").Get(t.Context(), store, "x")
 	require.ErrorContains(t, err, `version 1 was built without table "t" string: raise`)
@@ -99,7 +100,7 @@ func TestTable_WithoutKnownTables(t *testing.T) {
 	for i := range 1000 {
 		projection.NewIndex(table, fmt.Sprint(strings.Repeat("i", 90), i), func(n int) (int, bool) { return n, true })
 	}
-	projection.On(many, func(tx projection.Tx, e projection.Event[ItemAdded]) error { return table.In(tx).Put("x", 1) })
+	projection.On(many, func(tx projection.Tx, e fold.Event[ItemAdded]) error { return table.In(tx).Put("x", 1) })
 	require.NoError(t, projection.CatchUp(t.Context(), store, registry, many))
 	_, found, err := table.Get(t.Context(), store, "x")
 	require.NoError(t, err)
@@ -140,14 +141,14 @@ func TestTable_RowsOfAnotherType(t *testing.T) {
 	p := projection.New("p", 1)
 	table := projection.NewTable[int, int](p, "t")
 	projection.NewIndex(table, "i", func(n int) (int, bool) { return n, true })
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error { return table.In(tx).Put(300, 1) })
+	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error { return table.In(tx).Put(300, 1) })
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
 	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
 
 	changed := projection.New("p", 1)
 	names := projection.NewTable[int, string](changed, "t")
 	byLength := projection.NewIndex(names, "i", func(s string) (int, bool) { return len(s), true })
-	projection.On(changed, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+	projection.On(changed, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 		return names.In(tx).Update(300, func(s string) string { return s + "x" })
 	})
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)

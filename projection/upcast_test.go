@@ -13,6 +13,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -34,9 +35,9 @@ func buildRegistry(t testing.TB, fill func(*codec.Builder)) *codec.Registry {
 // note.pair for several events, and drops note.seen.
 func newNames(t testing.TB) *codec.Registry {
 	return buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
-		codec.Register[stray](b, "stray", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
+		codec.Register[stray](b, "stray", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 		codec.Split(b, "note.pair", 1, func(old notePair) []any {
 			return []any{noted{old.First}, stray{}, erased{}, noted{old.Second}}
@@ -68,7 +69,7 @@ type notebook struct {
 func newNotebook() *notebook {
 	n := &notebook{Projection: projection.New("notebook", 1)}
 	n.lines = projection.NewTable[projection.Pair[eventstore.Position, int], string](n.Projection, "lines")
-	projection.On(n.Projection, func(tx projection.Tx, e projection.Event[noted]) error {
+	projection.On(n.Projection, func(tx projection.Tx, e fold.Event[noted]) error {
 		if err := n.write(tx, e.Position, fmt.Sprintf("%d %s", e.Position, e.Data.Text)); err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ func newNotebook() *notebook {
 		}
 		return nil
 	})
-	projection.On(n.Projection, func(tx projection.Tx, e projection.Event[erased]) error {
+	projection.On(n.Projection, func(tx projection.Tx, e fold.Event[erased]) error {
 		return n.write(tx, e.Position, fmt.Sprintf("%d erased", e.Position))
 	})
 	return n
@@ -129,7 +130,12 @@ var lives = map[string]func(t testing.TB, store eventstore.RowStore, registry *c
 		return n.read(t, view)
 	},
 	"Fold": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
-		j, _, err := newJournal().Run(t.Context(), store, registry, nil)
+		f := fold.New(
+			fold.OnEvent(func(j journal, e fold.Event[noted]) journal {
+				return append(j, fmt.Sprintf("%d %s", e.Position, e.Data.Text))
+			}),
+			fold.OnEvent(func(j journal, e fold.Event[erased]) journal { return append(j, fmt.Sprintf("%d erased", e.Position)) }))
+		j, _, err := f.Run(t.Context(), store, registry, nil)
 		require.NoError(t, err)
 		return j
 	},
@@ -219,20 +225,20 @@ func TestUpcasts_Skip(t *testing.T) {
 // TestUpcasts_ARenameLeavesTheBuild: a view that was built before an event was
 // renamed goes on after it, without being built anew.
 func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
-	before := buildRegistry(t, func(b *codec.Builder) { codec.Register[noted](b, "note.written", 1, nil) })
+	before := buildRegistry(t, func(b *codec.Builder) { codec.Register[noted](b, "note.written", 1) })
 	after := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
+		codec.Register[noted](b, "noted", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	later := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "note.taken", 2, nil)
+		codec.Register[noted](b, "note.taken", 2)
 		codec.Upcast(b, "noted", 1, func(old noteWritten) noted { return noted(old) })
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	newTexts := func() (*projection.Projection, *projection.Table[eventstore.Position, string]) {
 		p := projection.New("texts", 1)
 		table := projection.NewTable[eventstore.Position, string](p, "texts")
-		projection.On(p, func(tx projection.Tx, e projection.Event[noted]) error {
+		projection.On(p, func(tx projection.Tx, e fold.Event[noted]) error {
 			return table.In(tx).Put(e.Position, e.Data.Text)
 		})
 		return p, table
@@ -269,17 +275,17 @@ func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
 // go on with a view whose events have it, once there are some.
 func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 	before := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "note.written", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "note.written", 1)
+		codec.Register[erased](b, "erased", 1)
 	})
 	after := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	back := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "note.written", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "note.written", 1)
+		codec.Register[erased](b, "erased", 1)
 		codec.Rename(b, "noted", 1, "note.written", 1)
 	})
 	runs := map[string]func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
@@ -310,13 +316,13 @@ func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 // events that are today what it handles does not go on as if it had.
 func TestUpcasts_EventsOfAnotherKindChangeTheBuild(t *testing.T) {
 	before := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
-		codec.Register[noteWritten](b, "note.written", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
+		codec.Register[noteWritten](b, "note.written", 1)
 	})
 	after := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	store, n := newStore(t), newNotebook()
@@ -331,38 +337,11 @@ func TestUpcasts_EventsOfAnotherKindChangeTheBuild(t *testing.T) {
 	require.Equal(t, journal{"1 a", "2 b"}, n.read(t, store))
 }
 
-// TestFold_Run_QueryInNamesOfToday: a query names types as they are today, and is
-// held to what an event became, not to what it was.
-func TestFold_Run_QueryInNamesOfToday(t *testing.T) {
-	type item = eventstore.Item
-	store, registry := oldNotes(t), newNames(t)
-	for name, c := range map[string]struct {
-		query eventstore.Query
-		want  journal
-	}{
-		"a renamed type":      {eventstore.Match(item{Types: []string{"noted"}}), journal{"1 a", "3 b", "3 c", "4 d", "5 e"}},
-		"one part of a split": {eventstore.Match(item{Types: []string{"erased"}}), journal{"3 erased"}},
-		"tags, as stored":     {eventstore.Match(item{Types: []string{"noted"}, Tags: []eventstore.Tag{"red"}}), journal{"4 d"}},
-		"a stream":            {eventstore.Stream("x-2"), journal{"5 e"}},
-		"a type in a stream, another everywhere": {eventstore.Match(
-			item{Types: []string{"noted"}, Streams: []eventstore.StreamID{"x-2"}}, item{Types: []string{"erased"}}), journal{"3 erased", "5 e"}},
-	} {
-		j, through, err := newJournal().Run(t.Context(), store, registry, &projection.FoldOptions{Query: c.query})
-		require.NoError(t, err, name)
-		require.Equal(t, c.want, j, name)
-		require.Equal(t, eventstore.Position(5), through)
-	}
-	_, _, err := newJournal().Run(t.Context(), store, registry,
-		&projection.FoldOptions{Query: eventstore.Match(item{Types: []string{"noted", "note.written"}})})
-	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.ErrorContains(t, err, `the query names "note.written", which upcasters make into "noted": name that`)
-}
-
 func TestUpcasts_VersionWithoutAHandler(t *testing.T) {
 	registry := buildRegistry(t, func(b *codec.Builder) {
-		codec.Register[noted](b, "noted", 1, nil)
-		codec.Register[erased](b, "erased", 1, nil)
-		codec.Register[stray](b, "note.written", 2, nil) // the old name, used for something else
+		codec.Register[noted](b, "noted", 1)
+		codec.Register[erased](b, "erased", 1)
+		codec.Register[stray](b, "note.written", 2) // the old name, used for something else
 		codec.Rename(b, "note.written", 1, "noted", 1)
 	})
 	store := newStore(t)

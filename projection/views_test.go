@@ -12,6 +12,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -39,10 +40,10 @@ func newSales(version uint32) *sales {
 	s.pieces = projection.NewTable[string, sold](s.Projection, "pieces")
 	s.lines = projection.NewTable[projection.Pair[string, string], int](s.Projection, "lines")
 	s.ranks = projection.NewIndex(s.pieces, "rank", func(s sold) (int, bool) { return s.Pieces, s.Pieces > 0 })
-	projection.On(s.Projection, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
+	projection.On(s.Projection, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 		return s.add(tx, e.Event, e.Data.SKU, e.Data.Quantity)
 	})
-	projection.On(s.Projection, func(tx projection.Tx, e projection.Event[ItemRemoved]) error {
+	projection.On(s.Projection, func(tx projection.Tx, e fold.Event[ItemRemoved]) error {
 		return s.add(tx, e.Event, e.Data.SKU, -e.Data.Quantity)
 	})
 	return s
@@ -103,20 +104,20 @@ func foldSales(t testing.TB, store eventstore.Store, to eventstore.Position, ski
 		}
 		return rows
 	}
-	fold := projection.NewFold(
-		func() salesRows {
-			return salesRows{map[string]sold{}, map[projection.Pair[string, string]]int{}}
-		},
-		projection.When(func(rows salesRows, e projection.Event[ItemAdded]) salesRows {
+	f := fold.New(
+		fold.OnEvent(func(rows salesRows, e fold.Event[ItemAdded]) salesRows {
 			return add(rows, e.Event, e.Data.SKU, e.Data.Quantity)
 		}),
-		projection.When(func(rows salesRows, e projection.Event[ItemRemoved]) salesRows {
+		fold.OnEvent(func(rows salesRows, e fold.Event[ItemRemoved]) salesRows {
 			return add(rows, e.Event, e.Data.SKU, -e.Data.Quantity)
 		}))
-	if to == 0 {
+	f.Initial = func() salesRows {
 		return salesRows{map[string]sold{}, map[projection.Pair[string, string]]int{}}
 	}
-	rows, _, err := fold.Run(context.WithoutCancel(t.Context()), store, shopRegistry(t), &projection.FoldOptions{To: to})
+	if to == 0 {
+		return f.Initial()
+	}
+	rows, _, err := f.Run(context.WithoutCancel(t.Context()), store, shopRegistry(t), &fold.Options{To: to})
 	require.NoError(t, err)
 	return rows
 }
@@ -178,9 +179,9 @@ func head(t testing.TB, store eventstore.Store) eventstore.Position {
 
 func shopRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
-	codec.Register[noted](b, "noted", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
+	codec.Register[noted](b, "noted", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry

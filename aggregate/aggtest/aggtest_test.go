@@ -104,8 +104,8 @@ var decider = aggregate.Decider[loans, command, event]{
 
 func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[lent](b, "loans.lent", 1, nil)
-	codec.Register[returned](b, "loans.returned", 1, nil)
+	codec.Register[lent](b, "loans.lent", 1)
+	codec.Register[returned](b, "loans.returned", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry

@@ -11,6 +11,7 @@ import (
 	"github.com/yore-es/yore/aggregate/aggtest"
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 type Opened struct{}
@@ -34,7 +35,7 @@ func Example() {
 	t := printing{} // in a test, its *testing.T
 
 	b := codec.NewBuilder()
-	codec.Register[Opened](b, "door.opened", 1, nil)
+	codec.Register[Opened](b, "door.opened", 1)
 	registry, err := b.Build()
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -58,8 +59,8 @@ type Closed struct{}
 func closeAfter(d time.Duration, now time.Time) aggregate.Decision {
 	var since time.Time
 	opened := aggregate.NewModel(eventstore.All(),
-		aggregate.OnEvent(func(_ time.Time, e aggregate.Event[Opened]) time.Time { return e.Time }),
-		aggregate.OnEvent(func(time.Time, aggregate.Event[Closed]) time.Time { return time.Time{} }))
+		fold.OnEvent(func(_ time.Time, e fold.Event[Opened]) time.Time { return e.Time }),
+		fold.OnEvent(func(time.Time, fold.Event[Closed]) time.Time { return time.Time{} }))
 	return aggregate.Decision{
 		Models: aggregate.Models{opened.Into(&since)},
 		Decide: func() ([]any, error) {
@@ -75,8 +76,8 @@ func ExampleLog() {
 	t := printing{} // in a test, its *testing.T
 
 	b := codec.NewBuilder()
-	codec.Register[Opened](b, "door.opened", 1, nil)
-	codec.Register[Closed](b, "door.closed", 1, nil)
+	codec.Register[Opened](b, "door.opened", 1)
+	codec.Register[Closed](b, "door.closed", 1)
 	registry, err := b.Build()
 	if err != nil {
 		t.Fatalf("%v", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/fold"
 )
 
 // The tests' decisions are about the books of a library: one may be held back for
@@ -22,11 +23,11 @@ var errHeld = errors.New("the book is held back")
 
 func holdOf(book string) aggregate.Model[time.Time] {
 	return aggregate.NewModel(aggregate.Tagged("book:"+book),
-		aggregate.OnEvent(func(_ time.Time, e aggregate.Event[returned]) time.Time { return e.Time }))
+		fold.OnEvent(func(_ time.Time, e fold.Event[returned]) time.Time { return e.Time }))
 }
 
 func timesLent(book string) aggregate.Model[int] {
-	return aggregate.NewModel(aggregate.Tagged("book:"+book), aggregate.On(func(n int, _ lent) int { return n + 1 }))
+	return aggregate.NewModel(aggregate.Tagged("book:"+book), fold.On(func(n int, _ lent) int { return n + 1 }))
 }
 
 func lendOn(book, to string, now time.Time) aggregate.Decision {
@@ -50,8 +51,9 @@ func lendOn(book, to string, now time.Time) aggregate.Decision {
 
 func taggedRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register(b, "loans.lent", 1, func(e lent) []string { return []string{"book:" + e.Book} })
-	codec.Register(b, "loans.returned", 1, func(e returned) []string { return []string{"book:" + e.Book} })
+	codec.Register[lent](b, "loans.lent", 1, codec.Tags(func(e lent) []string { return []string{"book:" + e.Book} }))
+	codec.Register[returned](b, "loans.returned", 1,
+		codec.Tags(func(e returned) []string { return []string{"book:" + e.Book} }))
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry

@@ -36,8 +36,8 @@ func build(t testing.TB, fill func(b *codec.Builder)) *codec.Registry {
 }
 
 func first(b *codec.Builder) {
-	codec.Register(b, "cart.Added", 1, func(e added) []string { return []string{"sku:" + e.SKU} })
-	codec.Register[removed](b, "cart.removed", 1, nil)
+	codec.Register[added](b, "cart.Added", 1, codec.Tags(func(e added) []string { return []string{"sku:" + e.SKU} }))
+	codec.Register[removed](b, "cart.removed", 1)
 }
 
 var values = []any{added{SKU: "<a>", Price: 1.50, Lines: []int{1, 2}, Fields: map[string]any{"a": true, "b": nil}}, removed{SKU: "a"}}
@@ -143,22 +143,22 @@ func TestGolden_BreakingChanges(t *testing.T) {
 		Lines  []string       `json:"-"`
 		Fields map[string]any `json:"fields,omitempty"`
 	}
-	removedToo := func(b *codec.Builder) { codec.Register[removed](b, "cart.removed", 1, nil) }
+	removedToo := func(b *codec.Builder) { codec.Register[removed](b, "cart.removed", 1) }
 	for name, c := range map[string]struct {
 		fill func(b *codec.Builder)
 		want []string
 	}{
-		"another type": {func(b *codec.Builder) { codec.Register[retyped](b, "cart.Added", 1, nil) },
+		"another type": {func(b *codec.Builder) { codec.Register[retyped](b, "cart.Added", 1) },
 			[]string{"cannot be read today", "cannot unmarshal string into Go struct field retyped.sku of type int"}},
-		"other names of fields": {func(b *codec.Builder) { codec.Register[respelled](b, "cart.Added", 1, nil) },
+		"other names of fields": {func(b *codec.Builder) { codec.Register[respelled](b, "cart.Added", 1) },
 			[]string{"\n    data.lines: recorded [1,2], today missing", "\n    data.product: not recorded, today \"\"",
 				"\n    data.sku: recorded \"\\u003ca\\u003e\", today missing", "\n    tags: recorded [\"sku:<a>\"], today []"}},
 		"not registered": {func(*codec.Builder) {},
 			[]string{`unknown event type "cart.Added" (version 1): the name is not registered`, "register the name and version, or an upcaster for it"}},
-		"renamed, unsaid": {func(b *codec.Builder) { codec.Register[added](b, "cart.put", 1, nil) },
+		"renamed, unsaid": {func(b *codec.Builder) { codec.Register[added](b, "cart.put", 1) },
 			[]string{`unknown event type "cart.Added"`, `no sample of "cart.put" version 1`}},
 		"an upcaster that panics": {func(b *codec.Builder) {
-			codec.Register[added](b, "cart.Added", 2, nil)
+			codec.Register[added](b, "cart.Added", 2)
 			codec.Upcast(b, "cart.Added", 1, func(m map[string]any) added { return m["it"].(added) })
 		}, []string{`upcast "cart.Added" version 1: panic: `}},
 	} {
@@ -176,7 +176,7 @@ func TestGolden_RetiredVersions(t *testing.T) {
 	type addedV1 struct{ SKU string }
 	next := func(quantity int) *codec.Registry {
 		return build(t, func(b *codec.Builder) {
-			codec.Register(b, "cart.put", 1, func(e added) []string { return []string{"sku:" + e.SKU} })
+			codec.Register[added](b, "cart.put", 1, codec.Tags(func(e added) []string { return []string{"sku:" + e.SKU} }))
 			codec.Split(b, "cart.Added", 1, func(old addedV1) []any {
 				return []any{added{SKU: old.SKU, Lines: []int{quantity}}, added{SKU: "more"}}
 			}, added{})
@@ -248,7 +248,7 @@ func (l *lossy) UnmarshalJSON([]byte) error  { *l = lossy{}; return nil }
 
 func TestGolden_ValueThatIsNotStoredAsItIs(t *testing.T) {
 	dir := t.TempDir()
-	registry := build(t, func(b *codec.Builder) { codec.Register[lossy](b, "lossy", 1, nil) })
+	registry := build(t, func(b *codec.Builder) { codec.Register[lossy](b, "lossy", 1) })
 	require.Equal(t, []string{`"lossy" version 1: the value does not decode to what was encoded, so it cannot be a sample:` + "\n    data.n: recorded 7, today 0"},
 		golden(t, true, registry, dir, lossy{7}))
 	require.NoFileExists(t, filepath.Join(dir, "lossy.1.json"))

@@ -24,8 +24,9 @@ type (
 
 func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register(b, "added", 2, func(e added) []string { return []string{"sku:" + e.SKU, "item:" + e.SKU[:1]} })
-	codec.Register[removed](b, "removed", 1, nil)
+	codec.Register[added](b, "added", 2,
+		codec.Tags(func(e added) []string { return []string{"sku:" + e.SKU, "item:" + e.SKU[:1]} }))
+	codec.Register[removed](b, "removed", 1)
 	codec.Rename(b, "put", 1, "added", 2)
 	codec.Upcast(b, "added", 1, func(m map[string]any) added { return added{SKU: m["product"].(string)} })
 	codec.Split(b, "replaced", 1, func(e added) []any { return []any{removed{}, e} }, removed{}, added{})

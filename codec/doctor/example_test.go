@@ -25,7 +25,7 @@ func Example() {
 	}
 
 	b := codec.NewBuilder()
-	codec.Register(b, "added", 1, func(e added) []string { return []string{"sku:" + e.SKU} })
+	codec.Register[added](b, "added", 1, codec.Tags(func(e added) []string { return []string{"sku:" + e.SKU} }))
 	codec.Rename(b, "put", 1, "added", 1)
 	registry, err := b.Build()
 	if err != nil {

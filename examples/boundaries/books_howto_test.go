@@ -74,9 +74,9 @@ func closeMonth(month, next string) aggregate.Decision {
 func Example_closeTheBooks() {
 	ctx, store := context.Background(), memstore.New(nil)
 	b := codec.NewBuilder()
-	codec.Register[MonthOpened](b, "till.month-opened", 1, nil)
-	codec.Register[CashReceived](b, "till.cash-received", 1, nil)
-	codec.Register[MonthClosed](b, "till.month-closed", 1, nil)
+	codec.Register[MonthOpened](b, "till.month-opened", 1)
+	codec.Register[CashReceived](b, "till.cash-received", 1)
+	codec.Register[MonthClosed](b, "till.month-closed", 1)
 	registry := must(b.Build())
 	months := must(aggregate.NewRepository(store, registry, tills, nil))
 	decisions := must(aggregate.NewDecisions(store, registry, nil))

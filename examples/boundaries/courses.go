@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 type CourseDefined struct {
@@ -22,37 +23,39 @@ type StudentSubscribed struct {
 }
 
 func registerCourses(b *codec.Builder) {
-	codec.Register(b, "course.defined", 1, func(e CourseDefined) []string { return []string{"course:" + e.Course} })
-	codec.Register(b, "course.capacity-changed", 1, func(e CapacityChanged) []string { return []string{"course:" + e.Course} })
-	codec.Register(b, "course.student-subscribed", 1, func(e StudentSubscribed) []string {
+	codec.Register[CourseDefined](b, "course.defined", 1,
+		codec.Tags(func(e CourseDefined) []string { return []string{"course:" + e.Course} }))
+	codec.Register[CapacityChanged](b, "course.capacity-changed", 1,
+		codec.Tags(func(e CapacityChanged) []string { return []string{"course:" + e.Course} }))
+	codec.Register[StudentSubscribed](b, "course.student-subscribed", 1, codec.Tags(func(e StudentSubscribed) []string {
 		return []string{"course:" + e.Course, "student:" + e.Student}
-	})
+	}))
 }
 
 func courseExists(course string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("course:"+course),
-		aggregate.On(func(bool, CourseDefined) bool { return true }))
+		fold.On(func(bool, CourseDefined) bool { return true }))
 }
 
 func capacityOf(course string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("course:"+course),
-		aggregate.On(func(_ int, e CourseDefined) int { return e.Capacity }),
-		aggregate.On(func(_ int, e CapacityChanged) int { return e.Capacity }))
+		fold.On(func(_ int, e CourseDefined) int { return e.Capacity }),
+		fold.On(func(_ int, e CapacityChanged) int { return e.Capacity }))
 }
 
 func seatsTaken(course string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("course:"+course),
-		aggregate.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
+		fold.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
 }
 
 func coursesOf(student string) aggregate.Model[int] {
 	return aggregate.NewModel(aggregate.Tagged("student:"+student),
-		aggregate.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
+		fold.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
 }
 
 func isSubscribed(student, course string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("student:"+student, "course:"+course),
-		aggregate.On(func(bool, StudentSubscribed) bool { return true }))
+		fold.On(func(bool, StudentSubscribed) bool { return true }))
 }
 
 // maxCourses is how many courses a student may take.

@@ -4,6 +4,7 @@ import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 )
 
 type InvoiceCreated struct {
@@ -12,7 +13,7 @@ type InvoiceCreated struct {
 }
 
 func registerInvoices(b *codec.Builder) {
-	codec.Register[InvoiceCreated](b, "invoice.created", 1, nil)
+	codec.Register[InvoiceCreated](b, "invoice.created", 1)
 }
 
 // nextInvoice is the number that comes next. It needs no more than the last
@@ -21,7 +22,7 @@ func nextInvoice() aggregate.Model[int] {
 	return aggregate.Model[int]{
 		Query:   eventstore.All(),
 		Initial: func() int { return 1 },
-		Evolve:  []aggregate.Handler[int]{aggregate.On(func(_ int, e InvoiceCreated) int { return e.Number + 1 })},
+		Evolve:  []fold.Handler[int]{fold.On(func(_ int, e InvoiceCreated) int { return e.Number + 1 })},
 		Last:    true,
 	}
 }

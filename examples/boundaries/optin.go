@@ -5,6 +5,7 @@ import (
 
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 type SignUpInitiated struct {
@@ -20,8 +21,10 @@ type SignUpConfirmed struct {
 }
 
 func registerOptIn(b *codec.Builder) {
-	codec.Register(b, "sign-up.initiated", 1, func(e SignUpInitiated) []string { return signUpTags(e.Email, e.Token) })
-	codec.Register(b, "sign-up.confirmed", 1, func(e SignUpConfirmed) []string { return signUpTags(e.Email, e.Token) })
+	codec.Register[SignUpInitiated](b, "sign-up.initiated", 1,
+		codec.Tags(func(e SignUpInitiated) []string { return signUpTags(e.Email, e.Token) }))
+	codec.Register[SignUpConfirmed](b, "sign-up.confirmed", 1,
+		codec.Tags(func(e SignUpConfirmed) []string { return signUpTags(e.Email, e.Token) }))
 }
 
 func signUpTags(email, token string) []string { return []string{"email:" + email, "token:" + token} }
@@ -38,10 +41,10 @@ type signUp struct {
 
 func signUpOf(email, token string) aggregate.Model[signUp] {
 	return aggregate.NewModel(aggregate.Tagged(signUpTags(email, token)...),
-		aggregate.OnEvent(func(_ signUp, e aggregate.Event[SignUpInitiated]) signUp {
+		fold.OnEvent(func(_ signUp, e fold.Event[SignUpInitiated]) signUp {
 			return signUp{Name: e.Data.Name, Initiated: e.Time}
 		}),
-		aggregate.On(func(s signUp, _ SignUpConfirmed) signUp {
+		fold.On(func(s signUp, _ SignUpConfirmed) signUp {
 			s.Confirmed = true
 			return s
 		}))

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 // OrderPlaced holds the token of the form that it came from.
@@ -12,12 +13,13 @@ type OrderPlaced struct {
 }
 
 func registerOrders(b *codec.Builder) {
-	codec.Register(b, "order.placed", 1, func(e OrderPlaced) []string { return []string{"order:" + e.Order, "form:" + e.Form} })
+	codec.Register[OrderPlaced](b, "order.placed", 1,
+		codec.Tags(func(e OrderPlaced) []string { return []string{"order:" + e.Order, "form:" + e.Form} }))
 }
 
 func formWasSent(form string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("form:"+form),
-		aggregate.On(func(bool, OrderPlaced) bool { return true }))
+		fold.On(func(bool, OrderPlaced) bool { return true }))
 }
 
 const ErrOrderPlaced = rule("the order was placed already")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 type ProductDefined struct {
@@ -35,16 +36,19 @@ type OrderItem struct {
 }
 
 func registerPrices(b *codec.Builder) {
-	codec.Register(b, "product.defined", 1, func(e ProductDefined) []string { return []string{"product:" + e.Product} })
-	codec.Register(b, "product.price-changed", 1, func(e PriceChanged) []string { return []string{"product:" + e.Product} })
-	codec.Register(b, "product.ordered", 1, func(e ProductOrdered) []string { return []string{"product:" + e.Product} })
-	codec.Register(b, "product.several-ordered", 1, func(e ProductsOrdered) []string {
+	codec.Register[ProductDefined](b, "product.defined", 1,
+		codec.Tags(func(e ProductDefined) []string { return []string{"product:" + e.Product} }))
+	codec.Register[PriceChanged](b, "product.price-changed", 1,
+		codec.Tags(func(e PriceChanged) []string { return []string{"product:" + e.Product} }))
+	codec.Register[ProductOrdered](b, "product.ordered", 1,
+		codec.Tags(func(e ProductOrdered) []string { return []string{"product:" + e.Product} }))
+	codec.Register[ProductsOrdered](b, "product.several-ordered", 1, codec.Tags(func(e ProductsOrdered) []string {
 		var tags []string
 		for _, item := range e.Items {
 			tags = append(tags, "product:"+item.Product)
 		}
 		return tags
-	})
+	}))
 }
 
 // grace is how long a price is good after it was changed.
@@ -75,8 +79,8 @@ func (p prices) good(price int, now time.Time) bool {
 
 func pricesOf(product string) aggregate.Model[prices] {
 	return aggregate.NewModel(aggregate.Tagged("product:"+product),
-		aggregate.OnEvent(func(p prices, e aggregate.Event[ProductDefined]) prices { return p.and(e.Data.Price, e.Time) }),
-		aggregate.OnEvent(func(p prices, e aggregate.Event[PriceChanged]) prices { return p.and(e.Data.Price, e.Time) }))
+		fold.OnEvent(func(p prices, e fold.Event[ProductDefined]) prices { return p.and(e.Data.Price, e.Time) }),
+		fold.OnEvent(func(p prices, e fold.Event[PriceChanged]) prices { return p.and(e.Data.Price, e.Time) }))
 }
 
 const (

@@ -64,9 +64,9 @@ var cards = aggregate.Decider[Card, EnterPIN, CardEvent]{
 
 func newCardRegistry() (*codec.Registry, error) {
 	b := codec.NewBuilder()
-	codec.Register[PINAccepted](b, "card.pin-accepted", 1, nil)
-	codec.Register[WrongPINEntered](b, "card.wrong-pin-entered", 1, nil)
-	codec.Register[CardBlocked](b, "card.blocked", 1, nil)
+	codec.Register[PINAccepted](b, "card.pin-accepted", 1)
+	codec.Register[WrongPINEntered](b, "card.wrong-pin-entered", 1)
+	codec.Register[CardBlocked](b, "card.blocked", 1)
 	return b.Build()
 }
 

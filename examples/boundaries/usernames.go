@@ -5,6 +5,7 @@ import (
 
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/fold"
 )
 
 type AccountRegistered struct {
@@ -22,11 +23,13 @@ type UsernameChanged struct {
 }
 
 func registerUsernames(b *codec.Builder) {
-	codec.Register(b, "account.registered", 1, func(e AccountRegistered) []string { return []string{"username:" + e.Username} })
-	codec.Register(b, "account.closed", 1, func(e AccountClosed) []string { return []string{"username:" + e.Username} })
-	codec.Register(b, "account.username-changed", 1, func(e UsernameChanged) []string {
+	codec.Register[AccountRegistered](b, "account.registered", 1,
+		codec.Tags(func(e AccountRegistered) []string { return []string{"username:" + e.Username} }))
+	codec.Register[AccountClosed](b, "account.closed", 1,
+		codec.Tags(func(e AccountClosed) []string { return []string{"username:" + e.Username} }))
+	codec.Register[UsernameChanged](b, "account.username-changed", 1, codec.Tags(func(e UsernameChanged) []string {
 		return []string{"username:" + e.Old, "username:" + e.New}
-	})
+	}))
 }
 
 // retention is how long a name that was given up stays nobody's.
@@ -45,9 +48,9 @@ func (c claim) holds(now time.Time) bool {
 
 func claimOn(username string) aggregate.Model[claim] {
 	return aggregate.NewModel(aggregate.Tagged("username:"+username),
-		aggregate.On(func(claim, AccountRegistered) claim { return claim{Active: true} }),
-		aggregate.OnEvent(func(_ claim, e aggregate.Event[AccountClosed]) claim { return claim{GivenUp: e.Time} }),
-		aggregate.OnEvent(func(_ claim, e aggregate.Event[UsernameChanged]) claim {
+		fold.On(func(claim, AccountRegistered) claim { return claim{Active: true} }),
+		fold.OnEvent(func(_ claim, e fold.Event[AccountClosed]) claim { return claim{GivenUp: e.Time} }),
+		fold.OnEvent(func(_ claim, e fold.Event[UsernameChanged]) claim {
 			if e.Data.New == username {
 				return claim{Active: true}
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -23,7 +24,7 @@ type attendance struct {
 func newAttendance() attendance {
 	p := projection.New("attendance", 1)
 	students := projection.NewTable[string, int](p, "by-course")
-	projection.On(p, func(tx projection.Tx, e projection.Event[StudentSubscribed]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[StudentSubscribed]) error {
 		return students.In(tx).Update(e.Data.Course, func(n int) int { return n + 1 })
 	})
 	return attendance{p, students}

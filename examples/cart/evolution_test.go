@@ -58,10 +58,12 @@ func called(t *testing.T, name string, say ...func(b *codec.Builder)) *codec.Reg
 	t.Helper()
 	tags := func(sku string) []string { return []string{"sku:" + sku} }
 	b := codec.NewBuilder()
-	codec.Register(b, name, 1, func(e cart.ItemAdded) []string { return tags(e.SKU) })
-	codec.Register(b, "cart.item-quantity-changed", 1, func(e cart.ItemQuantityChanged) []string { return tags(e.SKU) })
-	codec.Register(b, "cart.item-removed", 1, func(e cart.ItemRemoved) []string { return tags(e.SKU) })
-	codec.Register[cart.CartCheckedOut](b, "cart.checked-out", 1, nil)
+	codec.Register[cart.ItemAdded](b, name, 1, codec.Tags(func(e cart.ItemAdded) []string { return tags(e.SKU) }))
+	codec.Register[cart.ItemQuantityChanged](b, "cart.item-quantity-changed", 1,
+		codec.Tags(func(e cart.ItemQuantityChanged) []string { return tags(e.SKU) }))
+	codec.Register[cart.ItemRemoved](b, "cart.item-removed", 1,
+		codec.Tags(func(e cart.ItemRemoved) []string { return tags(e.SKU) }))
+	codec.Register[cart.CartCheckedOut](b, "cart.checked-out", 1)
 	for _, say := range say {
 		say(b)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/examples/cart/cart"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -81,7 +82,7 @@ func requireSummaries(t *testing.T, s *shop, from projection.Reader, to eventsto
 // position.
 func requireRanking(t *testing.T, s *shop, from projection.Reader, to eventstore.Position) {
 	t.Helper()
-	sales, _, err := cart.BestSellers().Run(t.Context(), s.store, s.registry, &projection.FoldOptions{To: to})
+	sales, _, err := cart.BestSellers().Run(t.Context(), s.store, s.registry, &fold.Options{To: to})
 	require.NoError(t, err)
 	want, err := sales.ByPieces(all)
 	require.NoError(t, err)
@@ -185,10 +186,10 @@ func otherSummaries(version uint32, handle func(e eventstore.Event) error) *proj
 	carts := projection.NewTable[string, int](p, "carts")
 	projection.NewIndex(carts, "total", func(int) (int, bool) { return 0, false })
 	projection.NewIndex(carts, "change", func(int) (time.Time, bool) { return time.Time{}, false })
-	projection.On(p, func(_ projection.Tx, e projection.Event[cart.ItemAdded]) error { return handle(e.Event) })
-	projection.On(p, func(_ projection.Tx, e projection.Event[cart.ItemQuantityChanged]) error { return handle(e.Event) })
-	projection.On(p, func(_ projection.Tx, e projection.Event[cart.ItemRemoved]) error { return handle(e.Event) })
-	projection.On(p, func(_ projection.Tx, e projection.Event[cart.CartCheckedOut]) error { return handle(e.Event) })
+	projection.On(p, func(_ projection.Tx, e fold.Event[cart.ItemAdded]) error { return handle(e.Event) })
+	projection.On(p, func(_ projection.Tx, e fold.Event[cart.ItemQuantityChanged]) error { return handle(e.Event) })
+	projection.On(p, func(_ projection.Tx, e fold.Event[cart.ItemRemoved]) error { return handle(e.Event) })
+	projection.On(p, func(_ projection.Tx, e fold.Event[cart.CartCheckedOut]) error { return handle(e.Event) })
 	return p
 }
 

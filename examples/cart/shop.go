@@ -14,6 +14,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/examples/cart/cart"
+	"github.com/yore-es/yore/fold"
 )
 
 // shop is the domain on a store: all that an application puts together once.
@@ -93,7 +94,7 @@ func (s *shop) dispatch(ctx context.Context, cmd cart.Command) (cart.State, even
 }
 
 // record is an event of a cart, as stored and as the application knows it.
-type record = aggregate.Event[cart.Event]
+type record = fold.Event[cart.Event]
 
 // history returns the events of a cart.
 func (s *shop) history(ctx context.Context, id string) ([]record, error) {

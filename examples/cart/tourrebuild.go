@@ -8,6 +8,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/examples/cart/cart"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -141,7 +142,7 @@ type shelves struct {
 func newShelves(of map[string]string) *shelves {
 	p := projection.New("shelves", 1)
 	s := &shelves{Projection: p, pieces: projection.NewTable[string, int64](p, "pieces")}
-	projection.On(p, func(tx projection.Tx, e projection.Event[cart.ItemAdded]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[cart.ItemAdded]) error {
 		shelf, ok := of[e.Data.SKU]
 		if !ok {
 			return fmt.Errorf("item %s is on no shelf", e.Data.SKU)

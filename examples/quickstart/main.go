@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	defer store.Close()
 
 	events := codec.NewBuilder()
-	codec.Register[ItemAdded](events, "cart.item-added", 1, nil)
+	codec.Register[ItemAdded](events, "cart.item-added", 1)
 	registry, err := events.Build()
 	if err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/projection"
+	"github.com/yore-es/yore/fold"
 )
 
 // sales is what the fold carries along the log.
@@ -15,24 +15,26 @@ type sales struct {
 }
 
 // sellers counts what is in a cart when the cart is checked out.
-var sellers = projection.NewFold(
-	func() sales {
+var sellers = fold.Fold[sales]{
+	Initial: func() sales {
 		return sales{open: map[eventstore.StreamID]Cart{}, sold: map[string]int{}}
 	},
-	projection.When(func(s sales, e projection.Event[ItemAdded]) sales {
-		return s.change(e.Stream, e.Data)
-	}),
-	projection.When(func(s sales, e projection.Event[ItemRemoved]) sales {
-		return s.change(e.Stream, e.Data)
-	}),
-	projection.When(func(s sales, e projection.Event[CheckedOut]) sales {
-		for sku, pieces := range s.open[e.Stream].Pieces {
-			s.sold[sku] += pieces
-		}
-		delete(s.open, e.Stream)
-		return s
-	}),
-)
+	Evolve: []fold.Handler[sales]{
+		fold.OnEvent(func(s sales, e fold.Event[ItemAdded]) sales {
+			return s.change(e.Stream, e.Data)
+		}),
+		fold.OnEvent(func(s sales, e fold.Event[ItemRemoved]) sales {
+			return s.change(e.Stream, e.Data)
+		}),
+		fold.OnEvent(func(s sales, e fold.Event[CheckedOut]) sales {
+			for sku, pieces := range s.open[e.Stream].Pieces {
+				s.sold[sku] += pieces
+			}
+			delete(s.open, e.Stream)
+			return s
+		}),
+	},
+}
 
 func (s sales) change(stream eventstore.StreamID, event Event) sales {
 	cart, known := s.open[stream]

@@ -26,8 +26,8 @@ func (CheckedOut) isEvent()  {}
 // newRegistry gives each event the name that it is stored under.
 func newRegistry() (*codec.Registry, error) {
 	b := codec.NewBuilder()
-	codec.Register[ItemAdded](b, "cart.item-added", 1, nil)
-	codec.Register[ItemRemoved](b, "cart.item-removed", 1, nil)
-	codec.Register[CheckedOut](b, "cart.checked-out", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
+	codec.Register[CheckedOut](b, "cart.checked-out", 1)
 	return b.Build()
 }

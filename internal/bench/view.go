@@ -11,6 +11,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -24,7 +25,7 @@ type touched struct {
 
 func viewRegistry() (*codec.Registry, error) {
 	events := codec.NewBuilder()
-	codec.Register[touched](events, benchType, 1, nil)
+	codec.Register[touched](events, benchType, 1)
 	return events.Build()
 }
 
@@ -32,7 +33,7 @@ func viewRegistry() (*codec.Registry, error) {
 func newView(name string) *projection.Projection {
 	p := projection.New(name, 1)
 	table := projection.NewTable[int, int](p, "by-key")
-	projection.On(p, func(tx projection.Tx, e projection.Event[touched]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[touched]) error {
 		return table.In(tx).Update(e.Data.Key, func(events int) int { return events + 1 })
 	})
 	return p

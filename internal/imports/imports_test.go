@@ -26,16 +26,17 @@ var allowed = map[string][]string{
 	"codec":                {},
 	"codec/codectest":      {"codec"},
 	"codec/doctor":         {"codec", "eventstore"},
-	"aggregate":            {"eventstore", "codec", "internal/hook"},
+	"aggregate":            {"eventstore", "codec", "fold", "internal/hook", "internal/vocabulary"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore", "eventstore/memstore"},
-	"projection":           {"eventstore", "codec", "internal/rows", "github.com/google/uuid"},
+	"fold":                 {"eventstore", "codec", "internal/vocabulary", "internal/window"},
+	"projection":           {"eventstore", "codec", "fold", "internal/rows", "internal/vocabulary", "internal/window", "github.com/google/uuid"},
 	"command":              {"aggregate", "eventstore", "internal/hook"},
-	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "aggregate"},
-	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "aggregate", "projection", "command"},
-	"examples/cart/cart":   {"eventstore", "codec", "aggregate", "projection", "command"},
+	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "fold", "aggregate"},
+	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "fold", "aggregate", "projection", "command"},
+	"examples/cart/cart":   {"eventstore", "codec", "fold", "aggregate", "projection", "command"},
 	"examples/quickstart":  {"eventstore/boltstore", "codec", "aggregate"},
-	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "aggregate", "projection", "command"},
-	"internal/bench":       {"codec", "eventstore", "eventstore/boltstore", "internal/record", "projection", "github.com/google/uuid", "go.etcd.io/bbolt"},
+	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "fold", "aggregate", "projection", "command"},
+	"internal/bench":       {"codec", "eventstore", "eventstore/boltstore", "fold", "internal/record", "projection", "github.com/google/uuid", "go.etcd.io/bbolt"},
 	"internal/howto":       {},
 	"internal/hook":        {},
 	"internal/ids":         {"github.com/google/uuid"},
@@ -46,6 +47,8 @@ var allowed = map[string][]string{
 	"internal/pages":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
+	"internal/vocabulary":  {"codec", "eventstore"},
+	"internal/window":      {"eventstore"},
 
 	// The floors below boltstore.
 	"internal/logfile":  {"eventstore", "internal/index", "internal/pages", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
@@ -56,7 +59,7 @@ var allowed = map[string][]string{
 	"internal/salvage":  {"eventstore", "internal/logbuild", "internal/logfile", "internal/pages", "internal/record", "github.com/google/uuid"},
 	"internal/verify":   {"eventstore", "internal/index", "internal/logfile", "internal/pages", "internal/record", "internal/viewfile", "go.etcd.io/bbolt"},
 
-	"examples/boundaries/todo": {"eventstore/memstore", "codec", "aggregate", "command"},
+	"examples/boundaries/todo": {"eventstore/memstore", "codec", "fold", "aggregate", "command"},
 }
 
 // allowedInTests lists the modules that tests may import besides. Tests may import

@@ -19,6 +19,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -53,7 +54,7 @@ type Sales struct {
 
 func registry() *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register(b, "sold", 1, func(s Sold) []string { return []string{"sku:" + s.SKU} })
+	codec.Register[Sold](b, "sold", 1, codec.Tags(func(s Sold) []string { return []string{"sku:" + s.SKU} }))
 	r, err := b.Build()
 	if err != nil {
 		panic(err)
@@ -78,7 +79,7 @@ func newModel() *model {
 		seen:       projection.NewTable[uint64, int](p, "seen"),
 	}
 	m.byPieces = projection.NewIndex(m.sales, "pieces", func(s Sales) (int64, bool) { return s.Pieces, true })
-	projection.On(p, func(tx projection.Tx, e projection.Event[Sold]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[Sold]) error {
 		if err := m.seen.In(tx).Update(uint64(e.Position)%512, func(n int) int { return n + 1 }); err != nil {
 			return err
 		}

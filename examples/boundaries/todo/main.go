@@ -11,6 +11,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/command"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 )
 
 type (
@@ -76,7 +77,7 @@ var lists = aggregate.Decider[List, Command, Event]{
 // titleTaken says whether any list has the title.
 func titleTaken(title string) aggregate.Model[bool] {
 	return aggregate.NewModel(aggregate.Tagged("title:"+title),
-		aggregate.On(func(_ bool, e ListNamed) bool { return e.Title == title }))
+		fold.On(func(_ bool, e ListNamed) bool { return e.Title == title }))
 }
 
 // nameList is what the list decides, provided that no list has the title.
@@ -92,13 +93,13 @@ func nameList(c NameList) aggregate.Decision {
 
 func main() {
 	b := codec.NewBuilder()
-	codec.Register(b, "list.named", 1, func(e ListNamed) []string { return []string{"title:" + e.Old, "title:" + e.Title} })
-	codec.Register[ItemAdded](b, "list.item-added", 1, nil)
-	codec.Register[ItemCompleted](b, "list.item-completed", 1, nil)
+	codec.Register[ListNamed](b, "list.named", 1,
+		codec.Tags(func(e ListNamed) []string { return []string{"title:" + e.Old, "title:" + e.Title} }))
+	codec.Register[ItemAdded](b, "list.item-added", 1)
+	codec.Register[ItemCompleted](b, "list.item-completed", 1)
 	registry, store := must(b.Build()), memstore.New(nil)
 	repository := must(aggregate.NewRepository(store, registry, lists, nil))
-	decisions := must(aggregate.NewDecisions(store, registry, nil))
-	d := command.NewDispatcher()
+	decisions, d := must(aggregate.NewDecisions(store, registry, nil)), command.NewDispatcher()
 	must(0, command.Route(d, repository, Command.ListID))
 	must(0, command.Handle(d, aggregate.Decide(decisions, nameList)))
 	for _, cmd := range []Command{

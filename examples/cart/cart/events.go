@@ -45,11 +45,14 @@ func (CartCheckedOut) isEvent()      {}
 // tags they carry: "sku:85123A" finds all that happened to an item, in any cart.
 func Registry() (*codec.Registry, error) {
 	b := codec.NewBuilder()
-	codec.Register(b, "cart.item-added", 1, func(e ItemAdded) []string { return tags(e.SKU) })
-	codec.Register(b, "cart.item-quantity-changed", 1, func(e ItemQuantityChanged) []string { return tags(e.SKU) })
-	codec.Register(b, "cart.item-removed", 1, func(e ItemRemoved) []string { return tags(e.SKU) })
-	codec.Register[CartCheckedOut](b, "cart.checked-out", 1, nil)
+	codec.Register[ItemAdded](b, "cart.item-added", 1, bySKU(func(e ItemAdded) string { return e.SKU }))
+	codec.Register[ItemQuantityChanged](b, "cart.item-quantity-changed", 1, bySKU(func(e ItemQuantityChanged) string { return e.SKU }))
+	codec.Register[ItemRemoved](b, "cart.item-removed", 1, bySKU(func(e ItemRemoved) string { return e.SKU }))
+	codec.Register[CartCheckedOut](b, "cart.checked-out", 1)
 	return b.Build()
 }
 
-func tags(sku string) []string { return []string{"sku:" + sku} }
+// bySKU tags an event with the item that it is about.
+func bySKU[E any](sku func(E) string) codec.RegisterOption {
+	return codec.Tags(func(e E) []string { return []string{"sku:" + sku(e)} })
+}

@@ -6,24 +6,9 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
-
-// onEvents makes a projection take all that can happen to a cart.
-func onEvents(p *projection.Projection, handle func(tx projection.Tx, cart string, e eventstore.Event, fact Event) error) {
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
-		return handle(tx, e.Stream.ID(), e.Event, e.Data)
-	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemQuantityChanged]) error {
-		return handle(tx, e.Stream.ID(), e.Event, e.Data)
-	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[ItemRemoved]) error {
-		return handle(tx, e.Stream.ID(), e.Event, e.Data)
-	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[CartCheckedOut]) error {
-		return handle(tx, e.Stream.ID(), e.Event, e.Data)
-	})
-}
 
 // lineTable is the lines of carts as a table of a read model. It has a row for
 // each line, not one for each cart: an event costs the same however much is in
@@ -51,12 +36,13 @@ func newLineTable(p *projection.Projection) lineTable {
 
 // apply is [Evolve] for the rows of a cart. It returns the line that the event
 // is about, before and after it; a Quantity of 0 stands for no line.
-func (t lineTable) apply(tx projection.Tx, id string, version eventstore.Version, fact Event) (before, after Line, err error) {
-	switch e := fact.(type) {
+func (t lineTable) apply(tx projection.Tx, stored fold.Event[Event]) (before, after Line, err error) {
+	id := stored.Stream.ID()
+	switch e := stored.Data.(type) {
 	case ItemAdded:
 		return t.change(tx, id, e.SKU, e.UnitPrice, func(row lineRow, there bool) lineRow {
 			if !there {
-				return lineRow{Description: e.Description, Quantity: e.Quantity, Since: version}
+				return lineRow{Description: e.Description, Quantity: e.Quantity, Since: stored.Version}
 			}
 			row.Quantity += e.Quantity
 			return row

@@ -3,7 +3,7 @@ package cart
 import (
 	"context"
 
-	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -32,12 +32,12 @@ func NewRanking() *Ranking {
 // projection, "lines".
 func OnSold(p *projection.Projection, sold func(tx projection.Tx, lines []Line) error) {
 	open := newLineTable(p)
-	onEvents(p, func(tx projection.Tx, id string, e eventstore.Event, fact Event) error {
-		if _, ok := fact.(CartCheckedOut); !ok {
-			_, _, err := open.apply(tx, id, e.Version, fact)
+	projection.On(p, func(tx projection.Tx, e fold.Event[Event]) error {
+		if _, ok := e.Data.(CartCheckedOut); !ok {
+			_, _, err := open.apply(tx, e)
 			return err
 		}
-		lines, err := open.take(tx, id)
+		lines, err := open.take(tx, e.Stream.ID())
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/projection"
+	"github.com/yore-es/yore/fold"
 )
 
 // Seller is an item and what was sold of it.
@@ -45,20 +45,20 @@ var errSales = errors.New("more was sold than can be counted")
 // BestSellers returns the fold of the log into [Sales]. It keeps carts with the
 // very Evolve that the rules rely on, so the two cannot disagree about what a
 // cart held.
-func BestSellers() *projection.Fold[*Sales] {
-	return projection.NewFold(
-		func() *Sales {
+func BestSellers() fold.Fold[*Sales] {
+	return fold.Fold[*Sales]{
+		Initial: func() *Sales {
 			return &Sales{open: make(map[eventstore.StreamID]State), sold: make(map[string]Seller)}
 		},
-		projection.When(func(s *Sales, e projection.Event[ItemAdded]) *Sales { return s.change(e.Stream, e.Data) }),
-		projection.When(func(s *Sales, e projection.Event[ItemQuantityChanged]) *Sales { return s.change(e.Stream, e.Data) }),
-		projection.When(func(s *Sales, e projection.Event[ItemRemoved]) *Sales { return s.change(e.Stream, e.Data) }),
-		projection.When(func(s *Sales, e projection.Event[CartCheckedOut]) *Sales { return s.sell(e.Stream) }),
-	)
+		Evolve: []fold.Handler[*Sales]{fold.OnEvent((*Sales).after)},
+	}
 }
 
-func (s *Sales) change(cart eventstore.StreamID, event Event) *Sales {
-	s.open[cart] = Evolve(s.open[cart], event)
+func (s *Sales) after(e fold.Event[Event]) *Sales {
+	if _, sold := e.Data.(CartCheckedOut); sold {
+		return s.sell(e.Stream)
+	}
+	s.open[e.Stream] = Evolve(s.open[e.Stream], e.Data)
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -43,21 +44,22 @@ func NewSummaries() *Summaries {
 	// Less than nothing comes first: the largest total leads, and of equals the lower name.
 	s.byTotal = projection.NewIndex(s.carts, "total", func(s Summary) (Money, bool) { return -s.Total, true })
 	s.byChange = projection.NewIndex(s.carts, "change", func(s Summary) (time.Time, bool) { return s.Changed, true })
-	onEvents(p, s.apply)
+	projection.On(p, s.apply)
 	return s
 }
 
-func (s *Summaries) apply(tx projection.Tx, id string, e eventstore.Event, fact Event) error {
-	before, after, err := s.lines.apply(tx, id, e.Version, fact)
+func (s *Summaries) apply(tx projection.Tx, e fold.Event[Event]) error {
+	before, after, err := s.lines.apply(tx, e)
 	if err != nil {
 		return err
 	}
+	id := e.Stream.ID()
 	return s.carts.In(tx).Update(id, func(row Summary) Summary {
 		row.Cart, row.Version, row.Changed = id, e.Version, e.Recorded
 		row.Pieces += after.Quantity - before.Quantity
 		row.Total += after.Amount() - before.Amount()
 		row.Lines += count(after) - count(before)
-		if _, ok := fact.(CartCheckedOut); ok {
+		if _, ok := e.Data.(CartCheckedOut); ok {
 			row.CheckedOut = true
 		}
 		return row

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -19,9 +20,9 @@ type (
 
 func newRegistry() (*codec.Registry, error) {
 	b := codec.NewBuilder()
-	codec.Register[added](b, Added, 1, nil)
-	codec.Register[removed](b, Removed, 1, nil)
-	codec.Register[noted](b, Noted, 1, nil)
+	codec.Register[added](b, Added, 1)
+	codec.Register[removed](b, Removed, 1)
+	codec.Register[noted](b, Noted, 1)
 	return b.Build()
 }
 
@@ -53,16 +54,16 @@ func newStock(version uint32) *stock {
 		}
 		return s.items.In(tx).Put(item, row)
 	}
-	projection.On(p, func(tx projection.Tx, e projection.Event[added]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[added]) error {
 		return change(tx, e.Data.Item, e.Data.Quantity, 0)
 	})
-	projection.On(p, func(tx projection.Tx, e projection.Event[removed]) error {
+	projection.On(p, func(tx projection.Tx, e fold.Event[removed]) error {
 		return change(tx, e.Data.Item, -2*e.Data.Quantity, 0)
 	})
 	if version > 1 {
-		projection.On(p, func(tx projection.Tx, e projection.Event[noted]) error { return change(tx, e.Data.Item, 0, 1) })
+		projection.On(p, func(tx projection.Tx, e fold.Event[noted]) error { return change(tx, e.Data.Item, 0, 1) })
 	} else {
-		projection.On(p, func(projection.Tx, projection.Event[noted]) error { return nil })
+		projection.On(p, func(projection.Tx, fold.Event[noted]) error { return nil })
 	}
 	return s
 }

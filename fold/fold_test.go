@@ -1,4 +1,4 @@
-package projection_test
+package fold_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
-	"github.com/yore-es/yore/projection"
+	"github.com/yore-es/yore/fold"
 )
 
 type (
@@ -25,23 +25,23 @@ type (
 // journal says which events a fold has seen.
 type journal []string
 
-func onNoted(j journal, e projection.Event[noted]) journal {
+func onNoted(j journal, e fold.Event[noted]) journal {
 	return append(j, fmt.Sprintf("%d %s", e.Position, e.Data.Text))
 }
 
-func onErased(j journal, e projection.Event[erased]) journal {
+func onErased(j journal, e fold.Event[erased]) journal {
 	return append(j, fmt.Sprintf("%d erased", e.Position))
 }
 
-func newJournal() *projection.Fold[journal] {
-	return projection.NewFold(nil, projection.When(onNoted), projection.When(onErased))
+func newJournal() fold.Fold[journal] {
+	return fold.New(fold.OnEvent(onNoted), fold.OnEvent(onErased))
 }
 
 func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[noted](b, "noted", 2, nil)
-	codec.Register[erased](b, "erased", 1, nil)
-	codec.Register[stray](b, "stray", 1, nil)
+	codec.Register[noted](b, "noted", 2)
+	codec.Register[erased](b, "erased", 1)
+	codec.Register[stray](b, "stray", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	return registry
@@ -92,20 +92,21 @@ func TestFold_Run(t *testing.T) {
 }
 
 func TestFold_Run_EmptyLog(t *testing.T) {
-	fold := projection.NewFold(func() journal { return journal{"begin"} }, projection.When(onNoted))
-	j, through, err := fold.Run(t.Context(), memstore.New(nil), newRegistry(t), nil)
+	f := fold.New(fold.OnEvent(onNoted))
+	f.Initial = func() journal { return journal{"begin"} }
+	j, through, err := f.Run(t.Context(), memstore.New(nil), newRegistry(t), nil)
 	require.NoError(t, err)
 	require.Equal(t, journal{"begin"}, j)
 	require.Zero(t, through)
 }
 
 func TestFold_Run_Envelope(t *testing.T) {
-	var seen []projection.Event[noted]
-	fold := projection.NewFold(nil, projection.When(func(n int, e projection.Event[noted]) int {
+	var seen []fold.Event[noted]
+	f := fold.New(fold.OnEvent(func(n int, e fold.Event[noted]) int {
 		seen = append(seen, e)
 		return n + 1
 	}))
-	n, _, err := fold.Run(t.Context(), fixture(t), newRegistry(t), &projection.FoldOptions{Query: eventstore.Stream("y-1")})
+	n, _, err := f.Run(t.Context(), fixture(t), newRegistry(t), &fold.Options{Query: eventstore.Stream("y-1")})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	e := seen[0]
@@ -138,7 +139,7 @@ func TestFold_Run_Query(t *testing.T) {
 		"item without a type": {eventstore.Match(item{Types: []string{"stray"}}, item{Streams: []eventstore.StreamID{"x-2"}}), journal{"2 b"}},
 		"no match":            {eventstore.Stream("z"), nil},
 	} {
-		j, through, err := newJournal().Run(t.Context(), store, registry, &projection.FoldOptions{Query: c.query})
+		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.Options{Query: c.query})
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, j, name)
 		require.Equal(t, eventstore.Position(8), through, name)
@@ -152,7 +153,7 @@ func TestFold_Run_QueryThatCannotBe(t *testing.T) {
 		"a stream called NUL": eventstore.Stream("\x00"),
 		"no handled type":     eventstore.Match(eventstore.Item{Types: []string{"stray"}}),
 	} {
-		j, through, err := newJournal().Run(t.Context(), fixture(t), newRegistry(t), &projection.FoldOptions{Query: query})
+		j, through, err := newJournal().Run(t.Context(), fixture(t), newRegistry(t), &fold.Options{Query: query})
 		require.ErrorIs(t, err, eventstore.ErrInvalid, name)
 		require.Zero(t, j)
 		require.Zero(t, through)
@@ -165,7 +166,7 @@ func TestFold_Run_To(t *testing.T) {
 		last    string
 		through eventstore.Position
 	}{1: {"1 a", 1}, 3: {"2 b", 3}, 4: {"4 erased", 4}, 8: {"7 d", 8}, 99: {"7 d", 8}} {
-		j, through, err := newJournal().Run(t.Context(), store, registry, &projection.FoldOptions{To: to})
+		j, through, err := newJournal().Run(t.Context(), store, registry, &fold.Options{To: to})
 		require.NoError(t, err)
 		require.Equal(t, want.last, j[len(j)-1])
 		require.Equal(t, want.through, through)
@@ -175,31 +176,31 @@ func TestFold_Run_To(t *testing.T) {
 func TestFold_Run_AsOf(t *testing.T) {
 	store, registry := fixture(t), newRegistry(t)
 	for hour, want := range map[float64]eventstore.Position{0: 0, 0.9: 0, 1: 1, 3.5: 3, 4: 4, 8: 8, 100: 8} {
-		opts := &projection.FoldOptions{AsOf: begin.Add(time.Duration(hour * float64(time.Hour)))}
+		opts := &fold.Options{AsOf: begin.Add(time.Duration(hour * float64(time.Hour)))}
 		j, through, err := newJournal().Run(t.Context(), store, registry, opts)
 		require.NoError(t, err)
 		require.Equal(t, want, through)
 
 		var same journal
 		if want > 0 {
-			same, _, err = newJournal().Run(t.Context(), store, registry, &projection.FoldOptions{To: through})
+			same, _, err = newJournal().Run(t.Context(), store, registry, &fold.Options{To: through})
 			require.NoError(t, err)
 		}
 		require.Equal(t, same, j, "as of a time is the log through a position")
 	}
 	_, through, err := newJournal().Run(t.Context(), store, registry,
-		&projection.FoldOptions{To: 2, AsOf: begin.Add(4 * time.Hour)})
+		&fold.Options{To: 2, AsOf: begin.Add(4 * time.Hour)})
 	require.NoError(t, err)
 	require.Equal(t, eventstore.Position(2), through, "the narrower bound holds")
 }
 
 func TestFold_Run_IsASnapshot(t *testing.T) {
 	store, registry := fixture(t), newRegistry(t)
-	fold := projection.NewFold(nil, projection.When(func(n int, _ projection.Event[noted]) int {
+	f := fold.New(fold.OnEvent(func(n int, _ fold.Event[noted]) int {
 		add(t, store, "x-9", "noted", 2, `{"Text":"later"}`)
 		return n + 1
 	}))
-	n, through, err := fold.Run(t.Context(), store, registry, nil)
+	n, through, err := f.Run(t.Context(), store, registry, nil)
 	require.NoError(t, err)
 	require.Equal(t, 4, n)
 	require.Equal(t, eventstore.Position(8), through)
@@ -207,15 +208,15 @@ func TestFold_Run_IsASnapshot(t *testing.T) {
 
 func TestFold_Run_StateIsNotShared(t *testing.T) {
 	store, registry := fixture(t), newRegistry(t)
-	fold := projection.NewFold(func() map[string]int { return map[string]int{} },
-		projection.When(func(m map[string]int, e projection.Event[noted]) map[string]int {
-			m[e.Data.Text]++
-			return m
-		}))
+	f := fold.New(fold.On(func(m map[string]int, e noted) map[string]int {
+		m[e.Text]++
+		return m
+	}))
+	f.Initial = func() map[string]int { return map[string]int{} }
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			m, _, err := fold.Run(t.Context(), store, registry, nil)
+			m, _, err := f.Run(t.Context(), store, registry, nil)
 			if err != nil || len(m) != 4 || m["a"] != 1 {
 				t.Errorf("%v, %v", m, err)
 			}
@@ -225,28 +226,28 @@ func TestFold_Run_StateIsNotShared(t *testing.T) {
 }
 
 func TestFold_Run_AllFaultsAtOnce(t *testing.T) {
-	fold := projection.NewFold(nil,
-		projection.When(onNoted), projection.When(onNoted),
-		projection.When(func(j journal, _ projection.Event[*erased]) journal { return j }),
-		projection.When(func(j journal, _ projection.Event[fmt.Stringer]) journal { return j }),
-		projection.When(func(j journal, _ projection.Event[journal]) journal { return j }),
-		projection.When[journal, stray](nil),
-		projection.Handler[journal]{})
-	_, _, err := fold.Run(t.Context(), nil, newRegistry(t), nil)
+	f := fold.New(
+		fold.OnEvent(onNoted), fold.OnEvent(onNoted),
+		fold.OnEvent(func(j journal, _ fold.Event[*erased]) journal { return j }),
+		fold.OnEvent(func(j journal, _ fold.Event[fmt.Stringer]) journal { return j }),
+		fold.OnEvent(func(j journal, _ fold.Event[journal]) journal { return j }),
+		fold.OnEvent[journal, stray](nil),
+		fold.Handler[journal]{})
+	_, _, err := f.Run(t.Context(), nil, newRegistry(t), nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	for _, fault := range []string{
-		"fold into projection_test.journal: ",
+		"fold into fold_test.journal: ",
 		"the store is nil",
-		"projection_test.noted has two handlers",
-		"projection_test.erased is: handle the value",
-		"fmt.Stringer has a handler but is an interface",
-		"projection_test.journal has a handler but is not registered",
+		"fold_test.noted has two handlers",
+		"*fold_test.erased is not registered, but fold_test.erased is",
+		"fmt.Stringer has a handler: no registered type implements it",
+		"fold_test.journal has a handler: Go type fold_test.journal is not registered",
 		"handler 5 has no function",
 		"handler 6 has no function",
 	} {
 		require.ErrorContains(t, err, fault)
 	}
-	_, _, err = projection.NewFold[int](nil).Run(t.Context(), memstore.New(nil), nil, nil)
+	_, _, err = fold.New[int]().Run(t.Context(), memstore.New(nil), nil, nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	require.ErrorContains(t, err, "no handlers")
 	require.ErrorContains(t, err, "the registry is nil")
@@ -254,20 +255,20 @@ func TestFold_Run_AllFaultsAtOnce(t *testing.T) {
 
 func TestFold_Run_VersionWithoutAHandler(t *testing.T) {
 	b := codec.NewBuilder()
-	codec.Register[notedV1](b, "noted", 1, nil)
-	codec.Register[noted](b, "noted", 2, nil)
+	codec.Register[notedV1](b, "noted", 1)
+	codec.Register[noted](b, "noted", 2)
 	registry, err := b.Build()
 	require.NoError(t, err)
 	store := memstore.New(nil)
 	add(t, store, "x-1", "noted", 1, `{"Note":"old"}`)
 	add(t, store, "x-1", "noted", 2, `{"Text":"new"}`)
 
-	_, _, err = projection.NewFold(nil, projection.When(onNoted)).Run(t.Context(), store, registry, nil)
+	_, _, err = fold.New(fold.OnEvent(onNoted)).Run(t.Context(), store, registry, nil)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.ErrorContains(t, err, `"noted" has a handler, but not for its version 1, which is projection_test.notedV1`)
+	require.ErrorContains(t, err, `"noted" has a handler, but not for its version 1, which is fold_test.notedV1`)
 
-	both := projection.NewFold(nil, projection.When(onNoted),
-		projection.When(func(j journal, e projection.Event[notedV1]) journal { return append(j, e.Data.Note) }))
+	both := fold.New(fold.OnEvent(onNoted),
+		fold.OnEvent(func(j journal, e fold.Event[notedV1]) journal { return append(j, e.Data.Note) }))
 	j, _, err := both.Run(t.Context(), store, registry, nil)
 	require.NoError(t, err)
 	require.Equal(t, journal{"old", "2 new"}, j)
@@ -288,19 +289,19 @@ func TestFold_Run_BadData(t *testing.T) {
 	store := fixture(t)
 	add(t, store, "x-1", "noted", 2, `{"Text":7}`)
 	_, _, err := newJournal().Run(t.Context(), store, newRegistry(t), nil)
-	require.ErrorContains(t, err, `position 9: decode projection_test.noted as "noted" version 2: `)
-	_, _, err = newJournal().Run(t.Context(), store, newRegistry(t), &projection.FoldOptions{To: 8})
+	require.ErrorContains(t, err, `position 9: decode fold_test.noted as "noted" version 2: `)
+	_, _, err = newJournal().Run(t.Context(), store, newRegistry(t), &fold.Options{To: 8})
 	require.NoError(t, err, "what came before can be folded")
 }
 
 func TestFold_Run_ContextAndClose(t *testing.T) {
 	store := fixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	fold := projection.NewFold(nil, projection.When(func(n int, _ projection.Event[noted]) int {
+	f := fold.New(fold.OnEvent(func(n int, _ fold.Event[noted]) int {
 		cancel()
 		return n + 1
 	}))
-	_, _, err := fold.Run(ctx, store, newRegistry(t), nil)
+	_, _, err := f.Run(ctx, store, newRegistry(t), nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, store.Close())
 	_, _, err = newJournal().Run(t.Context(), store, newRegistry(t), nil)

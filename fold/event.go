@@ -1,8 +1,9 @@
-package projection
+package fold
 
 import "github.com/yore-es/yore/eventstore"
 
-// Event is a decoded event. It is the handler's own copy.
+// Event is a stored event and what it is today. A reader of events has a copy of its
+// own; a handler must not change what it is given, which other handlers may be given too.
 type Event[T any] struct {
 	// Event is what was stored: position, stream, version, times, metadata,
 	// tags, id; type and schema version too, whatever it was upcast to. Its

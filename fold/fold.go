@@ -1,0 +1,136 @@
+package fold
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/vocabulary"
+	"github.com/yore-es/yore/internal/window"
+)
+
+// Fold is a question to the log: handlers that fold events into an S. A Fold that is
+// not changed any more is safe for concurrent use by multiple goroutines if its
+// functions are, as pure functions are.
+type Fold[S any] struct {
+	// Initial makes the state before the first event; nil means the zero S. It
+	// must return a state of its own each time if a handler changes what it is given.
+	Initial func() S
+	// Evolve are the handlers, made by [On] and [OnEvent]: at least one, and no
+	// two for one event type.
+	Evolve []Handler[S]
+}
+
+// New returns the fold with these handlers that begins with the zero S.
+func New[S any](evolve ...Handler[S]) Fold[S] { return Fold[S]{Evolve: evolve} }
+
+// Options bound a run of a fold. Nil and the zero Options mean all handled events,
+// up to the head.
+type Options struct {
+	// Query leaves out the handled events that do not match it; the zero Query
+	// leaves out none. It names types as they are registered today, and finds
+	// older events that upcasters make into them. Types that no handler takes
+	// are passed over.
+	Query eventstore.Query
+	// To is the highest position folded, inclusive; 0 is the head.
+	To eventstore.Position
+	// AsOf leaves out the events recorded after this time; the zero Time
+	// leaves out none.
+	AsOf time.Time
+}
+
+// Run folds the log and returns the state and the position that it is true for:
+// the head when Run began, or the last position within the options' bounds.
+//
+// What is wrong with the fold or the options is returned before anything is
+// read, all of it at once, in an error that matches [eventstore.ErrInvalid]: a
+// nil store or registry, no handlers, a handler without a function, an event type
+// that is not registered, that no registered type implements, or that has two
+// handlers, a handled name with a version that has no handler, a query that cannot
+// be, names none of the handled types, or names one as it was named before an
+// upcaster. An event that cannot be decoded ends the fold with an error that names
+// its position and type.
+func (f Fold[S]) Run(
+	ctx context.Context, store eventstore.Store, registry *codec.Registry, opts *Options,
+) (S, eventstore.Position, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	state, through, err := f.run(ctx, store, registry, *opts)
+	if err != nil {
+		var none S
+		return none, 0, fmt.Errorf("fold into %v: %w", reflect.TypeFor[S](), err)
+	}
+	return state, through, nil
+}
+
+func (f Fold[S]) run(
+	ctx context.Context, store eventstore.Store, registry *codec.Registry, opts Options,
+) (S, eventstore.Position, error) {
+	var state S
+	p, err := f.plan(store, registry, opts.Query)
+	if err != nil {
+		return state, 0, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
+	}
+	through, err := window.End(ctx, store, opts.To, opts.AsOf)
+	if err != nil {
+		return state, 0, err
+	}
+	if f.Initial != nil {
+		state = f.Initial()
+	}
+	if through == 0 {
+		return state, 0, nil // as an option of Read, To 0 would be the head
+	}
+	for stored, err := range store.Read(ctx, p.selection.Stored, eventstore.ReadOptions{To: through}) {
+		if err != nil {
+			return state, 0, err
+		}
+		values, err := p.vocabulary.Decode(stored)
+		if err != nil {
+			return state, 0, err
+		}
+		for _, value := range values {
+			if h, taken := p.handlers.For(value); taken && p.vocabulary.Asks(p.selection.Asked, stored, value) {
+				state = h.Apply(state, Event[any]{Event: stored, Data: value})
+			}
+		}
+	}
+	return state, through, nil
+}
+
+// plan is a fold that has met a registry.
+type plan[S any] struct {
+	vocabulary *vocabulary.Vocabulary
+	handlers   *vocabulary.Handlers[Handler[S]]
+	selection  vocabulary.Selection
+}
+
+// plan returns what to read and which handlers take it, or all that is wrong.
+func (f Fold[S]) plan(store eventstore.Store, registry *codec.Registry, query eventstore.Query) (plan[S], error) {
+	var faults []error
+	if store == nil {
+		faults = append(faults, errors.New("the store is nil"))
+	}
+	// Nil items are those of the zero Query. Match() without items has some, none of
+	// them, and is refused: it was meant to say something.
+	if !query.IsAll() && query.Items() == nil {
+		query = eventstore.All()
+	}
+	p := plan[S]{vocabulary: vocabulary.New(registry)}
+	var err error
+	if p.handlers, err = vocabulary.Resolve(p.vocabulary, f.Evolve); err != nil {
+		faults = append(faults, err)
+	}
+	if p.selection, err = p.handlers.Select(query); err != nil {
+		faults = append(faults, err)
+	}
+	if len(faults) == 0 && len(p.selection.Asked.Items()) == 0 {
+		faults = append(faults, fmt.Errorf("the query (%v) names none of the handled types %q", query, p.handlers.Names()))
+	}
+	return p, errors.Join(faults...)
+}
