@@ -13,6 +13,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/backup"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/progress"
 )
 
 // BackupOptions say what to back up. Nil and zero values mean the defaults.
@@ -20,9 +21,9 @@ type BackupOptions struct {
 	// After makes the backup an incremental one: it has the events after this
 	// position, and continues a backup that goes through it. Zero is a full one.
 	After eventstore.Position
-	// Progress, if it is not nil, is told from time to time up to which position
-	// the events have been written, and of how many.
-	Progress func(done, of eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
 // Manifest says what a backup holds.
@@ -94,12 +95,13 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	if err != nil {
 		return Manifest{}, err
 	}
+	report := progress.Reporter(opts.After, opts.Progress)
 	err = logfile.CopyRecords(ctx, s.access(), opts.After+1, head, func(page *logfile.Page) error {
 		if err := b.Records(page); err != nil {
 			return err
 		}
-		if opts.Progress != nil {
-			opts.Progress(page.Last(), head)
+		if report != nil {
+			report(page.Last(), head)
 		}
 		return nil
 	})

@@ -226,10 +226,10 @@ func TestBackup_HoldsNoTransactionWhileItWrites(t *testing.T) {
 	}
 	var done []eventstore.Position
 	_, err := s.Backup(t.Context(), writerFunc(func(p []byte) (int, error) { check(); return len(p), nil }),
-		&boltstore.BackupOptions{Progress: func(p, of eventstore.Position) {
+		&boltstore.BackupOptions{Progress: func(p eventstore.Progress) {
 			check()
-			require.EqualValues(t, 600, of)
-			done = append(done, p)
+			require.EqualValues(t, 600, p.Total)
+			done = append(done, p.Done)
 		}})
 	require.NoError(t, err)
 	require.Greater(t, calls, 4)

@@ -63,6 +63,6 @@
 //
 // [Store.Verify] looks for damage, [Store.Backup] and [Restore] keep a copy,
 // [Store.Export] and [Import] speak JSON Lines; [Compact] makes a file smaller,
-// [Rebuild] makes all that is derived anew, and [Salvage] saves what can be read
+// [Reindex] makes all that is derived anew, and [Salvage] saves what can be read
 // of a damaged file.
 package boltstore

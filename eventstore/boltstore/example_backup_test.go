@@ -98,9 +98,9 @@ func ExampleCompact() {
 	// Output: 1 event, 1 row, smaller: true
 }
 
-// Whatever is derived from the log can be thrown away: Rebuild makes a file of
+// Whatever is derived from the log can be thrown away: Reindex makes a file of
 // the records alone.
-func ExampleRebuild() {
+func ExampleReindex() {
 	dir, err := os.MkdirTemp("", "yore")
 	if err != nil {
 		log.Fatal(err)
@@ -110,12 +110,12 @@ func ExampleRebuild() {
 	ctx := context.Background()
 	writeChangingRows(ctx, path)
 
-	kept, err := boltstore.Rebuild(ctx, path, &boltstore.RebuildOptions{KeepViews: true})
+	kept, err := boltstore.Reindex(ctx, path, &boltstore.ReindexOptions{KeepViews: true})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(kept.Head, "event,", kept.Rows, "row")
-	rebuilt, err := boltstore.Rebuild(ctx, path, nil)
+	rebuilt, err := boltstore.Reindex(ctx, path, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/jsonl"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/progress"
 )
 
 // ExportOptions say what to export. Nil and zero values mean the defaults.
@@ -15,14 +16,13 @@ type ExportOptions struct {
 	// After is the position after which to begin, the last one of a commit: as
 	// a rule, Through of the export before. 0 is the beginning.
 	After eventstore.Position
-	// Progress, if not nil, is called after every few hundred events with the
-	// position through which has been written, and the one at which the export
-	// ends. It runs on the goroutine that exports.
-	Progress func(done, of eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
-// Exported says what an export has written.
-type Exported struct {
+// ExportReport is what Export has written.
+type ExportReport struct {
 	// After is the position after which the export begins, and Through the
 	// last one in it. They are equal if there was nothing to export.
 	After, Through eventstore.Position
@@ -40,14 +40,14 @@ const exportBuffer = 256 << 10
 // meanwhile, also appended to; no transaction is open while w is written to. The
 // memory it needs is that of a page, however long the log.
 //
-// What has been written before an error is a part of the export, and Exported
+// What has been written before an error is a part of the export, and ExportReport
 // says how much; its last line may not be whole, if w failed. Errors a caller can
 // match: the context's, ErrClosed, ErrInvalid (After is beyond the head or inside
 // a commit), ErrCorrupt (a record is damaged; the events before it have been
 // written), and those of w.
-func (s *Store) Export(ctx context.Context, w io.Writer, o *ExportOptions) (Exported, error) {
+func (s *Store) Export(ctx context.Context, w io.Writer, o *ExportOptions) (ExportReport, error) {
 	if err := s.usable(ctx); err != nil {
-		return Exported{}, err
+		return ExportReport{}, err
 	}
 	x := &exporter{store: s, w: w}
 	if o != nil {
@@ -67,7 +67,7 @@ type exporter struct {
 	opts  ExportOptions
 	lines []byte
 	held  int // lines not written yet
-	done  Exported
+	done  ExportReport
 }
 
 func (x *exporter) run(ctx context.Context) error {
@@ -75,6 +75,7 @@ func (x *exporter) run(ctx context.Context) error {
 	if x.opts.After > head {
 		return fmt.Errorf("%w: after position %d, beyond the head %d", eventstore.ErrInvalid, x.opts.After, head)
 	}
+	report := progress.Reporter(x.opts.After, x.opts.Progress)
 	for scan := x.store.reader.scan(eventstore.All(), window{from: x.opts.After + 1, to: head}); !scan.done; {
 		pageErr := scan.page(logfile.PageEvents) // what was found before an error is written before it
 		if err := x.page(scan); err != nil {
@@ -83,8 +84,8 @@ func (x *exporter) run(ctx context.Context) error {
 		if pageErr != nil {
 			return pageErr
 		}
-		if x.opts.Progress != nil {
-			x.opts.Progress(x.done.Through, head)
+		if report != nil {
+			report(x.done.Through, head)
 		}
 		if err := x.store.usable(ctx); err != nil {
 			return err

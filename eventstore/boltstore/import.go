@@ -14,6 +14,7 @@ import (
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/jsonl"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/progress"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -24,14 +25,13 @@ type ImportOptions struct {
 	LockTimeout time.Duration
 	// FileMode is that of a new file; the default is 0o600.
 	FileMode fs.FileMode
-	// Progress, if not nil, is called with the position through which the
-	// events are in the log, each time that more of them are on disk. It runs
-	// on the goroutine that imports, with no transaction open.
-	Progress func(done eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
-// Imported says what an import has done.
-type Imported struct {
+// ImportReport is what Import has done.
+type ImportReport struct {
 	// Head is the last position of the log afterwards.
 	Head eventstore.Position
 	// Present is how many lines there were of events that the log had already,
@@ -55,14 +55,14 @@ type Imported struct {
 // message names the rule; the lines end inside a commit), ErrLocked, ErrFormat,
 // ErrCorrupt (of the log), ErrUnknownOutcome (import again), the context's and
 // those of r.
-func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (Imported, error) {
+func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (ImportReport, error) {
 	var opts ImportOptions
 	if o != nil {
 		opts = *o
 	}
 	s, err := Open(path, &Options{LockTimeout: opts.LockTimeout, FileMode: opts.FileMode, alone: true})
 	if err != nil {
-		return Imported{}, fmt.Errorf("import: %w", err)
+		return ImportReport{}, fmt.Errorf("import: %w", err)
 	}
 	i := newImporter(s, r, opts)
 	if err = i.run(ctx); err != nil {
@@ -79,11 +79,11 @@ const (
 // importer is one run of Import. It alone writes to the store: nobody else has
 // it, and the store's own writer has nothing to do.
 type importer struct {
-	store *Store
-	lines *jsonl.Reader
-	opts  ImportOptions
-	done  Imported
-	log   logfile.Writer
+	store  *Store
+	lines  *jsonl.Reader
+	report func(done, total eventstore.Position)
+	done   ImportReport
+	log    logfile.Writer
 
 	present *scan // over the events that the log has already
 	at      int   // in its page
@@ -109,7 +109,7 @@ type importBatch struct {
 
 func newImporter(s *Store, r io.Reader, opts ImportOptions) *importer {
 	head := s.tail.last()
-	i := &importer{store: s, opts: opts, lines: jsonl.NewReader(r, jsonl.MaxLine(s.info.Limits)), recorded: head.recorded}
+	i := &importer{store: s, report: progress.Reporter(head.through, opts.Progress), lines: jsonl.NewReader(r, jsonl.MaxLine(s.info.Limits)), recorded: head.recorded}
 	i.done.Head = head.through
 	i.batch.reset()
 	return i
@@ -344,8 +344,8 @@ func (i *importer) write() error {
 	i.done.Head += eventstore.Position(b.whole)
 	i.done.Appended += b.whole
 	b.reset()
-	if i.opts.Progress != nil {
-		i.opts.Progress(i.done.Head)
+	if i.report != nil {
+		i.report(i.done.Head, 0)
 	}
 	return nil
 }

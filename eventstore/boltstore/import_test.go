@@ -85,7 +85,7 @@ func nastyLog(t testing.TB, path string, seed uint64, commits int) {
 	require.NoError(t, s.Close())
 }
 
-func export(t testing.TB, path string, after eventstore.Position) ([]byte, boltstore.Exported) {
+func export(t testing.TB, path string, after eventstore.Position) ([]byte, boltstore.ExportReport) {
 	s, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
 	require.NoError(t, err)
 	var lines bytes.Buffer
@@ -150,7 +150,7 @@ func TestImport_IsTheInverseOfExport(t *testing.T) {
 	lines, exported := export(t, path, 0)
 	imported, err := boltstore.Import(t.Context(), copied, bytes.NewReader(lines), nil)
 	require.NoError(t, err)
-	require.Equal(t, boltstore.Imported{Head: exported.Through, Appended: exported.Events}, imported)
+	require.Equal(t, boltstore.ImportReport{Head: exported.Through, Appended: exported.Events}, imported)
 
 	requireImported(t, path, copied, keysOf(t, lines)...)
 	again, _ := export(t, copied, 0)
@@ -158,7 +158,7 @@ func TestImport_IsTheInverseOfExport(t *testing.T) {
 
 	imported, err = boltstore.Import(t.Context(), copied, bytes.NewReader(lines), nil)
 	require.NoError(t, err)
-	require.Equal(t, boltstore.Imported{Head: exported.Through, Present: exported.Events}, imported, "a second time")
+	require.Equal(t, boltstore.ImportReport{Head: exported.Through, Present: exported.Events}, imported, "a second time")
 }
 
 func TestImport_TheGoldenLog(t *testing.T) {
@@ -180,15 +180,15 @@ func TestImport_ExportsMadeOneAfterAnother(t *testing.T) {
 		appendEvents(t, s, eventstore.StreamID(fmt.Sprint("t-", i)), 2)
 		require.NoError(t, s.Close())
 		lines, exported := export(t, path, after)
-		require.Equal(t, boltstore.Exported{After: after, Through: after + 5, Events: 5, Bytes: int64(len(lines))}, exported)
+		require.Equal(t, boltstore.ExportReport{After: after, Through: after + 5, Events: 5, Bytes: int64(len(lines))}, exported)
 		after = exported.Through
 		imported, err := boltstore.Import(t.Context(), copied, bytes.NewReader(lines), nil)
 		require.NoError(t, err)
-		require.Equal(t, boltstore.Imported{Head: after, Appended: 5}, imported)
+		require.Equal(t, boltstore.ImportReport{Head: after, Appended: 5}, imported)
 	}
 	lines, exported := export(t, path, after)
 	require.Empty(t, lines)
-	require.Equal(t, boltstore.Exported{After: after, Through: after}, exported)
+	require.Equal(t, boltstore.ExportReport{After: after, Through: after}, exported)
 	requireImported(t, path, copied)
 
 	s := open(t, path, nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/yore-es/yore/internal/backup"
 	"github.com/yore-es/yore/internal/logbuild"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/progress"
 )
 
 // RestoreOptions say how to restore. Nil and zero values mean the defaults.
@@ -27,9 +28,9 @@ type RestoreOptions struct {
 	// LockTimeout is how long to wait for another opener to let go of the file
 	// that is replaced; zero and less is 1 second.
 	LockTimeout time.Duration
-	// Progress, if it is not nil, is told from time to time up to which position
-	// the events have been restored, and of how many.
-	Progress func(done, of eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
 // Restore makes the log at path from a full backup and the incremental ones that
@@ -89,7 +90,7 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	}
 	defer func() { err = errors.Join(err, b.Abandon()) }()
 	b.Replaces = old.Source
-	if err := chain.Read(ctx, b.Add, opts.Progress); err != nil {
+	if err := chain.Read(ctx, b.Add, progress.Reporter(0, opts.Progress)); err != nil {
 		return Manifest{}, err
 	}
 	if err := ctx.Err(); err != nil {

@@ -463,9 +463,9 @@ func TestRestore_Cancelled(t *testing.T) {
 	path := logPath(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done []eventstore.Position
-	progress := func(p, of eventstore.Position) {
-		require.EqualValues(t, 900, of)
-		if done = append(done, p); len(done) == 2 {
+	progress := func(p eventstore.Progress) {
+		require.EqualValues(t, 900, p.Total)
+		if done = append(done, p.Done); len(done) == 2 {
 			cancel()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logbuild"
+	"github.com/yore-es/yore/internal/progress"
 )
 
 // CompactOptions say how to compact. Nil and zero values mean the defaults.
@@ -14,13 +15,13 @@ type CompactOptions struct {
 	// LockTimeout is how long to wait for another opener to let go of the file;
 	// zero and less is 1 second.
 	LockTimeout time.Duration
-	// Progress, if it is not nil, is told from time to time up to which position
-	// the events have been copied, and of how many.
-	Progress func(done, of eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
-// Compaction says what a compaction came to.
-type Compaction struct {
+// CompactReport is the outcome of Compact.
+type CompactReport struct {
 	// Head is the position of the last event.
 	Head eventstore.Position
 	// Views and Rows are how many were copied.
@@ -38,7 +39,7 @@ type Compaction struct {
 // Everything is checked on the way: all records and what may follow what, all
 // rows and checkpoints. The index is not copied but made from the records. A log
 // of which anything is damaged is not compacted, and stays as it is: a damaged
-// record is a [*eventstore.CorruptError], rows match ErrCorrupt too. [Rebuild]
+// record is a [*eventstore.CorruptError], rows match ErrCorrupt too. [Reindex]
 // helps where it is rows, [Salvage] where it is records.
 //
 // Store id and epoch stay; so does the file's mode, not its owner: do it as the
@@ -47,43 +48,43 @@ type Compaction struct {
 // After an error the old file is there as it was, with one exception, which says
 // so. Other errors a caller can match: ErrLocked, ErrFormat, the context's, and
 // those of the file system.
-func Compact(ctx context.Context, path string, o *CompactOptions) (Compaction, error) {
+func Compact(ctx context.Context, path string, o *CompactOptions) (CompactReport, error) {
 	var opts CompactOptions
 	if o != nil {
 		opts = *o
 	}
-	result, err := logbuild.Rewrite(ctx, path, logbuild.RewriteOptions{LockTimeout: opts.LockTimeout, Views: true, Progress: opts.Progress})
+	result, err := logbuild.Rewrite(ctx, path, logbuild.RewriteOptions{LockTimeout: opts.LockTimeout, Views: true, Progress: progress.Reporter(0, opts.Progress)})
 	if err != nil {
-		return Compaction{}, fmt.Errorf("compact %s: %w", path, err)
+		return CompactReport{}, fmt.Errorf("compact %s: %w", path, err)
 	}
-	return Compaction{
+	return CompactReport{
 		Head: result.Head, Views: result.Views, Rows: result.Rows,
 		Before: result.Before, After: result.After,
 	}, nil
 }
 
-// RebuildOptions say how to rebuild. Nil and zero values mean the defaults.
-type RebuildOptions struct {
+// ReindexOptions say how to reindex. Nil and zero values mean the defaults.
+type ReindexOptions struct {
 	// KeepViews copies rows and checkpoints, and checks them, instead of leaving
 	// them out.
 	KeepViews bool
 	// LockTimeout is how long to wait for another opener to let go of the file;
 	// zero and less is 1 second.
 	LockTimeout time.Duration
-	// Progress, if it is not nil, is told from time to time up to which position
-	// the events have been copied, and of how many.
-	Progress func(done, of eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
-// Rebuilt says what a rebuilding came to.
-type Rebuilt struct {
+// ReindexReport is the outcome of Reindex.
+type ReindexReport struct {
 	// Head is the position of the last event.
 	Head eventstore.Position
 	// Views and Rows are how many were kept.
 	Views, Rows int
 }
 
-// Rebuild makes anew all that is derived from the log, in the file of a log that
+// Reindex makes anew all that is derived from the log, in the file of a log that
 // nobody has open: it copies the records into a new file, makes the index from
 // them, leaves the views out, and puts the new file in the place of the old one in
 // one step. There is room needed for both. Views are built again from the first
@@ -100,16 +101,16 @@ type Rebuilt struct {
 // After an error the old file is there as it was, with one exception, which says
 // so. Other errors a caller can match: ErrLocked, ErrFormat, ErrCorrupt (also,
 // with KeepViews, for rows), the context's, and those of the file system.
-func Rebuild(ctx context.Context, path string, o *RebuildOptions) (Rebuilt, error) {
-	var opts RebuildOptions
+func Reindex(ctx context.Context, path string, o *ReindexOptions) (ReindexReport, error) {
+	var opts ReindexOptions
 	if o != nil {
 		opts = *o
 	}
 	result, err := logbuild.Rewrite(ctx, path, logbuild.RewriteOptions{
-		LockTimeout: opts.LockTimeout, Views: opts.KeepViews, Readable: true, Progress: opts.Progress,
+		LockTimeout: opts.LockTimeout, Views: opts.KeepViews, Readable: true, Progress: progress.Reporter(0, opts.Progress),
 	})
 	if err != nil {
-		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", path, err)
+		return ReindexReport{}, fmt.Errorf("reindex %s: %w", path, err)
 	}
-	return Rebuilt{Head: result.Head, Views: result.Views, Rows: result.Rows}, nil
+	return ReindexReport{Head: result.Head, Views: result.Views, Rows: result.Rows}, nil
 }

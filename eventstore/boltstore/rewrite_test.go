@@ -19,20 +19,20 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// rewriter is Compact or Rebuild, which are one mechanism.
-type rewriter func(ctx context.Context, path string, timeout time.Duration, progress func(done, of eventstore.Position)) error
+// rewriter is Compact or Reindex, which are one mechanism.
+type rewriter func(ctx context.Context, path string, timeout time.Duration, progress func(eventstore.Progress)) error
 
 var rewriters = map[string]rewriter{
-	"compact": func(ctx context.Context, path string, timeout time.Duration, progress func(done, of eventstore.Position)) error {
+	"compact": func(ctx context.Context, path string, timeout time.Duration, progress func(eventstore.Progress)) error {
 		_, err := boltstore.Compact(ctx, path, &boltstore.CompactOptions{LockTimeout: timeout, Progress: progress})
 		return err
 	},
-	"rebuild": func(ctx context.Context, path string, timeout time.Duration, progress func(done, of eventstore.Position)) error {
-		_, err := boltstore.Rebuild(ctx, path, &boltstore.RebuildOptions{LockTimeout: timeout, Progress: progress})
+	"reindex": func(ctx context.Context, path string, timeout time.Duration, progress func(eventstore.Progress)) error {
+		_, err := boltstore.Reindex(ctx, path, &boltstore.ReindexOptions{LockTimeout: timeout, Progress: progress})
 		return err
 	},
-	"rebuild with views": func(ctx context.Context, path string, timeout time.Duration, progress func(done, of eventstore.Position)) error {
-		_, err := boltstore.Rebuild(ctx, path, &boltstore.RebuildOptions{LockTimeout: timeout, Progress: progress, KeepViews: true})
+	"reindex with views": func(ctx context.Context, path string, timeout time.Duration, progress func(eventstore.Progress)) error {
+		_, err := boltstore.Reindex(ctx, path, &boltstore.ReindexOptions{LockTimeout: timeout, Progress: progress, KeepViews: true})
 		return err
 	},
 }
@@ -121,7 +121,7 @@ func TestCompact_KeepsAllButTheSpace(t *testing.T) {
 	require.Equal(t, []string{"log.yore"}, files(t, filepath.Dir(path)))
 	sizeAfter, err := os.Stat(path)
 	require.NoError(t, err)
-	require.Equal(t, boltstore.Compaction{Head: 181, Views: 3, Rows: 1001, Before: sizeBefore.Size(), After: sizeAfter.Size()}, c)
+	require.Equal(t, boltstore.CompactReport{Head: 181, Views: 3, Rows: 1001, Before: sizeBefore.Size(), After: sizeAfter.Size()}, c)
 	require.Less(t, c.After, c.Before)
 	require.Equal(t, fs.FileMode(0o640), sizeAfter.Mode())
 
@@ -150,19 +150,19 @@ func TestCompact_KeepsAllButTheSpace(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrCorrupt, "the new file has no tally of its rows")
 }
 
-func TestRebuild_LeavesTheViewsOut(t *testing.T) {
+func TestReindex_LeavesTheViewsOut(t *testing.T) {
 	path := logWithViews(t, 20)
 	var before []eventstore.Event
 	withLog(t, path, func(s *boltstore.Store) { before = all(t, s) })
 
-	r, err := boltstore.Rebuild(t.Context(), path, &boltstore.RebuildOptions{KeepViews: true})
+	r, err := boltstore.Reindex(t.Context(), path, &boltstore.ReindexOptions{KeepViews: true})
 	require.NoError(t, err)
-	require.Equal(t, boltstore.Rebuilt{Head: 60, Views: 2, Rows: 1000}, r)
+	require.Equal(t, boltstore.ReindexReport{Head: 60, Views: 2, Rows: 1000}, r)
 	withLog(t, path, func(s *boltstore.Store) { require.Len(t, viewContent(t, s, "sales"), 1002) })
 
-	r, err = boltstore.Rebuild(t.Context(), path, nil)
+	r, err = boltstore.Reindex(t.Context(), path, nil)
 	require.NoError(t, err)
-	require.Equal(t, boltstore.Rebuilt{Head: 60}, r)
+	require.Equal(t, boltstore.ReindexReport{Head: 60}, r)
 	s := open(t, path, nil)
 	require.Equal(t, before, all(t, s))
 	checkpoints, err := s.Checkpoints(t.Context())
@@ -216,9 +216,9 @@ func TestRewrite_LeavesAllAsItWas(t *testing.T) {
 				require.NoError(t, err)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				err = rewrite(ctx, path, 0, func(done, of eventstore.Position) {
-					require.EqualValues(t, 600, of)
-					if tt.cancel && done > 300 {
+				err = rewrite(ctx, path, 0, func(p eventstore.Progress) {
+					require.EqualValues(t, 600, p.Total)
+					if tt.cancel && p.Done > 300 {
 						cancel()
 					}
 				})
@@ -262,7 +262,7 @@ func TestRewrite_DoesNotReplaceAnotherFile(t *testing.T) {
 			path := logWithViews(t, 5)
 			other := filepath.Join(t.TempDir(), "other.yore")
 			withLog(t, other, func(s *boltstore.Store) { appendEvents(t, s, "other", 1) })
-			err := rewrite(t.Context(), path, 0, func(_, _ eventstore.Position) { require.NoError(t, os.Rename(other, path)) })
+			err := rewrite(t.Context(), path, 0, func(eventstore.Progress) { require.NoError(t, os.Rename(other, path)) })
 			require.ErrorIs(t, err, eventstore.ErrFailed)
 			require.Equal(t, []string{"log.yore"}, files(t, filepath.Dir(path)))
 			require.Len(t, all(t, open(t, path, nil)), 1)
@@ -290,7 +290,7 @@ func TestRewrite_FollowsALink(t *testing.T) {
 }
 
 // Damage of what is derived does not keep a log from being rebuilt.
-func TestRebuild_NeedsNothingButTheLog(t *testing.T) {
+func TestReindex_NeedsNothingButTheLog(t *testing.T) {
 	root := func(path string, find func(tx *bolt.Tx) *bolt.Bucket) (page uint64) {
 		edit(t, path, func(tx *bolt.Tx) error {
 			page = uint64(find(tx).Root())
@@ -321,10 +321,10 @@ func TestRebuild_NeedsNothingButTheLog(t *testing.T) {
 			if tt.views {
 				_, err := boltstore.Compact(t.Context(), path, nil)
 				require.ErrorIs(t, err, eventstore.ErrCorrupt)
-				_, err = boltstore.Rebuild(t.Context(), path, &boltstore.RebuildOptions{KeepViews: true})
+				_, err = boltstore.Reindex(t.Context(), path, &boltstore.ReindexOptions{KeepViews: true})
 				require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			}
-			_, err := boltstore.Rebuild(t.Context(), path, nil)
+			_, err := boltstore.Reindex(t.Context(), path, nil)
 			require.NoError(t, err)
 			require.Equal(t, []string{"log.yore"}, files(t, filepath.Dir(path)))
 			s := open(t, path, nil)
@@ -399,7 +399,7 @@ func TestCompact_OfADamagedViewIsAnError(t *testing.T) {
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			require.ErrorContains(t, err, tt.says)
 			require.Equal(t, []string{"log.yore"}, files(t, filepath.Dir(path)))
-			_, err = boltstore.Rebuild(t.Context(), path, nil)
+			_, err = boltstore.Reindex(t.Context(), path, nil)
 			require.NoError(t, err)
 			_, err = boltstore.Compact(t.Context(), path, nil)
 			require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/progress"
 	"github.com/yore-es/yore/internal/salvage"
 )
 
@@ -19,14 +20,13 @@ type SalvageOptions struct {
 	LockTimeout time.Duration
 	// FileMode is that of the new file; the default is 0o600.
 	FileMode fs.FileMode
-	// Progress, if not nil, is called every few thousand events with the
-	// position through which events have been copied. It runs on the goroutine
-	// that salvages.
-	Progress func(done eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
-// Salvaged says what has been saved, and what has not.
-type Salvaged struct {
+// SalvageReport is what Salvage has saved, and what it has not.
+type SalvageReport struct {
 	// Events is how many events are in the new log, and Head the last position.
 	Events int
 	Head   eventstore.Position
@@ -86,21 +86,21 @@ type PositionRange struct{ First, Last eventstore.Position }
 // each page. Errors a caller can match: fs.ErrNotExist, fs.ErrExist (there is a
 // file at into), ErrLocked, ErrCorrupt (not one event was found), the context's
 // and those of the file system.
-func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (Salvaged, error) {
+func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (SalvageReport, error) {
 	var opts salvage.Options
 	if o != nil {
-		opts = salvage.Options(*o)
+		opts = salvage.Options{LockTimeout: o.LockTimeout, FileMode: o.FileMode, Progress: progress.Reporter(0, o.Progress)}
 	}
 	result, err := salvage.Run(ctx, damaged, into, opts)
 	if err != nil {
-		return Salvaged{}, fmt.Errorf("salvage %s: %w", damaged, err)
+		return SalvageReport{}, fmt.Errorf("salvage %s: %w", damaged, err)
 	}
 	return salvagedOf(result), nil
 }
 
 // salvagedOf returns a result as a caller knows it.
-func salvagedOf(r salvage.Result) Salvaged {
-	s := Salvaged{
+func salvagedOf(r salvage.Result) SalvageReport {
+	s := SalvageReport{
 		Events: r.Events, Head: r.Head, Unlinked: r.Unlinked, Through: r.Through,
 		MissingEvents: r.MissingEvents, Ambiguous: r.Ambiguous, Refused: r.Refused, Leftover: r.Leftover,
 		StoreID: r.StoreID, Epoch: r.Epoch, SameStore: r.SameStore,

@@ -52,7 +52,7 @@ func salvageable(t testing.TB) (path string, events []eventstore.Event) {
 
 // salvage salvages a file, and checks that the new log has what the report says:
 // of the events, those that are not missing.
-func salvage(t testing.TB, damaged string, events []eventstore.Event) boltstore.Salvaged {
+func salvage(t testing.TB, damaged string, events []eventstore.Event) boltstore.SalvageReport {
 	t.Helper()
 	into := filepath.Join(t.TempDir(), "new.yore")
 	before, err := os.ReadFile(damaged)
@@ -66,7 +66,7 @@ func salvage(t testing.TB, damaged string, events []eventstore.Event) boltstore.
 	return result
 }
 
-func requireSalvaged(t testing.TB, into string, events []eventstore.Event, result boltstore.Salvaged) {
+func requireSalvaged(t testing.TB, into string, events []eventstore.Event, result boltstore.SalvageReport) {
 	t.Helper()
 	s, err := boltstore.Open(into, nil)
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/progress"
 	"github.com/yore-es/yore/internal/verify"
 )
 
@@ -15,14 +16,13 @@ type VerifyOptions struct {
 	// MaxFindings is how many findings are returned; the default is 1000. More
 	// are counted only.
 	MaxFindings int
-	// Progress, if not nil, is called every few thousand events with the
-	// position through which the log has been checked, and the head. It runs
-	// on the goroutine that verifies, with no transaction open.
-	Progress func(done, of eventstore.Position)
+	// Progress, if not nil, is called from time to time, on the goroutine of the caller
+	// and with no transaction open.
+	Progress func(eventstore.Progress)
 }
 
-// Verification is what Verify has looked at and found.
-type Verification struct {
+// VerifyReport is what Verify has checked and found.
+type VerifyReport struct {
 	// Head is the head of the log when Verify began. Events after it have not
 	// been looked at.
 	Head eventstore.Position
@@ -43,7 +43,7 @@ type Verification struct {
 }
 
 // OK reports whether nothing was found.
-func (v Verification) OK() bool { return len(v.Findings) == 0 }
+func (v VerifyReport) OK() bool { return len(v.Findings) == 0 }
 
 // Finding is one thing that is not as it was written.
 type Finding struct {
@@ -77,7 +77,7 @@ type FindingKind string
 
 // The kinds of findings. Of those of the first group, events are lost or
 // doubtful, and [Salvage] saves the others; the second is derived from the log,
-// and [Rebuild] makes it anew; the third tells of the file.
+// and [Reindex] makes it anew; the third tells of the file.
 const (
 	// DamagedRecord: the bytes of an event are not those that were written.
 	DamagedRecord = FindingKind(verify.DamagedRecord)
@@ -133,14 +133,14 @@ const (
 // log, but by a bit for each page of a file that was opened for reading only.
 //
 // An error means that Verify could not go on: the context's, or ErrClosed.
-// Damage is not an error, it is found; so the Verification must be looked at.
-func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, error) {
+// Damage is not an error, it is found; so the VerifyReport must be looked at.
+func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (VerifyReport, error) {
 	if err := s.usable(ctx); err != nil {
-		return Verification{}, err
+		return VerifyReport{}, err
 	}
 	opts := verify.Options{MaxFindings: 1000}
 	if o != nil {
-		opts.Progress = o.Progress
+		opts.Progress = progress.Reporter(0, o.Progress)
 		if o.MaxFindings > 0 {
 			opts.MaxFindings = o.MaxFindings
 		}
@@ -158,8 +158,8 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (Verification, err
 }
 
 // verificationOf returns what was found as a caller knows it.
-func verificationOf(found verify.Result) Verification {
-	v := Verification{
+func verificationOf(found verify.Result) VerifyReport {
+	v := VerifyReport{
 		Head: found.Head, Events: found.Events, Postings: found.Postings, Views: found.Views, Rows: found.Rows,
 		Unsettled: found.Unsettled, Omitted: found.Omitted,
 	}

@@ -56,7 +56,7 @@ func verifiable(t *testing.T) string {
 }
 
 // findings verifies the file, opened for reading only so that nothing is repaired.
-func findings(t *testing.T, path string) boltstore.Verification {
+func findings(t *testing.T, path string) boltstore.VerifyReport {
 	s, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
@@ -88,7 +88,7 @@ func TestVerify_AHealthyStore(t *testing.T) {
 
 	empty, err := open(t, logPath(t), nil).Verify(t.Context(), nil)
 	require.NoError(t, err)
-	require.Equal(t, boltstore.Verification{}, empty)
+	require.Equal(t, boltstore.VerifyReport{}, empty)
 }
 
 // rewrite replaces a record by one that is whole, but not what was written.
@@ -411,7 +411,7 @@ func TestVerify_BoundsFindingsAndEndsWithTheContext(t *testing.T) {
 	require.Equal(t, 3, v.Omitted)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = s.Verify(ctx, &boltstore.VerifyOptions{Progress: func(done, of eventstore.Position) { cancel() }})
+	_, err = s.Verify(ctx, &boltstore.VerifyOptions{Progress: func(eventstore.Progress) { cancel() }})
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, s.Close())
 	_, err = s.Verify(t.Context(), nil)

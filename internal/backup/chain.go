@@ -65,7 +65,7 @@ func (c Chain) Manifest() Manifest {
 
 // Read calls add with all records, one after another, and makes sure that each
 // backup is whole.
-func (c Chain) Read(ctx context.Context, add func(eventstore.Position, []byte) error, progress func(done, of eventstore.Position)) error {
+func (c Chain) Read(ctx context.Context, add func(eventstore.Position, []byte) error, progress func(done, total eventstore.Position)) error {
 	last := c[0].seam // the checksum that ends the last record
 	if c[0].After == 0 {
 		last = 0

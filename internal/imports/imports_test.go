@@ -21,7 +21,7 @@ const module = "github.com/yore-es/yore"
 var allowed = map[string][]string{
 	"eventstore":           {"github.com/google/uuid"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
-	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/pages", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/progress", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
 	"codec":                {},
 	"codec/codectest":      {"codec"},
@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"internal/pages":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
+	"internal/progress":    {"eventstore"},
 	"internal/vocabulary":  {"codec", "eventstore"},
 	"internal/window":      {"eventstore"},
 

@@ -18,7 +18,7 @@ import (
 )
 
 // A Builder makes a whole log file from records that exist already. It is the
-// one mechanism under all that replaces a log: Restore, Compact, Rebuild,
+// one mechanism under all that replaces a log: Restore, Compact, Reindex,
 // Salvage and Import.
 //
 // The file grows under a temporary name, the log's own with ".new-" and a

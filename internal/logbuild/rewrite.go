@@ -65,7 +65,7 @@ type RewriteOptions struct {
 	LockTimeout time.Duration
 	Views       bool // copy them too
 	Readable    bool // as OpenSource has it
-	Progress    func(done, of eventstore.Position)
+	Progress    func(done, total eventstore.Position)
 }
 
 // rewritten says what a file has become.
@@ -118,7 +118,7 @@ func Rewrite(ctx context.Context, path string, o RewriteOptions) (result rewritt
 }
 
 // copyLog adds all records of the source, and returns its head.
-func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, of eventstore.Position)) (head eventstore.Position, err error) {
+func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, total eventstore.Position)) (head eventstore.Position, err error) {
 	err = src.readTx(func(tx *bolt.Tx) (err error) {
 		head, _, err = logfile.LoadHead(tx)
 		return err

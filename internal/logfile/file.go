@@ -294,7 +294,7 @@ func (f *File) checkBranches(readOnly bool) error {
 	case problems.log != nil:
 		return fmt.Errorf("%w; Salvage saves what can be read", problems.log)
 	case !readOnly && (problems.free != nil || f.BadRows != nil):
-		return fmt.Errorf("%w; Rebuild makes a sound file, and this one can be opened for reading", cmp.Or(problems.free, f.BadRows))
+		return fmt.Errorf("%w; Reindex makes a sound file, and this one can be opened for reading", cmp.Or(problems.free, f.BadRows))
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (v *salvager) add(r *record.Record, raw []byte, unlinked bool) error {
 		v.result.Unlinked++
 	}
 	if v.opts.Progress != nil && v.result.Events%noticeEvery == 0 {
-		v.opts.Progress(p)
+		v.opts.Progress(p, v.result.Through)
 	}
 	return nil
 }

@@ -19,10 +19,10 @@ import (
 type Options struct {
 	LockTimeout time.Duration
 	FileMode    fs.FileMode
-	Progress    func(done eventstore.Position)
+	Progress    func(done, total eventstore.Position)
 }
 
-// Result says what has been saved, and what has not. boltstore.Salvaged describes
+// Result says what has been saved, and what has not. boltstore.SalvageReport describes
 // the fields.
 type Result struct {
 	Events        int

@@ -29,10 +29,10 @@ type Options struct {
 	MaxFindings int
 	// Progress, if not nil, is called with the position through which the log has
 	// been checked, and the head, with no transaction open.
-	Progress func(done, of eventstore.Position)
+	Progress func(done, total eventstore.Position)
 }
 
-// Result is what was looked at and found. boltstore.Verification describes
+// Result is what was looked at and found. boltstore.VerifyReport describes
 // the fields.
 type Result struct {
 	Head                          eventstore.Position

@@ -121,7 +121,7 @@ func (u *user) compact(dir string) error {
 	if _, err := boltstore.Compact(u.ctx, path, nil); err != nil {
 		return err
 	}
-	if _, err := boltstore.Rebuild(u.ctx, path, nil); err != nil {
+	if _, err := boltstore.Reindex(u.ctx, path, nil); err != nil {
 		return err
 	}
 	return u.with(path, nil, func(s *boltstore.Store) error {

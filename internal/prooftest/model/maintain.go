@@ -41,7 +41,7 @@ func (p *pair) maintain(s step) error {
 	case doRebuild:
 		keep := s.Number > 0
 		return p.offline(!keep, func() error {
-			_, err := boltstore.Rebuild(p.ctx, p.path, &boltstore.RebuildOptions{KeepViews: keep})
+			_, err := boltstore.Reindex(p.ctx, p.path, &boltstore.ReindexOptions{KeepViews: keep})
 			return err
 		})
 	case doBackup:

@@ -53,7 +53,7 @@ type examination struct {
 
 	answers    []Answer
 	findings   []string
-	verified   boltstore.Verification
+	verified   boltstore.VerifyReport
 	rolledBack bool // the last transaction is missing
 	appended   bool
 	clash      error // the error of an append that was refused by a condition that holds
@@ -193,7 +193,7 @@ func (x *examination) again(ctx context.Context, commit eventstore.Commit, recei
 }
 
 // lost returns an error text if fewer events and rows are intact after an append.
-func (x *examination) lost(after boltstore.Verification) string {
+func (x *examination) lost(after boltstore.VerifyReport) string {
 	events := x.verified.Events
 	if x.appended {
 		events++

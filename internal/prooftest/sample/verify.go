@@ -13,7 +13,7 @@ func Verify(ctx context.Context, s *boltstore.Store) ([]string, error) {
 	return found, err
 }
 
-func verify(ctx context.Context, s *boltstore.Store) ([]string, boltstore.Verification, error) {
+func verify(ctx context.Context, s *boltstore.Store) ([]string, boltstore.VerifyReport, error) {
 	v, err := s.Verify(ctx, nil)
 	if err != nil {
 		return nil, v, fmt.Errorf("verify: %w", err)

@@ -23,7 +23,7 @@ func compact(s *session) error {
 func remake(s *session) error {
 	return s.replaceTwice(func(path string) error {
 		s.mark("replacing")
-		_, err := boltstore.Rebuild(s.ctx, path, nil)
+		_, err := boltstore.Reindex(s.ctx, path, nil)
 		return err
 	})
 }
