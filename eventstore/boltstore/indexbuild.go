@@ -139,8 +139,8 @@ func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
 // the moment.
 type ownIndexFile struct{ keeper *indexKeeper }
 
-// View implements index.File.
-func (f ownIndexFile) View(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
+// ReadTx implements index.File.
+func (f ownIndexFile) ReadTx(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
 
 // Write implements index.File.
 func (f ownIndexFile) Write(slice *index.Slice) error { return f.keeper.transact(slice.Apply) }

@@ -83,8 +83,8 @@ type indexFile struct {
 	index  *index.Index
 }
 
-// View implements index.File.
-func (f indexFile) View(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
+// ReadTx implements index.File.
+func (f indexFile) ReadTx(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
 
 // Write implements index.File.
 func (f indexFile) Write(slice *index.Slice) error {

@@ -50,14 +50,14 @@ func newIndexKeeper(d *disk, t *tail) *indexKeeper {
 
 // indexSnapshot is the index as it was before a transaction began.
 type indexSnapshot struct {
-	index *index.Index
-	view  *index.View
+	index    *index.Index
+	snapshot *index.Snapshot
 }
 
 // snapshot returns the index as it is now.
 func (k *indexKeeper) snapshot() indexSnapshot {
 	x := k.current.Load()
-	return indexSnapshot{x, x.View()}
+	return indexSnapshot{x, x.Snapshot()}
 }
 
 // ask runs fn with a reader of the index up to head. It reports whether the index
@@ -80,7 +80,7 @@ func (k *indexKeeper) ask(head eventstore.Position, fn func(*index.Reader)) (ind
 
 // recall is ask for what is in memory. It reports whether that was enough.
 func (x indexSnapshot) recall(head eventstore.Position, fn func(*index.Reader)) bool {
-	reader, err := x.view.Reader(nil, head)
+	reader, err := x.snapshot.Reader(nil, head)
 	if err != nil {
 		return false
 	}
@@ -94,7 +94,7 @@ func (k *indexKeeper) lookUp(tx *bolt.Tx, x indexSnapshot, head eventstore.Posit
 		return false
 	}
 	err := logfile.Protect(func() error {
-		reader, err := x.view.Reader(tx, head)
+		reader, err := x.snapshot.Reader(tx, head)
 		if err != nil {
 			return err
 		}

@@ -162,7 +162,7 @@ func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
 // version returns the version of a stream as of a head.
 func (r *reader) version(stream eventstore.StreamID, head eventstore.Position) (v eventstore.Version, err error) {
 	if !r.index.down.Load() {
-		if _, v, known := r.index.current.Load().View().Head(stream, head); known {
+		if _, v, known := r.index.current.Load().Snapshot().Head(stream, head); known {
 			return v, nil
 		}
 	}

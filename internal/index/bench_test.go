@@ -52,7 +52,7 @@ func benchRead(b *testing.B, inRuns bool, fn func(r *index.Reader, i int)) {
 			require.NoError(b, x.Save(f))
 		}
 	}
-	f.read(b, x.View(), x.Through(), func(r *index.Reader) {
+	f.read(b, x.Snapshot(), x.Through(), func(r *index.Reader) {
 		b.ReportAllocs()
 		i := 0
 		for b.Loop() {

@@ -21,15 +21,15 @@ import (
 // The runs that the Checker reads stay in the file until Close, even if they are
 // merged meanwhile.
 type Checker struct {
-	view    *View
-	release func()
-	seed    maphash.Seed
-	want    []digest // of the events, by run
-	have    []digest // of the runs
-	filters []filter // of the runs, from the file; nil: not read, damaged or too large
-	walk    *merge
-	term    []byte  // of the last posting
-	before  posting // the last posting
+	snapshot *Snapshot
+	release  func()
+	seed     maphash.Seed
+	want     []digest // of the events, by run
+	have     []digest // of the runs
+	filters  []filter // of the runs, from the file; nil: not read, damaged or too large
+	walk     *merge
+	term     []byte  // of the last posting
+	before   posting // the last posting
 }
 
 // digest is the number of postings and the sum of their hashes.
@@ -40,20 +40,20 @@ type digest struct {
 
 // Check returns a Checker of the index as it is now.
 func (x *Index) Check() *Checker {
-	view, release := x.pin()
-	n := len(view.runs)
-	return &Checker{view: view, release: release, seed: maphash.MakeSeed(), want: make([]digest, n), have: make([]digest, n), walk: newMerge(view.runs)}
+	snapshot, release := x.pin()
+	n := len(snapshot.runs)
+	return &Checker{snapshot: snapshot, release: release, seed: maphash.MakeSeed(), want: make([]digest, n), have: make([]digest, n), walk: newMerge(snapshot.runs)}
 }
 
 // Close releases the runs. It must be called once.
 func (c *Checker) Close() { c.release() }
 
 // Through returns the last position that the Checker compares.
-func (c *Checker) Through() eventstore.Position { return c.view.runs.through() }
+func (c *Checker) Through() eventstore.Position { return c.snapshot.runs.through() }
 
 // runOf returns the index of the run that covers a position, or -1.
 func (c *Checker) runOf(p eventstore.Position) int {
-	runs := c.view.runs
+	runs := c.snapshot.runs
 	i := sort.Search(len(runs), func(i int) bool { return runs[i].through >= p })
 	if p == 0 || i == len(runs) {
 		return -1
@@ -102,7 +102,7 @@ const (
 // does not end the walk: it is reported, and the rest of the damaged run is left
 // out. If gaps is true, the versions of a stream may skip numbers, but must
 // increase.
-func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
+func (c *Checker) Walk(readTx func(func(*bolt.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
 	if c.walk.done() {
 		for _, damage := range c.walk.bad {
 			report(Problem{Text: damage.Error()})
@@ -110,11 +110,11 @@ func (c *Checker) Walk(view func(func(*bolt.Tx) error) error, gaps bool, report 
 		return false, nil
 	}
 	if c.filters == nil {
-		if err := view(func(tx *bolt.Tx) error { return c.readFilters(tx, report) }); err != nil {
+		if err := readTx(func(tx *bolt.Tx) error { return c.readFilters(tx, report) }); err != nil {
 			return false, err
 		}
 	}
-	if err := view(c.walk.fill); err != nil {
+	if err := readTx(c.walk.fill); err != nil {
 		return false, err
 	}
 	for piece := c.walk.next(); piece != nil; piece = c.walk.next() {
@@ -139,9 +139,9 @@ func (c *Checker) readFilters(tx *bolt.Tx, report func(Problem)) error {
 	if b == nil {
 		return errNone
 	}
-	c.filters = make([]filter, len(c.view.runs))
+	c.filters = make([]filter, len(c.snapshot.runs))
 	used := uint64(0)
-	for i, r := range c.view.runs {
+	for i, r := range c.snapshot.runs {
 		fits := used+r.size <= maxFilters
 		if fits {
 			used += r.size
@@ -198,7 +198,7 @@ func (c *Checker) Differs(p eventstore.Position) bool {
 
 // Differing returns the ranges of positions of the runs that differ.
 func (c *Checker) Differing() (ranges [][2]eventstore.Position) {
-	for i, r := range c.view.runs {
+	for i, r := range c.snapshot.runs {
 		if c.want[i] != c.have[i] {
 			ranges = append(ranges, [2]eventstore.Position{r.from, r.through})
 		}
@@ -209,9 +209,9 @@ func (c *Checker) Differing() (ranges [][2]eventstore.Position) {
 // Stray walks over the index again and reports, in the runs that differ, postings
 // that their events do not have. Given a position, entry returns the Entry of its
 // event, and false if that is not known.
-func (c *Checker) Stray(view func(func(*bolt.Tx) error) error, entry func(eventstore.Position) (Entry, bool), report func(p eventstore.Position, problem string)) error {
-	for m := newMerge(c.view.runs); !m.done(); {
-		if err := view(m.fill); err != nil {
+func (c *Checker) Stray(readTx func(func(*bolt.Tx) error) error, entry func(eventstore.Position) (Entry, bool), report func(p eventstore.Position, problem string)) error {
+	for m := newMerge(c.snapshot.runs); !m.done(); {
+		if err := readTx(m.fill); err != nil {
 			return err
 		}
 		for piece := m.next(); piece != nil; piece = m.next() {
@@ -284,7 +284,7 @@ func (x *Index) Finish(file File, gaps bool) (err error) {
 	defer c.Close()
 	for more := true; more && err == nil; {
 		var walkErr error
-		more, walkErr = c.Walk(file.View, gaps, func(p Problem) {
+		more, walkErr = c.Walk(file.ReadTx, gaps, func(p Problem) {
 			if err == nil && p.Kind == WrongEntry {
 				err = fmt.Errorf("%w: %s", ErrUnusable, p.Text)
 			} else if err == nil {

@@ -72,7 +72,7 @@ func TestChecker_FindsPostingsOutsideTheirRun(t *testing.T) {
 	_, problems := checkWhole(t, f, x, log)
 	require.Len(t, problems, 1)
 	require.Equal(t, index.WrongEntry, problems[0].Kind)
-	f.read(t, x.View(), 6, func(r *index.Reader) {
+	f.read(t, x.Snapshot(), 6, func(r *index.Reader) {
 		walkAll(r, eventstore.Match(eventstore.Item{Types: []string{"w"}}), 1, 6, false)
 		require.ErrorIs(t, r.Err(), index.ErrUnusable)
 	})
@@ -87,7 +87,7 @@ func checkWhole(t *testing.T, f *file, x *index.Index, log []index.Entry) (c *in
 	}
 	for more := true; more; {
 		var err error
-		more, err = c.Walk(f.View, false, func(p index.Problem) { problems = append(problems, p) })
+		more, err = c.Walk(f.ReadTx, false, func(p index.Problem) { problems = append(problems, p) })
 		require.NoError(t, err)
 	}
 	return c, problems
@@ -95,7 +95,7 @@ func checkWhole(t *testing.T, f *file, x *index.Index, log []index.Entry) (c *in
 
 // missing returns the problems that Reader.Check reports.
 func missing(t *testing.T, f *file, x *index.Index, log []index.Entry) (texts []string) {
-	f.read(t, x.View(), log[len(log)-1].Position, func(r *index.Reader) {
+	f.read(t, x.Snapshot(), log[len(log)-1].Position, func(r *index.Reader) {
 		for _, e := range log {
 			_, err := r.Check(e, func(p index.Problem) {
 				require.Equal(t, e.Position, p.Position)
@@ -117,7 +117,7 @@ func stray(t *testing.T, f *file, c *index.Checker, log []index.Entry) (texts []
 		}
 		return log[p-1], true
 	}
-	require.NoError(t, c.Stray(f.View, entry, func(_ eventstore.Position, text string) { texts = append(texts, text) }))
+	require.NoError(t, c.Stray(f.ReadTx, entry, func(_ eventstore.Position, text string) { texts = append(texts, text) }))
 	return texts
 }
 
@@ -151,7 +151,7 @@ func TestChecker_ReportsWrongOrder(t *testing.T) {
 			require.Equal(t, test.gaps, len(problems) > 0)
 
 			var byReader []index.Problem
-			f.read(t, x.View(), 6, func(r *index.Reader) {
+			f.read(t, x.Snapshot(), 6, func(r *index.Reader) {
 				for _, e := range log {
 					_, err := r.Check(e, func(p index.Problem) { byReader = append(byReader, p) })
 					require.NoError(t, err)

@@ -31,7 +31,7 @@ type inTx struct {
 	tx *bolt.Tx
 }
 
-func (f inTx) View(fn func(*bolt.Tx) error) error { return fn(f.tx) }
+func (f inTx) ReadTx(fn func(*bolt.Tx) error) error { return fn(f.tx) }
 
 // damaged is an index on which damage is tried. It has several runs, and the rest of
 // two runs that were not deleted.
@@ -69,7 +69,7 @@ func newDamaged(t testing.TB) *damaged {
 	}
 	require.ErrorIs(t, x.Maintain(d.file), errInjected)
 	d.old = d.open(t, large)
-	require.NoError(t, d.View(func(tx *bolt.Tx) (err error) {
+	require.NoError(t, d.ReadTx(func(tx *bolt.Tx) (err error) {
 		d.pairs = pairs(t, tx)
 		d.runs, _, err = index.Runs(tx)
 		return err
@@ -81,12 +81,12 @@ func newDamaged(t testing.TB) *damaged {
 
 // ask asks all questions and returns how many were answered.
 func (d *damaged) ask(t testing.TB, f index.File, x *index.Index, may error) (told int) {
-	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
 		var r *index.Reader
 		for i := range d.questions {
 			if r == nil || r.Err() != nil {
 				var err error
-				if r, err = x.View().Reader(tx, damagedEvents); err != nil {
+				if r, err = x.Snapshot().Reader(tx, damagedEvents); err != nil {
 					require.ErrorIs(t, err, may)
 					return nil
 				}

@@ -79,7 +79,7 @@ func (d *damaged) end(t testing.TB, tx *bolt.Tx) {
 		return
 	}
 	for _, x := range []*index.Index{x, d.old} {
-		r, err := x.View().Reader(tx, min(x.Through(), damagedEvents))
+		r, err := x.Snapshot().Reader(tx, min(x.Through(), damagedEvents))
 		if err != nil {
 			require.ErrorIs(t, err, index.ErrUnusable)
 			continue

@@ -49,7 +49,7 @@ var errNone = fmt.Errorf("%w: there is none", ErrUnusable)
 // methods are safe for concurrent use by multiple goroutines.
 type Index struct {
 	limits  Limits
-	current atomic.Pointer[View]
+	current atomic.Pointer[Snapshot]
 
 	mu   sync.Mutex // held to replace current, and for pins
 	pins int        // while it is not 0, replaced runs are not deleted
@@ -58,9 +58,9 @@ type Index struct {
 	stale []uint64 // runs to delete; owned by the goroutine that maintains
 }
 
-// View is the index at one moment. A reader needs a view that was taken before its
-// transaction began, so that the view's tables have what the file lacks.
-type View struct {
+// Snapshot is the index at one moment. A reader needs a snapshot that was taken before its
+// transaction began, so that the snapshot's tables have what the file lacks.
+type Snapshot struct {
 	created uint64 // the transaction that created the bucket
 	runs    manifest
 	status  []byte   // as in the bucket
@@ -91,7 +91,7 @@ func Open(tx *bolt.Tx, limits Limits) (*Index, error) {
 	if err := x.findStale(b.Cursor(), runs); err != nil {
 		return nil, err
 	}
-	x.current.Store(&View{
+	x.current.Store(&Snapshot{
 		created: created, runs: runs, status: bytes.Clone(raw),
 		tables: []*table{newTable(runs.through()+1, tableSize{})},
 	})
@@ -156,7 +156,7 @@ func (x *Index) Freeze(force bool) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	v = x.current.Load()
-	x.current.Store(&View{
+	x.current.Store(&Snapshot{
 		created: v.created, runs: v.runs, status: v.status,
 		tables: append(v.tables[:len(v.tables):len(v.tables)], newTable(t.last+1, t.size())),
 	})
@@ -186,17 +186,17 @@ func (x *Index) replaceRuns(runs manifest, status []byte, tables int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	v := x.current.Load()
-	x.current.Store(&View{created: v.created, runs: runs, status: status, tables: v.tables[tables:]})
+	x.current.Store(&Snapshot{created: v.created, runs: runs, status: status, tables: v.tables[tables:]})
 }
 
-// View returns the index as of now.
-func (x *Index) View() *View { return x.current.Load() }
+// Snapshot returns the index as of now.
+func (x *Index) Snapshot() *Snapshot { return x.current.Load() }
 
 // Reader returns a reader of the events up to and including last, which must be in
-// the view. The transaction must have begun after the view was taken. The reader
+// the snapshot. The transaction must have begun after the snapshot was taken. The reader
 // must not be used after the transaction has ended. If tx is nil, the reader answers
 // from memory and otherwise reports [ErrNeedsFile].
-func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
+func (v *Snapshot) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
 	r := &Reader{last: last, runs: v.runs, tables: v.tables}
 	if tx != nil {
 		if r.bucket = tx.Bucket([]byte(Bucket)); r.bucket == nil {
@@ -225,7 +225,7 @@ func (v *View) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
 // Head returns the position and version of a stream's last event up to last, zeros
 // if the stream has none. It answers from memory; known is false if the file is
 // needed.
-func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eventstore.Position, version eventstore.Version, known bool) {
+func (v *Snapshot) Head(stream eventstore.StreamID, last eventstore.Position) (p eventstore.Position, version eventstore.Version, known bool) {
 	if v.mayHaveUnknown() {
 		return 0, 0, false
 	}
@@ -248,7 +248,7 @@ func (v *View) Head(stream eventstore.StreamID, last eventstore.Position) (p eve
 }
 
 // mayHaveUnknown reports whether the index may have events that could not be read.
-func (v *View) mayHaveUnknown() bool {
+func (v *Snapshot) mayHaveUnknown() bool {
 	for _, t := range v.tables {
 		if t.unknown.Load() {
 			return true
@@ -262,8 +262,8 @@ func (v *View) mayHaveUnknown() bool {
 	return false
 }
 
-// pin keeps the view's runs in the file until release is called.
-func (x *Index) pin() (v *View, release func()) {
+// pin keeps the snapshot's runs in the file until release is called.
+func (x *Index) pin() (v *Snapshot, release func()) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.pins++

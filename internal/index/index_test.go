@@ -20,6 +20,10 @@ type file struct {
 	before func(write int) error // called before each write, numbered from 1, unless nil
 }
 
+// ReadTx implements index.File.
+func (f *file) ReadTx(fn func(*bolt.Tx) error) error { return f.View(fn) }
+
+// Write implements index.File.
 func (f *file) Write(s *index.Slice) error {
 	f.writes++
 	if f.before != nil {
@@ -43,17 +47,17 @@ var large = index.Limits{Bytes: 1 << 30, Events: 1 << 30}
 
 func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
 	var x *index.Index
-	require.NoError(t, f.View(func(tx *bolt.Tx) (err error) {
+	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) (err error) {
 		x, err = index.Open(tx, limits)
 		return err
 	}))
 	return x
 }
 
-// read calls fn with a reader of a view and a new transaction.
-func (f *file) read(t testing.TB, view *index.View, last eventstore.Position, fn func(*index.Reader)) {
-	require.NoError(t, f.View(func(tx *bolt.Tx) error {
-		reader, err := view.Reader(tx, last)
+// read calls fn with a reader of a snapshot and a new transaction.
+func (f *file) read(t testing.TB, snapshot *index.Snapshot, last eventstore.Position, fn func(*index.Reader)) {
+	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+		reader, err := snapshot.Reader(tx, last)
 		require.NoError(t, err)
 		fn(reader)
 		return nil
@@ -93,7 +97,7 @@ func check(f index.File, x *index.Index, log []index.Entry, gaps bool) (differin
 		c.Event(e)
 	}
 	for more := true; more && err == nil; {
-		more, err = c.Walk(f.View, gaps, func(p index.Problem) { problems = append(problems, p) })
+		more, err = c.Walk(f.ReadTx, gaps, func(p index.Problem) { problems = append(problems, p) })
 	}
 	return c.Differing(), problems, err
 }
@@ -105,7 +109,7 @@ func requireWhole(t testing.TB, f *file, x *index.Index, log []index.Entry) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 	require.Empty(t, differing)
-	f.read(t, x.View(), x.Through(), func(r *index.Reader) {
+	f.read(t, x.Snapshot(), x.Through(), func(r *index.Reader) {
 		for _, e := range log {
 			found, err := r.Check(e, func(p index.Problem) { require.Fail(t, p.Text) })
 			require.NoError(t, err)
@@ -131,7 +135,7 @@ func postingsOf(e index.Entry) int {
 
 // requireSwept requires that all keys belong to runs of the index.
 func requireSwept(t testing.TB, f *file) {
-	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
 		ids, _, err := index.Runs(tx)
 		require.NoError(t, err)
 		return tx.Bucket([]byte(index.Bucket)).ForEach(func(key, _ []byte) error {
@@ -150,12 +154,12 @@ func everywhere(t *testing.T, log []index.Entry, last eventstore.Position, fn fu
 		f := newFile(t)
 		x := f.open(t, large)
 		add(x, log...)
-		f.read(t, x.View(), last, func(r *index.Reader) { fn(t, r) })
+		f.read(t, x.Snapshot(), last, func(r *index.Reader) { fn(t, r) })
 	})
 	for _, runs := range []int{1, 3} {
 		t.Run(fmt.Sprint("in runs: ", runs), func(t *testing.T) {
 			f, x := written(t, split(log, runs)...)
-			f.read(t, x.View(), last, func(r *index.Reader) { fn(t, r) })
+			f.read(t, x.Snapshot(), last, func(r *index.Reader) { fn(t, r) })
 		})
 	}
 }
@@ -260,18 +264,18 @@ func TestReader_KnowsHeadsVersionsAndKeys(t *testing.T) {
 func TestReader_WithoutTheFile(t *testing.T) {
 	old := index.Entry{Position: 1, Stream: "a-1", Version: 1, Type: "t"}
 	f, x := written(t, []index.Entry{old})
-	_, _, known := x.View().Head("a-1", 1)
+	_, _, known := x.Snapshot().Head("a-1", 1)
 	require.False(t, known)
-	_, v, known := x.View().Head("a-3", 1)
+	_, v, known := x.Snapshot().Head("a-3", 1)
 	require.True(t, known)
 	require.Zero(t, v)
 	add(x, index.Entry{Position: 2, Stream: "a-2", Version: 1, Type: "t"})
 	reader := func() *index.Reader {
-		r, err := x.View().Reader(nil, 2)
+		r, err := x.Snapshot().Reader(nil, 2)
 		require.NoError(t, err)
 		return r
 	}
-	_, v, known = x.View().Head("a-2", 2)
+	_, v, known = x.Snapshot().Head("a-2", 2)
 	require.True(t, known)
 	require.EqualValues(t, 1, v)
 	r := reader()
@@ -289,7 +293,7 @@ func TestReader_WithoutTheFile(t *testing.T) {
 	r = reader()
 	r.Head("a-3")
 	require.ErrorIs(t, r.Err(), index.ErrNeedsFile, "no filter is loaded")
-	f.read(t, x.View(), 2, func(r *index.Reader) { r.Head("a-4") })
+	f.read(t, x.Snapshot(), 2, func(r *index.Reader) { r.Head("a-4") })
 	r = reader()
 	r.Head("a-3")
 	require.NoError(t, r.Err())
@@ -310,13 +314,13 @@ func TestIndex_Through(t *testing.T) {
 	require.NoError(t, x.Maintain(f))
 	require.False(t, x.Waiting())
 	require.EqualValues(t, 3, x.Saved())
-	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
 		through, err := index.Through(tx)
 		require.NoError(t, err)
 		require.EqualValues(t, 3, through)
-		_, err = x.View().Reader(tx, 3)
+		_, err = x.Snapshot().Reader(tx, 3)
 		require.NoError(t, err)
-		_, err = x.View().Reader(tx, 4)
+		_, err = x.Snapshot().Reader(tx, 4)
 		require.ErrorIs(t, err, index.ErrUnusable, "a reader beyond the end of the index")
 		return nil
 	}))
@@ -358,12 +362,12 @@ func TestOpen_RefusesOtherContent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
 			require.NoError(t, f.Update(change))
-			require.NoError(t, f.View(func(tx *bolt.Tx) error {
+			require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
 				_, err := index.Open(tx, large)
 				require.ErrorIs(t, err, index.ErrUnusable)
 				_, err = index.Through(tx)
 				require.ErrorIs(t, err, index.ErrUnusable)
-				_, err = x.View().Reader(tx, 1)
+				_, err = x.Snapshot().Reader(tx, 1)
 				require.ErrorIs(t, err, index.ErrUnusable)
 				return nil
 			}))
@@ -371,14 +375,14 @@ func TestOpen_RefusesOtherContent(t *testing.T) {
 	}
 }
 
-// TestReader_RefusesAnIndexMadeAnew has a view of an index that was deleted and
-// created again after the view was taken.
+// TestReader_RefusesAnIndexMadeAnew has a snapshot of an index that was deleted and
+// created again after the snapshot was taken.
 func TestReader_RefusesAnIndexMadeAnew(t *testing.T) {
 	f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
 	require.NoError(t, f.Update(remove))
 	require.NoError(t, f.Update(index.Create))
-	require.NoError(t, f.View(func(tx *bolt.Tx) error {
-		_, err := x.View().Reader(tx, 1)
+	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+		_, err := x.Snapshot().Reader(tx, 1)
 		require.ErrorIs(t, err, index.ErrUnusable)
 		through, err := index.Through(tx)
 		require.NoError(t, err)
@@ -391,17 +395,17 @@ func TestReader_RefusesAnIndexMadeAnew(t *testing.T) {
 func TestOpen_RefusesAKeyOfNoRun(t *testing.T) {
 	f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
 	require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
-	require.NoError(t, f.View(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
 		_, err := index.Open(tx, large)
 		require.ErrorIs(t, err, index.ErrUnusable)
 		return nil
 	}))
 }
 
-// TestView_Head_DespiteFalsePositives has filters that are wrong in one of fifty
+// TestSnapshot_Head_DespiteFalsePositives has filters that are wrong in one of fifty
 // runs. Head must not need the file because a filter claims events that could not be
 // read.
-func TestView_Head_DespiteFalsePositives(t *testing.T) {
+func TestSnapshot_Head_DespiteFalsePositives(t *testing.T) {
 	f := newFile(t)
 	x := f.open(t, large)
 	var p eventstore.Position
@@ -423,7 +427,7 @@ func TestView_Head_DespiteFalsePositives(t *testing.T) {
 	known := func(x *index.Index) bool {
 		add(x, next)
 		defer x.Undo(1, func(int) index.Entry { return next })
-		at, v, known := x.View().Head("s-1", p+1)
+		at, v, known := x.Snapshot().Head("s-1", p+1)
 		if known {
 			require.Equal(t, next.Position, at)
 			require.Equal(t, next.Version, v)
@@ -434,7 +438,7 @@ func TestView_Head_DespiteFalsePositives(t *testing.T) {
 
 	x = f.open(t, large)
 	for range 2 { // the first time filters are loaded, the second time they are asked
-		f.read(t, x.View(), p, func(r *index.Reader) {
+		f.read(t, x.Snapshot(), p, func(r *index.Reader) {
 			require.Zero(t, r.Unknown(0))
 			require.NoError(t, r.Err())
 		})
@@ -445,6 +449,6 @@ func TestView_Head_DespiteFalsePositives(t *testing.T) {
 	next.Position = p + 1
 	require.False(t, known(x))
 	x = f.open(t, large)
-	f.read(t, x.View(), p, func(r *index.Reader) { require.Equal(t, p, r.Unknown(0)) })
+	f.read(t, x.Snapshot(), p, func(r *index.Reader) { require.Equal(t, p, r.Unknown(0)) })
 	require.False(t, known(x), "in a file opened again")
 }

@@ -88,8 +88,8 @@ func (s *Slice) put(key, value []byte) {
 
 // File is how the index reads and writes the file.
 type File interface {
-	// View runs fn in a short transaction.
-	View(fn func(*bolt.Tx) error) error
+	// ReadTx runs fn in a short transaction.
+	ReadTx(fn func(*bolt.Tx) error) error
 	// Write applies the slice in a transaction and returns when it is durable. An
 	// error means that nothing of the slice is in the file. Write must not keep the
 	// slice.
@@ -138,7 +138,7 @@ func (x *Index) maintain(file File) (bool, error) {
 // runWriter writes a run.
 type runWriter struct {
 	file    File
-	created uint64 // of the view
+	created uint64 // of the snapshot
 	run     *run
 	filter  filter
 	blocks  blockWriter
@@ -205,7 +205,7 @@ func (x *Index) abandon(w *runWriter, err error) error {
 }
 
 // flush writes the first table as a run.
-func (x *Index) flush(file File, v *View) error {
+func (x *Index) flush(file File, v *Snapshot) error {
 	t := v.tables[0]
 	made := &run{from: t.first, through: t.last}
 	for events := made.through + 1 - made.from; events > runEvents; events /= fanOut {
@@ -234,7 +234,7 @@ func mergeable(runs manifest) int {
 }
 
 // merge merges fanOut runs, from index start on, into one.
-func (x *Index) merge(file File, v *View, start int) error {
+func (x *Index) merge(file File, v *Snapshot, start int) error {
 	old := v.runs[start:][:fanOut]
 	made := &run{level: old[0].level + 1, from: old[0].from, through: old[fanOut-1].through}
 	var terms uint64
@@ -244,7 +244,7 @@ func (x *Index) merge(file File, v *View, start int) error {
 	w := x.newRun(file, made, terms)
 	m := newMerge(old)
 	for !m.done() {
-		if err := file.View(m.fill); err != nil {
+		if err := file.ReadTx(m.fill); err != nil {
 			return x.abandon(w, err)
 		}
 		for piece := m.next(); piece != nil; piece = m.next() {

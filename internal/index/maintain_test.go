@@ -37,7 +37,7 @@ func interrupted(t *testing.T, log []index.Entry) (*file, *index.Index) {
 
 // requireRight asks a sample of questions about the whole log.
 func requireRight(t *testing.T, f *file, x *index.Index, questions []question, last eventstore.Position) {
-	f.read(t, x.View(), last, func(r *index.Reader) {
+	f.read(t, x.Snapshot(), last, func(r *index.Reader) {
 		for i := range questions {
 			questions[i].tells(t, r, nil)
 		}
@@ -98,7 +98,7 @@ func TestMaintain_ReadFails(t *testing.T) {
 		add(x, group...)
 		x.Freeze(true)
 	}
-	require.ErrorIs(t, x.Maintain(noView{f}), errInjected)
+	require.ErrorIs(t, x.Maintain(noReadTx{f}), errInjected)
 	require.Equal(t, 8, x.Stats().Runs)
 	requireWhole(t, f, x, log)
 	require.NoError(t, x.Maintain(f))
@@ -107,9 +107,9 @@ func TestMaintain_ReadFails(t *testing.T) {
 	requireWhole(t, f, x, log)
 }
 
-type noView struct{ *file }
+type noReadTx struct{ *file }
 
-func (noView) View(func(*bolt.Tx) error) error { return errInjected }
+func (noReadTx) ReadTx(func(*bolt.Tx) error) error { return errInjected }
 
 // TestMaintain_KeepsDamageOut expects that runs that cannot be merged stay as they
 // are.
@@ -140,7 +140,7 @@ func TestMaintain_MergesBySize(t *testing.T) {
 		require.True(t, x.Freeze(true))
 		require.NoError(t, x.Maintain(f))
 		var levels []uint64
-		require.NoError(t, f.View(func(tx *bolt.Tx) (err error) {
+		require.NoError(t, f.ReadTx(func(tx *bolt.Tx) (err error) {
 			_, levels, err = index.Runs(tx)
 			return err
 		}))
@@ -175,7 +175,7 @@ func TestChecker_KeepsItsRuns(t *testing.T) {
 	}
 	for more := true; more; {
 		var err error
-		more, err = c.Walk(f.View, false, func(p index.Problem) { require.Fail(t, p.Text) })
+		more, err = c.Walk(f.ReadTx, false, func(p index.Problem) { require.Fail(t, p.Text) })
 		require.NoError(t, err)
 	}
 	require.Empty(t, c.Differing())

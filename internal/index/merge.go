@@ -13,7 +13,7 @@ import (
 // pieces. It copies blocks in short transactions and iterates with none open.
 //
 //	for !m.done() {
-//		err := view(m.fill)
+//		err := file.ReadTx(m.fill)
 //		for piece := m.next(); piece != nil; piece = m.next() {
 //			// piece.at, and then piece.step and piece.at
 //		}

@@ -38,18 +38,18 @@ func TestIndex_AgreesWithTheLog(t *testing.T) {
 }
 
 type model struct {
-	t      *testing.T
-	random *rand.Rand
-	shape  shape
-	file   *file
-	index  *index.Index
-	log    []index.Entry // all that will be added
-	added  int
-	views  []*index.View // taken since the index was opened
-	seen   []int         // added when the view was taken
-	told   int           // questions answered without the file
-	heads  int           // answered by a view alone
-	runs   int           // the most at a time
+	t         *testing.T
+	random    *rand.Rand
+	shape     shape
+	file      *file
+	index     *index.Index
+	log       []index.Entry // all that will be added
+	added     int
+	snapshots []*index.Snapshot // taken since the index was opened
+	seen      []int             // added when the snapshot was taken
+	told      int               // questions answered without the file
+	heads     int               // answered by a snapshot alone
+	runs      int               // the most at a time
 }
 
 var errInjected = errors.New("injected")
@@ -80,7 +80,7 @@ func (m *model) run() {
 	}
 	require.Positive(m.t, m.told, "no question was answered without the file")
 	if !m.shape.unknown { // otherwise there may always be one more
-		require.Positive(m.t, m.heads, "no view knew a head")
+		require.Positive(m.t, m.heads, "no snapshot knew a head")
 	}
 	require.Greater(m.t, m.runs, 5, "runs at a time")
 	m.file.before = nil
@@ -118,24 +118,24 @@ func (m *model) maintain() {
 // reopen opens the index anew and adds the events that it lacks.
 func (m *model) reopen() {
 	m.index = m.file.open(m.t, small)
-	m.views, m.seen = nil, nil
+	m.snapshots, m.seen = nil, nil
 	saved := len(upTo(m.log, m.index.Saved()).events)
 	require.LessOrEqual(m.t, saved, m.added)
 	add(m.index, m.log[saved:m.added]...)
 }
 
 func (m *model) take() {
-	m.views, m.seen = append(m.views, m.index.View()), append(m.seen, m.added)
+	m.snapshots, m.seen = append(m.snapshots, m.index.Snapshot()), append(m.seen, m.added)
 }
 
-// look asks n questions of a view, with the file and without.
+// look asks n questions of a snapshot, with the file and without.
 func (m *model) look(n int) {
 	m.take()
-	i := len(m.views) - 1
+	i := len(m.snapshots) - 1
 	if m.random.IntN(2) == 0 {
-		i = m.random.IntN(len(m.views))
+		i = m.random.IntN(len(m.snapshots))
 	}
-	view, last := m.views[i], eventstore.Position(0)
+	snapshot, last := m.snapshots[i], eventstore.Position(0)
 	if seen := m.seen[i]; seen > 0 {
 		last = m.log[seen-1].Position
 	}
@@ -143,24 +143,24 @@ func (m *model) look(n int) {
 		last = eventstore.Position(m.random.Uint64N(uint64(last) + 1))
 	}
 	known := upTo(m.log, last)
-	m.file.read(m.t, view, last, func(r *index.Reader) {
+	m.file.read(m.t, snapshot, last, func(r *index.Reader) {
 		for range n {
 			q := known.random(m.random, m.shape)
 			q.tells(m.t, r, nil)
-			without, err := view.Reader(nil, last)
+			without, err := snapshot.Reader(nil, last)
 			require.NoError(m.t, err)
 			if q.tells(m.t, without, index.ErrNeedsFile) {
 				m.told++
 			}
-			m.head(view, known)
+			m.head(snapshot, known)
 		}
 	})
 }
 
-// head asks the view itself for a stream's head.
-func (m *model) head(view *index.View, known knownLog) {
+// head asks the snapshot itself for a stream's head.
+func (m *model) head(snapshot *index.Snapshot, known knownLog) {
 	stream := m.shape.stream(m.random.IntN(m.shape.streams + 1))
-	if p, v, told := view.Head(stream, known.last); told {
+	if p, v, told := snapshot.Head(stream, known.last); told {
 		require.Equal(m.t, known.head(stream).want, []eventstore.Position{p, eventstore.Position(v)}, "%s up to %d", stream, known.last)
 		m.heads++
 	}
@@ -188,11 +188,11 @@ func TestIndex_AgreesWhileMaintained(t *testing.T) {
 			continue
 		}
 		known := upTo(log, log[n-1].Position)
-		view := x.View()
+		snapshot := x.Snapshot()
 		if random.IntN(2) == 0 { // let the index change in between
 			time.Sleep(time.Millisecond)
 		}
-		f.read(t, view, known.last, func(r *index.Reader) {
+		f.read(t, snapshot, known.last, func(r *index.Reader) {
 			for range 3 {
 				q := known.random(random, s)
 				q.tells(t, r, nil)

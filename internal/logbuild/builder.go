@@ -336,8 +336,8 @@ func (b *Builder) update(fn func(*bolt.Tx) error) error {
 // builtFile is the file of the index that is built.
 type builtFile struct{ b *Builder }
 
-// View implements index.File.
-func (f builtFile) View(fn func(*bolt.Tx) error) error {
+// ReadTx implements index.File.
+func (f builtFile) ReadTx(fn func(*bolt.Tx) error) error {
 	return logfile.Protect(func() error { return f.b.db.View(fn) })
 }
 

@@ -95,9 +95,9 @@ func (v *verifier) checkLatest(entries []index.Entry) error {
 // they should be, and what is not.
 func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Problem, damage, err error) {
 	x, _ := v.store.Index()
-	view := x.View()
+	snapshot := x.Snapshot()
 	damage, err = v.page(func(tx *bolt.Tx) error {
-		reader, err := view.Reader(tx, v.result.Head)
+		reader, err := snapshot.Reader(tx, v.result.Head)
 		if err != nil {
 			return err
 		}
@@ -132,13 +132,13 @@ func (v *verifier) checkIndex() error {
 	}
 	var problems []index.Problem
 	var damage error
-	view := func(fn func(*bolt.Tx) error) (err error) {
+	readTx := func(fn func(*bolt.Tx) error) (err error) {
 		damage, err = v.page(fn)
 		return err
 	}
 	for more := true; more && damage == nil; {
 		var err error
-		more, err = v.index.Walk(view, false, func(p index.Problem) {
+		more, err = v.index.Walk(readTx, false, func(p index.Problem) {
 			if len(problems) < v.opts.MaxFindings {
 				problems = append(problems, p)
 			}
@@ -243,7 +243,7 @@ func (v *verifier) compareEntries(entries []index.Entry) error {
 
 // findStray looks up the record of each posting, to find those that are too many.
 func (v *verifier) findStray() error {
-	view := func(fn func(*bolt.Tx) error) error {
+	readTx := func(fn func(*bolt.Tx) error) error {
 		_, err := v.page(fn) // damage has been reported by the walk before
 		return err
 	}
@@ -255,7 +255,7 @@ func (v *verifier) findStray() error {
 		})
 		return e, ok
 	}
-	return v.index.Stray(view, known, func(p eventstore.Position, problem string) {
+	return v.index.Stray(readTx, known, func(p eventstore.Position, problem string) {
 		v.add(IndexEntry, p, "%s", problem)
 	})
 }
