@@ -145,3 +145,15 @@ func TestModule_RequiresThreeModules(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{"github.com/google/uuid", "github.com/stretchr/testify", "go.etcd.io/bbolt"}, direct)
 }
+
+// The architecture page has a line for every package of the module, but for the examples
+// and those below a package that has one.
+func TestArchitecture_NamesEveryPackage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "explanation", "architecture.md"))
+	require.NoError(t, err)
+	for name := range allowed {
+		if !strings.HasPrefix(name, "examples/") && !strings.Contains(string(page), "`"+name+"`") && !strings.Contains(string(page), "`"+path.Base(name)+"`") {
+			t.Errorf("docs/explanation/architecture.md does not name package %s", name)
+		}
+	}
+}
