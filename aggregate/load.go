@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
 	"reflect"
 	"time"
 
@@ -41,7 +40,7 @@ func (r *Repository[S, C, E]) LoadAt(ctx context.Context, id string, version eve
 		}
 		return r.decider.Initial(), nil
 	}
-	state, reached, err := r.load(ctx, id, eventstore.ReadOptions{Limit: int(min(version, math.MaxInt))})
+	state, reached, err := r.load(ctx, id, eventstore.ReadOptions{ToVersion: version})
 	if err != nil {
 		return none, err
 	}

@@ -69,9 +69,9 @@ func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	if err := l.query(q); err != nil {
 		return err
 	}
-	if opts.FromVersion > 0 {
+	if opts.FromVersion > 0 || opts.ToVersion > 0 {
 		if _, ok := q.OneStream(); !ok {
-			return invalidf("read from version %d of %v, which is not one stream", opts.FromVersion, q)
+			return invalidf("FromVersion and ToVersion are for a query of one stream, not for %v", q)
 		}
 	}
 	return nil
