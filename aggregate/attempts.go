@@ -6,6 +6,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // retried calls attempt until it says that another one is of no use, or maxAttempts
@@ -48,7 +49,7 @@ func lookUp(ctx context.Context, store eventstore.Store, commandID string) (even
 	}
 	receipt, found, err := store.Lookup(ctx, commandID)
 	if err != nil {
-		return eventstore.Receipt{}, false, fmt.Errorf("look up command id %q: %w", commandID, err)
+		return eventstore.Receipt{}, false, fmt.Errorf("look up command id %s: %w", quote.Name(commandID), err)
 	}
 	receipt.Repeated = found
 	return receipt, found, nil

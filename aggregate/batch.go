@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Part is one command of several that become one commit. Make it with
@@ -61,7 +62,7 @@ type BatchError struct {
 func (e *BatchError) Error() string {
 	on := ""
 	if e.Stream != "" {
-		on = fmt.Sprintf(" on stream %q", e.Stream)
+		on = fmt.Sprintf(" on stream %s", quote.Name(string(e.Stream)))
 	}
 	return fmt.Sprintf("command %d (%v)%s: %v", e.Index, e.Type, on, e.Err)
 }
@@ -212,13 +213,13 @@ func (b *batch) repeated(ctx context.Context, commandID string, receipt eventsto
 		ours = ours && mine[head.Stream]
 	}
 	if !ours {
-		return eventstore.Receipt{}, fmt.Errorf("%w: command id %q was used for another command, which wrote to %s",
-			eventstore.ErrInvalid, commandID, written(receipt))
+		return eventstore.Receipt{}, fmt.Errorf("%w: command id %s was used for another command, which wrote to %s",
+			eventstore.ErrInvalid, quote.Name(commandID), written(receipt))
 	}
 	receipt.Repeated = true
 	for i, p := range b.parts {
 		if err := p.repeated(ctx, commandID, receipt); err != nil {
-			return eventstore.Receipt{}, fmt.Errorf("stream %q: %w", b.infos[i].stream, err)
+			return eventstore.Receipt{}, fmt.Errorf("stream %s: %w", quote.Name(string(b.infos[i].stream)), err)
 		}
 	}
 	return receipt, nil
@@ -284,7 +285,7 @@ func (c *command[S, C, E]) on(ctx context.Context, a *attempt) (*decided[S, C, E
 	if known, ok := a.streams[stream]; ok {
 		d, same := known.(*decided[S, C, E])
 		if !same || d.repository.origin != c.repository.origin {
-			return nil, fmt.Errorf("%w: stream %q belongs to two repositories", eventstore.ErrInvalid, stream)
+			return nil, fmt.Errorf("%w: stream %s belongs to two repositories", eventstore.ErrInvalid, quote.Name(string(stream)))
 		}
 		return d, nil
 	}

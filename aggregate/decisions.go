@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Decisions carries out decisions over one log. It is safe for concurrent use by
@@ -327,8 +328,8 @@ func (d *Decisions) feed(f *folding, stored eventstore.Event, values []any) (fed
 		}
 		taken := f.apply(stored, value)
 		if !taken && f.whole {
-			return false, fmt.Errorf("position %d: event type %q version %d is %T, which is no event of stream %q",
-				stored.Position, stored.Type, stored.SchemaVersion, value, stored.Stream)
+			return false, fmt.Errorf("position %d: event type %s version %d is %T, which is no event of stream %s",
+				stored.Position, quote.Name(stored.Type), stored.SchemaVersion, value, quote.Name(string(stored.Stream)))
 		}
 		fed = fed || taken
 	}

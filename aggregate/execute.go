@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Result is what became of a command. It is the caller's own; State and Events
@@ -48,7 +49,7 @@ func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C) (Re
 	}
 	result, rejection, err := r.execute(ctx, stream, cmd)
 	if err != nil {
-		return Result[S, E]{}, fmt.Errorf("execute %T on stream %q: %w", cmd, stream, err)
+		return Result[S, E]{}, fmt.Errorf("execute %T on stream %s: %w", cmd, quote.Name(string(stream)), err)
 	}
 	return result, rejection
 }
@@ -146,8 +147,8 @@ func (r *Repository[S, C, E]) repeated(
 ) (Result[S, E], error) {
 	head, ok := receipt.Head(stream)
 	if !ok {
-		return Result[S, E]{}, fmt.Errorf("%w: command id %q was used for another command, which wrote to %s and not to stream %q",
-			eventstore.ErrInvalid, commandID, written(receipt), stream)
+		return Result[S, E]{}, fmt.Errorf("%w: command id %s was used for another command, which wrote to %s and not to stream %s",
+			eventstore.ErrInvalid, quote.Name(commandID), written(receipt), quote.Name(string(stream)))
 	}
 	var events []E
 	at, err := r.observed(ctx, stream, func(ctx context.Context) (image[S], error) {
@@ -163,7 +164,7 @@ func (r *Repository[S, C, E]) repeated(
 	if at.version != head {
 		return Result[S, E]{}, &eventstore.CorruptError{
 			Position: receipt.Last,
-			Reason:   fmt.Sprintf("stream %q ends at version %d there, its commit at version %d", stream, at.version, head),
+			Reason:   fmt.Sprintf("stream %s ends at version %d there, its commit at version %d", quote.Name(string(stream)), at.version, head),
 		}
 	}
 	return Result[S, E]{State: at.state, Version: head, Events: events, Receipt: receipt}, nil
@@ -179,7 +180,7 @@ func written(receipt eventstore.Receipt) string {
 		if i > 0 {
 			names += ", "
 		}
-		names += fmt.Sprintf("%q", head.Stream)
+		names += quote.Name(string(head.Stream))
 	}
 	return names
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Options tune a repository. Nil and the zero Options mean the defaults.
@@ -81,7 +82,7 @@ func NewRepository[S, C, E any](
 		r.snapshots, unusable = newSnapshots(store, decider.Category, *opts.Snapshots)
 	}
 	if err := errors.Join(r.faults(), unusable); err != nil {
-		return nil, fmt.Errorf("new repository of category %q: %w: %w", decider.Category, eventstore.ErrInvalid, err)
+		return nil, fmt.Errorf("new repository of category %s: %w: %w", quote.Name(decider.Category), eventstore.ErrInvalid, err)
 	}
 	return r, nil
 }
@@ -104,7 +105,7 @@ func (r *Repository[S, C, E]) Stream(id string) eventstore.StreamID {
 // stream is Stream for an id that must name an aggregate.
 func (r *Repository[S, C, E]) stream(id string) (eventstore.StreamID, error) {
 	if id == "" {
-		return "", fmt.Errorf("%w: the id of the aggregate is empty (category %q)", eventstore.ErrInvalid, r.decider.Category)
+		return "", fmt.Errorf("%w: the id of the aggregate is empty (category %s)", eventstore.ErrInvalid, quote.Name(r.decider.Category))
 	}
 	return r.Stream(id), nil
 }

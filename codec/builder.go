@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // maxName is the most bytes that a stored name may have: a store's limit.
@@ -32,7 +34,7 @@ type Registration struct {
 
 // String says the registration in words, as error messages do.
 func (r Registration) String() string {
-	return fmt.Sprintf("%v as %q version %d", r.Type, r.Name, r.Version)
+	return fmt.Sprintf("%v as %s version %d", r.Type, quote.Name(r.Name), r.Version)
 }
 
 // entry is a registration and the functions made for its Go type.
@@ -109,7 +111,7 @@ func (r *Registry) add(e *entry) []string {
 		faults = append(faults, fmt.Sprintf("this name and version are registered already, for %v", other.Type))
 	}
 	if other, taken := r.byType[e.Type]; taken {
-		faults = append(faults, fmt.Sprintf("this Go type is registered already, as %q version %d", other.Name, other.Version))
+		faults = append(faults, fmt.Sprintf("this Go type is registered already, as %s version %d", quote.Name(other.Name), other.Version))
 	}
 	if len(faults) > 0 {
 		return faults

@@ -168,3 +168,23 @@ func TestBuilder_Build_IsNotChangedByLaterRegistrations(t *testing.T) {
 	_, err = second.Encode(CartCheckedOut{})
 	require.NoError(t, err)
 }
+
+func TestBuilder_Build_LongNamesAreCut(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, long, 1, nil)
+	codec.Register[ItemAdded](b, "a", 1, nil)
+	codec.Rename(b, long, 2, long, 3)
+	_, err := b.Build()
+	require.ErrorContains(t, err, `as "xxx`)
+	require.ErrorContains(t, err, `rename "xxx`)
+	require.Less(t, len(err.Error()), 4_000)
+
+	registry := newRegistry(t)
+	_, err = registry.DecodeAll(long, 1, codec.JSON, nil)
+	require.ErrorContains(t, err, "xxx…")
+	require.Less(t, len(err.Error()), 1_000)
+	_, err = registry.DecodeAll("cart.item-added", 1, long, nil)
+	require.ErrorContains(t, err, "xxx…")
+	require.Less(t, len(err.Error()), 1_000)
+}

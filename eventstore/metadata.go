@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 	"unicode/utf8"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Metadata says about an event what is not part of the fact: who, why, as part
@@ -49,7 +51,7 @@ func (m Metadata) size() (int, error) {
 			return 0, invalidf("metadata key is empty")
 		}
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
-			return 0, invalidf("metadata %q is not UTF-8", key)
+			return 0, invalidf("metadata %s is not UTF-8", quote.Name(key))
 		}
 		size += len(key) + len(value)
 	}

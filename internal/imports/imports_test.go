@@ -19,17 +19,17 @@ const module = "github.com/yore-es/yore"
 // allowed says which packages outside the standard library a package may
 // import: those of this module by their path in it.
 var allowed = map[string][]string{
-	"eventstore":           {"github.com/google/uuid"},
+	"eventstore":           {"github.com/google/uuid", "internal/quote"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
 	"eventstore/boltstore": {"eventstore", "internal/ids", "internal/index", "internal/pages", "internal/record", "internal/rows", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
-	"codec":                {},
+	"codec":                {"internal/quote"},
 	"codec/codectest":      {"codec"},
 	"codec/doctor":         {"codec", "eventstore"},
-	"aggregate":            {"eventstore", "codec", "internal/hook"},
+	"aggregate":            {"eventstore", "codec", "internal/hook", "internal/quote"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore", "eventstore/memstore"},
 	"projection":           {"eventstore", "codec", "internal/rows", "github.com/google/uuid"},
-	"command":              {"aggregate", "eventstore", "internal/hook"},
+	"command":              {"aggregate", "eventstore", "internal/hook", "internal/quote"},
 	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "aggregate"},
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "aggregate", "projection", "command"},
 	"examples/cart/cart":   {"eventstore", "codec", "aggregate", "projection", "command"},
@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/killtest":    {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},
 	"internal/pages":       {},
+	"internal/quote":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
 
