@@ -7,6 +7,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/quote"
 )
 
@@ -24,8 +25,8 @@ type Decisions struct {
 // NewDecisions returns what carries out decisions over the store, under the
 // registry's names; closing the store remains the caller's part. The options are
 // those of a repository; nil means the defaults. All faults are returned at once,
-// in an error that matches [eventstore.ErrInvalid]: a nil store or registry,
-// options out of range.
+// in an error that matches [eventstore.ErrInvalid]: a store that is nil or a
+// nil pointer, a nil registry, options out of range.
 func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Options) (*Decisions, error) {
 	d := &Decisions{store: store, maxAttempts: defaultMaxAttempts}
 	if opts != nil && opts.MaxAttempts != 0 {
@@ -35,8 +36,8 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 		d.hooks = *opts.Hooks
 	}
 	var faults []error
-	if store == nil {
-		faults = append(faults, errors.New("the store is nil"))
+	if err := given.Value("the store", store); err != nil {
+		faults = append(faults, err)
 	} else {
 		d.itemsOnce = store.Info().Limits.ItemsPerQuery
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/quote"
 )
 
@@ -56,7 +57,7 @@ type Repository[S, C, E any] struct {
 
 // NewRepository returns a repository over the store; closing the store remains
 // the caller's part. All faults are returned at once, in an error that matches
-// [eventstore.ErrInvalid]: a nil store, registry or function, a category that
+// [eventstore.ErrInvalid]: a store that is nil or a nil pointer, a nil registry or function, a category that
 // cannot be, options out of range, snapshots on a store that is no
 // [eventstore.RowStore], and a registry without any event of type E.
 func NewRepository[S, C, E any](
@@ -118,7 +119,9 @@ func (r *Repository[S, C, E]) faults() error {
 			faults = append(faults, errors.New(message))
 		}
 	}
-	fault(r.store == nil, "the store is nil")
+	if err := given.Value("the store", r.store); err != nil {
+		faults = append(faults, err)
+	}
 	fault(r.registry == nil, "the registry is nil")
 	fault(r.decider.Decide == nil, "Decide is nil")
 	fault(r.decider.Evolve == nil, "Evolve is nil")

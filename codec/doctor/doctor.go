@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
 )
 
 // Options bound an examination. Nil and the zero Options mean the defaults.
@@ -62,15 +63,12 @@ type Example struct {
 // Examine reads the events of the store up to its head and decodes each. It keeps
 // the examples and a count for each name and version, no events.
 //
-// A nil store or registry, a query that cannot be and a negative number of
+// A store that is nil or a nil pointer, a nil registry, a query that cannot be and a negative number of
 // examples are [eventstore.ErrInvalid]. An error of reading comes with the report
 // of what was read before it, and with the position up to which that was.
 func Examine(ctx context.Context, store eventstore.Store, registry *codec.Registry, opts *Options) (Report, error) {
 	e, err := newExamination(registry, opts)
-	if store == nil {
-		err = errors.Join(err, errors.New("the store is nil"))
-	}
-	if err != nil {
+	if err = errors.Join(err, given.Value("the store", store)); err != nil {
 		return Report{}, fmt.Errorf("examine: %w: %w", eventstore.ErrInvalid, err)
 	}
 	head, err := store.Head(ctx)
