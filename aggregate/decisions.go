@@ -110,7 +110,7 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 			return false, err
 		}
 		var events []any
-		if events, rejection = decision.Decide(); rejection != nil || len(events) == 0 {
+		if events, rejection = decision.events(); rejection != nil || len(events) == 0 {
 			receipt, done, err := lookUp(ctx, d.store, commandID)
 			if done || err != nil {
 				decided, rejection, err = d.repeated(ctx, receipt, err)
