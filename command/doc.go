@@ -19,6 +19,9 @@
 //
 //	state, receipt, err := command.Dispatch[State](ctx, d, AddItem{Cart: "7", SKU: "23843", Quantity: 2})
 //
+// After the command may come conditions, such as [aggregate.If]: only if the aggregate is
+// at this version.
+//
 // # Who gets it
 //
 // A handler for exactly the command's Go type comes first, then the family that
