@@ -9,6 +9,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 )
 
 // Decisions carries out decisions over one log. It is safe for concurrent use by
@@ -192,6 +193,9 @@ func (d *Decisions) append(ctx context.Context, decision *Decision, decided []an
 		}
 		if in, isIn := decided[i].(InStream); isIn && in.Stream == "" {
 			return Decided{}, fmt.Errorf("%w: event %d (%T) goes to a stream without a name", eventstore.ErrInvalid, i, event)
+		}
+		if err := reserved.Stream(string(stream)); err != nil {
+			return Decided{}, fmt.Errorf("%w: event %d (%T): %w", eventstore.ErrInvalid, i, event, err)
 		}
 		plain[i], events[i] = event, encoded
 	}

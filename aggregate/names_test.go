@@ -1,6 +1,7 @@
 package aggregate_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,45 @@ import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/eventstore"
 )
+
+// Names that are the library's own are refused from applications, on each way to the log.
+func TestNames_TheLibrarysOwn(t *testing.T) {
+	store := newStore(t)
+	r := newRepository(t, store, nil)
+	decisions := newDecisions(t, store, nil)
+	opened := record(roomOpened{"a", 1})
+	refused := func(err error, name string) {
+		t.Helper()
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, name+": names that begin with")
+		require.Empty(t, logged(t, store))
+	}
+
+	d := decider()
+	d.Category = "yore.tally"
+	_, err := aggregate.NewRepository(store, newRegistry(t), d, nil)
+	refused(err, `Category: stream "yore.tally"`)
+	_, err = decisions.Execute(t.Context(), record(roomOpened{"a", 1}, aggregate.In("yore.room-a", roomOpened{"a", 1})))
+	refused(err, `event 1 (aggregate_test.roomOpened): stream "yore.room-a"`)
+
+	for name, ctx := range map[string]context.Context{
+		`command id: key "yore/x"`: eventstore.WithCommandID(t.Context(), "yore/x"),
+		`metadata "yore-x"`:        eventstore.WithMetadata(t.Context(), eventstore.Metadata{"yore-x": "1", "actor": "ann"}),
+	} {
+		_, err = r.Execute(ctx, "1", closeTally{})
+		refused(err, name)
+		_, err = decisions.Execute(ctx, opened)
+		refused(err, name)
+		_, err = aggregate.ExecuteAll(ctx, r.Part(ctx, "1", closeTally{}, nil))
+		refused(err, name)
+	}
+
+	// Others that begin alike are the application's.
+	ctx := eventstore.WithMetadata(eventstore.WithCommandID(t.Context(), "yore-1"), eventstore.Metadata{"yore.x": "1"})
+	execute(t, r, ctx, "1", closeTally{})
+	_, err = decisions.Execute(t.Context(), record(aggregate.In("yore-a", roomOpened{"a", 1})))
+	require.NoError(t, err)
+}
 
 // An id may be of any length, and is too long then; the text of the error that says so is
 // short.

@@ -11,6 +11,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 )
 
 // Options tune a repository. Nil and the zero Options mean the defaults.
@@ -133,6 +134,10 @@ func (r *Repository[S, C, E]) faults() error {
 	fault(strings.Contains(category, "\x00"), "Category contains NUL")
 	fault(!utf8.ValidString(category), "Category is not UTF-8")
 	fault(len(category) > limit, fmt.Sprintf("Category has %d bytes, at most %d", len(category), limit))
+
+	if err := reserved.Stream(category); err != nil {
+		faults = append(faults, fmt.Errorf("Category: %w", err))
+	}
 
 	if r.registry != nil {
 		if err := hasEvents[E](r.registry); err != nil {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 )
 
 // maxName is the most bytes that a stored name may have: a store's limit.
@@ -51,7 +52,8 @@ func NewBuilder() *Builder { return &Builder{} }
 // with the tags that the function derives from each; nil derives none. The
 // function must be safe for concurrent use and depend on its argument only.
 //
-// Names are 1 to 255 bytes of UTF-8 without NUL, versions start at 1. A name may
+// Names are 1 to 255 bytes of UTF-8 without NUL and do not begin with "yore.", which is
+// for the library's own types; versions start at 1. A name may
 // have many versions, each with a Go type of its own; a Go type is registered
 // once, by value and not as a pointer. Whatever breaks these rules is reported
 // by [Builder.Build].
@@ -136,6 +138,9 @@ func nameFaults(name string, version uint32) []string {
 		faults = append(faults, "the name contains NUL")
 	case !utf8.ValidString(name):
 		faults = append(faults, "the name is not UTF-8")
+	}
+	if err := reserved.Type(name); err != nil {
+		faults = append(faults, err.Error())
 	}
 	if version == 0 {
 		faults = append(faults, "versions start at 1")

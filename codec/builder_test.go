@@ -29,9 +29,16 @@ func TestBuilder_Build_Names(t *testing.T) {
 		strings.Repeat("x", 256): "the name has 256 bytes, at most 255",
 		"a\x00b":                 "contains NUL",
 		"a\xffb":                 "not UTF-8",
+		"yore.x":                 `type "yore.x": names that begin with "yore." are the library's own`,
 	} {
 		require.ErrorContains(t, build[ItemAdded](name, 1), rule)
 	}
+	require.NoError(t, build[ItemAdded]("yore-x", 1), "that is another name")
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "a", 1, nil)
+	codec.Rename(b, "yore.x", 1, "a", 1)
+	_, err := b.Build()
+	require.ErrorContains(t, err, "are the library's own")
 	require.ErrorContains(t, build[ItemAdded]("x", 0), "versions start at 1")
 	require.NoError(t, build[ItemAdded](strings.Repeat("x", 255), 1))
 	require.NoError(t, build[ItemAdded]("warenkorb.stück-hinzugefügt", 7))
