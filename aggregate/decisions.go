@@ -129,9 +129,9 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 	return decided, rejection, err
 }
 
-// Decide returns a function that carries out commands of one type by the
+// CommandHandler returns a function that carries out commands of one type by the
 // decisions about them: what command.Handle takes.
-func Decide[C any](d *Decisions, decide func(C) Decision) func(context.Context, C) (Decided, eventstore.Receipt, error) {
+func CommandHandler[C any](d *Decisions, decide func(C) Decision) func(context.Context, C) (Decided, eventstore.Receipt, error) {
 	return func(ctx context.Context, cmd C) (Decided, eventstore.Receipt, error) {
 		decided, err := d.Execute(ctx, decide(cmd))
 		return decided, decided.Receipt, err

@@ -382,7 +382,7 @@ func TestDecisions_Execute_VariablesAreSetAnew(t *testing.T) {
 func TestDecide_IsAHandler(t *testing.T) {
 	d := newDecisions(t, newStore(t), nil)
 	carry(t, d, record(roomOpened{"a", 1}))
-	handle := aggregate.Decide(d, func(guest string) aggregate.Decision { return enter("a", guest) })
+	handle := aggregate.CommandHandler(d, func(guest string) aggregate.Decision { return enter("a", guest) })
 	decided, receipt, err := handle(t.Context(), "ann")
 	require.NoError(t, err)
 	require.Equal(t, decided.Receipt, receipt)

@@ -84,11 +84,11 @@ func NewDispatcher(middleware ...Middleware) *Dispatcher {
 // Handle makes the function the handler of commands of exactly the Go type C; R
 // is the type of its result. The function may append to several streams: in one
 // commit, so that the receipt says it all. It is called once for each command,
-// unless [Attempts] says that it may be called again. An interface for C, a nil
+// unless [MaxAttempts] says that it may be called again. An interface for C, a nil
 // function, a C that has a handler and policies that cannot be are errors that
 // match [eventstore.ErrInvalid].
 func Handle[C, R any](
-	d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error), policies ...Policy,
+	d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error), policies ...RetryPolicy,
 ) error {
 	c := reflect.TypeFor[C]()
 	p, err := newPolicies(c, policies)
@@ -129,7 +129,7 @@ func Handle[C, R any](
 // implies another routed one, so that every command of it would belong to both,
 // and policies that cannot be are errors that match [eventstore.ErrInvalid].
 func Route[S, C, E any](
-	d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string, policies ...Policy,
+	d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string, policies ...RetryPolicy,
 ) error {
 	c := reflect.TypeFor[C]()
 	if repository == nil || id == nil {

@@ -43,7 +43,7 @@
 // # Attempts
 //
 // Where others write to the same aggregate at the same time, commands are decided
-// again. A route does so as its repository's options say; a [Policy] says
+// again. A route does so as its repository's options say; a [RetryPolicy] says
 // otherwise, for all its commands or for one type. A function given to [Handle] is
 // called once, whatever its error, unless a policy declares that it can be called
 // again.

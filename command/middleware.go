@@ -50,13 +50,14 @@ func Authorize(may func(ctx context.Context, actor string, cmd any) error) Middl
 // Log logs each command when it is done, with its Go type, how long it took, the
 // ids that the context carries, the positions it wrote and whether it was a
 // repeat: at level Info, or Warn with the error, and with the stack of a panic that
-// [Recover] inside it has caught. A nil logger is silent. Put it inside the
-// middleware that sets the ids that it shall show.
+// [Recover] inside it has caught. A nil logger is slog.Default(); slog.DiscardHandler
+// makes one that is silent. Put it inside the middleware that sets the ids that it shall
+// show.
 func Log(logger *slog.Logger) Middleware {
+	if logger == nil {
+		logger = slog.Default()
+	}
 	return func(next Handler) Handler {
-		if logger == nil {
-			return next
-		}
 		return func(ctx context.Context, cmd any) (Reply, error) {
 			begin := time.Now()
 			reply, err := next(ctx, cmd)

@@ -217,8 +217,13 @@ func TestLog(t *testing.T) {
 	require.Contains(t, text.String(), `error="command_test.ping: panic: assignment to entry in nil map" stack="goroutine `)
 	require.Contains(t, text.String(), "middleware_test.go", "where it was")
 
+	text.Reset()
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(logger)
 	_, _, err = dispatch(t, t.Context(), onPing, command.Log(nil))
 	require.NoError(t, err)
+	require.Contains(t, text.String(), "command carried out", "nil is the default")
 }
 
 func TestTimeout(t *testing.T) {
