@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"internal/pages":       {},
 	"internal/quote":       {},
 	"internal/reserved":    {"internal/quote"},
+	"internal/surface":     {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
 
