@@ -12,9 +12,9 @@ import (
 // [eventstore.ErrInvalid] where it is used.
 type Condition struct{ at eventstore.Expectation }
 
-// If is the condition that the aggregate is at this version: the one at which the sender
-// of the command has seen it, as If-Match says it in HTTP. If(0) is the condition that it
-// has no events. Where it does not hold, the error is an [*eventstore.ConflictError] with
+// If is the condition that the aggregate is at this version: the version that the sender
+// of the command has seen. It is what If-Match is in HTTP. If(0) is the condition that the
+// aggregate has no events. Where it does not hold, the error is an [*eventstore.ConflictError] with
 // the expected and the actual version; Decide is not asked, and the command is not tried
 // again, since no stream comes back to a version.
 func If(version eventstore.Version) Condition { return Condition{at: eventstore.At(version)} }

@@ -86,7 +86,7 @@ func TestRepository_Execute_IfOvertaken(t *testing.T) {
 func TestRepository_Execute_IfOfARepeatedCommand(t *testing.T) {
 	ctx := eventstore.WithCommandID(t.Context(), "k")
 	store := newStore(t)
-	r, decisions := asked(t, store)
+	r, _ := asked(t, store)
 	first, err := r.Execute(ctx, "1", count{Name: "a", N: 1}, aggregate.If(0))
 	require.NoError(t, err)
 	execute(t, r, t.Context(), "1", count{Name: "b", N: 1})
@@ -99,7 +99,7 @@ func TestRepository_Execute_IfOfARepeatedCommand(t *testing.T) {
 	// Carried out by another program after it was looked up here: before the load, and
 	// before the append.
 	late, _ := blind(t)
-	r, decisions = asked(t, late)
+	r, decisions := asked(t, late)
 	_, err = r.Execute(ctx, "1", count{Name: "a", N: 1}, aggregate.If(0))
 	require.NoError(t, err)
 	again, err = r.Execute(ctx, "1", count{Name: "a", N: 1}, aggregate.If(0))

@@ -54,8 +54,8 @@ func ExampleBatchError() {
 		log.Fatal(err)
 	}
 	fmt.Println("command", refused.Index, "on", refused.Stream, "of type", refused.Type)
-	fmt.Println(refused.Err == ErrBeyondTen, errors.Is(err, ErrBeyondTen))
+	fmt.Println(refused.Err, "-", errors.Is(err, ErrBeyondTen))
 	// Output:
 	// command 1 on counter-8 of type aggregate_test.Increment
-	// true true
+	// the counter goes to 10 and no further - true
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// snapshotted returns meters of which one has a snapshot, under a fingerprint.
+// snapshotted returns a repository of meters and writes a snapshot of one of them.
 func snapshotted(ctx context.Context, store *memstore.Store, fingerprint string) *aggregate.Repository[Meter, Measure, Measured] {
 	meters, err := newMeters(store, &aggregate.Options{Snapshots: &aggregate.Snapshots{
 		Fingerprint: fingerprint,
-		SlowerThan:  100 * time.Millisecond, // of which RunSnapshots writes one by itself
+		SlowerThan:  100 * time.Millisecond, // RunSnapshots writes one after a slower load
 	}})
 	if err != nil {
 		log.Fatal(err)
@@ -50,8 +50,8 @@ func ExampleSnapshotReport() {
 	// 0 good, 1 outdated, 0 bad <nil>
 }
 
-// How to find out in a test, or in a time of doubt, that a fingerprint was forgotten: each
-// load compares the snapshot with the events, says so and goes by the events.
+// How to find out in a test that a fingerprint was not changed with Evolve: each load
+// compares the snapshot with the events, logs a difference and uses the events.
 func ExampleSnapshots_verify() {
 	ctx := context.Background()
 	store := memstore.New(nil)

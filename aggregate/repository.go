@@ -136,7 +136,7 @@ func (r *Repository[S, C, E]) faults() error {
 	fault(len(category) > limit, fmt.Sprintf("Category has %d bytes, at most %d", len(category), limit))
 
 	if err := reserved.Stream(category); err != nil {
-		faults = append(faults, fmt.Errorf("Category: %w", err))
+		fault(true, "Category: "+err.Error())
 	}
 
 	if r.registry != nil {

@@ -140,7 +140,7 @@ func TestRunSnapshots_Ends(t *testing.T) {
 	require.ErrorIs(t, r.RunSnapshots(t.Context()), eventstore.ErrClosed)
 }
 
-// A failure that nobody sees is one, so nil is the default logger.
+// A failure must be seen, so nil is the default logger.
 func TestSnapshots_NilLoggerIsTheDefault(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)

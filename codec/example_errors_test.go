@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/codec"
 )
 
-// How to tell an event of a newer program from one that nobody knows any more.
+// How to tell an event of a newer program from one whose name is not registered.
 func ExampleRegistry_DecodeAll_unknown() {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "cart.item-added", 2, nil)

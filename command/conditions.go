@@ -10,8 +10,8 @@ import (
 
 type conditionsKey struct{}
 
-// withConditions returns the context of a command under conditions: these, and none of the
-// command in whose middleware it is sent.
+// withConditions returns the context of a command with these conditions. The conditions of
+// an outer command, whose middleware sends this one, do not hold for it.
 func withConditions(ctx context.Context, conditions []aggregate.Condition) context.Context {
 	if len(conditions) == 0 && conditionsFrom(ctx) == nil {
 		return ctx
@@ -19,7 +19,7 @@ func withConditions(ctx context.Context, conditions []aggregate.Condition) conte
 	return context.WithValue(ctx, conditionsKey{}, conditions)
 }
 
-// conditionsFrom returns the conditions under which the command that ctx is for is sent.
+// conditionsFrom returns the conditions of the command that ctx is for.
 func conditionsFrom(ctx context.Context) []aggregate.Condition {
 	conditions, _ := ctx.Value(conditionsKey{}).([]aggregate.Condition)
 	return conditions

@@ -19,8 +19,8 @@
 //
 //	state, receipt, err := command.Dispatch[State](ctx, d, AddItem{Cart: "7", SKU: "23843", Quantity: 2})
 //
-// After the command may come conditions, such as [aggregate.If]: only if the aggregate is
-// at this version.
+// Dispatch takes conditions after the command: with [aggregate.If] the command is carried
+// out only if the aggregate is at this version.
 //
 // # Who gets it
 //

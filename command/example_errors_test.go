@@ -26,7 +26,7 @@ func statusOf(err error) int {
 	case err == nil:
 		return http.StatusOK
 	case errors.As(err, &unknown):
-		fmt.Println("nobody carries out", unknown.Type, "sent as a pointer:", unknown.Pointer)
+		fmt.Println("no handler for", unknown.Type, "- sent as a pointer:", unknown.Pointer)
 		return http.StatusNotImplemented
 	case errors.As(err, &invalid):
 		fmt.Println(invalid.Type, "is refused:", invalid.Err)
@@ -84,7 +84,7 @@ func Example_errors() {
 	// 400
 	// "" may not send command_test.Increment: nobody is logged in
 	// 403
-	// nobody carries out *command_test.Reset sent as a pointer: true
+	// no handler for *command_test.Reset - sent as a pointer: true
 	// 501
 	// command_test.Reset ended in a panic: there is no reset
 	// the stack says where: true

@@ -56,7 +56,10 @@ func ExampleMetadata() {
 	if _, _, err := command.Dispatch[int](ctx, d, Increment{Counter: "7", By: 2}); err != nil {
 		log.Fatal(err)
 	}
-	for event := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+	for event, err := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+		if err != nil {
+			log.Fatal(err)
+		}
 		fmt.Println(event.Type, event.Metadata["tenant"])
 	}
 	// Output: counter.incremented north

@@ -24,7 +24,9 @@ func MaxAttempts(n int) RetryPolicy { return RetryPolicy{attempts: n} }
 
 // MaxAttemptsOf is the policy for the commands of exactly the Go type C, over that
 // for all.
-func MaxAttemptsOf[C any](n int) RetryPolicy { return RetryPolicy{of: reflect.TypeFor[C](), attempts: n} }
+func MaxAttemptsOf[C any](n int) RetryPolicy {
+	return RetryPolicy{of: reflect.TypeFor[C](), attempts: n}
+}
 
 // policies say how often commands are attempted.
 type policies struct {

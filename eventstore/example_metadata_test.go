@@ -31,7 +31,11 @@ func ExampleWithMetadata() {
 		fmt.Println(err)
 		return
 	}
-	for event := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+	for event, err := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
 		m := event.Metadata
 		fmt.Println(m.Actor(), m.CorrelationID(), m.CommandID(), m["tenant"])
 		fmt.Println(m.CausationID() == m[eventstore.CausationID], m.Traceparent() == m[eventstore.Traceparent])

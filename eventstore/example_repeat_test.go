@@ -59,7 +59,11 @@ func ExampleNewEvent_ID() {
 		receipt, err := eventstore.AppendTo(ctx, store, "cart-7", eventstore.NoStream, opened)
 		fmt.Println(receipt.First, receipt.Repeated, err)
 	}
-	for event := range store.Read(ctx, eventstore.Stream("cart-7"), eventstore.ReadOptions{}) {
+	for event, err := range store.Read(ctx, eventstore.Stream("cart-7"), eventstore.ReadOptions{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
 		fmt.Println(event.ID, event.Time)
 	}
 	// Output:

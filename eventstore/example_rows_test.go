@@ -56,7 +56,7 @@ func ExampleRowStore() {
 	views, err := store.Checkpoints(ctx)
 	fmt.Println(views, err)
 	for more := true; more && err == nil; {
-		more, err = store.DropRows(ctx, "books", 3) // at most so many at a time
+		more, err = store.DropRows(ctx, "books", 3) // at most three rows at a time
 		fmt.Println("more to drop:", more)
 	}
 	// Output:

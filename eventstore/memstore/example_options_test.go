@@ -31,7 +31,11 @@ func ExampleOptions() {
 		fmt.Println(err)
 		return
 	}
-	for event := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+	for event, err := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
 		fmt.Println(event.ID, event.Recorded.Format(time.DateTime), event.Type)
 	}
 	// Output:

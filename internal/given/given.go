@@ -6,10 +6,10 @@ import (
 	"reflect"
 )
 
-// Value returns an error that says so if an argument is nil, or is an interface that
-// holds a nil pointer: what a variable of a concrete type is that was never set, or set
-// from a call whose error was not looked at. Every method call on it would panic. What
-// names the argument, such as "the store".
+// Value returns an error if an argument is nil, or is an interface that holds a nil
+// pointer. That is what a caller passes with a variable of a concrete type that was never
+// set, or was set by a call that returned an error; every method call on it would panic.
+// What names the argument in the error, such as "the store".
 func Value(what string, value any) error {
 	v := reflect.ValueOf(value)
 	switch {

@@ -1,6 +1,6 @@
 // Package surface has no code. Its tests hold the exported names of the public packages to
-// two rules: none comes, goes or changes but by a change of the texts in testdata/api, and
-// each is shown in an example, so that nothing is exported that nobody was shown a use of.
+// two rules: a name is added, removed or changed together with the texts in testdata/api, and
+// each name is shown in an example, so that users have seen a use of it.
 //
 //	go test ./internal/surface -update
 //

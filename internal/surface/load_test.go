@@ -91,8 +91,9 @@ type checked struct {
 	files []*ast.File
 }
 
-// check type-checks files as a package of their own. What cannot be told of them is left
-// out, such as what external tests use of the tests inside: then a name is not shown.
+// check type-checks files as a package of their own. It ignores errors: external tests may
+// use what the tests inside the package declare, which is not there. A name whose use was
+// not understood counts as not shown, so an error can hide no name.
 func (l *loader) check(path string, files []*ast.File) checked {
 	info := &types.Info{
 		Uses: make(map[*ast.Ident]types.Object), Defs: make(map[*ast.Ident]types.Object),
@@ -117,7 +118,7 @@ func (l *loader) tested(path string) []checked {
 	return all
 }
 
-// paths returns the packages of the module whose directory is wanted, by their paths.
+// paths returns the import paths of the module's packages in wanted directories.
 func (l *loader) paths(wanted func(dir string) bool) []string {
 	l.t.Helper()
 	var paths []string
