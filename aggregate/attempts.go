@@ -6,6 +6,8 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 )
 
 // retried calls attempt until it says that another one is of no use, or maxAttempts
@@ -46,19 +48,27 @@ func lookUp(ctx context.Context, store eventstore.Store, commandID string) (even
 	if commandID == "" {
 		return eventstore.Receipt{}, false, nil
 	}
+	if err := reserved.Key(commandID); err != nil {
+		return eventstore.Receipt{}, false, fmt.Errorf("%w: command id: %w", eventstore.ErrInvalid, err)
+	}
 	receipt, found, err := store.Lookup(ctx, commandID)
 	if err != nil {
-		return eventstore.Receipt{}, false, fmt.Errorf("look up command id %q: %w", commandID, err)
+		return eventstore.Receipt{}, false, fmt.Errorf("look up command id %s: %w", quote.Name(commandID), err)
 	}
 	receipt.Repeated = found
 	return receipt, found, nil
 }
 
-// newEvent encodes an event, with the metadata and the time that ctx carries.
+// newEvent encodes an event, with the metadata and the time that ctx carries. It refuses
+// metadata that are the library's own.
 func newEvent(ctx context.Context, registry *codec.Registry, stream eventstore.StreamID, event any) (eventstore.NewEvent, error) {
 	encoded, err := registry.Encode(event)
 	if err != nil {
 		return eventstore.NewEvent{}, err
+	}
+	metadata := eventstore.MetadataFrom(ctx)
+	if err := reserved.Metadata(metadata); err != nil {
+		return eventstore.NewEvent{}, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
 	var tags []eventstore.Tag
 	for _, tag := range encoded.Tags {
@@ -66,6 +76,6 @@ func newEvent(ctx context.Context, registry *codec.Registry, stream eventstore.S
 	}
 	return eventstore.NewEvent{
 		Stream: stream, Type: encoded.Type, SchemaVersion: encoded.SchemaVersion, Codec: encoded.Codec,
-		Data: encoded.Data, Metadata: eventstore.MetadataFrom(ctx), Tags: tags, Time: eventstore.TimeFrom(ctx),
+		Data: encoded.Data, Metadata: metadata, Tags: tags, Time: eventstore.TimeFrom(ctx),
 	}, nil
 }

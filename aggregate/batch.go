@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Part is one command of several that become one commit. Make it with
@@ -41,8 +42,13 @@ type partInfo struct {
 // nil, is set when the batch is carried out: the state and version that it left
 // the aggregate with, all events that it wrote to its stream, whichever part they
 // are from, and the receipt. Results of parts for one stream share memory.
-func (r *Repository[S, C, E]) Part(ctx context.Context, id string, cmd C, result *Result[S, E]) Part {
-	return Part{&command[S, C, E]{repository: r, ctx: ctx, id: id, cmd: cmd, result: result}}
+//
+// Conditions, such as [If], must hold of the aggregate as it is in the log, whatever the
+// parts before this one add to it: two parts with the same condition can be of one batch.
+func (r *Repository[S, C, E]) Part(
+	ctx context.Context, id string, cmd C, result *Result[S, E], conditions ...Condition,
+) Part {
+	return Part{&command[S, C, E]{repository: r, ctx: ctx, id: id, cmd: cmd, result: result, conditions: conditions}}
 }
 
 // BatchError says which command of a batch kept all of it from being carried out.
@@ -61,7 +67,7 @@ type BatchError struct {
 func (e *BatchError) Error() string {
 	on := ""
 	if e.Stream != "" {
-		on = fmt.Sprintf(" on stream %q", e.Stream)
+		on = fmt.Sprintf(" on stream %s", quote.Name(string(e.Stream)))
 	}
 	return fmt.Sprintf("command %d (%v)%s: %v", e.Index, e.Type, on, e.Err)
 }
@@ -81,8 +87,8 @@ func (e *BatchError) Unwrap() error { return e.Err }
 // is carried out once, however often it is sent, and answered each time as it was
 // the first time. Ids of the parts' own are metadata and nothing more.
 //
-// A part that is refused, or that cannot be loaded or encoded, is a [*BatchError],
-// and nothing is appended. The other errors are those of [Repository.Execute], and
+// A part that is refused, whose conditions do not hold, or that cannot be loaded or
+// encoded, is a [*BatchError], and nothing is appended. The other errors are those of [Repository.Execute], and
 // ErrInvalid for no parts, for repositories over different stores and for two
 // repositories with one stream. On any error the results are of no meaning.
 func ExecuteAll(ctx context.Context, parts ...Part) (eventstore.Receipt, error) {
@@ -212,13 +218,13 @@ func (b *batch) repeated(ctx context.Context, commandID string, receipt eventsto
 		ours = ours && mine[head.Stream]
 	}
 	if !ours {
-		return eventstore.Receipt{}, fmt.Errorf("%w: command id %q was used for another command, which wrote to %s",
-			eventstore.ErrInvalid, commandID, written(receipt))
+		return eventstore.Receipt{}, fmt.Errorf("%w: command id %s was used for another command, which wrote to %s",
+			eventstore.ErrInvalid, quote.Name(commandID), written(receipt))
 	}
 	receipt.Repeated = true
 	for i, p := range b.parts {
 		if err := p.repeated(ctx, commandID, receipt); err != nil {
-			return eventstore.Receipt{}, fmt.Errorf("stream %q: %w", b.infos[i].stream, err)
+			return eventstore.Receipt{}, fmt.Errorf("stream %s: %w", quote.Name(string(b.infos[i].stream)), err)
 		}
 	}
 	return receipt, nil
@@ -233,7 +239,8 @@ type attempt struct {
 // decided is an aggregate in an attempt.
 type decided[S, C, E any] struct {
 	repository *Repository[S, C, E]
-	at         image[S] // of its own; after the events
+	loaded     eventstore.Version // in the log
+	at         image[S]           // of its own; after the events
 	events     []E
 }
 
@@ -244,10 +251,14 @@ type command[S, C, E any] struct {
 	id         string
 	cmd        C
 	result     *Result[S, E]
+	conditions []Condition
 }
 
 func (c *command[S, C, E]) describe() (partInfo, error) {
 	stream, err := c.repository.stream(c.id)
+	if err == nil {
+		err = validate(c.conditions)
+	}
 	return partInfo{
 		stream: stream, store: c.repository.store, hooks: c.repository.hooks,
 		maxAttempts: c.repository.maxAttempts, turns: c.repository.turns, command: reflect.TypeOf(c.cmd),
@@ -257,6 +268,9 @@ func (c *command[S, C, E]) describe() (partInfo, error) {
 func (c *command[S, C, E]) decide(ctx context.Context, a *attempt) error {
 	d, err := c.on(ctx, a)
 	if err != nil {
+		return err
+	}
+	if err := c.repository.check(ctx, c.conditions, c.repository.Stream(c.id), d.loaded); err != nil {
 		return err
 	}
 	events, err := c.repository.decider.Decide(d.at.state, c.cmd)
@@ -284,7 +298,7 @@ func (c *command[S, C, E]) on(ctx context.Context, a *attempt) (*decided[S, C, E
 	if known, ok := a.streams[stream]; ok {
 		d, same := known.(*decided[S, C, E])
 		if !same || d.repository.origin != c.repository.origin {
-			return nil, fmt.Errorf("%w: stream %q belongs to two repositories", eventstore.ErrInvalid, stream)
+			return nil, fmt.Errorf("%w: stream %s belongs to two repositories", eventstore.ErrInvalid, quote.Name(string(stream)))
 		}
 		return d, nil
 	}
@@ -292,7 +306,7 @@ func (c *command[S, C, E]) on(ctx context.Context, a *attempt) (*decided[S, C, E
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
-	d := &decided[S, C, E]{repository: c.repository, at: at}
+	d := &decided[S, C, E]{repository: c.repository, loaded: at.version, at: at}
 	a.streams[stream] = d
 	a.commit.Expect = append(a.commit.Expect, eventstore.Expect{Stream: stream, At: eventstore.At(at.version)})
 	return d, nil

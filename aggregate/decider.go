@@ -5,7 +5,8 @@ package aggregate
 // usable unless the field says so.
 type Decider[S, C, E any] struct {
 	// Category is the part of the stream's name before the first dash: not
-	// empty, without a dash or NUL, UTF-8, at most 253 bytes.
+	// empty, without a dash or NUL, UTF-8, at most 253 bytes. It does not begin with
+	// "yore.": such streams are the library's own.
 	Category string
 	// Initial makes the state before the first event; nil means the zero S, which
 	// will not do for a state with a map that Evolve writes to. It must return a

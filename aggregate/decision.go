@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/flat"
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
@@ -40,6 +41,8 @@ type Decision struct {
 	// before each call; it must not change what is in them, and may be called
 	// more than once. Events are values of registered Go types, which get the
 	// tags that the registry derives and are in no stream; [In] puts them into one.
+	// A []any among them stands for the values in it, so that it may return
+	// []any{aggregate.In(a, x), aggregate.In(b, y)}.
 	Decide func() ([]any, error)
 	// Expect says what must hold of streams, those written or others, besides.
 	// A written stream that is not here may be at any version.
@@ -70,14 +73,20 @@ type InStream struct {
 	Event  any
 }
 
-// In returns the events as ones that go to the stream, for Decide to return.
-// Those for two streams are appended to each other.
+// In returns the events as ones that go to the stream, for Decide to return: as its
+// result, or as a part of one with events for other streams.
 func In[E any](stream eventstore.StreamID, events ...E) []any {
 	in := make([]any, len(events))
 	for i, event := range events {
 		in[i] = InStream{Stream: stream, Event: event}
 	}
 	return in
+}
+
+// events asks Decide, and returns the events as one list.
+func (d *Decision) events() ([]any, error) {
+	events, err := d.Decide()
+	return flat.Values(events), err
 }
 
 // addressed takes a decided event apart.

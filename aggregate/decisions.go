@@ -7,6 +7,9 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
+	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
@@ -25,8 +28,8 @@ type Decisions struct {
 // NewDecisions returns what carries out decisions over the store, under the
 // registry's names; closing the store remains the caller's part. The options are
 // those of a repository; nil means the defaults. All faults are returned at once,
-// in an error that matches [eventstore.ErrInvalid]: a nil store or registry,
-// options out of range.
+// in an error that matches [eventstore.ErrInvalid]: a store that is nil or a
+// nil pointer, a nil registry, options out of range.
 func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Options) (*Decisions, error) {
 	d := &Decisions{
 		store: store, registry: registry, vocabulary: vocabulary.New(registry), maxAttempts: defaultMaxAttempts,
@@ -38,8 +41,8 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 		d.hooks = *opts.Hooks
 	}
 	var faults []error
-	if store == nil {
-		faults = append(faults, errors.New("the store is nil"))
+	if err := given.Value("the store", store); err != nil {
+		faults = append(faults, err)
 	} else {
 		d.itemsOnce = store.Info().Limits.ItemsPerQuery
 	}
@@ -110,7 +113,7 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 			return false, err
 		}
 		var events []any
-		if events, rejection = decision.Decide(); rejection != nil || len(events) == 0 {
+		if events, rejection = decision.events(); rejection != nil || len(events) == 0 {
 			receipt, done, err := lookUp(ctx, d.store, commandID)
 			if done || err != nil {
 				decided, rejection, err = d.repeated(ctx, receipt, err)
@@ -128,9 +131,9 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 	return decided, rejection, err
 }
 
-// Decide returns a function that carries out commands of one type by the
+// CommandHandler returns a function that carries out commands of one type by the
 // decisions about them: what command.Handle takes.
-func Decide[C any](d *Decisions, decide func(C) Decision) func(context.Context, C) (Decided, eventstore.Receipt, error) {
+func CommandHandler[C any](d *Decisions, decide func(C) Decision) func(context.Context, C) (Decided, eventstore.Receipt, error) {
 	return func(ctx context.Context, cmd C) (Decided, eventstore.Receipt, error) {
 		decided, err := d.Execute(ctx, decide(cmd))
 		return decided, decided.Receipt, err
@@ -192,6 +195,9 @@ func (d *Decisions) append(ctx context.Context, decision *Decision, decided []an
 		}
 		if in, isIn := decided[i].(InStream); isIn && in.Stream == "" {
 			return Decided{}, fmt.Errorf("%w: event %d (%T) goes to a stream without a name", eventstore.ErrInvalid, i, event)
+		}
+		if err := reserved.Stream(string(stream)); err != nil {
+			return Decided{}, fmt.Errorf("%w: event %d (%T): %w", eventstore.ErrInvalid, i, event, err)
 		}
 		plain[i], events[i] = event, encoded
 	}
@@ -328,8 +334,8 @@ func (d *Decisions) feed(f *folding, stored eventstore.Event, values []any) (fed
 		}
 		taken := f.apply(stored, value)
 		if !taken && f.whole {
-			return false, fmt.Errorf("position %d: event type %q version %d is %T, which is no event of stream %q",
-				stored.Position, stored.Type, stored.SchemaVersion, value, stored.Stream)
+			return false, fmt.Errorf("position %d: event type %s version %d is %T, which is no event of stream %s",
+				stored.Position, quote.Name(stored.Type), stored.SchemaVersion, value, quote.Name(string(stored.Stream)))
 		}
 		fed = fed || taken
 	}

@@ -136,6 +136,28 @@ func TestDecisions_Execute_ExpectationOvertaken(t *testing.T) {
 	require.Equal(t, opened, err)
 }
 
+// What In returns can be an element of what Decide returns.
+func TestDecisions_Execute_EventsForTwoStreams(t *testing.T) {
+	store := newStore(t)
+	d := newDecisions(t, store, nil)
+	decided, err := d.Execute(t.Context(), record(
+		aggregate.In[any]("room-a", roomOpened{"a", 1}, guestEntered{"a", "ann"}),
+		[]any{aggregate.In("room-b", roomOpened{"b", 1}), roomOpened{"c", 1}},
+	))
+	require.NoError(t, err)
+	require.Equal(t, []any{roomOpened{"a", 1}, guestEntered{"a", "ann"}, roomOpened{"b", 1}, roomOpened{"c", 1}}, decided.Events)
+	var streams []eventstore.StreamID
+	for _, e := range logged(t, store) {
+		streams = append(streams, e.Stream)
+	}
+	require.Equal(t, []eventstore.StreamID{"room-a", "room-a", "room-b", ""}, streams)
+
+	decided, err = d.Execute(t.Context(), record(aggregate.In[any]("room-a")))
+	require.NoError(t, err)
+	require.Zero(t, decided, "no events for a stream are nothing to do")
+	require.Len(t, logged(t, store), 4)
+}
+
 func TestDecisions_Execute_EventsThatCannotBe(t *testing.T) {
 	store := newStore(t)
 	d := newDecisions(t, store, nil)
@@ -360,7 +382,7 @@ func TestDecisions_Execute_VariablesAreSetAnew(t *testing.T) {
 func TestDecide_IsAHandler(t *testing.T) {
 	d := newDecisions(t, newStore(t), nil)
 	carry(t, d, record(roomOpened{"a", 1}))
-	handle := aggregate.Decide(d, func(guest string) aggregate.Decision { return enter("a", guest) })
+	handle := aggregate.CommandHandler(d, func(guest string) aggregate.Decision { return enter("a", guest) })
 	decided, receipt, err := handle(t.Context(), "ann")
 	require.NoError(t, err)
 	require.Equal(t, decided.Receipt, receipt)

@@ -95,6 +95,11 @@
 // not the command. Used again on another stream it is an error; on the same
 // stream it is taken for the first command sent again.
 //
+// A command can say at which version its sender has seen the aggregate, as If-Match
+// does in HTTP. At another version it is a conflict, and Decide is not asked:
+//
+//	result, err := counters.Execute(ctx, "7", Increment{By: 2}, aggregate.If(version))
+//
 // The metadata in the context (correlation id, causation id, actor …) is put on
 // every event, and so is the time at which it happened, if the context says one
 // (see [eventstore.WithTime]).

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Result is what became of a command. It is the caller's own; State and Events
@@ -31,59 +32,72 @@ type Result[S, E any] struct {
 // version that was decided on; otherwise it begins again with what is new, as
 // often as Options say.
 //
+// With conditions, such as [If], it is carried out only if all of them hold of the
+// aggregate, and is attempted once.
+//
 // If ctx carries a command id, the command is carried out once however often it
-// is sent, and answered each time as it was the first time; see the package
-// comment.
+// is sent, and answered each time as it was the first time, whether conditions hold
+// by now or not; see the package comment.
 //
 // An error of Decide is returned as it is, with State and Version in the Result.
 // Every other error comes with the zero Result and wraps its cause: among them
 // those of [eventstore.Store], matching [eventstore.ErrConflict] once the
-// attempts are used up, and [eventstore.ErrInvalid] for an empty id and for a
+// attempts are used up or a condition does not hold, and [eventstore.ErrInvalid] for an empty id and for a
 // command id that was used on another stream. On any error but
 // [eventstore.ErrUnknownOutcome] nothing was appended; after that one, send the
 // command again with the same command id.
-func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C) (Result[S, E], error) {
+func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C, conditions ...Condition) (Result[S, E], error) {
 	stream, err := r.stream(id)
+	if err == nil {
+		err = validate(conditions)
+	}
 	if err != nil {
 		return Result[S, E]{}, fmt.Errorf("execute %T: %w", cmd, err)
 	}
-	result, rejection, err := r.execute(ctx, stream, cmd)
+	result, rejection, err := r.execute(ctx, stream, cmd, conditions)
 	if err != nil {
-		return Result[S, E]{}, fmt.Errorf("execute %T on stream %q: %w", cmd, stream, err)
+		return Result[S, E]{}, fmt.Errorf("execute %T on stream %s: %w", cmd, quote.Name(string(stream)), err)
 	}
 	return result, rejection
 }
 
 // execute is Execute; rejection is Decide's error, err any other.
 func (r *Repository[S, C, E]) execute(
-	ctx context.Context, stream eventstore.StreamID, cmd C,
+	ctx context.Context, stream eventstore.StreamID, cmd C, conditions []Condition,
 ) (result Result[S, E], rejection, err error) {
 	commandID := eventstore.MetadataFrom(ctx).CommandID()
 	result, done, err := r.carriedOut(ctx, stream, commandID)
 	if done || err != nil {
 		return result, nil, err
 	}
-	at := r.start()
+	at, attempts := r.start(), r.maxAttempts
+	if len(conditions) > 0 {
+		attempts = 1 // and no turn, in which the version would be another
+	}
 	places := func() []string { return []string{placeOf(stream)} }
-	err = retried(ctx, r.maxAttempts, r.turns, places, func(ctx context.Context) (again bool, err error) {
+	err = retried(ctx, attempts, r.turns, places, func(ctx context.Context) (again bool, err error) {
 		at, err = r.latest(ctx, stream, func() image[S] { return at })
 		if err != nil {
 			return false, err
 		}
 		var events []E
-		if events, rejection = r.decider.Decide(at.state, cmd); rejection != nil || len(events) == 0 {
+		conflict := r.check(ctx, conditions, stream, at.version)
+		if conflict == nil {
+			events, rejection = r.decider.Decide(at.state, cmd)
+		}
+		if conflict != nil || rejection != nil || len(events) == 0 {
 			repeat, done, err := r.carriedOut(ctx, stream, commandID)
 			if done || err != nil {
 				result, rejection = repeat, nil
 				return false, err
 			}
 			result = Result[S, E]{State: at.state, Version: at.version}
-			return false, nil
+			return false, conflict
 		}
 		receipt, err := r.append(ctx, stream, at.version, commandID, events)
 		switch {
 		case err != nil:
-			return errors.Is(err, eventstore.ErrConflict), err
+			return len(conditions) == 0 && errors.Is(err, eventstore.ErrConflict), err
 		case receipt.Repeated:
 			result, err = r.repeated(ctx, stream, commandID, receipt)
 		default:
@@ -147,8 +161,8 @@ func (r *Repository[S, C, E]) repeated(
 ) (Result[S, E], error) {
 	head, ok := receipt.Head(stream)
 	if !ok {
-		return Result[S, E]{}, fmt.Errorf("%w: command id %q was used for another command, which wrote to %s and not to stream %q",
-			eventstore.ErrInvalid, commandID, written(receipt), stream)
+		return Result[S, E]{}, fmt.Errorf("%w: command id %s was used for another command, which wrote to %s and not to stream %s",
+			eventstore.ErrInvalid, quote.Name(commandID), written(receipt), quote.Name(string(stream)))
 	}
 	var events []E
 	at, err := r.observed(ctx, stream, func(ctx context.Context) (image[S], error) {
@@ -164,7 +178,7 @@ func (r *Repository[S, C, E]) repeated(
 	if at.version != head {
 		return Result[S, E]{}, &eventstore.CorruptError{
 			Position: receipt.Last,
-			Reason:   fmt.Sprintf("stream %q ends at version %d there, its commit at version %d", stream, at.version, head),
+			Reason:   fmt.Sprintf("stream %s ends at version %d there, its commit at version %d", quote.Name(string(stream)), at.version, head),
 		}
 	}
 	return Result[S, E]{State: at.state, Version: head, Events: events, Receipt: receipt}, nil
@@ -180,7 +194,7 @@ func written(receipt eventstore.Receipt) string {
 		if i > 0 {
 			names += ", "
 		}
-		names += fmt.Sprintf("%q", head.Stream)
+		names += quote.Name(string(head.Stream))
 	}
 	return names
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
 	"reflect"
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Load returns the aggregate's state and version. One that has no events has
@@ -26,7 +26,7 @@ func (r *Repository[S, C, E]) Load(ctx context.Context, id string) (S, eventstor
 	at, err := r.latest(ctx, stream, r.start)
 	if err != nil {
 		var none S
-		return none, 0, fmt.Errorf("load stream %q: %w", stream, err)
+		return none, 0, fmt.Errorf("load stream %s: %w", quote.Name(string(stream)), err)
 	}
 	return at.state, at.version, nil
 }
@@ -42,13 +42,13 @@ func (r *Repository[S, C, E]) LoadAt(ctx context.Context, id string, version eve
 		}
 		return r.decider.Initial(), nil
 	}
-	state, reached, err := r.load(ctx, id, eventstore.ReadOptions{Limit: int(min(version, math.MaxInt))})
+	state, reached, err := r.load(ctx, id, eventstore.ReadOptions{ToVersion: version})
 	if err != nil {
 		return none, err
 	}
 	if reached < version {
-		return none, fmt.Errorf("load stream %q at version %d: %w: the stream is at version %d",
-			r.Stream(id), version, eventstore.ErrInvalid, reached)
+		return none, fmt.Errorf("load stream %s at version %d: %w: the stream is at version %d",
+			quote.Name(string(r.Stream(id))), version, eventstore.ErrInvalid, reached)
 	}
 	return state, nil
 }
@@ -60,7 +60,7 @@ func (r *Repository[S, C, E]) LoadAt(ctx context.Context, id string, version eve
 func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, t time.Time) (S, eventstore.Version, error) {
 	if t.IsZero() {
 		var none S
-		return none, 0, fmt.Errorf("load stream %q as of a time: %w: the time is zero", r.Stream(id), eventstore.ErrInvalid)
+		return none, 0, fmt.Errorf("load stream %s as of a time: %w: the time is zero", quote.Name(string(r.Stream(id))), eventstore.ErrInvalid)
 	}
 	return r.load(ctx, id, eventstore.ReadOptions{AsOf: t})
 }
@@ -81,7 +81,7 @@ func (r *Repository[S, C, E]) History(ctx context.Context, id string) iter.Seq2[
 		}
 		for event, err := range r.events(ctx, stream, 0, eventstore.ReadOptions{}) {
 			if err != nil {
-				yield(fold.Event[E]{}, fmt.Errorf("history of stream %q: %w", stream, err))
+				yield(fold.Event[E]{}, fmt.Errorf("history of stream %s: %w", quote.Name(string(stream)), err))
 				return
 			}
 			for _, data := range event.data {
@@ -103,7 +103,7 @@ func (r *Repository[S, C, E]) load(ctx context.Context, id string, opts eventsto
 		return r.fold(ctx, stream, r.start(), opts, nil)
 	})
 	if err != nil {
-		return none, 0, fmt.Errorf("load stream %q: %w", stream, err)
+		return none, 0, fmt.Errorf("load stream %s: %w", quote.Name(string(stream)), err)
 	}
 	return at.state, at.version, nil
 }
@@ -207,8 +207,8 @@ func (r *Repository[S, C, E]) events(
 			if version++; err == nil && (stored.Stream != stream || stored.Version != version) {
 				err = &eventstore.CorruptError{
 					Position: stored.Position,
-					Reason: fmt.Sprintf("version %d of stream %q where version %d of stream %q comes next",
-						stored.Version, stored.Stream, version, stream),
+					Reason: fmt.Sprintf("version %d of stream %s where version %d of stream %s comes next",
+						stored.Version, quote.Name(string(stored.Stream)), version, quote.Name(string(stream))),
 				}
 			}
 			if err == nil {
@@ -236,8 +236,8 @@ func (r *Repository[S, C, E]) decode(stored eventstore.Event, events []E) ([]E, 
 	for _, value := range values {
 		event, ok := value.(E)
 		if !ok {
-			return nil, fmt.Errorf("event type %q version %d is %T, which is not a %v",
-				stored.Type, stored.SchemaVersion, value, reflect.TypeFor[E]())
+			return nil, fmt.Errorf("event type %s version %d is %T, which is not a %v",
+				quote.Name(stored.Type), stored.SchemaVersion, value, reflect.TypeFor[E]())
 		}
 		events = append(events, event)
 	}

@@ -9,6 +9,9 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
+	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
@@ -56,7 +59,7 @@ type Repository[S, C, E any] struct {
 
 // NewRepository returns a repository over the store; closing the store remains
 // the caller's part. All faults are returned at once, in an error that matches
-// [eventstore.ErrInvalid]: a nil store, registry or function, a category that
+// [eventstore.ErrInvalid]: a store that is nil or a nil pointer, a nil registry or function, a category that
 // cannot be, options out of range, snapshots on a store that is no
 // [eventstore.RowStore], and a registry without any event of type E.
 func NewRepository[S, C, E any](
@@ -82,7 +85,7 @@ func NewRepository[S, C, E any](
 		r.snapshots, unusable = newSnapshots(store, decider.Category, *opts.Snapshots)
 	}
 	if err := errors.Join(r.faults(), unusable); err != nil {
-		return nil, fmt.Errorf("new repository of category %q: %w: %w", decider.Category, eventstore.ErrInvalid, err)
+		return nil, fmt.Errorf("new repository of category %s: %w: %w", quote.Name(decider.Category), eventstore.ErrInvalid, err)
 	}
 	return r, nil
 }
@@ -105,7 +108,7 @@ func (r *Repository[S, C, E]) Stream(id string) eventstore.StreamID {
 // stream is Stream for an id that must name an aggregate.
 func (r *Repository[S, C, E]) stream(id string) (eventstore.StreamID, error) {
 	if id == "" {
-		return "", fmt.Errorf("%w: the id of the aggregate is empty (category %q)", eventstore.ErrInvalid, r.decider.Category)
+		return "", fmt.Errorf("%w: the id of the aggregate is empty (category %s)", eventstore.ErrInvalid, quote.Name(r.decider.Category))
 	}
 	return r.Stream(id), nil
 }
@@ -118,7 +121,9 @@ func (r *Repository[S, C, E]) faults() error {
 			faults = append(faults, errors.New(message))
 		}
 	}
-	fault(r.store == nil, "the store is nil")
+	if err := given.Value("the store", r.store); err != nil {
+		faults = append(faults, err)
+	}
 	fault(r.registry == nil, "the registry is nil")
 	fault(r.decider.Decide == nil, "Decide is nil")
 	fault(r.decider.Evolve == nil, "Evolve is nil")
@@ -130,6 +135,10 @@ func (r *Repository[S, C, E]) faults() error {
 	fault(strings.Contains(category, "\x00"), "Category contains NUL")
 	fault(!utf8.ValidString(category), "Category is not UTF-8")
 	fault(len(category) > limit, fmt.Sprintf("Category has %d bytes, at most %d", len(category), limit))
+
+	if err := reserved.Stream(category); err != nil {
+		fault(true, "Category: "+err.Error())
+	}
 
 	if r.registry != nil {
 		event := reflect.TypeFor[E]()

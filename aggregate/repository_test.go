@@ -9,6 +9,7 @@ import (
 	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
 )
 
 func TestNewRepository_AllFaultsAtOnce(t *testing.T) {
@@ -19,6 +20,18 @@ func TestNewRepository_AllFaultsAtOnce(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, fault)
 	}
+}
+
+// A variable of the store's type that was never set is no store, though the interface
+// that it is passed as is not nil.
+func TestNew_NilPointerAsStore(t *testing.T) {
+	var store *memstore.Store
+	_, err := aggregate.NewRepository(store, newRegistry(t), decider(), &aggregate.Options{Snapshots: &aggregate.Snapshots{Fingerprint: "1"}})
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "the store is a nil *memstore.Store")
+	_, err = aggregate.NewDecisions(store, newRegistry(t), nil)
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "the store is a nil *memstore.Store")
 }
 
 func TestNewRepository_Category(t *testing.T) {

@@ -35,15 +35,15 @@ type Snapshots struct {
 	// Every makes a snapshot due when the aggregate has so many events that are in
 	// none; 0: the number does not matter.
 	Every int
-	// Slower makes a snapshot due after a load that took longer than this; 0: the
+	// SlowerThan makes a snapshot due after a load that took longer than this; 0: the
 	// time does not matter.
-	Slower time.Duration
+	SlowerThan time.Duration
 	// Verify makes every load that finds a usable snapshot fold the events that
 	// are in it too, and compare. If they differ, the snapshot is not used and the
 	// Logger is told, at level Error. It is for tests and for a time of doubt.
 	Verify bool
-	// Logger is told of snapshots that could not be read, written or verified;
-	// nil: nobody is.
+	// Logger is told of snapshots that could not be read, written or verified; nil is
+	// slog.Default(). slog.DiscardHandler makes one that is silent.
 	Logger *slog.Logger
 }
 
@@ -87,11 +87,11 @@ func newSnapshots(store eventstore.Store, category string, o Snapshots) (*snapsh
 	if o.Every < 0 {
 		faults = append(faults, errors.New("Snapshots: Every is negative"))
 	}
-	if o.Slower < 0 {
-		faults = append(faults, errors.New("Snapshots: Slower is negative"))
+	if o.SlowerThan < 0 {
+		faults = append(faults, errors.New("Snapshots: SlowerThan is negative"))
 	}
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+		o.Logger = slog.Default()
 	}
 	return &snapshots{
 		Snapshots: o, store: rows, table: category,
@@ -104,7 +104,7 @@ func newSnapshots(store eventstore.Store, category string, o Snapshots) (*snapsh
 // version, kept is that of its snapshot, and to load it took so long.
 func (s *snapshots) consider(stream eventstore.StreamID, version, kept eventstore.Version, took time.Duration) {
 	many := s.Every > 0 && version >= kept+eventstore.Version(s.Every)
-	slow := s.Slower > 0 && took > s.Slower && version > kept
+	slow := s.SlowerThan > 0 && took > s.SlowerThan && version > kept
 	if !many && !slow {
 		return
 	}

@@ -286,9 +286,9 @@ func TestDropSnapshots(t *testing.T) {
 
 func TestNewRepository_Snapshots(t *testing.T) {
 	_, err := aggregate.NewRepository[tally, command, event](&intercepted{Store: newStore(t)}, newRegistry(t), decider(),
-		&aggregate.Options{Snapshots: &aggregate.Snapshots{Every: -1, Slower: -1}})
+		&aggregate.Options{Snapshots: &aggregate.Snapshots{Every: -1, SlowerThan: -1}})
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	for _, says := range []string{"a *aggregate_test.intercepted keeps no rows", "Fingerprint is empty", "Every is negative", "Slower is negative"} {
+	for _, says := range []string{"a *aggregate_test.intercepted keeps no rows", "Fingerprint is empty", "Every is negative", "SlowerThan is negative"} {
 		require.ErrorContains(t, err, says)
 	}
 	_, err = aggregate.NewRepository[tally, command, event](nil, newRegistry(t), decider(), &aggregate.Options{Snapshots: &aggregate.Snapshots{}})

@@ -10,6 +10,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // RunSnapshots writes the snapshots that fall due, on the caller's goroutine, until
@@ -39,7 +40,7 @@ func (r *Repository[S, C, E]) RunSnapshots(ctx context.Context) error {
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case endsSnapshots(err):
-				return fmt.Errorf("snapshot of stream %q: %w", next.stream, err)
+				return fmt.Errorf("snapshot of stream %s: %w", quote.Name(string(next.stream)), err)
 			default:
 				r.snapshots.warn(ctx, "snapshot cannot be written", next.stream, err)
 			}
@@ -65,7 +66,7 @@ func (r *Repository[S, C, E]) Snapshot(ctx context.Context, id string) error {
 		err = r.snapshot(ctx, stream, latestVersion)
 	}
 	if err != nil {
-		return fmt.Errorf("snapshot of stream %q: %w", r.Stream(id), err)
+		return fmt.Errorf("snapshot of stream %s: %w", quote.Name(string(r.Stream(id))), err)
 	}
 	return nil
 }
@@ -95,7 +96,7 @@ func (r *Repository[S, C, E]) DropSnapshots(ctx context.Context) error {
 
 func (r *Repository[S, C, E]) keepsSnapshots() error {
 	if r.snapshots == nil {
-		return fmt.Errorf("%w: the repository of category %q was made without Snapshots", eventstore.ErrInvalid, r.decider.Category)
+		return fmt.Errorf("%w: the repository of category %s was made without Snapshots", eventstore.ErrInvalid, quote.Name(r.decider.Category))
 	}
 	return nil
 }
@@ -187,7 +188,7 @@ func (r *Repository[S, C, E]) VerifySnapshots(ctx context.Context) (SnapshotRepo
 		for _, row := range page.Rows {
 			stream := eventstore.StreamID(row.Key)
 			if err := r.verify(ctx, &report, stream, row.Value); err != nil {
-				return report, fmt.Errorf("verify snapshot of stream %q: %w", stream, err)
+				return report, fmt.Errorf("verify snapshot of stream %s: %w", quote.Name(string(stream)), err)
 			}
 		}
 	}

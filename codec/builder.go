@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 )
 
 // maxName is the most bytes that a stored name may have: a store's limit.
@@ -33,7 +36,7 @@ type Registration struct {
 
 // String says the registration in words, as error messages do.
 func (r Registration) String() string {
-	return fmt.Sprintf("%v as %q version %d", r.Type, r.Name, r.Version)
+	return fmt.Sprintf("%v as %s version %d", r.Type, quote.Name(r.Name), r.Version)
 }
 
 // entry is a registration and the functions made for its Go type.
@@ -51,7 +54,8 @@ func NewBuilder() *Builder { return &Builder{} }
 // Register says that values of the Go type E are stored under name and version.
 // Options say more: [Tags].
 //
-// Names are 1 to 255 bytes of UTF-8 without NUL, versions start at 1. A name may
+// Names are 1 to 255 bytes of UTF-8 without NUL and do not begin with "yore.", which is
+// for the library's own types; versions start at 1. A name may
 // have many versions, each with a Go type of its own; a Go type is registered
 // once, by value and not as a pointer. Whatever breaks these rules, or those of an
 // option, is reported by [Builder.Build].
@@ -111,7 +115,7 @@ func (r *Registry) add(e *entry) []string {
 		faults = append(faults, fmt.Sprintf("this name and version are registered already, for %v", other.Type))
 	}
 	if other, taken := r.byType[e.Type]; taken {
-		faults = append(faults, fmt.Sprintf("this Go type is registered already, as %q version %d", other.Name, other.Version))
+		faults = append(faults, fmt.Sprintf("this Go type is registered already, as %s version %d", quote.Name(other.Name), other.Version))
 	}
 	if len(faults) > 0 {
 		return faults
@@ -136,6 +140,9 @@ func nameFaults(name string, version uint32) []string {
 		faults = append(faults, "the name contains NUL")
 	case !utf8.ValidString(name):
 		faults = append(faults, "the name is not UTF-8")
+	}
+	if err := reserved.Type(name); err != nil {
+		faults = append(faults, err.Error())
 	}
 	if version == 0 {
 		faults = append(faults, "versions start at 1")

@@ -29,9 +29,16 @@ func TestBuilder_Build_Names(t *testing.T) {
 		strings.Repeat("x", 256): "the name has 256 bytes, at most 255",
 		"a\x00b":                 "contains NUL",
 		"a\xffb":                 "not UTF-8",
+		"yore.x":                 `type "yore.x": names that begin with "yore." are the library's own`,
 	} {
 		require.ErrorContains(t, build[ItemAdded](name, 1), rule)
 	}
+	require.NoError(t, build[ItemAdded]("yore-x", 1), "that is another name")
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "a", 1)
+	codec.Rename(b, "yore.x", 1, "a", 1)
+	_, err := b.Build()
+	require.ErrorContains(t, err, "are the library's own")
 	require.ErrorContains(t, build[ItemAdded]("x", 0), "versions start at 1")
 	require.NoError(t, build[ItemAdded](strings.Repeat("x", 255), 1))
 	require.NoError(t, build[ItemAdded]("warenkorb.stück-hinzugefügt", 7))
@@ -182,4 +189,24 @@ func TestBuilder_Build_IsNotChangedByLaterRegistrations(t *testing.T) {
 	require.Error(t, err)
 	_, err = second.Encode(CartCheckedOut{})
 	require.NoError(t, err)
+}
+
+func TestBuilder_Build_LongNamesAreCut(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, long, 1)
+	codec.Register[ItemAdded](b, "a", 1)
+	codec.Rename(b, long, 2, long, 3)
+	_, err := b.Build()
+	require.ErrorContains(t, err, `as "xxx`)
+	require.ErrorContains(t, err, `rename "xxx`)
+	require.Less(t, len(err.Error()), 4_000)
+
+	registry := newRegistry(t)
+	_, err = registry.DecodeAll(long, 1, codec.JSON, nil)
+	require.ErrorContains(t, err, "xxx…")
+	require.Less(t, len(err.Error()), 1_000)
+	_, err = registry.DecodeAll("cart.item-added", 1, long, nil)
+	require.ErrorContains(t, err, "xxx…")
+	require.Less(t, len(err.Error()), 1_000)
 }

@@ -3,6 +3,8 @@ package codec
 import (
 	"fmt"
 	"slices"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // DecodeAll decodes what was stored under this name and version into today's
@@ -24,9 +26,9 @@ func (r *Registry) DecodeAll(name string, version uint32, codec string, data []b
 	switch {
 	case codec == JSON:
 	case e != nil:
-		return nil, fmt.Errorf("decode %v: the codec is %q, only %q is known", e.Registration, codec, JSON)
+		return nil, fmt.Errorf("decode %v: the codec is %s, only %q is known", e.Registration, quote.Name(codec), JSON)
 	default:
-		return nil, fmt.Errorf("decode %v: the codec is %q, only %q is known", p, codec, JSON)
+		return nil, fmt.Errorf("decode %v: the codec is %s, only %q is known", p, quote.Name(codec), JSON)
 	}
 	values, err := reader.data(data, nil)
 	if err != nil && e == nil {

@@ -3,6 +3,8 @@ package codec
 import (
 	"fmt"
 	"reflect"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // UnknownTypeError says that an event has a name, or a version of a name, that
@@ -19,9 +21,9 @@ type UnknownTypeError struct {
 // Error says all that the fields say.
 func (e *UnknownTypeError) Error() string {
 	if len(e.Known) == 0 {
-		return fmt.Sprintf("unknown event type %q (version %d): the name is not registered", e.Name, e.Version)
+		return fmt.Sprintf("unknown event type %s (version %d): the name is not registered", quote.Name(e.Name), e.Version)
 	}
-	return fmt.Sprintf("unknown version %d of event type %q: known are %v", e.Version, e.Name, e.Known)
+	return fmt.Sprintf("unknown version %d of event type %s: known are %v", e.Version, quote.Name(e.Name), e.Known)
 }
 
 // UnregisteredTypeError says that a value has a Go type that is not registered.

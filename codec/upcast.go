@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // pair is a stored name and a version of it.
@@ -12,7 +14,7 @@ type pair struct {
 	version uint32
 }
 
-func (p pair) String() string { return fmt.Sprintf("%q version %d", p.name, p.version) }
+func (p pair) String() string { return fmt.Sprintf("%s version %d", quote.Name(p.name), p.version) }
 
 // upcaster says what becomes of the events that were stored under a pair.
 type upcaster struct {

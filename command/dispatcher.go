@@ -84,11 +84,11 @@ func NewDispatcher(middleware ...Middleware) *Dispatcher {
 // Handle makes the function the handler of commands of exactly the Go type C; R
 // is the type of its result. The function may append to several streams: in one
 // commit, so that the receipt says it all. It is called once for each command,
-// unless [Attempts] says that it may be called again. An interface for C, a nil
+// unless [MaxAttempts] says that it may be called again. An interface for C, a nil
 // function, a C that has a handler and policies that cannot be are errors that
 // match [eventstore.ErrInvalid].
 func Handle[C, R any](
-	d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error), policies ...Policy,
+	d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error), policies ...RetryPolicy,
 ) error {
 	c := reflect.TypeFor[C]()
 	p, err := newPolicies(c, policies)
@@ -129,7 +129,7 @@ func Handle[C, R any](
 // implies another routed one, so that every command of it would belong to both,
 // and policies that cannot be are errors that match [eventstore.ErrInvalid].
 func Route[S, C, E any](
-	d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string, policies ...Policy,
+	d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string, policies ...RetryPolicy,
 ) error {
 	c := reflect.TypeFor[C]()
 	if repository == nil || id == nil {
@@ -150,7 +150,7 @@ func Route[S, C, E any](
 		result:  reflect.TypeFor[S](),
 		handle: func(ctx context.Context, cmd any) (Reply, error) {
 			command := cmd.(C)
-			result, err := under(cmd).Execute(ctx, id(command), command)
+			result, err := under(cmd).Execute(ctx, id(command), command, conditionsFrom(ctx)...)
 			return Reply{Result: result, Receipt: result.Receipt}, err
 		},
 		join: func(ctx context.Context, cmd any) (aggregate.Part, func() any) {
@@ -198,10 +198,17 @@ func (d *Dispatcher) add(t target) error {
 // [aggregate.Result], with the version and the events. A command without a handler is an [*UnknownCommandError]. A command
 // of two families and another R are errors that match [eventstore.ErrInvalid];
 // then nothing has run.
-func Dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, eventstore.Receipt, error) {
+//
+// Conditions, such as [aggregate.If], are those of [aggregate.Repository.Execute]. They
+// are judged there, after all middleware; on a command that has a function as its handler
+// they are ErrInvalid.
+func Dispatch[R any](
+	ctx context.Context, d *Dispatcher, cmd any, conditions ...aggregate.Condition,
+) (R, eventstore.Receipt, error) {
 	if stepFrom(ctx) != nil { // by a middleware, for a command that is not in its batch
 		ctx = context.WithValue(ctx, stepKey{}, (*step)(nil))
 	}
+	ctx = withConditions(ctx, conditions)
 	var result R
 	reply, err := surrounded(ctx, d.hooks(), cmd, func(ctx context.Context) (reply Reply, err error) {
 		result, reply, err = dispatch[R](ctx, d, cmd)
@@ -222,6 +229,9 @@ func dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, Reply, err
 	if !ok {
 		return none, Reply{}, fmt.Errorf("dispatch %T: %w: its result is %v, not %v",
 			cmd, eventstore.ErrInvalid, t.result, want)
+	}
+	if err := t.takes(cmd, conditionsFrom(ctx)); err != nil {
+		return none, Reply{}, err
 	}
 	reply, err := d.handle(ctx, cmd)
 	answer := reply.Result
@@ -254,6 +264,9 @@ func (d *Dispatcher) carryOut(ctx context.Context, cmd any) (Reply, error) {
 		return s.batch.carryOut(ctx, s.index, cmd)
 	}
 	t, err := d.target(cmd)
+	if err == nil {
+		err = t.takes(cmd, conditionsFrom(ctx))
+	}
 	if err != nil {
 		return Reply{}, err
 	}

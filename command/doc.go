@@ -19,6 +19,9 @@
 //
 //	state, receipt, err := command.Dispatch[State](ctx, d, AddItem{Cart: "7", SKU: "23843", Quantity: 2})
 //
+// Dispatch takes conditions after the command: with [aggregate.If] the command is carried
+// out only if the aggregate is at this version.
+//
 // # Who gets it
 //
 // A handler for exactly the command's Go type comes first, then the family that
@@ -40,7 +43,7 @@
 // # Attempts
 //
 // Where others write to the same aggregate at the same time, commands are decided
-// again. A route does so as its repository's options say; a [Policy] says
+// again. A route does so as its repository's options say; a [RetryPolicy] says
 // otherwise, for all its commands or for one type. A function given to [Handle] is
 // called once, whatever its error, unless a policy declares that it can be called
 // again.

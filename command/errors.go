@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // ErrForbidden says that the actor may not send the command. It comes as a
@@ -24,7 +26,7 @@ type ForbiddenError struct {
 func (e *ForbiddenError) Error() string {
 	actor := "nobody known"
 	if e.Actor != "" {
-		actor = fmt.Sprintf("%q", e.Actor)
+		actor = quote.Name(e.Actor)
 	}
 	return fmt.Sprintf("%v: %v by %s: %v", ErrForbidden, e.Type, actor, e.Err)
 }

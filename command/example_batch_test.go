@@ -117,12 +117,12 @@ func ExampleDispatchAll() {
 
 // What others do at the same time makes a command be decided again; a policy says
 // how often, for all commands of a route or for one type.
-func ExampleAttempts() {
+func ExampleMaxAttempts() {
 	store := memstore.New(nil)
 	defer store.Close()
 	d := command.NewDispatcher()
 	err := command.Route(d, newAccounts(store, nil), AccountCommand.AccountID,
-		command.Attempts(20), command.AttemptsOf[Withdraw](3))
+		command.MaxAttempts(20), command.MaxAttemptsOf[Withdraw](3))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func ExampleAttempts() {
 			return "", eventstore.Receipt{}, eventstore.ErrConflict // somebody was faster
 		}
 		return "closed", eventstore.Receipt{}, nil
-	}, command.Attempts(5))
+	}, command.MaxAttempts(5))
 	if err != nil {
 		log.Fatal(err)
 	}

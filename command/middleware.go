@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/reserved"
 )
 
 // Validate refuses commands that have a method Validate() error and fail it,
@@ -49,13 +50,14 @@ func Authorize(may func(ctx context.Context, actor string, cmd any) error) Middl
 // Log logs each command when it is done, with its Go type, how long it took, the
 // ids that the context carries, the positions it wrote and whether it was a
 // repeat: at level Info, or Warn with the error, and with the stack of a panic that
-// [Recover] inside it has caught. A nil logger is silent. Put it inside the
-// middleware that sets the ids that it shall show.
+// [Recover] inside it has caught. A nil logger is slog.Default(); slog.DiscardHandler
+// makes one that is silent. Put it inside the middleware that sets the ids that it shall
+// show.
 func Log(logger *slog.Logger) Middleware {
+	if logger == nil {
+		logger = slog.Default()
+	}
 	return func(next Handler) Handler {
-		if logger == nil {
-			return next
-		}
 		return func(ctx context.Context, cmd any) (Reply, error) {
 			begin := time.Now()
 			reply, err := next(ctx, cmd)
@@ -130,11 +132,16 @@ func Recover() Middleware {
 
 // ID puts the command's own id into the context, so that repositories
 // carry it out once however often it is sent. The id must be unique among the
-// commands of the whole store; 1 to 255 bytes. "" leaves the context as it is.
+// commands of the whole store; 1 to 255 bytes. "" leaves the context as it is. One that
+// begins with "yore/" is the library's own, and an error that matches
+// [eventstore.ErrInvalid].
 func ID(id func(cmd any) string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (Reply, error) {
 			if id := id(cmd); id != "" {
+				if err := reserved.Key(id); err != nil {
+					return Reply{}, fmt.Errorf("the id of %T: %w: %w", cmd, eventstore.ErrInvalid, err)
+				}
 				ctx = eventstore.WithCommandID(ctx, id)
 			}
 			return next(ctx, cmd)
@@ -159,11 +166,16 @@ func CorrelationID(newID func() string) Middleware {
 }
 
 // Metadata puts what the function returns into the context, over what the
-// context carries under the same keys.
+// context carries under the same keys. A key that begins with "yore-" is the library's
+// own, and an error that matches [eventstore.ErrInvalid].
 func Metadata(of func(ctx context.Context, cmd any) eventstore.Metadata) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (Reply, error) {
-			return next(eventstore.WithMetadata(ctx, of(ctx, cmd)), cmd)
+			metadata := of(ctx, cmd)
+			if err := reserved.Metadata(metadata); err != nil {
+				return Reply{}, fmt.Errorf("the metadata of %T: %w: %w", cmd, eventstore.ErrInvalid, err)
+			}
+			return next(eventstore.WithMetadata(ctx, metadata), cmd)
 		}
 	}
 }

@@ -84,6 +84,22 @@ func TestMiddleware_ReplacesTheCommand(t *testing.T) {
 	require.ErrorAs(t, err, &unknown)
 }
 
+// Names that are the library's own are refused, and the handler does not run.
+func TestMiddleware_TheLibrarysOwnNames(t *testing.T) {
+	handle := func(ctx context.Context, _ ping) (pong, eventstore.Receipt, error) {
+		t.Error("the handler ran")
+		return 0, eventstore.Receipt{}, nil
+	}
+	_, _, err := dispatch(t, t.Context(), handle, command.ID(func(any) string { return "yore/1" }))
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.EqualError(t, err, `the id of command_test.ping: invalid: key "yore/1": names that begin with "yore/" are the library's own`)
+	_, _, err = dispatch(t, t.Context(), handle, command.Metadata(func(context.Context, any) eventstore.Metadata {
+		return eventstore.Metadata{"tenant": "7", "yore-tenant": "7"}
+	}))
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.EqualError(t, err, `the metadata of command_test.ping: invalid: metadata "yore-tenant": names that begin with "yore-" are the library's own`)
+}
+
 func TestMiddleware_AnswersItself(t *testing.T) {
 	answer := func(result any) command.Middleware {
 		return func(command.Handler) command.Handler {
@@ -201,8 +217,13 @@ func TestLog(t *testing.T) {
 	require.Contains(t, text.String(), `error="command_test.ping: panic: assignment to entry in nil map" stack="goroutine `)
 	require.Contains(t, text.String(), "middleware_test.go", "where it was")
 
+	text.Reset()
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(logger)
 	_, _, err = dispatch(t, t.Context(), onPing, command.Log(nil))
 	require.NoError(t, err)
+	require.Contains(t, text.String(), "command carried out", "nil is the default")
 }
 
 func TestTimeout(t *testing.T) {

@@ -6,25 +6,27 @@ import (
 	"reflect"
 )
 
-// Policy says how often commands are attempted at most when others were faster:
+// RetryPolicy says how often commands are attempted at most when others were faster:
 // when their error matches [eventstore.ErrConflict]. Without one, a route does as
 // its repository's options say, and a function given to [Handle] is called once: it
 // may have done what must not be done twice, such as to send a letter. Attempts
 // wait as repositories do, and middleware surrounds all of them together.
-type Policy struct {
+type RetryPolicy struct {
 	of       reflect.Type // nil: all commands
 	attempts int
 }
 
-// Attempts is the policy for all commands of a handler or route. For a function
+// MaxAttempts is the policy for all commands of a handler or route. For a function
 // given to [Handle], more than 1 declares that it has no effects but its commit,
 // and may be called again; once they are used up, its error comes wrapped. For a
 // route, 1 declares that Decide must not be asked again.
-func Attempts(n int) Policy { return Policy{attempts: n} }
+func MaxAttempts(n int) RetryPolicy { return RetryPolicy{attempts: n} }
 
-// AttemptsOf is the policy for the commands of exactly the Go type C, over that
+// MaxAttemptsOf is the policy for the commands of exactly the Go type C, over that
 // for all.
-func AttemptsOf[C any](n int) Policy { return Policy{of: reflect.TypeFor[C](), attempts: n} }
+func MaxAttemptsOf[C any](n int) RetryPolicy {
+	return RetryPolicy{of: reflect.TypeFor[C](), attempts: n}
+}
 
 // policies say how often commands are attempted.
 type policies struct {
@@ -34,7 +36,7 @@ type policies struct {
 
 // newPolicies puts the policies for a handler of c together, or says all that is
 // wrong with them.
-func newPolicies(c reflect.Type, list []Policy) (policies, error) {
+func newPolicies(c reflect.Type, list []RetryPolicy) (policies, error) {
 	p := policies{of: make(map[reflect.Type]int)}
 	var faults []error
 	for _, policy := range list {
@@ -53,7 +55,7 @@ func newPolicies(c reflect.Type, list []Policy) (policies, error) {
 		case policy.of != c && (policy.of.Kind() == reflect.Interface || c.Kind() != reflect.Interface || !policy.of.Implements(c)):
 			faults = append(faults, fmt.Errorf("there is a policy for %s, which are none of %v", what, c))
 		case policy.of.Kind() == reflect.Interface:
-			faults = append(faults, fmt.Errorf("there is a policy for %s, an interface: AttemptsOf takes the type of a command", what))
+			faults = append(faults, fmt.Errorf("there is a policy for %s, an interface: MaxAttemptsOf takes the type of a command", what))
 		default:
 			p.of[policy.of] = policy.attempts
 		}

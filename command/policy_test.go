@@ -26,13 +26,13 @@ func (s *contested) Append(context.Context, eventstore.Commit) (eventstore.Recei
 
 func TestHandle_IsCalledOnceUnlessItSaysOtherwise(t *testing.T) {
 	for _, test := range []struct {
-		policies []command.Policy
+		policies []command.RetryPolicy
 		calls    int
 	}{
 		{nil, 1},
-		{[]command.Policy{command.Attempts(1)}, 1},
-		{[]command.Policy{command.Attempts(3)}, 3},
-		{[]command.Policy{command.Attempts(3), command.AttemptsOf[ping](2)}, 2},
+		{[]command.RetryPolicy{command.MaxAttempts(1)}, 1},
+		{[]command.RetryPolicy{command.MaxAttempts(3)}, 3},
+		{[]command.RetryPolicy{command.MaxAttempts(3), command.MaxAttemptsOf[ping](2)}, 2},
 	} {
 		calls := 0
 		d := command.NewDispatcher()
@@ -56,7 +56,7 @@ func TestHandle_OnlyConflictsAreAttemptedAgain(t *testing.T) {
 				return 0, eventstore.Receipt{}, &eventstore.ConflictError{}
 			}
 			return 9, eventstore.Receipt{}, outcome
-		}, command.Attempts(10)))
+		}, command.MaxAttempts(10)))
 		result, _, err := command.Dispatch[pong](t.Context(), d, ping{})
 		require.True(t, err == outcome) //nolint:errorlint // it must be the very error, not one that wraps it
 		require.Equal(t, pong(9), result)
@@ -75,7 +75,7 @@ func TestRoute_PolicyByCommand(t *testing.T) {
 		require.NoError(t, err)
 		return r
 	}
-	attempts := func(opts *aggregate.Options, cmd any, policies ...command.Policy) int {
+	attempts := func(opts *aggregate.Options, cmd any, policies ...command.RetryPolicy) int {
 		d := command.NewDispatcher()
 		require.NoError(t, command.Route(d, repository(opts), shelfCommand.Shelf, policies...))
 		store.appends = 0
@@ -90,13 +90,13 @@ func TestRoute_PolicyByCommand(t *testing.T) {
 	}
 	once := &aggregate.Options{MaxAttempts: 2}
 	require.Equal(t, 2, attempts(once, dust{}))
-	require.Equal(t, 4, attempts(once, dust{}, command.Attempts(4)))
-	require.Equal(t, 1, attempts(once, dust{}, command.Attempts(4), command.AttemptsOf[dust](1)))
-	require.Equal(t, 4, attempts(once, move{}, command.Attempts(4), command.AttemptsOf[dust](1)))
-	require.Equal(t, 2, attempts(once, move{}, command.AttemptsOf[dust](1)))
+	require.Equal(t, 4, attempts(once, dust{}, command.MaxAttempts(4)))
+	require.Equal(t, 1, attempts(once, dust{}, command.MaxAttempts(4), command.MaxAttemptsOf[dust](1)))
+	require.Equal(t, 4, attempts(once, move{}, command.MaxAttempts(4), command.MaxAttemptsOf[dust](1)))
+	require.Equal(t, 2, attempts(once, move{}, command.MaxAttemptsOf[dust](1)))
 
 	d := command.NewDispatcher()
-	require.NoError(t, command.Route(d, repository(&aggregate.Options{MaxAttempts: 5}), shelfCommand.Shelf, command.AttemptsOf[move](3)))
+	require.NoError(t, command.Route(d, repository(&aggregate.Options{MaxAttempts: 5}), shelfCommand.Shelf, command.MaxAttemptsOf[move](3)))
 	store.appends = 0
 	_, _, err := command.DispatchAll(t.Context(), d, dust{}, move{})
 	require.ErrorIs(t, err, eventstore.ErrConflict)
@@ -107,21 +107,21 @@ func TestPolicies_Faults(t *testing.T) {
 	d := command.NewDispatcher()
 	r := repository[shelfCommand](t, memstore.New(nil), "shelf")
 	for _, test := range []struct {
-		policies []command.Policy
+		policies []command.RetryPolicy
 		says     string
 	}{
-		{[]command.Policy{command.Attempts(0)}, "less than 1"},
-		{[]command.Policy{{}}, "less than 1"},
-		{[]command.Policy{command.Attempts(1), command.Attempts(2)}, "two policies for all commands"},
-		{[]command.Policy{command.AttemptsOf[dust](1), command.AttemptsOf[dust](2)}, "two policies for commands of type command_test.dust"},
-		{[]command.Policy{command.AttemptsOf[read](1)}, "command_test.read, which are none of command_test.shelfCommand"},
-		{[]command.Policy{command.AttemptsOf[shelfCommand](1)}, "an interface"},
+		{[]command.RetryPolicy{command.MaxAttempts(0)}, "less than 1"},
+		{[]command.RetryPolicy{{}}, "less than 1"},
+		{[]command.RetryPolicy{command.MaxAttempts(1), command.MaxAttempts(2)}, "two policies for all commands"},
+		{[]command.RetryPolicy{command.MaxAttemptsOf[dust](1), command.MaxAttemptsOf[dust](2)}, "two policies for commands of type command_test.dust"},
+		{[]command.RetryPolicy{command.MaxAttemptsOf[read](1)}, "command_test.read, which are none of command_test.shelfCommand"},
+		{[]command.RetryPolicy{command.MaxAttemptsOf[shelfCommand](1)}, "an interface"},
 	} {
 		err := command.Route(d, r, shelfCommand.Shelf, test.policies...)
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
 		require.ErrorContains(t, err, test.says)
 	}
-	err := command.Handle(d, onPing, command.AttemptsOf[dust](1))
+	err := command.Handle(d, onPing, command.MaxAttemptsOf[dust](1))
 	require.ErrorContains(t, err, "command_test.dust, which are none of command_test.ping")
 	require.NoError(t, command.Handle(d, onPing), "what was refused is not registered")
 }

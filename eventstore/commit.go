@@ -3,6 +3,8 @@ package eventstore
 import (
 	"context"
 	"time"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Commit is what one Append makes durable, all or nothing. It must not be
@@ -78,7 +80,7 @@ func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, eve
 	copies := make([]NewEvent, len(events))
 	for i, event := range events {
 		if event.Stream != "" && event.Stream != stream {
-			return Receipt{}, invalidf("append to stream %q: event %d names stream %q", stream, i, event.Stream)
+			return Receipt{}, invalidf("append to stream %s: event %d names stream %s", quote.Name(string(stream)), i, quote.Name(string(event.Stream)))
 		}
 		event.Stream = stream
 		copies[i] = event

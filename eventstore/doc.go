@@ -61,6 +61,12 @@
 // does the time at which something happened, where that is not now ([WithTime]).
 // A Store itself does not look at what the context carries.
 //
+// # The library's own names
+//
+// Types and streams that begin with "yore.", keys and views that begin with "yore/", and
+// metadata keys that begin with "yore-" are written by the library itself. A Store takes
+// them; the packages above refuse them from applications.
+//
 // # Errors
 //
 // Every error of a store matches one of the sentinels of this package with

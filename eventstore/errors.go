@@ -3,6 +3,8 @@ package eventstore
 import (
 	"errors"
 	"fmt"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // What a caller can match with errors.Is. Each condition has one sentinel.
@@ -57,16 +59,16 @@ type ConflictError struct {
 // Error says all that the fields say.
 func (e *ConflictError) Error() string {
 	if e.Guard != nil {
-		return fmt.Sprintf("%v: guard %d (%v, after position %d): position %d, type %q matches",
-			ErrConflict, e.GuardIndex, e.Guard.Query, e.Guard.After, e.Position, e.Type)
+		return fmt.Sprintf("%v: guard %d (%v, after position %d): position %d, type %s matches",
+			ErrConflict, e.GuardIndex, e.Guard.Query, e.Guard.After, e.Position, quote.Name(e.Type))
 	}
 	found := "has no events"
 	if e.Actual > 0 {
 		found = fmt.Sprintf("is at version %d", e.Actual)
 	}
-	message := fmt.Sprintf("%v: stream %q: expected %v, %s", ErrConflict, e.Stream, e.Expected, found)
+	message := fmt.Sprintf("%v: stream %s: expected %v, %s", ErrConflict, quote.Name(string(e.Stream)), e.Expected, found)
 	if e.Position > 0 {
-		message += fmt.Sprintf(" (first conflicting event: position %d, type %q)", e.Position, e.Type)
+		message += fmt.Sprintf(" (first conflicting event: position %d, type %s)", e.Position, quote.Name(e.Type))
 	}
 	return message
 }

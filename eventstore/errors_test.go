@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,5 +83,44 @@ func TestErrors_Messages(t *testing.T) {
 		{&eventstore.CorruptError{Position: 5, Reason: "checksum differs"}, `corrupt: position 5: checksum differs`},
 	} {
 		require.EqualError(t, test.err, test.want)
+	}
+}
+
+// Names may be of any length where they are refused, and where they come from a store of
+// less limits; the text of the error that says so is short.
+func TestErrors_LongNamesAreCut(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	limits := eventstore.StandardLimits()
+	expect := []eventstore.Expect{{Stream: "-" + eventstore.StreamID(long), At: eventstore.Any}}
+	_, appendErr := eventstore.AppendTo(t.Context(), nil, eventstore.StreamID(long), eventstore.Any,
+		eventstore.NewEvent{Stream: "another"})
+	for _, err := range []error{
+		appendErr,
+		&eventstore.ConflictError{Stream: eventstore.StreamID(long), Expected: eventstore.NoStream, Actual: 1, Position: 1, Type: long},
+		&eventstore.ConflictError{Guard: &eventstore.Guard{Query: eventstore.Category(long)}, Position: 1, Type: long},
+		&eventstore.ConflictError{Guard: &eventstore.Guard{Query: eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{eventstore.Tag(long)}})}},
+		&eventstore.CheckpointError{View: eventstore.ViewID(long)},
+		&eventstore.FaultedError{View: eventstore.ViewID(long), Fault: eventstore.Fault{Type: long}},
+		eventstore.Validate(eventstore.Commit{Events: []eventstore.NewEvent{{Type: "x"}}, Expect: expect}),
+		eventstore.ValidateRead(eventstore.Category(long), eventstore.ReadOptions{FromVersion: 1}),
+		eventstore.ValidateKey(long),
+		limits.ValidateRowKey(eventstore.RowKey{Table: long}),
+		limits.ValidateInlineView(eventstore.InlineView{View: eventstore.ViewID(long)}),
+	} {
+		require.Error(t, err)
+		require.Less(t, len(err.Error()), 1_000)
+	}
+	limits.NameBytes = 1 << 21
+	for _, err := range []error{
+		limits.ValidateRowKey(eventstore.RowKey{Table: long}),
+		limits.ValidateInlineView(eventstore.InlineView{View: eventstore.ViewID(long)}),
+		limits.ValidateView(eventstore.ViewID(long + "\x00")),
+		limits.ValidateRead(eventstore.Category(long+"-"), eventstore.ReadOptions{}),
+		limits.ValidateRead(eventstore.Category(long), eventstore.ReadOptions{FromVersion: 1}),
+		limits.Validate(eventstore.Commit{Events: []eventstore.NewEvent{{Type: "x"}}, Expect: expect}),
+		limits.Validate(eventstore.Commit{Events: []eventstore.NewEvent{{Stream: eventstore.StreamID(long), Type: "x"}}}),
+	} {
+		require.ErrorContains(t, err, "xxx…")
+		require.Less(t, len(err.Error()), 1_000)
 	}
 }

@@ -5,11 +5,14 @@ import (
 	"maps"
 	"time"
 	"unicode/utf8"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Metadata says about an event what is not part of the fact: who, why, as part
 // of what. Keys are not empty; keys and values are UTF-8. Applications may use
-// any key; those below have accessors and travel in the context.
+// any key that does not begin with "yore-"; those below have accessors and travel in the
+// context.
 type Metadata map[string]string
 
 // The keys with a meaning of their own.
@@ -49,7 +52,7 @@ func (m Metadata) size() (int, error) {
 			return 0, invalidf("metadata key is empty")
 		}
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
-			return 0, invalidf("metadata %q is not UTF-8", key)
+			return 0, invalidf("metadata %s is not UTF-8", quote.Name(key))
 		}
 		size += len(key) + len(value)
 	}
@@ -86,7 +89,8 @@ func WithCausationID(ctx context.Context, id string) context.Context {
 }
 
 // WithCommandID returns a context that carries the command id. Repositories
-// use it as the commit's Key, so that a command sent twice is carried out once.
+// use it as the commit's Key, so that a command sent twice is carried out once. It does
+// not begin with "yore/".
 func WithCommandID(ctx context.Context, id string) context.Context {
 	return WithMetadata(ctx, Metadata{CommandID: id})
 }

@@ -1,9 +1,10 @@
 package eventstore
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Query says which events: those that match at least one of its items, or, for
@@ -160,7 +161,7 @@ func appendNames[S ~string](parts []string, label string, names []S) []string {
 	}
 	quoted := make([]string, len(names))
 	for i, name := range names {
-		quoted[i] = fmt.Sprintf("%q", string(name))
+		quoted[i] = quote.Name(string(name))
 	}
 	return append(parts, label+" "+strings.Join(quoted, "|"))
 }

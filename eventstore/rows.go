@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"time"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // RowStore is a Store that also keeps read models: rows, beside the log, that
@@ -198,7 +200,7 @@ type CheckpointError struct {
 
 // Error says all that the fields say.
 func (e *CheckpointError) Error() string {
-	return fmt.Sprintf("%v: view %q: expected its checkpoint at %v, is at %v", ErrConflict, e.View, e.Expected, e.Actual)
+	return fmt.Sprintf("%v: view %s: expected its checkpoint at %v, is at %v", ErrConflict, quote.Name(string(e.View)), e.Expected, e.Actual)
 }
 
 // Is reports whether target is ErrConflict.
@@ -214,8 +216,8 @@ type FaultedError struct {
 
 // Error says all that the fields say.
 func (e *FaultedError) Error() string {
-	return fmt.Sprintf("%v: view %q at position %d, on type %q at position %d: %s",
-		ErrFaulted, e.View, e.Through, e.Fault.Type, e.Fault.Position, e.Fault.Reason)
+	return fmt.Sprintf("%v: view %s at position %d, on type %s at position %d: %s",
+		ErrFaulted, quote.Name(string(e.View)), e.Through, quote.Name(e.Fault.Type), e.Fault.Position, e.Fault.Reason)
 }
 
 // Is reports whether target is ErrFaulted.

@@ -1,6 +1,10 @@
 package eventstore
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/yore-es/yore/internal/quote"
+)
 
 // faultReasonBytes bounds the Reason of a Fault.
 const faultReasonBytes = 4 << 10
@@ -16,7 +20,7 @@ func (l Limits) ValidateRowKey(key RowKey) error {
 		return err
 	}
 	if len(key.Key) == 0 {
-		return invalidf("table %q: the key of a row is empty", key.Table)
+		return invalidf("table %s: the key of a row is empty", quote.Name(key.Table))
 	}
 	return atMost("bytes of a row's key", len(key.Key), l.RowKeyBytes)
 }
@@ -50,7 +54,7 @@ func (l Limits) ValidateRowCommit(c RowCommit) error {
 		return err
 	}
 	if err := l.checkpoint(c.Checkpoint); err != nil {
-		return fmt.Errorf("view %q: %w", c.View, err)
+		return fmt.Errorf("view %s: %w", quote.Name(string(c.View)), err)
 	}
 	if err := atMost("rows in a commit", len(c.Rows), l.RowsPerCommit); err != nil {
 		return err
@@ -72,13 +76,13 @@ func (l Limits) ValidateInlineView(v InlineView) error {
 		return err
 	}
 	if v.Apply == nil {
-		return invalidf("view %q: Apply is nil", v.View)
+		return invalidf("view %s: Apply is nil", quote.Name(string(v.View)))
 	}
 	if v.Timeout < 0 {
-		return invalidf("view %q: timeout %v is negative", v.View, v.Timeout)
+		return invalidf("view %s: timeout %v is negative", quote.Name(string(v.View)), v.Timeout)
 	}
 	if err := l.query(v.Query); err != nil {
-		return fmt.Errorf("view %q: %w", v.View, err)
+		return fmt.Errorf("view %s: %w", quote.Name(string(v.View)), err)
 	}
 	return nil
 }

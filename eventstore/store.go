@@ -90,6 +90,11 @@ type ReadOptions struct {
 	// types and tags, is ErrInvalid then. Beyond the stream's last version there is
 	// nothing to read, and that is no error.
 	FromVersion Version
+	// ToVersion is the highest version read, inclusive, of the stream that the query
+	// names; 0 is the last when ranging starts. It takes the same queries as FromVersion.
+	// ToVersion before FromVersion yields nothing. An event must be within the positions
+	// and within the versions to be read.
+	ToVersion Version
 	// Backward yields the events of the window from the highest position down.
 	Backward bool
 	// Limit ends the loop after so many events that match; 0 is no limit, a

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Validate reports what makes a commit one that no store accepts: ErrInvalid
@@ -69,9 +71,9 @@ func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	if err := l.query(q); err != nil {
 		return err
 	}
-	if opts.FromVersion > 0 {
+	if opts.FromVersion > 0 || opts.ToVersion > 0 {
 		if _, ok := q.OneStream(); !ok {
-			return invalidf("read from version %d of %v, which is not one stream", opts.FromVersion, q)
+			return invalidf("FromVersion and ToVersion are for a query of one stream, not for %v", q)
 		}
 	}
 	return nil
@@ -145,7 +147,7 @@ func (l *Limits) expectations(c *Commit) error {
 			return err
 		}
 		if among(i, x.Stream) {
-			return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q has one already", x.Stream))
+			return fmt.Errorf("expectation %d: %w", i, invalidf("stream %s has one already", quote.Name(string(x.Stream))))
 		}
 		if names != nil {
 			names[x.Stream] = struct{}{}
@@ -157,7 +159,7 @@ func (l *Limits) expectations(c *Commit) error {
 			continue
 		}
 		if stream != "" && !among(len(c.Expect), stream) {
-			return fmt.Errorf("event %d: %w", i, invalidf("stream %q is written without an expectation", stream))
+			return fmt.Errorf("event %d: %w", i, invalidf("stream %s is written without an expectation", quote.Name(string(stream))))
 		}
 	}
 	return nil
@@ -168,11 +170,12 @@ func (l *Limits) expectation(i int, x Expect) error {
 		return fmt.Errorf("expectation %d: %w", i, err)
 	}
 	if x.At == 0 {
-		return fmt.Errorf("expectation %d: %w", i, invalidf("stream %q: the zero Expectation says nothing", x.Stream))
+		return fmt.Errorf("expectation %d: %w", i, invalidf("stream %s: the zero Expectation says nothing", quote.Name(string(x.Stream))))
 	}
 	if !x.At.valid() {
 		return fmt.Errorf("expectation %d: %w", i, invalidf(
-			"stream %q: the Expectation %d was made by converting a number and says nothing; use eventstore.At(…), NoStream, Exists or Any", x.Stream, uint64(x.At)))
+			"stream %s: the Expectation %d was made by converting a number and says nothing; use eventstore.At(…), NoStream, Exists or Any",
+			quote.Name(string(x.Stream)), uint64(x.At)))
 	}
 	return nil
 }
@@ -209,7 +212,7 @@ func (l *Limits) item(it *Item) error {
 			return err
 		}
 		if strings.Contains(category, "-") {
-			return invalidf("category %q contains a dash", category)
+			return invalidf("category %s contains a dash", quote.Name(category))
 		}
 	}
 	for _, eventType := range it.Types {
@@ -225,7 +228,7 @@ func (l *Limits) stream(id StreamID) error {
 		return err
 	}
 	if id[0] == '-' {
-		return invalidf("stream %q starts with a dash, so its category is empty", id)
+		return invalidf("stream %s starts with a dash, so its category is empty", quote.Name(string(id)))
 	}
 	return nil
 }
@@ -249,9 +252,9 @@ func (l *Limits) name(what, name string) error {
 	case len(name) > l.NameBytes:
 		return &LimitError{What: "bytes of " + what, Size: len(name), Limit: l.NameBytes}
 	case strings.IndexByte(name, 0) >= 0:
-		return invalidf("%s %q contains NUL", what, name)
+		return invalidf("%s %s contains NUL", what, quote.Name(name))
 	case !utf8.ValidString(name):
-		return invalidf("%s %q is not UTF-8", what, name)
+		return invalidf("%s %s is not UTF-8", what, quote.Name(name))
 	}
 	return nil
 }

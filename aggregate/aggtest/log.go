@@ -10,6 +10,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/internal/flat"
 )
 
 // Open opens a new, empty store that takes its time from the clock. The Log
@@ -84,10 +85,11 @@ func (l *Log) Later(by time.Duration) *Log {
 func (l *Log) Now() time.Time { return l.now }
 
 // Given returns a log with these events after those that l has: in no stream, or
-// in one by [aggregate.In]. An event that the registry cannot encode ends the
+// in one by [aggregate.In]; a []any among them stands for the values in it. An event that the registry cannot encode ends the
 // test; one that does not come back as it was fails it.
 func (l *Log) Given(events ...any) *Log {
 	l.t.Helper()
+	events = flat.Values(events)
 	roundTrip(l.t, l.registry, "given", plain(events))
 	return l.with(events)
 }
@@ -108,8 +110,9 @@ func (l *Log) When(decision aggregate.Decision) *Verdict {
 	if decide := decision.Decide; decide != nil {
 		decision.Decide = func() ([]any, error) {
 			v.events, v.err = decide()
+			v.events = flat.Values(v.events)
 			again, err := decide()
-			if difference := diffEvents(l.registry, v.events, again); difference != "" || (v.err == nil) != (err == nil) {
+			if difference := diffEvents(l.registry, v.events, flat.Values(again)); difference != "" || (v.err == nil) != (err == nil) {
 				l.t.Errorf("Decide says something else when asked again (errors %v, %v):\n%s", v.err, err, difference)
 			}
 			return v.events, v.err
@@ -211,10 +214,11 @@ type Verdict struct {
 	verdict
 }
 
-// Then checks that exactly these events were decided, each in its stream.
+// Then checks that exactly these events were decided, each in its stream; a []any among
+// them stands for the values in it.
 func (v *Verdict) Then(events ...any) *Verdict {
 	v.t.Helper()
-	v.accepted(events)
+	v.accepted(flat.Values(events))
 	return v
 }
 

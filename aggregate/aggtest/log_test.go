@@ -84,6 +84,16 @@ func TestLog_Passes(t *testing.T) {
 		v := later.When(lendOn("a", "ann", later.Now())).Then(lent{Book: "a", To: "ann", At: later.Now()})
 		v.After().Given(aggregate.In("shelf-2", returned{Book: "a"})...).When(lendOn("a", "bob", later.Now())).ThenRejected(errHeld)
 
+		v.After().Given(aggregate.In("shelf-2", returned{Book: "a"}), lent{Book: "b"}).When(lendOn("a", "bob", later.Now())).ThenRejected(errHeld)
+		twice := aggregate.Decision{
+			Models: aggregate.Models{timesLent("a").Into(new(int))},
+			Decide: func() ([]any, error) {
+				return []any{aggregate.In("shelf-1", returned{Book: "a"}), aggregate.In("shelf-2", returned{Book: "b"})}, nil
+			},
+		}
+		log.When(twice).Then(aggregate.In("shelf-1", returned{Book: "a"}), aggregate.In("shelf-2", returned{Book: "b"})).
+			After().When(lendOn("a", "bob", day)).ThenRejected(errHeld)
+
 		aggtest.CheckModel(v.After(), timesLent("a"), 1)
 		aggtest.CheckModel(v.After(), holdOf("a"), day)
 		aggtest.CheckModel(log, timesLent("a"), 0)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
 )
 
 // Options are options of Examine. Nil and the zero Options mean the defaults.
@@ -62,15 +63,13 @@ type Example struct {
 // Examine reads the events of the store up to its head and decodes each. It keeps
 // the examples, and a count for each name and version, in memory.
 //
-// It returns [eventstore.ErrInvalid] if the store or the registry is nil, the query
+// It returns [eventstore.ErrInvalid] if the store is nil or a nil
+// pointer, the registry is nil, the query
 // is invalid or Examples is negative. If reading fails, it returns the error with
 // the report of what was read; Through is then the last position that was examined.
 func Examine(ctx context.Context, store eventstore.Store, registry *codec.Registry, opts *Options) (Report, error) {
 	e, err := newExamination(registry, opts)
-	if store == nil {
-		err = errors.Join(err, errors.New("the store is nil"))
-	}
-	if err != nil {
+	if err = errors.Join(err, given.Value("the store", store)); err != nil {
 		return Report{}, fmt.Errorf("examine: %w: %w", eventstore.ErrInvalid, err)
 	}
 	head, err := store.Head(ctx)

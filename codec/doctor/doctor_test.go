@@ -140,6 +140,10 @@ func TestExamine_Faults(t *testing.T) {
 	for _, fault := range []string{"the store is nil", "the registry is nil", "-1 examples are negative", "zero Query"} {
 		require.ErrorContains(t, err, fault)
 	}
+	var none *memstore.Store
+	_, err = doctor.Examine(t.Context(), none, newRegistry(t), nil)
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "the store is a nil *memstore.Store")
 	store := newStore(t)
 	require.NoError(t, store.Close())
 	_, err = doctor.Examine(t.Context(), store, newRegistry(t), nil)

@@ -55,6 +55,11 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 				read, at = readUntilCorrupt(t, s, eventstore.Stream("holed"), eventstore.ReadOptions{FromVersion: 2})
 				require.Empty(t, read)
 				require.EqualValues(t, 2, at)
+				read, at = readUntilCorrupt(t, s, eventstore.Stream("holed"), eventstore.ReadOptions{ToVersion: 2})
+				require.Subset(t, []eventstore.Position{1}, read)
+				require.EqualValues(t, 2, at)
+				read, _ = readUntilCorrupt(t, s, eventstore.Stream("holed"), eventstore.ReadOptions{ToVersion: 1})
+				require.Equal(t, []eventstore.Position{1}, read)
 				var behind []eventstore.Position
 				for e, err := range s.Read(t.Context(), eventstore.Stream("holed"), eventstore.ReadOptions{FromVersion: 3}) {
 					require.NoError(t, err)

@@ -95,8 +95,20 @@ func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions, head ev
 		}
 		w.to = asOf
 	}
+	stream, _ := q.OneStream() // of FromVersion and ToVersion, as it was validated
+	if opts.ToVersion > 0 && w.from <= w.to {
+		if opts.ToVersion < opts.FromVersion {
+			return window{from: 1}, nil
+		}
+		last, err := r.fromVersion(stream, opts.ToVersion, w.to)
+		if err != nil {
+			return window{}, err
+		}
+		if last > 0 {
+			w.to = last
+		}
+	}
 	if opts.FromVersion > 1 && w.from <= w.to {
-		stream, _ := q.OneStream() // as it was validated
 		first, err := r.fromVersion(stream, opts.FromVersion, w.to)
 		if err != nil {
 			return window{}, err

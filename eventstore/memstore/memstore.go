@@ -289,7 +289,8 @@ func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 			if opts.Backward {
 				e = &log[len(log)-1-i].event
 			}
-			if !q.Matches(e.Stream, e.Type, e.Tags) || e.Version < opts.FromVersion ||
+			if !q.Matches(e.Stream, e.Type, e.Tags) ||
+				e.Version < opts.FromVersion || (opts.ToVersion > 0 && e.Version > opts.ToVersion) ||
 				(!opts.AsOf.IsZero() && e.Recorded.After(opts.AsOf)) {
 				continue
 			}

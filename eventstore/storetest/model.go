@@ -227,6 +227,9 @@ func (m *model) read() {
 	if _, one := q.OneStream(); one && m.chance(30) || m.chance(3) {
 		opts.FromVersion = eventstore.Version(m.rnd.IntN(12))
 	}
+	if _, one := q.OneStream(); one && m.chance(30) || m.chance(3) {
+		opts.ToVersion = eventstore.Version(m.rnd.IntN(12))
+	}
 	if m.chance(3) {
 		opts.Limit = -1
 	}

@@ -20,6 +20,14 @@ func writtenNameMutants() []mutant {
 	return []mutant{
 		{"names", "no name is refused", lenient},
 		{"names", "a name at the limit is refused", strict},
+		appending("names", "the library's own names are refused", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			for _, e := range c.Events {
+				if strings.HasPrefix(e.Type, "yore.") || strings.HasPrefix(string(e.Stream), "yore.") {
+					return eventstore.Receipt{}, eventstore.ErrInvalid
+				}
+			}
+			return s.Append(ctx, c)
+		}),
 		appending("names", "a leading dash is dropped", renamed(func(name string) string { return strings.TrimPrefix(name, "-") })),
 		appending("names", "NUL is replaced", renamed(func(name string) string { return strings.ReplaceAll(name, "\x00", "?") })),
 		appending("names", "invalid UTF-8 is replaced", renamed(func(name string) string { return strings.ToValidUTF8(name, "?") })),

@@ -203,6 +203,13 @@ func readAtMutants() []mutant {
 	return []mutant{
 		optioned("from a version is exclusive", func(o *eventstore.ReadOptions) { o.FromVersion += min(o.FromVersion, 1) }),
 		optioned("from a version is ignored", func(o *eventstore.ReadOptions) { o.FromVersion = 0 }),
+		optioned("to a version is exclusive", func(o *eventstore.ReadOptions) { o.ToVersion -= min(o.ToVersion, 1) }),
+		optioned("to a version is ignored", func(o *eventstore.ReadOptions) { o.ToVersion = 0 }),
+		optioned("from and to a version are put in order", func(o *eventstore.ReadOptions) {
+			if o.ToVersion > 0 && o.FromVersion > o.ToVersion {
+				o.FromVersion, o.ToVersion = o.ToVersion, o.FromVersion
+			}
+		}),
 		optioned("as of a time is exclusive", func(o *eventstore.ReadOptions) {
 			if !o.AsOf.IsZero() {
 				o.AsOf = o.AsOf.Add(-1)

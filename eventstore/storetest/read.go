@@ -30,7 +30,9 @@ func readRules() []rule {
 		{"windows, directions and limits combine", readCombined},
 		{"windows, directions and limits combine over a long log", readLong},
 		{"from a version, of one stream", fromVersion},
-		{"from a version is for one stream", fromVersionOfOthers},
+		{"to a version, of one stream", toVersion},
+		{"to a version before the one from yields nothing", versionsInverted},
+		{"versions are for one stream", versionsOfOthers},
 		{"as of a time leaves out what was recorded later", asOf},
 		{"a limit counts after as-of", asOfLimit},
 		{"an ended context ends with its error", readEndedContext},
@@ -50,7 +52,8 @@ func (h *harness) expectRead(log []eventstore.Event, q eventstore.Query, opts ev
 func bounded(events []eventstore.Event, opts eventstore.ReadOptions) []eventstore.Event {
 	var kept []eventstore.Event
 	for _, e := range events {
-		if e.Position >= opts.From && e.Version >= opts.FromVersion && (opts.To == 0 || e.Position <= opts.To) &&
+		if e.Position >= opts.From && (opts.To == 0 || e.Position <= opts.To) &&
+			e.Version >= opts.FromVersion && (opts.ToVersion == 0 || e.Version <= opts.ToVersion) &&
 			(opts.AsOf.IsZero() || !e.Recorded.After(opts.AsOf)) {
 			kept = append(kept, e)
 		}
@@ -237,6 +240,35 @@ func readLong(h *harness) {
 
 func fromVersion(h *harness) {
 	log := append(append(library(h), library(h)...), library(h)...)
+	for v := range eventstore.Version(9) {
+		expectVersions(h, log, eventstore.ReadOptions{FromVersion: v})
+	}
+	h.sameEvents("from the highest version", nil, h.read(eventstore.Stream("cart-1"), eventstore.ReadOptions{FromVersion: math.MaxUint64}))
+}
+
+func toVersion(h *harness) {
+	log := append(append(library(h), library(h)...), library(h)...)
+	for v := range eventstore.Version(9) {
+		expectVersions(h, log, eventstore.ReadOptions{ToVersion: v})
+		expectVersions(h, log, eventstore.ReadOptions{FromVersion: 3, ToVersion: v})
+	}
+	expectVersions(h, log, eventstore.ReadOptions{ToVersion: math.MaxUint64})
+}
+
+func versionsInverted(h *harness) {
+	log := library(h)
+	for _, backward := range []bool{false, true} {
+		h.sameEvents("from version 3 to 2", nil,
+			h.read(eventstore.Stream("cart-1"), eventstore.ReadOptions{FromVersion: 3, ToVersion: 2, Backward: backward}))
+		h.sameEvents("from version 2 to 2", pick(log, 2),
+			h.read(eventstore.Stream("cart-1"), eventstore.ReadOptions{FromVersion: 2, ToVersion: 2, Backward: backward}))
+	}
+}
+
+// expectVersions holds reads of one stream, narrowed in several ways, to what the
+// versions of the options say.
+func expectVersions(h *harness, log []eventstore.Event, opts eventstore.ReadOptions) {
+	h.Helper()
 	for _, q := range []eventstore.Query{
 		eventstore.Stream("cart-1"), eventstore.Stream("none"),
 		eventstore.Match(eventstore.Item{Streams: []eventstore.StreamID{"cart-1"}, Types: []string{"added"}}),
@@ -245,23 +277,21 @@ func fromVersion(h *harness) {
 			eventstore.Item{Streams: []eventstore.StreamID{"cart-1"}, Tags: []eventstore.Tag{"sku:1"}},
 		),
 	} {
-		for v := range eventstore.Version(9) {
-			for _, backward := range []bool{false, true} {
-				opts := eventstore.ReadOptions{FromVersion: v, Backward: backward}
-				h.expectRead(log, q, opts)
-				opts.Limit = 2
-				h.expectRead(log, q, opts)
-				opts.Limit, opts.From, opts.To = 0, log[2].Position, log[len(log)-2].Position
-				h.expectRead(log, q, opts)
-				opts.From, opts.To, opts.AsOf = 0, 0, log[len(log)/2].Recorded
-				h.expectRead(log, q, opts)
-			}
+		for _, backward := range []bool{false, true} {
+			opts.Backward = backward
+			h.expectRead(log, q, opts)
+			narrowed := opts
+			narrowed.Limit = 2
+			h.expectRead(log, q, narrowed)
+			narrowed.Limit, narrowed.From, narrowed.To = 0, log[2].Position, log[len(log)-2].Position
+			h.expectRead(log, q, narrowed)
+			narrowed.From, narrowed.To, narrowed.AsOf = 0, 0, log[len(log)/2].Recorded
+			h.expectRead(log, q, narrowed)
 		}
 	}
-	h.sameEvents("from the highest version", nil, h.read(eventstore.Stream("cart-1"), eventstore.ReadOptions{FromVersion: math.MaxUint64}))
 }
 
-func fromVersionOfOthers(h *harness) {
+func versionsOfOthers(h *harness) {
 	library(h)
 	one := eventstore.Item{Streams: []eventstore.StreamID{"cart-1"}}
 	for _, q := range []eventstore.Query{
@@ -270,8 +300,10 @@ func fromVersionOfOthers(h *harness) {
 		eventstore.Match(one, eventstore.Item{Types: []string{"added"}}),
 		eventstore.Match(one, eventstore.Item{Streams: []eventstore.StreamID{"cart-2"}}),
 	} {
-		_, err := h.tryRead(h.ctx, q, eventstore.ReadOptions{FromVersion: 1})
-		h.matches(fmt.Sprintf("Read of %v from version 1", q), err, eventstore.ErrInvalid)
+		for _, opts := range []eventstore.ReadOptions{{FromVersion: 1}, {ToVersion: 1}} {
+			_, err := h.tryRead(h.ctx, q, opts)
+			h.matches(fmt.Sprintf("Read of %v with %+v", q, opts), err, eventstore.ErrInvalid)
+		}
 	}
 }
 

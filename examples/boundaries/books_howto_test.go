@@ -63,9 +63,10 @@ func closeMonth(month, next string) aggregate.Decision {
 			if till.Closed {
 				return nil, ErrMonthClosed
 			}
-			return append(
+			return []any{
 				aggregate.In(tills.Stream(month), MonthClosed{Balance: till.Balance}),
-				aggregate.In(tills.Stream(next), MonthOpened{Balance: till.Balance})...), nil
+				aggregate.In(tills.Stream(next), MonthOpened{Balance: till.Balance}),
+			}, nil
 		},
 		Expect: []eventstore.Expect{{Stream: tills.Stream(next), At: eventstore.NoStream}},
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -26,6 +28,23 @@ func openJournal(path string) (*journal, error) {
 	return &journal{Store: store, path: path}, nil
 }
 
+func openToRead(path string) (*journal, error) {
+	store, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	return &journal{Store: store, path: path}, nil
+}
+
+// check says what is damaged.
+func (j *journal) check() error {
+	v, err := j.Store.(*boltstore.Store).Verify(context.Background(), nil)
+	if err == nil && !v.OK() {
+		err = fmt.Errorf("%d faults, first: %v", len(v.Findings), v.Findings[0])
+	}
+	return err
+}
+
 func journals() storetest.Config {
 	return storetest.Config{
 		Open: func(tb testing.TB) eventstore.Store {
@@ -48,6 +67,18 @@ func journals() storetest.Config {
 				return nil, err // and not j: a nil *journal in a Store is no nil Store
 			}
 			return j, nil
+		},
+		OpenReadOnly: func(tb testing.TB, closed eventstore.Store) eventstore.Store {
+			j, err := openToRead(closed.(*journal).path)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return j
+		},
+		Verify: func(tb testing.TB, open eventstore.Store) {
+			if err := open.(*journal).check(); err != nil {
+				tb.Error(err)
+			}
 		},
 	}
 }

@@ -17,6 +17,7 @@ var sources = map[string][]string{
 	"decide-across-streams.md":               {"examples/boundaries/*.go", "examples/boundaries/todo/main.go"},
 	"load-long-histories.md":                 {"aggregate/example_long_test.go"},
 	"record-a-refusal.md":                    {"examples/boundaries/*.go"},
+	"refuse-outdated-commands.md":            {"command/example_if_test.go"},
 	"send-commands-together.md":              {"command/example_batch_test.go"},
 	"trace-commands.md":                      {"command/example_hooks_test.go"},
 	"test-a-decider.md":                      {"examples/tutorial/decider_howto_test.go"},

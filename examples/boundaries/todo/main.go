@@ -101,7 +101,7 @@ func main() {
 	repository := must(aggregate.NewRepository(store, registry, lists, nil))
 	decisions, d := must(aggregate.NewDecisions(store, registry, nil)), command.NewDispatcher()
 	must(0, command.Route(d, repository, Command.ListID))
-	must(0, command.Handle(d, aggregate.Decide(decisions, nameList)))
+	must(0, command.Handle(d, aggregate.CommandHandler(decisions, nameList)))
 	for _, cmd := range []Command{
 		NameList{"1", "Today"}, AddItem{"1", "tea"}, CompleteItem{"1", "tea"}, CompleteItem{"1", "rest"},
 		NameList{"2", "Today"}, NameList{"1", "Yesterday"}, NameList{"2", "Today"}, AddItem{"2", "rest"},

@@ -1,8 +1,10 @@
 package aggregate_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -71,10 +73,10 @@ func TestRunSnapshots_AfterALoadThatFoundItDue(t *testing.T) {
 	})
 }
 
-func TestRunSnapshots_Slower(t *testing.T) {
+func TestRunSnapshots_SlowerThan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &rowTapped{RowStore: memstore.New(nil)}
-		r := snapshotting(t, store, aggregate.Snapshots{Slower: time.Second})
+		r := snapshotting(t, store, aggregate.Snapshots{SlowerThan: time.Second})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- r.RunSnapshots(ctx) }()
@@ -136,4 +138,20 @@ func TestRunSnapshots_Ends(t *testing.T) {
 	execute(t, r, t.Context(), "1", count{Name: "a", N: 1})
 	require.NoError(t, store.Close())
 	require.ErrorIs(t, r.RunSnapshots(t.Context()), eventstore.ErrClosed)
+}
+
+// A failure must be seen, so nil is the default logger.
+func TestSnapshots_NilLoggerIsTheDefault(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	store := tally1(t)
+	put(t, store, "1", []byte("{"))
+	stateOf(t, snapshotting(t, store, aggregate.Snapshots{}), "1")
+	require.Contains(t, log.String(), "snapshot cannot be read")
+
+	log.Reset()
+	stateOf(t, snapshotting(t, store, aggregate.Snapshots{Logger: slog.New(slog.DiscardHandler)}), "1")
+	require.Empty(t, log.String())
 }

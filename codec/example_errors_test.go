@@ -1,0 +1,58 @@
+package codec_test
+
+import (
+	"errors"
+	"fmt"
+	"log"
+
+	"github.com/yore-es/yore/codec"
+)
+
+// How to tell an event of a newer program from one whose name is not registered.
+func ExampleRegistry_DecodeAll_unknown() {
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "cart.item-added", 2)
+	codec.Upcast(b, "cart.item-added", 1, func(old struct{ Product string }) ItemAdded { return ItemAdded{SKU: old.Product} })
+	registry, err := b.Build()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, stored := range []struct {
+		name    string
+		version uint32
+	}{{"cart.item-added", 3}, {"cart.looked-at", 1}} {
+		_, err := registry.DecodeAll(stored.name, stored.version, codec.JSON, []byte(`{}`))
+		var unknown *codec.UnknownTypeError
+		switch {
+		case !errors.As(err, &unknown):
+			fmt.Println(err)
+		case len(unknown.Known) > 0:
+			fmt.Println(unknown.Name, "version", unknown.Version, "is of a newer program; this one knows", unknown.Known)
+		default:
+			fmt.Println(unknown.Name, "is not registered")
+		}
+	}
+	// Output:
+	// cart.item-added version 3 is of a newer program; this one knows [1 2]
+	// cart.looked-at is not registered
+}
+
+// What is wrong with a value that cannot be encoded.
+func ExampleUnregisteredTypeError() {
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	registry, err := b.Build()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, value := range []any{&ItemAdded{}, CartCheckedOut{}} {
+		_, err := registry.Encode(value)
+		var unregistered *codec.UnregisteredTypeError
+		if errors.As(err, &unregistered) {
+			fmt.Println(unregistered.Type, "is a pointer to a registered type:", unregistered.Pointer)
+		}
+	}
+	// Output:
+	// *codec_test.ItemAdded is a pointer to a registered type: true
+	// codec_test.CartCheckedOut is a pointer to a registered type: false
+}

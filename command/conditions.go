@@ -1,0 +1,35 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/yore-es/yore/aggregate"
+	"github.com/yore-es/yore/eventstore"
+)
+
+type conditionsKey struct{}
+
+// withConditions returns the context of a command with these conditions. The conditions of
+// an outer command, whose middleware sends this one, do not hold for it.
+func withConditions(ctx context.Context, conditions []aggregate.Condition) context.Context {
+	if len(conditions) == 0 && conditionsFrom(ctx) == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, conditionsKey{}, conditions)
+}
+
+// conditionsFrom returns the conditions of the command that ctx is for.
+func conditionsFrom(ctx context.Context) []aggregate.Condition {
+	conditions, _ := ctx.Value(conditionsKey{}).([]aggregate.Condition)
+	return conditions
+}
+
+// takes reports conditions that the target would not look at as an error.
+func (t target) takes(cmd any, conditions []aggregate.Condition) error {
+	if len(conditions) > 0 && t.join == nil {
+		return fmt.Errorf("dispatch %T: %w: it has a handler of its own; only a command that is routed to a repository can be sent under conditions",
+			cmd, eventstore.ErrInvalid)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package eventstore_test
+
+import (
+	"fmt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
+)
+
+// What kind of store is this, and is it still the log that a checkpoint kept elsewhere is
+// of? After an older copy was restored, the epoch is another.
+func ExampleStore_info() {
+	var store eventstore.Store = memstore.New(nil)
+	defer store.Close()
+
+	info := store.Info()
+	fmt.Println("events on disk:", info.Durable, "positions without gaps:", info.Gapless)
+	for _, warning := range info.Warnings {
+		fmt.Println("for the operator:", warning)
+	}
+
+	kept := struct {
+		Log      string
+		Position eventstore.Position
+	}{fmt.Sprint(info.StoreID, info.Epoch), 42}
+	now := store.Info()
+	fmt.Println("go on from position 42:", kept.Log == fmt.Sprint(now.StoreID, now.Epoch))
+	// Output:
+	// events on disk: false positions without gaps: true
+	// go on from position 42: true
+}
+
+// How much fits: the limits of every store unless its Info says less.
+func ExampleStandardLimits() {
+	l := eventstore.StandardLimits()
+	fmt.Println("name:", l.NameBytes, "bytes")
+	fmt.Println("event:", l.PayloadBytes, "bytes,", l.MetadataBytes, "of metadata,", l.TagsPerEvent, "tags")
+	fmt.Println("commit:", l.EventsPerCommit, "events,", l.CommitBytes, "bytes,", l.GuardsPerCommit, "guards")
+	fmt.Println("query:", l.ItemsPerQuery, "items")
+	fmt.Println("row:", l.RowKeyBytes, "bytes of key,", l.RowValueBytes, "of value")
+	fmt.Println("commit of rows:", l.RowsPerCommit, "rows,", l.CheckpointBytes, "bytes of checkpoint")
+	// Output:
+	// name: 255 bytes
+	// event: 16777216 bytes, 65536 of metadata, 128 tags
+	// commit: 65536 events, 67108864 bytes, 1024 guards
+	// query: 128 items
+	// row: 4096 bytes of key, 16777216 of value
+	// commit of rows: 65536 rows, 65536 bytes of checkpoint
+}
