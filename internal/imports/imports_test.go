@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"codec/doctor":         {"codec", "eventstore"},
 	"aggregate":            {"eventstore", "codec", "internal/hook"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore", "eventstore/memstore"},
-	"projection":           {"eventstore", "codec", "internal/rows", "github.com/google/uuid"},
+	"projection":           {"eventstore", "codec", "internal/quote", "internal/rows", "github.com/google/uuid"},
 	"command":              {"aggregate", "eventstore", "internal/hook"},
 	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "aggregate"},
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "aggregate", "projection", "command"},
@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"internal/killtest":    {},
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},
 	"internal/pages":       {},
+	"internal/quote":       {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
 

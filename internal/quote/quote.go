@@ -1,0 +1,39 @@
+// Package quote writes names into the text of errors.
+package quote
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// limit is how many characters [Name] returns at most.
+const limit = 300
+
+// Name returns s as a quoted Go string of at most 300 characters. A longer one is
+// cut between two characters and ends in "…", outside of which its length is said:
+//
+//	"aaaa…" (5000 bytes)
+//
+// A name that is refused for its length is not repeated in full in every error.
+func Name(s string) string {
+	if len(s) <= limit*utf8.UTFMax { // else it has more than limit characters
+		if quoted := strconv.Quote(s); utf8.RuneCountInString(quoted) <= limit {
+			return quoted
+		}
+	}
+	end := `…" (` + strconv.Itoa(len(s)) + ` bytes)`
+	room := limit - utf8.RuneCountInString(end)
+	var b strings.Builder
+	b.WriteByte('"')
+	for used := 1; ; {
+		_, size := utf8.DecodeRuneInString(s)
+		quoted := strconv.Quote(s[:size])
+		character := quoted[1 : len(quoted)-1]
+		if used += utf8.RuneCountInString(character); used > room {
+			return b.String() + end
+		}
+		b.WriteString(character)
+		s = s[size:]
+	}
+}
