@@ -57,7 +57,7 @@ func Example_join() {
 	bySKU := projection.NewIndex(lines, "sku", func(l line) (string, bool) { return l.SKU, true })
 
 	projection.On(p, func(tx projection.Tx, e projection.Event[ProductNamed]) error {
-		for row, err := range bySKU.In(tx).Scan(projection.Only(e.Data.SKU)) {
+		for row, err := range bySKU.In(tx).Scan(projection.Equal(e.Data.SKU)) {
 			if err != nil {
 				return err
 			}
@@ -112,10 +112,10 @@ func Example_join() {
 
 	account, _, err := byMail.Get(ctx, store, "ann@example.org")
 	fmt.Println(account.Key, account.Value.Cents, "at", account.At, err)
-	for row, err := range lines.Scan(ctx, store, projection.WithFirst[string](account.Key)) {
+	for row, err := range lines.Scan(ctx, store, projection.FirstEqual[string](account.Key)) {
 		fmt.Println(row.Value.OrderLine, err)
 	}
-	for row, err := range byCents.Scan(ctx, store, projection.Below[int64](10_000).Backward()) {
+	for row, err := range byCents.Scan(ctx, store, projection.LessThan[int64](10_000).Backward()) {
 		fmt.Println(row.Key, row.Value.Cents, err)
 	}
 

@@ -18,7 +18,7 @@ type ReminderSet struct {
 
 // What is due by now? An index by time, and a range that ends with a time and has
 // it, too.
-func ExampleThrough() {
+func ExampleAtMost() {
 	b := codec.NewBuilder()
 	codec.Register[ReminderSet](b, "reminder.set", 1, nil)
 	registry, err := b.Build()
@@ -41,7 +41,7 @@ func ExampleThrough() {
 	if err := projection.CatchUp(ctx, store, registry, p); err != nil {
 		log.Fatal(err)
 	}
-	for row, err := range byDue.Scan(ctx, store, projection.Through(nine)) {
+	for row, err := range byDue.Scan(ctx, store, projection.AtMost(nine)) {
 		fmt.Println(row.Key, err)
 	}
 	// Output:

@@ -34,7 +34,7 @@ func attach(ctx context.Context, store eventstore.RowStore, registry *codec.Regi
 
 // slow returns the products of which carts have some pieces, but not more than most.
 func (b BestSellers) slow(ctx context.Context, r projection.Reader, most int) (skus []string, err error) {
-	for row, err := range b.ByPieces.Scan(ctx, r, projection.Through(most)) {
+	for row, err := range b.ByPieces.Scan(ctx, r, projection.AtMost(most)) {
 		if err != nil {
 			return nil, err
 		}

@@ -76,7 +76,7 @@ func (x *Index[K, V, I]) Scan(ctx context.Context, r Reader, values Range[I]) it
 // Get returns the row that has this value in the index, the first one if there
 // are several, and whether there is one.
 func (x *Index[K, V, I]) Get(ctx context.Context, r Reader, value I) (Row[K, V], bool, error) {
-	for row, err := range x.Scan(ctx, r, Only(value).Limit(1)) {
+	for row, err := range x.Scan(ctx, r, Equal(value).Limit(1)) {
 		return row, err == nil, err
 	}
 	return Row[K, V]{}, false, nil

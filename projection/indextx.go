@@ -17,7 +17,7 @@ func (x *Index[K, V, I]) In(tx Tx) IndexTx[K, V, I] { return IndexTx[K, V, I]{x,
 // Get returns the row that has this value in the index, the first one if there
 // are several, and whether there is one.
 func (t IndexTx[K, V, I]) Get(value I) (Row[K, V], bool, error) {
-	for row, err := range t.Scan(Only(value).Limit(1)) {
+	for row, err := range t.Scan(Equal(value).Limit(1)) {
 		return row, err == nil, err
 	}
 	return Row[K, V]{}, false, nil

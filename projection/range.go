@@ -10,43 +10,45 @@ import (
 // lowest to the highest. Methods return a changed copy:
 //
 //	projection.Range[int64]{}.Backward().Limit(10) // the ten highest
-//	projection.WithPrefix("23").Limit(100)
+//	projection.Prefix("23").Limit(100)
 type Range[K comparable] struct {
 	from, to []byte
 	backward bool
 	limit    int
 }
 
-// From returns the range of the keys ≥ k.
-func From[K comparable](k K) Range[K] { return Range[K]{from: bound(k)} }
+// AtLeast returns the range of the keys ≥ k.
+func AtLeast[K comparable](k K) Range[K] { return Range[K]{from: bound(k)} }
 
-// Below returns the range of the keys < k.
-func Below[K comparable](k K) Range[K] { return Range[K]{to: bound(k)} }
+// LessThan returns the range of the keys < k.
+func LessThan[K comparable](k K) Range[K] { return Range[K]{to: bound(k)} }
 
-// Through returns the range of the keys ≤ k; in an index, with all rows that have k.
-func Through[K comparable](k K) Range[K] {
+// AtMost returns the range of the keys ≤ k; in an index, all rows that have k are
+// in it.
+func AtMost[K comparable](k K) Range[K] {
 	_, to := prefixScan(bound(k))
 	return Range[K]{to: to}
 }
 
-// Between returns the range of the keys ≥ from and < to.
+// Between returns the range of the keys ≥ from and < to. It is empty if to is not
+// above from.
 func Between[K comparable](from, to K) Range[K] { return Range[K]{from: bound(from), to: bound(to)} }
 
-// Only returns the range of the one key k; in an index, of all rows that have k.
-func Only[K comparable](k K) Range[K] {
+// Equal returns the range of the one key k; in an index, of all rows that have k.
+func Equal[K comparable](k K) Range[K] {
 	from, to := prefixScan(bound(k))
 	return Range[K]{from: from, to: to}
 }
 
-// WithPrefix returns the range of the strings that begin with a prefix.
-func WithPrefix[K ~string](prefix K) Range[K] {
+// Prefix returns the range of the strings that begin with a prefix.
+func Prefix[K ~string](prefix K) Range[K] {
 	from, to := prefixScan(appendEscaped(nil, string(prefix)))
 	return Range[K]{from: from, to: to}
 }
 
-// WithFirst returns the range of the pairs whose first part is a, whatever
-// their second part of type B is: WithFirst[uuid.UUID]("ann").
-func WithFirst[B, A comparable](a A) Range[Pair[A, B]] {
+// FirstEqual returns the range of the pairs whose first part is a, whatever their
+// second part of type B is: FirstEqual[uuid.UUID]("ann").
+func FirstEqual[B, A comparable](a A) Range[Pair[A, B]] {
 	from, to := prefixScan(bound(a))
 	return Range[Pair[A, B]]{from: from, to: to}
 }

@@ -86,7 +86,7 @@ func newNotebook() *notebook {
 // write adds a line. It counts the lines of the event by reading its own writes.
 func (n *notebook) write(tx projection.Tx, at eventstore.Position, line string) error {
 	lines := 0
-	for _, err := range n.lines.In(tx).Scan(projection.WithFirst[int](at)) {
+	for _, err := range n.lines.In(tx).Scan(projection.FirstEqual[int](at)) {
 		if err != nil {
 			return err
 		}

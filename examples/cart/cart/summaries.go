@@ -75,7 +75,7 @@ func (s *Summaries) Load(ctx context.Context, r projection.Reader, id string) (S
 		if err != nil {
 			return State{}, 0, err
 		}
-		lines, err := collectLines(s.lines.Scan(ctx, r, projection.WithFirst[lineID](id)))
+		lines, err := collectLines(s.lines.Scan(ctx, r, projection.FirstEqual[lineID](id)))
 		if err != nil {
 			return State{}, 0, err
 		}
