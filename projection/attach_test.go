@@ -104,7 +104,7 @@ func TestRebuild_FaultAtTheEnd(t *testing.T) {
 	shop.trade(t, store, 100)
 	require.NoError(t, projection.Attach(t.Context(), store, registry, s.Projection))
 	late := false
-	opts := &projection.RebuildOptions{Progress: func(p projection.RebuildProgress) {
+	opts := &projection.RebuildOptions{Progress: func(p eventstore.Progress) {
 		if !late { // appended after the pass, so that Attach applies it
 			late = true
 			s.fail = func(eventstore.Event) error { return errors.New("wrong") }

@@ -76,8 +76,8 @@ func (e *PanicError) Unwrap() error {
 type RebuildingError struct {
 	Projection string
 	Version    uint32
-	// Done is the position that the build has reached, Of the head.
-	Done, Of eventstore.Position
+	// Done is the position that the build has reached, Total the head.
+	Done, Total eventstore.Position
 	// Failure is what the build stopped at, if it has not gone on since; else
 	// nil.
 	Failure *Failure
@@ -85,7 +85,7 @@ type RebuildingError struct {
 
 // Error says all that the fields say.
 func (e *RebuildingError) Error() string {
-	return fmt.Sprintf("%v: %q version %d, at position %d of %d%s", ErrRebuilding, e.Projection, e.Version, e.Done, e.Of, e.Failure.aside())
+	return fmt.Sprintf("%v: %q version %d, at position %d of %d%s", ErrRebuilding, e.Projection, e.Version, e.Done, e.Total, e.Failure.aside())
 }
 
 // Is reports whether target is ErrRebuilding.

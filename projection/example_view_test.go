@@ -167,7 +167,7 @@ func ExampleRebuild_version() {
 	fmt.Println(errors.Is(err, projection.ErrNeverRun))
 
 	err = projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{
-		Progress: func(p projection.RebuildProgress) { fmt.Println("at", p.Done, "of", p.Of) },
+		Progress: func(p eventstore.Progress) { fmt.Println("at", p.Done, "of", p.Total) },
 	}, two.Projection)
 	if err != nil {
 		log.Fatal(err)

@@ -13,23 +13,13 @@ import (
 // RebuildOptions say how to rebuild. Nil and the zero RebuildOptions mean the
 // defaults.
 type RebuildOptions struct {
-	// Over begins from the start of the log even if there is a build of the
+	// Restart begins from the start of the log even if there is a build of the
 	// same version that was left unfinished. Use it when what the handlers do
-	// has changed since.
-	Over bool
-	// Progress is called now and then, on the caller's goroutine: after each
-	// batch that was read.
-	Progress func(RebuildProgress)
-}
-
-// RebuildProgress says how far a rebuild has come.
-type RebuildProgress struct {
-	// Done is the position that all builds have reached, Of the head.
-	Done, Of eventstore.Position
-	// Rate is in positions per second, since this call of Rebuild began.
-	Rate float64
-	// Left is how long the rest takes at this rate; 0 before there is one.
-	Left time.Duration
+	// has changed since that build began.
+	Restart bool
+	// Progress, if not nil, is called after each batch that was read, on the
+	// caller's goroutine. Done is the position that all builds have reached.
+	Progress func(eventstore.Progress)
 }
 
 // Rebuild builds projections from the log, all of them in one pass, beside what
@@ -117,7 +107,7 @@ type rebuild struct {
 }
 
 func (r *rebuild) begin(ctx context.Context, d *definition) error {
-	w, err := r.open(ctx, d, r.opts.Over)
+	w, err := r.open(ctx, d, r.opts.Restart)
 	if errors.Is(err, eventstore.ErrFaulted) {
 		w, err = r.open(ctx, d, true) // it got a fault when it was to be attached
 	}
@@ -201,14 +191,14 @@ func (r *rebuild) progress(ctx context.Context, done eventstore.Position) error 
 	if r.opts.Progress == nil {
 		return nil
 	}
-	of, err := r.store.Head(ctx)
+	total, err := r.store.Head(ctx)
 	if err != nil {
 		return err
 	}
-	p := RebuildProgress{Done: done, Of: of}
+	p := eventstore.Progress{Done: done, Total: total}
 	if took := time.Since(r.began).Seconds(); took > 0 && done > r.from {
 		p.Rate = float64(done-r.from) / took
-		p.Left = time.Duration(float64(of-done) / p.Rate * float64(time.Second))
+		p.Remaining = time.Duration(float64(total-done) / p.Rate * float64(time.Second))
 	}
 	r.opts.Progress(p)
 	return nil

@@ -48,7 +48,7 @@ func TestRun_NewVersionBesideTheOld(t *testing.T) {
 		}
 		var rebuilding *projection.RebuildingError
 		require.ErrorAs(t, err, &rebuilding)
-		require.LessOrEqual(t, rebuilding.Of, head(t, store))
+		require.LessOrEqual(t, rebuilding.Total, head(t, store))
 	}
 	close(gate)
 	waitFor(t, store, next.Projection)
@@ -82,10 +82,10 @@ func TestRebuild_Many(t *testing.T) {
 	})
 	require.NoError(t, projection.CatchUp(t.Context(), store, registry, a.Projection))
 	store.follows.Store(0)
-	var last projection.RebuildProgress
-	err := projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Progress: func(p projection.RebuildProgress) {
+	var last eventstore.Progress
+	err := projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Progress: func(p eventstore.Progress) {
 		require.GreaterOrEqual(t, p.Done, last.Done)
-		require.Equal(t, eventstore.Position(3000), p.Of)
+		require.Equal(t, eventstore.Position(3000), p.Total)
 		require.Positive(t, p.Rate)
 		last = p
 	}}, a.Projection, bad, m.Projection)
@@ -94,7 +94,7 @@ func TestRebuild_Many(t *testing.T) {
 	require.Equal(t, "bad", failed.Projection)
 	require.ErrorContains(t, err, `rebuild: projection "bad" version 1: type "noted" at position`)
 	require.Equal(t, eventstore.Position(3000), last.Done)
-	require.Zero(t, last.Left)
+	require.Zero(t, last.Remaining)
 	require.Equal(t, int64(1), store.follows.Load())
 	a.requireHead(t, store)
 	status, err := m.Status(t.Context(), store)
@@ -128,11 +128,11 @@ func TestRebuild_Resumes(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	newShop(1).trade(t, store, 20_000)
 	var from []eventstore.Position
-	rebuild := func(until eventstore.Position, over bool) error {
+	rebuild := func(until eventstore.Position, restart bool) error {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		from = append(from, 0)
-		return projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Over: over, Progress: func(p projection.RebuildProgress) {
+		return projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Restart: restart, Progress: func(p eventstore.Progress) {
 			if from[len(from)-1] == 0 {
 				from[len(from)-1] = p.Done
 			}

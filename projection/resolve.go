@@ -61,7 +61,7 @@ func (p *Projection) rebuilding(ctx context.Context, r Reader, b build) error {
 		return err
 	}
 	return &RebuildingError{
-		Projection: p.name, Version: p.version, Done: set.Checkpoint.Position, Of: head, Failure: pending(set.Checkpoint),
+		Projection: p.name, Version: p.version, Done: set.Checkpoint.Position, Total: head, Failure: pending(set.Checkpoint),
 	}
 }
 

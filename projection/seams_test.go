@@ -69,7 +69,7 @@ func TestRebuild_FromDifferentPositions(t *testing.T) {
 	m.OnFailure = projection.Skip
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Progress: func(projection.RebuildProgress) { cancel() }}, s.Projection)
+	err := projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Progress: func(eventstore.Progress) { cancel() }}, s.Projection)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, s.Projection, m.Projection))
 	s.requireHead(t, store)
@@ -287,7 +287,7 @@ func TestRun_BeginsABuildThatWasDropped(t *testing.T) {
 	newShop(1).trade(t, store, 100)
 	store.before = func() {
 		store.before = nil
-		require.NoError(t, projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Over: true}, other.Projection))
+		require.NoError(t, projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Restart: true}, other.Projection))
 	}
 	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
 	s.requireHead(t, store)

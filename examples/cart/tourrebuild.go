@@ -80,8 +80,8 @@ func (t *tour) rebuild(ctx context.Context) error {
 	v2 := newReach()
 	t.out.printf("    before:      version 1: %s\n                 version 2: %s\n", t.asked(ctx, t.first), t.asked(ctx, v2.first))
 	err := projection.Rebuild(ctx, t.store, t.registry, &projection.RebuildOptions{
-		Progress: func(p projection.RebuildProgress) {
-			t.out.printf("    %3d of %3d:  version 1: %s\n", p.Done, p.Of, t.asked(ctx, t.first))
+		Progress: func(p eventstore.Progress) {
+			t.out.printf("    %3d of %3d:  version 1: %s\n", p.Done, p.Total, t.asked(ctx, t.first))
 		},
 	}, v2.Projection)
 	if err != nil {
