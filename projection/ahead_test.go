@@ -165,7 +165,7 @@ func TestRun_RetryDecodesAnew(t *testing.T) {
 // TestRun_DecodingEndsItsGoroutine: whichever goroutine that was, the event does
 // not pass for applied, nor the log for read to its end.
 func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
-	for _, policy := range []projection.Policy{projection.Stop, projection.Skip} {
+	for _, policy := range []projection.FailurePolicy{projection.Stop, projection.Skip} {
 		var decoded atomic.Int64
 		store, registry := newStore(t), countedRegistry(t, func() {
 			if decoded.Add(1) == 300 {

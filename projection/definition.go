@@ -36,7 +36,7 @@ func (p *Projection) define(registry *codec.Registry) (*definition, error) {
 		faults = append(faults, errors.New("versions start at 1"))
 	}
 	if p.OnFailure > Skip {
-		faults = append(faults, fmt.Errorf("there is no policy %d", p.OnFailure))
+		faults = append(faults, fmt.Errorf("there is no failure policy %d", p.OnFailure))
 	}
 	if p.Timeout < 0 {
 		faults = append(faults, fmt.Errorf("timeout %v is negative", p.Timeout))

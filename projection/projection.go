@@ -19,7 +19,7 @@ import (
 type Projection struct {
 	// OnFailure says what becomes of an event that cannot be applied; the
 	// default is Stop.
-	OnFailure Policy
+	OnFailure FailurePolicy
 	// Timeout is how long the handlers may take, when the projection is
 	// attached, for all commits that are written together, whatever number of
 	// events they have; 0 is [eventstore.DefaultTimeout], 1 second.
@@ -37,16 +37,16 @@ type Projection struct {
 	logs map[logID]*progress // what this process has done, by log
 }
 
-// Policy says what becomes of an event that a projection cannot apply: its
+// FailurePolicy says what becomes of an event that a projection cannot apply: its
 // handler returns an error or panics, or the event cannot be decoded. Whatever
 // the handler wrote for that event is forgotten. An error of the store is not
 // the event's fault and never leads to one being skipped.
-type Policy uint8
+type FailurePolicy uint8
 
 const (
 	// Stop ends Run with a *HandlerError. The events before are applied, and
 	// the same event is the next one when it is run again.
-	Stop Policy = iota
+	Stop FailurePolicy = iota
 	// Retry tries the same event again, at first after 100 ms, then after
 	// twice as long each time, up to 30 s, until it can be applied or Run's
 	// context ends. Rebuild, Build and Attach do not wait: there Retry is Stop.
