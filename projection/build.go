@@ -40,13 +40,17 @@ var _ Reader = (*View)(nil)
 // in memory: for tests, for questions that are asked once, and for what a read
 // model showed at an earlier position or time. Nothing is stored.
 //
-// Faults of the definition are ErrInvalid, all at once. An event that cannot be
+// Faults of the definition, a nil store (also one of a nil pointer) and a nil
+// registry are ErrInvalid, all at once. An event that cannot be
 // applied is a *HandlerError, unless the projection's policy is Skip.
 func Build(
 	ctx context.Context, store eventstore.Store, registry *codec.Registry, p *Projection, opts *BuildOptions,
 ) (*View, error) {
 	d, err := p.define(registry)
-	if store == nil {
+	if p == nil && registry == nil { // else the definition says it
+		err = errors.Join(err, invalidf("the registry is nil"))
+	}
+	if isNil(store) {
 		err = errors.Join(err, invalidf("the store is nil"))
 	}
 	if err != nil {

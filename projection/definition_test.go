@@ -27,13 +27,13 @@ func TestProjection_AllFaultsAtOnce(t *testing.T) {
 	projection.On(p, func(projection.Tx, projection.Event[noted]) error { return nil })
 
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	_, buildErr := projection.Build(t.Context(), store, registry, p, nil)
 	for _, err := range []error{
-		projection.Run(t.Context(), store, registry, p),
-		projection.CatchUp(t.Context(), store, registry, p),
-		projection.Attach(t.Context(), store, registry, p),
-		projection.Rebuild(t.Context(), store, registry, nil, p),
-		(&projection.Runner{Store: store, Registry: registry, Projections: []*projection.Projection{p}}).Run(t.Context()),
+		views.Run(t.Context(), p),
+		views.CatchUp(t.Context(), p),
+		views.Attach(t.Context(), p),
+		views.Rebuild(t.Context(), nil, p),
 		buildErr,
 	} {
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
@@ -50,20 +50,21 @@ func TestProjection_AllFaultsAtOnce(t *testing.T) {
 	}
 	_, _, err := table.Get(t.Context(), store, 1)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	views, err := store.Checkpoints(t.Context())
+	checkpoints, err := store.Checkpoints(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, views, "nothing was begun")
+	require.Empty(t, checkpoints, "nothing was begun")
 }
 
 func TestProjection_Names(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	for name, fault := range map[string]string{
 		"":                       "the name has 0 bytes, 1 to 200 are allowed",
 		strings.Repeat("x", 201): "the name has 201 bytes",
 		"a\x00":                  "contains NUL",
 		"a\xff":                  "not UTF-8",
 	} {
-		err := projection.CatchUp(t.Context(), store, registry, projection.New(name, 1))
+		err := views.CatchUp(t.Context(), projection.New(name, 1))
 		require.ErrorContains(t, err, fault)
 		require.ErrorContains(t, err, "it has no handlers")
 	}
@@ -71,18 +72,17 @@ func TestProjection_Names(t *testing.T) {
 	projection.NewIndex(projection.NewTable[string, int](longest, strings.Repeat("x", 100)), strings.Repeat("x", 100),
 		func(n int) (int, bool) { return n, true })
 	projection.On(longest, func(projection.Tx, projection.Event[noted]) error { return nil })
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, longest))
+	require.NoError(t, views.CatchUp(t.Context(), longest))
 
-	err := projection.Run(t.Context(), nil, nil, nil)
-	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	err = projection.Rebuild(t.Context(), store, registry, nil, longest, longest)
+	err := views.Rebuild(t.Context(), nil, longest, longest)
 	require.ErrorContains(t, err, "named twice")
-	require.ErrorIs(t, projection.Rebuild(t.Context(), store, registry, nil), eventstore.ErrInvalid)
+	require.ErrorIs(t, views.Rebuild(t.Context(), nil), eventstore.ErrInvalid)
 }
 
 // TestTable_OfAnotherProjection: the table in a handler is one of its own.
 func TestTable_OfAnotherProjection(t *testing.T) {
 	store, registry, other := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	add(t, store, "cart-1", "noted", 1, `{}`)
 	p := projection.New("p", 1)
 	var errs []error
@@ -99,7 +99,7 @@ func TestTable_OfAnotherProjection(t *testing.T) {
 		}
 		return errors.Join(errs...)
 	})
-	require.ErrorIs(t, projection.Run(t.Context(), store, registry, p), eventstore.ErrInvalid)
+	require.ErrorIs(t, views.Run(t.Context(), p), eventstore.ErrInvalid)
 	require.Len(t, errs, 7)
 	for _, err := range errs {
 		require.ErrorIs(t, err, eventstore.ErrInvalid)

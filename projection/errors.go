@@ -12,7 +12,7 @@ import (
 // What a caller can match with errors.Is, besides the sentinels of package
 // eventstore.
 var (
-	// ErrNeverRun: nobody has begun to build this version of the projection.
+	// ErrNeverRun: no build of this version of the projection was begun.
 	ErrNeverRun = errors.New("projection has never run")
 	// ErrRebuilding: the build of the version was begun, is not complete, and
 	// cannot be read yet. It comes as a *RebuildingError.
@@ -20,7 +20,8 @@ var (
 	// ErrReplaced: another version of the projection is live. It comes as a
 	// *ReplacedError.
 	ErrReplaced = errors.New("projection was replaced")
-	// ErrLate: the view has not come as far as was waited for. It comes as a *LateError.
+	// ErrLate: the view has not come as far as was waited for, or is not live yet.
+	// It comes as a *LateError.
 	ErrLate = errors.New("committed, view late")
 	// ErrNotUnique: two rows have the same value in a unique index. It comes as a *UniqueError.
 	ErrNotUnique = errors.New("not unique")
@@ -71,7 +72,7 @@ func (e *PanicError) Unwrap() error {
 }
 
 // RebuildingError says that a version of a projection cannot be read because it
-// is not built yet: somebody builds it, or the build has stopped at an event that
+// is not built yet: it is being built, or the build has stopped at an event that
 // could not be applied, or with its program. It matches ErrRebuilding.
 type RebuildingError struct {
 	Projection string
@@ -108,26 +109,40 @@ func (e *ReplacedError) Error() string {
 // Is reports whether target is ErrReplaced.
 func (e *ReplacedError) Is(target error) bool { return target == ErrReplaced }
 
-// LateError says that the event is in the log but not in the view: what was
-// committed is committed, only the view does not show it yet. It matches ErrLate
-// and what ended the waiting.
+// LateError says that a view does not show a position of the log yet, or is not
+// live yet: what was committed is committed, only the view does not show it. It
+// matches ErrLate and what ended the waiting.
 type LateError struct {
 	Projection string
 	Version    uint32
-	// Wanted is the position that was waited for, Actual the one that the view
-	// has reached; 0 for a version that is not live yet.
+	// Wanted is the position that was waited for; 0 if it was only waited for the
+	// version to be live. Actual is the one that the view has reached, 0 if the
+	// version is not live.
 	Wanted, Actual eventstore.Position
+	// State is that of the version: Live, or NeverRun or Rebuilding if it cannot
+	// be read yet.
+	State State
 	// Failure is what the projection last failed on, if it has not gone on
 	// since; else nil.
 	Failure *Failure
-	// Err is what ended the waiting.
+	// Err is what ended the waiting: the context's error, or what the version's
+	// run has stopped with.
 	Err error
 }
 
 // Error says all that the fields say.
 func (e *LateError) Error() string {
-	return fmt.Sprintf("%v: projection %q version %d at position %d, waited for %d: %v%s",
-		ErrLate, e.Projection, e.Version, e.Actual, e.Wanted, e.Err, e.Failure.aside())
+	text := fmt.Sprintf("projection %q version %d is not live yet", e.Projection, e.Version)
+	if e.State == Live {
+		text = fmt.Sprintf("projection %q version %d is at position %d", e.Projection, e.Version, e.Actual)
+	}
+	if e.Wanted > 0 {
+		text = fmt.Sprintf("%v: %s, waited for position %d", ErrLate, text, e.Wanted)
+	}
+	if failed := (*HandlerError)(nil); errors.As(e.Err, &failed) { // which says what the Failure does
+		return fmt.Sprintf("%s: %v", text, e.Err)
+	}
+	return fmt.Sprintf("%s: %v%s", text, e.Err, e.Failure.aside())
 }
 
 // Is reports whether target is ErrLate.
@@ -178,6 +193,9 @@ func (f *Failure) aside() string {
 func (p *Projection) wrap(verb string, err error) error {
 	if failed := (*HandlerError)(nil); errors.As(err, &failed) {
 		return fmt.Errorf("%s: %w", verb, err)
+	}
+	if moved := (*eventstore.CheckpointError)(nil); errors.As(err, &moved) {
+		err = fmt.Errorf("another process or goroutine runs the same projection: %w", err)
 	}
 	return fmt.Errorf("%s projection %q: %w", verb, p.name, err)
 }

@@ -98,7 +98,7 @@ func Example_join() {
 	}
 	ctx, store := context.Background(), memstore.New(nil)
 	defer store.Close()
-	if err := projection.Attach(ctx, store, registry, p); err != nil {
+	if err := newViews(store, registry).Attach(ctx, p); err != nil {
 		log.Fatal(err)
 	}
 	put(ctx, store, registry, "product-1", ProductNamed{"1", "lamp"})

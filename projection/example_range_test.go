@@ -38,7 +38,7 @@ func ExampleAtMost() {
 	put(ctx, store, registry, "reminder-1", ReminderSet{Text: "water the plants", Due: nine.Add(time.Hour)})
 	put(ctx, store, registry, "reminder-2", ReminderSet{Text: "call Ann", Due: nine})
 	put(ctx, store, registry, "reminder-3", ReminderSet{Text: "pay the rent", Due: nine.AddDate(0, 0, -1)})
-	if err := projection.CatchUp(ctx, store, registry, p); err != nil {
+	if err := newViews(store, registry).CatchUp(ctx, p); err != nil {
 		log.Fatal(err)
 	}
 	for row, err := range byDue.Scan(ctx, store, projection.AtMost(nine)) {

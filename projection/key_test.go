@@ -36,7 +36,7 @@ func keyed[K comparable](t testing.TB, keys []K) (stored [][]byte, scanned []K) 
 	store := memstore.New(nil)
 	defer store.Close()
 	add(t, store, "", "cart.item-added", 1, `{}`)
-	require.NoError(t, projection.CatchUp(t.Context(), store, shopRegistry(t), p))
+	require.NoError(t, newHost(t, store, shopRegistry(t)).CatchUp(t.Context(), p))
 	for page, err := range store.ScanRows(t.Context(), "keyed@1.1", eventstore.RowScan{Table: "keys"}) {
 		require.NoError(t, err)
 		for _, row := range page.Rows {
@@ -179,8 +179,9 @@ func readWrong(t testing.TB, wrong []byte) {
 	store, s := memstore.New(nil), newSales(1)
 	defer store.Close()
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-	require.NoError(t, projection.CatchUp(t.Context(), store, shopRegistry(t), s.Projection))
-	status, err := s.Status(t.Context(), store)
+	views := newHost(t, store, shopRegistry(t))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
+	status, err := views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	set, err := store.GetRows(t.Context(), status.Build)
 	require.NoError(t, err)
@@ -206,11 +207,12 @@ func TestKeys_WrongBytes(t *testing.T) {
 
 func TestRange(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	for _, line := range []string{`"a","quantity":3`, `"a\u0000","quantity":1`, `"ab","quantity":2`, `"b","quantity":2`, `"\u00ff","quantity":5`} {
 		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":`+line+`}`)
 		add(t, store, "cart-10", "cart.item-added", 1, `{"sku":`+line+`}`)
 	}
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	scan := func(r projection.Range[string]) string { return keysOf(t, s.pieces.Scan(t.Context(), store, r)) }
 	require.Equal(t, `"a" "a\x00" "ab" "b" "ÿ"`, scan(projection.Range[string]{}))
 	require.Equal(t, `"ÿ" "b"`, scan(projection.Range[string]{}.Backward().Limit(2)))

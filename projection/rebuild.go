@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 )
 
@@ -22,7 +21,7 @@ type RebuildOptions struct {
 	Progress func(eventstore.Progress)
 }
 
-// Rebuild builds projections from the log, all of them in one pass, beside what
+// Rebuild builds the projections from the log, all of them in one pass, beside what
 // is live: the live builds are read, run and attached meanwhile, as before. When
 // the head is reached, each is swapped in, in one commit, and what it replaces
 // is dropped, a bounded slice at a time. This is how a view with a fault recovers,
@@ -30,27 +29,26 @@ type RebuildOptions struct {
 // version is built in advance. The version that was rebuilt is live afterwards
 // even if a later one was: so a version is rolled back.
 //
-// A projection that was attached to this store by this Projection value, or
-// would have been but for a fault, is attached at the end, before the swap. One
-// that is run goes on with the new build by itself at the next event.
+// A version that was attached by this Host, or would have been but for a fault, is
+// attached at the end, before the swap. One that is run goes on with the new build
+// by itself at the next event.
 //
 // Killed or cancelled before the swap, Rebuild leaves what is live as it is, and,
 // called again, goes on where it stopped. After the swap only old rows are left
-// to drop, which the next Rebuild, Run or Attach does. A projection that fails on an event
-// (Retry is Stop here) does not stop the others; the errors of all are joined,
-// those of the definitions are returned before anything is done. Two rebuilds of
-// the same version at once are a *[eventstore.CheckpointError] for one of them.
-func Rebuild(
-	ctx context.Context, store eventstore.RowStore, registry *codec.Registry, opts *RebuildOptions, ps ...*Projection,
-) error {
+// to drop, which the next Rebuild, Run or Attach does. A projection that fails on an
+// event (Retry is Stop here) does not stop the others; the errors of all are joined.
+// Two rebuilds of the same version at once are a *[eventstore.CheckpointError] for
+// one of them. Faults of the definitions are ErrInvalid: all of them are returned
+// before anything is done.
+func (h *Host) Rebuild(ctx context.Context, opts *RebuildOptions, ps ...*Projection) error {
 	if opts == nil {
 		opts = &RebuildOptions{}
 	}
-	definitions, err := meetAll(store, registry, ps, func(p *Projection) string { return p.name })
+	definitions, err := h.define(ps, byName)
 	if err != nil {
 		return err
 	}
-	r := rebuild{store: store, opts: *opts, began: time.Now()}
+	r := rebuild{host: h, opts: *opts, began: time.Now()}
 	for _, d := range definitions {
 		if err := r.begin(ctx, d); err != nil {
 			r.errs = append(r.errs, d.wrap("rebuild", err))
@@ -67,37 +65,9 @@ func Rebuild(
 	return errors.Join(r.errs...)
 }
 
-// meetAll returns the definitions of several projections, no two with the same
-// id, or all that is wrong with them.
-func meetAll(
-	store eventstore.RowStore, registry *codec.Registry, ps []*Projection, id func(*Projection) string,
-) ([]*definition, error) {
-	var faults []error
-	if len(ps) == 0 {
-		faults = append(faults, invalidf("no projections"))
-	}
-	definitions := make([]*definition, len(ps))
-	seen := make(map[string]bool)
-	for i, p := range ps {
-		var err error
-		if definitions[i], err = p.define(registry); err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		if seen[id(p)] {
-			faults = append(faults, invalidf("projection %q is named twice", id(p)))
-		}
-		seen[id(p)] = true
-	}
-	if store == nil {
-		faults = append(faults, invalidf("the store is nil"))
-	}
-	return definitions, errors.Join(faults...)
-}
-
 // rebuild is a Rebuild under way.
 type rebuild struct {
-	store   eventstore.RowStore
+	host    *Host
 	opts    RebuildOptions
 	writers []*writer // those that have not failed
 	errs    []error
@@ -115,15 +85,15 @@ func (r *rebuild) begin(ctx context.Context, d *definition) error {
 		return err
 	}
 	r.writers = append(r.writers, w)
-	return dropBuilds(ctx, r.store, d.name)
+	return dropBuilds(ctx, r.host.store, d.name)
 }
 
 func (r *rebuild) open(ctx context.Context, d *definition, over bool) (*writer, error) {
-	b, err := d.begin(ctx, r.store, over)
+	b, err := d.begin(ctx, r.host.store, over)
 	if err != nil {
 		return nil, err
 	}
-	return newWriter(ctx, d, r.store, b, false)
+	return newWriter(ctx, r.host, d, b, false)
 }
 
 // fail notes the error of a writer.
@@ -142,7 +112,7 @@ func (r *rebuild) pass(ctx context.Context) error {
 		queries = append(queries, w.query)
 		r.from = min(r.from, w.through)
 	}
-	for p, err := range ahead(ctx, r.store, eventstore.Union(queries...), r.from, r.writers...) {
+	for p, err := range ahead(ctx, r.host.store, eventstore.Union(queries...), r.from, r.writers...) {
 		if err != nil {
 			return r.finish(ctx, err)
 		}
@@ -191,7 +161,7 @@ func (r *rebuild) progress(ctx context.Context, done eventstore.Position) error 
 	if r.opts.Progress == nil {
 		return nil
 	}
-	total, err := r.store.Head(ctx)
+	total, err := r.host.store.Head(ctx)
 	if err != nil {
 		return err
 	}
@@ -210,7 +180,7 @@ func (w *writer) replace(ctx context.Context) error {
 	if err := w.finish(ctx, nil); err != nil {
 		return err
 	}
-	if w.isInline(idOf(w.store)) {
+	if w.host.isInline(w.Projection) {
 		if err := w.store.Attach(ctx, w.inline(w.build)); err != nil {
 			return err
 		}

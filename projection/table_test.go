@@ -50,6 +50,7 @@ func (m *members) event(t testing.TB, store eventstore.Store, stream eventstore.
 
 func TestUnique(t *testing.T) {
 	store, registry, m := newStore(t), shopRegistry(t), newMembers()
+	views := newHost(t, store, registry)
 	m.event(t, store, "cart-1", "ann@x")
 	m.event(t, store, "cart-2", "bob@x")
 	m.event(t, store, "cart-1", "ann@y") // frees ann@x
@@ -59,7 +60,7 @@ func TestUnique(t *testing.T) {
 	m.event(t, store, "cart-4", "ann@x") // the same row again
 	m.event(t, store, "cart-5", "")      // not listed, so it is not the same as
 	m.event(t, store, "cart-6", "")
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, m.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), m.Projection))
 	row, ok, err := m.address.Get(t.Context(), store, "ann@x")
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -67,7 +68,7 @@ func TestUnique(t *testing.T) {
 	require.Equal(t, `"cart-4" "cart-1" "cart-2"`, keysOf(t, m.address.Scan(t.Context(), store, projection.Range[string]{})))
 
 	m.event(t, store, "cart-7", "bob@x")
-	err = projection.CatchUp(t.Context(), store, registry, m.Projection)
+	err = views.CatchUp(t.Context(), m.Projection)
 	var twice *projection.UniqueError
 	require.ErrorAs(t, err, &twice)
 	require.ErrorIs(t, err, projection.ErrNotUnique)
@@ -82,7 +83,8 @@ func TestUnique(t *testing.T) {
 
 func TestUnique_Inline(t *testing.T) {
 	store, registry, m := newStore(t), shopRegistry(t), newMembers()
-	require.NoError(t, projection.Attach(t.Context(), store, registry, m.Projection))
+	views := newHost(t, store, registry)
+	require.NoError(t, views.Attach(t.Context(), m.Projection))
 	m.event(t, store, "cart-1", "ann@x")
 	m.event(t, store, "cart-2", "ann@x")
 	_, _, err := m.mails.Get(t.Context(), store, "cart-1")
@@ -95,6 +97,7 @@ func TestUnique_Inline(t *testing.T) {
 
 func TestTableTx(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	add(t, store, "", "noted", 1, `{}`)
 	p := projection.New("p", 1)
 	table := projection.NewTable[int, member](p, "t")
@@ -134,7 +137,7 @@ func TestTableTx(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 	require.Equal(t, "1 3 101 103", keysOf(t, table.Scan(t.Context(), store, projection.Range[int]{})))
 	many, err := table.GetMany(t.Context(), store, 1, 2, 103)
 	require.NoError(t, err)
@@ -146,6 +149,7 @@ func TestTableTx(t *testing.T) {
 // event, and can be skipped.
 func TestTable_LimitsAreTheHandlersFault(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	for range 3 {
 		add(t, store, "", "noted", 1, `{}`)
 	}
@@ -165,11 +169,11 @@ func TestTable_LimitsAreTheHandlersFault(t *testing.T) {
 		}
 		return table.In(tx).Put("last", 1)
 	})
-	require.ErrorIs(t, projection.CatchUp(t.Context(), store, registry, p), eventstore.ErrTooLarge)
+	require.ErrorIs(t, views.CatchUp(t.Context(), p), eventstore.ErrTooLarge)
 	p.OnFailure = projection.Skip
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 	require.Equal(t, `"last"`, keysOf(t, table.Scan(t.Context(), store, projection.Range[string]{})))
-	status, err := p.Status(t.Context(), store)
+	status, err := views.Status(t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), status.SkippedCount)
 	require.Contains(t, status.Skipped[0].Reason, "65537 rows in a commit, at most 65536")
@@ -198,6 +202,7 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 		func(err error) error { panic(err) },
 	} {
 		store, registry := &unreadable{Store: newStore(t)}, shopRegistry(t)
+		views := newHost(t, store, registry)
 		p := projection.New("p", 1)
 		table := projection.NewTable[string, int](p, "t")
 		p.OnFailure = projection.Skip
@@ -209,17 +214,17 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 			return table.In(tx).Update("x", func(n int) int { return n + 1 })
 		})
 		add(t, store, "", "noted", 1, `{}`)
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+		require.NoError(t, views.CatchUp(t.Context(), p))
 		add(t, store, "", "noted", 1, `{}`)
 		store.fail = true
-		err := projection.CatchUp(t.Context(), store, registry, p)
+		err := views.CatchUp(t.Context(), p)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt)
 		var failed *projection.HandlerError
 		require.False(t, errors.As(err, &failed))
 		require.ErrorContains(t, err, `type "noted" at position 2`)
 
 		store.fail = false
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+		require.NoError(t, views.CatchUp(t.Context(), p))
 		x, ok, err := table.Get(t.Context(), store, "x")
 		require.NoError(t, err)
 		require.True(t, ok)

@@ -24,7 +24,8 @@ import (
 // that is expected, at the latest by the commit.
 type writer struct {
 	*definition
-	store eventstore.RowStore
+	host  *Host
+	store eventstore.RowStore // the host's
 	build build
 	live  bool // the build is the one that is read
 	// patient says that an event that fails is tried again if the projection's
@@ -70,8 +71,9 @@ type checkpointData struct {
 
 // newWriter returns a writer that goes on where the build stands. It makes the
 // checkpoint of a new build.
-func newWriter(ctx context.Context, d *definition, store eventstore.RowStore, b build, live bool) (*writer, error) {
-	w := &writer{definition: d, store: store, build: b, live: live, committedAt: time.Now()}
+func newWriter(ctx context.Context, h *Host, d *definition, b build, live bool) (*writer, error) {
+	store := h.store
+	w := &writer{definition: d, host: h, store: store, build: b, live: live, committedAt: time.Now()}
 	w.base = &storedRows{store: store, view: w.view()}
 	set, err := store.GetRows(ctx, w.view())
 	if err != nil {
@@ -176,9 +178,9 @@ func (w *writer) publish() {
 	switch {
 	case !w.live:
 	case w.clean():
-		w.report(idOf(w.store), w.build, w.through)
+		w.host.report(w.Projection, w.build, w.through)
 	default:
-		w.report(idOf(w.store), w.build, w.committed.Position)
+		w.host.report(w.Projection, w.build, w.committed.Position)
 	}
 }
 
@@ -188,7 +190,7 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 	if errors.Is(data.err, errNotDecoded) {
 		return data.err
 	}
-	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+	for wait := w.host.backoff.min; ; wait = min(2*wait, w.host.backoff.max) {
 		own := *e
 		if r.kept {
 			own.Data, own.Tags, own.Metadata = bytes.Clone(e.Data), slices.Clone(e.Tags), maps.Clone(e.Metadata)
@@ -202,8 +204,8 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		if w.OnFailure == Skip {
 			return noteSkipped(w.buffer, failure)
 		}
-		if err := w.fail(ctx, failure); err != nil {
-			return errors.Join(failed, err)
+		if err := w.fail(ctx, failure); err != nil { // it is tried again, and noted then
+			return fmt.Errorf("%w (to note the failure: %s)", err, failed.Error())
 		}
 		if !w.retries() {
 			return failed
