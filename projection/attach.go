@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/internal/rows"
 )
 
@@ -99,7 +100,7 @@ func forFault(err error, i int) error {
 	case i == 0:
 		return failed.Err
 	default:
-		return fmt.Errorf("type %q at position %d: %w", failed.Type, failed.Position, failed.Err)
+		return fmt.Errorf("type %s at position %d: %w", quote.Name(failed.Type), failed.Position, failed.Err)
 	}
 }
 

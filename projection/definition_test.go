@@ -63,6 +63,7 @@ func TestProjection_Names(t *testing.T) {
 		strings.Repeat("x", 201): "the name has 201 bytes",
 		"a\x00":                  "contains NUL",
 		"a\xff":                  "not UTF-8",
+		"yore/a":                 `names that begin with "yore/" are the library's own`,
 	} {
 		err := views.CatchUp(t.Context(), projection.New(name, 1))
 		require.ErrorContains(t, err, fault)
@@ -77,6 +78,40 @@ func TestProjection_Names(t *testing.T) {
 	err := views.Rebuild(t.Context(), nil, longest, longest)
 	require.ErrorContains(t, err, "named twice")
 	require.ErrorIs(t, views.Rebuild(t.Context(), nil), eventstore.ErrInvalid)
+}
+
+// TestErrors_CutNames: no error repeats a name of thousands of bytes, or a key.
+func TestErrors_CutNames(t *testing.T) {
+	store, registry := newStore(t), shopRegistry(t)
+	views, long := newHost(t, store, registry), strings.Repeat("x", 4000)
+	p := projection.New(long, 1)
+	table := projection.NewTable[string, int](p, long)
+	projection.NewIndex[string, int, int](table, long, nil)
+	_, _, getErr := table.Get(t.Context(), store, "x")
+	_, statusErr := views.Status(t.Context(), projection.New("p"+long, 1))
+
+	unique := projection.New("unique", 1)
+	names := projection.NewTable[projection.Pair[string, int], string](unique, "names")
+	projection.NewUnique(names, "name", func(s string) (string, bool) { return s[:2000], true })
+	projection.On(unique, func(tx projection.Tx, e projection.Event[noted]) error {
+		for i := range 2 {
+			if err := names.In(tx).Put(projection.PairOf(long[:2000], i), long); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	add(t, store, "", "noted", 1, `{}`)
+	for text, err := range map[string]error{
+		"the name has 4000 bytes":                      views.CatchUp(t.Context(), p),
+		"get rows of table":                            getErr,
+		"status of projection":                         statusErr,
+		`…" (2000 bytes), 0) and (`:                    views.CatchUp(t.Context(), unique),
+		`x…" (4000 bytes) version 1 is not live yet: `: &projection.LateError{Projection: long, Version: 1, Err: errInjected},
+	} {
+		require.ErrorContains(t, err, text)
+		require.NotContains(t, err.Error(), strings.Repeat("x", 300))
+	}
 }
 
 // TestTable_OfAnotherProjection: the table in a handler is one of its own.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // What a caller can match with errors.Is, besides the sentinels of package
@@ -43,7 +44,8 @@ type HandlerError struct {
 
 // Error says all that the fields say.
 func (e *HandlerError) Error() string {
-	return fmt.Sprintf("projection %q version %d: type %q at position %d: %v", e.Projection, e.Version, e.Type, e.Position, e.Err)
+	return fmt.Sprintf("projection %s version %d: type %s at position %d: %v",
+		quote.Name(e.Projection), e.Version, quote.Name(e.Type), e.Position, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -86,7 +88,8 @@ type RebuildingError struct {
 
 // Error says all that the fields say.
 func (e *RebuildingError) Error() string {
-	return fmt.Sprintf("%v: %q version %d, at position %d of %d%s", ErrRebuilding, e.Projection, e.Version, e.Done, e.Total, e.Failure.aside())
+	return fmt.Sprintf("%v: %s version %d, at position %d of %d%s",
+		ErrRebuilding, quote.Name(e.Projection), e.Version, e.Done, e.Total, e.Failure.aside())
 }
 
 // Is reports whether target is ErrRebuilding.
@@ -103,7 +106,7 @@ type ReplacedError struct {
 
 // Error says all that the fields say.
 func (e *ReplacedError) Error() string {
-	return fmt.Sprintf("%v: %q version %d, by version %d", ErrReplaced, e.Projection, e.Version, e.By)
+	return fmt.Sprintf("%v: %s version %d, by version %d", ErrReplaced, quote.Name(e.Projection), e.Version, e.By)
 }
 
 // Is reports whether target is ErrReplaced.
@@ -132,10 +135,11 @@ type LateError struct {
 
 // Error says all that the fields say.
 func (e *LateError) Error() string {
-	text := fmt.Sprintf("projection %q version %d is not live yet", e.Projection, e.Version)
+	at := "not live yet"
 	if e.State == Live {
-		text = fmt.Sprintf("projection %q version %d is at position %d", e.Projection, e.Version, e.Actual)
+		at = fmt.Sprintf("at position %d", e.Actual)
 	}
+	text := fmt.Sprintf("projection %s version %d is %s", quote.Name(e.Projection), e.Version, at)
 	if e.Wanted > 0 {
 		text = fmt.Sprintf("%v: %s, waited for position %d", ErrLate, text, e.Wanted)
 	}
@@ -163,8 +167,8 @@ type UniqueError struct {
 
 // Error says all that the fields say.
 func (e *UniqueError) Error() string {
-	return fmt.Sprintf("%v: projection %q, table %q: rows %v and %v both have %v in index %q",
-		ErrNotUnique, e.Projection, e.Table, e.Other, e.Key, e.Value, e.Index)
+	return fmt.Sprintf("%v: projection %s, table %s: rows %s and %s both have %s in index %s",
+		ErrNotUnique, quote.Name(e.Projection), quote.Name(e.Table), keyText(e.Other), keyText(e.Key), keyText(e.Value), quote.Name(e.Index))
 }
 
 // Is reports whether target is ErrNotUnique.
@@ -186,7 +190,7 @@ func (f *Failure) aside() string {
 	if f == nil {
 		return ""
 	}
-	return fmt.Sprintf(" (it failed on type %q at position %d: %s)", f.Type, f.Position, f.Reason)
+	return fmt.Sprintf(" (it failed on type %s at position %d: %s)", quote.Name(f.Type), f.Position, f.Reason)
 }
 
 // wrap says what was done with the projection, and names it unless the error does.
@@ -197,7 +201,7 @@ func (p *Projection) wrap(verb string, err error) error {
 	if moved := (*eventstore.CheckpointError)(nil); errors.As(err, &moved) {
 		err = fmt.Errorf("another process or goroutine runs the same projection: %w", err)
 	}
-	return fmt.Errorf("%s projection %q: %w", verb, p.name, err)
+	return fmt.Errorf("%s projection %s: %w", verb, quote.Name(p.name), err)
 }
 
 func invalidf(format string, args ...any) error {

@@ -133,6 +133,6 @@ func Example_join() {
 	// {7 lantern 1200} <nil>
 	// {9 sofa 49900} <nil>
 	// bob 1200 <nil>
-	// get rows of table "accounts" of projection "orders": view has a fault: view "orders@1.1" at position 8, on type "customer.signed-up" at position 9: not unique: projection "orders", table "accounts": rows ann and eve both have ann@example.org in index "mail"
+	// get rows of table "accounts" of projection "orders": view has a fault: view "orders@1.1" at position 8, on type "customer.signed-up" at position 9: not unique: projection "orders", table "accounts": rows "ann" and "eve" both have "ann@example.org" in index "mail"
 	// true ann eve
 }

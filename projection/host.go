@@ -92,18 +92,18 @@ func isNil(v any) bool {
 
 // byVersion and byName say which projections are the same one: a run or an
 // attached view is of a version, a rebuild is of a name.
-func byVersion(p *Projection) string { return fmt.Sprintf("%s version %d", p.name, p.version) }
-func byName(p *Projection) string    { return p.name }
+func byVersion(p *Projection) versionID { return versionID{p.name, p.version} }
+func byName(p *Projection) versionID    { return versionID{name: p.name} }
 
 // define returns the definitions of projections, no two with the same id, or all
 // that is wrong with them.
-func (h *Host) define(ps []*Projection, id func(*Projection) string) ([]*definition, error) {
+func (h *Host) define(ps []*Projection, id func(*Projection) versionID) ([]*definition, error) {
 	var faults []error
 	if len(ps) == 0 {
 		faults = append(faults, invalidf("no projections"))
 	}
 	definitions := make([]*definition, len(ps))
-	seen := make(map[string]bool)
+	seen := make(map[versionID]bool)
 	for i, p := range ps {
 		var err error
 		if definitions[i], err = p.define(h.registry); err != nil {
@@ -111,7 +111,7 @@ func (h *Host) define(ps []*Projection, id func(*Projection) string) ([]*definit
 			continue
 		}
 		if seen[id(p)] {
-			faults = append(faults, invalidf("projection %q is named twice", id(p)))
+			faults = append(faults, invalidf("projection %v is named twice", id(p)))
 		}
 		seen[id(p)] = true
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Index orders the rows of a table by another value, which is derived from them.
@@ -48,7 +49,7 @@ func newIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of
 	t.indexes = append(t.indexes, index)
 	t.shape.indexes = append(t.shape.indexes, indexShape{name: name, key: reflect.TypeFor[I](), unique: unique})
 	if of == nil {
-		t.shape.faults = append(t.shape.faults, fmt.Errorf("index %q has no function", name))
+		t.shape.faults = append(t.shape.faults, fmt.Errorf("index %s has no function", quote.Name(name)))
 	}
 	return index
 }
@@ -83,7 +84,12 @@ func (x *Index[K, V, I]) Get(ctx context.Context, r Reader, value I) (Row[K, V],
 }
 
 func (x *Index[K, V, I]) wrap(verb string, err error) error {
-	return x.t.wrap(fmt.Sprintf("%s by index %q", verb, x.name), err)
+	return x.t.wrap(fmt.Sprintf("%s by index %s", verb, quote.Name(x.name)), err)
+}
+
+// inHandler says in which index an error came that a handler gets.
+func (x *Index[K, V, I]) inHandler(err error) error {
+	return fmt.Errorf("table %s, index %s: %w", quote.Name(x.t.name), quote.Name(x.name), err)
 }
 
 // table returns the stored table of the index: no declared one has a slash.
@@ -117,7 +123,7 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 	}
 	other, _, err := decodeEntry[K, V](found[0])
 	if err != nil {
-		return fmt.Errorf("table %q, index %q: %w", x.t.name, x.name, err)
+		return x.inHandler(err)
 	}
 	if string(appendKey(nil, other)) == string(rowKey) {
 		return nil
@@ -130,12 +136,10 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 func decodeEntry[K comparable, V any](entry eventstore.Row) (key K, value V, err error) {
 	rest, err := readKey(entry.Value, &key)
 	if err != nil {
-		err = otherType[K]("the row's key", err)
-	} else {
-		value, err = decodeValue[V](rest)
+		return key, value, fmt.Errorf("entry %s: %w", quote.Name(string(entry.Key)), otherType[K]("the row's key", err))
 	}
-	if err != nil {
-		err = fmt.Errorf("entry %x: %w", entry.Key, err)
+	if value, err = decodeValue[V](rest); err != nil {
+		err = fmt.Errorf("row %s: %w", keyText(key), err)
 	}
 	return key, value, err
 }

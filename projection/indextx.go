@@ -1,9 +1,6 @@
 package projection
 
-import (
-	"fmt"
-	"iter"
-)
+import "iter"
 
 // IndexTx is an index in a handler, as TableTx is a table.
 type IndexTx[K comparable, V any, I comparable] struct {
@@ -37,7 +34,7 @@ func (t IndexTx[K, V, I]) Scan(values Range[I]) iter.Seq2[Row[K, V], error] {
 				decoded.Key, decoded.Value, err = decodeEntry[K, V](row)
 			}
 			if err != nil {
-				yield(Row[K, V]{}, fmt.Errorf("table %q, index %q: %w", t.x.t.name, t.x.name, err))
+				yield(Row[K, V]{}, t.x.inHandler(err))
 				return
 			}
 			if !yield(decoded, nil) {

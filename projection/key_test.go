@@ -16,6 +16,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -194,7 +195,7 @@ func readWrong(t testing.TB, wrong []byte) {
 	for row, err := range s.lines.Scan(t.Context(), store, projection.Range[projection.Pair[string, string]]{}) {
 		if err != nil {
 			require.Zero(t, row)
-			require.ErrorContains(t, err, fmt.Sprintf("row %x: ", wrong))
+			require.ErrorContains(t, err, fmt.Sprintf("row %s: ", quote.Name(string(wrong))))
 		}
 	}
 }

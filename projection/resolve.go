@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // current returns the build of this version, if it is Live or Rebuilding, its
@@ -42,7 +43,7 @@ func (p *Projection) resolve(ctx context.Context, r Reader) (build, error) {
 	case Rebuilding:
 		return build{}, p.rebuilding(ctx, r, b)
 	default:
-		return build{}, fmt.Errorf("%w: %q version %d", ErrNeverRun, p.name, p.version)
+		return build{}, fmt.Errorf("%w: %s version %d", ErrNeverRun, quote.Name(p.name), p.version)
 	}
 }
 

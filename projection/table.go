@@ -9,6 +9,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Table is a table of a projection's read model: rows of type V, stored as JSON,
@@ -105,7 +106,7 @@ func (t *Table[K, V]) GetMany(ctx context.Context, r Reader, keys ...K) (Rows[K,
 			continue
 		}
 		if rows.ByKey[keys[i]], err = decodeValue[V](row.Value); err != nil {
-			return Rows[K, V]{}, t.wrap("get rows", fmt.Errorf("row %v: %w", keys[i], err))
+			return Rows[K, V]{}, t.wrap("get rows", fmt.Errorf("row %s: %w", keyText(keys[i]), err))
 		}
 	}
 	return rows, nil
@@ -135,7 +136,12 @@ func (t *Table[K, V]) Scan(ctx context.Context, r Reader, keys Range[K]) iter.Se
 }
 
 func (t *Table[K, V]) wrap(verb string, err error) error {
-	return fmt.Errorf("%s of table %q of projection %q: %w", verb, t.name, t.p.name, err)
+	return fmt.Errorf("%s of table %s of projection %s: %w", verb, quote.Name(t.name), quote.Name(t.p.name), err)
+}
+
+// inHandler says in which table an error came that a handler gets.
+func (t *Table[K, V]) inHandler(err error) error {
+	return fmt.Errorf("table %s: %w", quote.Name(t.name), err)
 }
 
 func (t *Table[K, V]) rowKey(key K) eventstore.RowKey {
@@ -159,12 +165,10 @@ func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err err
 		err = errBadKey
 	}
 	if err != nil {
-		err = otherType[K]("its key", err)
-	} else {
-		value, err = decodeValue[V](row.Value)
+		return key, value, fmt.Errorf("row %s: %w", quote.Name(string(row.Key)), otherType[K]("its key", err))
 	}
-	if err != nil {
-		err = fmt.Errorf("row %x: %w", row.Key, err)
+	if value, err = decodeValue[V](row.Value); err != nil {
+		err = fmt.Errorf("row %s: %w", keyText(key), err)
 	}
 	return key, value, err
 }

@@ -75,7 +75,7 @@ func TestUnique(t *testing.T) {
 	require.Equal(t, projection.UniqueError{
 		Projection: "members", Table: "mails", Index: "address", Value: "bob@x", Key: "cart-7", Other: "cart-2",
 	}, *twice)
-	require.ErrorContains(t, err, "rows cart-2 and cart-7 both have bob@x")
+	require.ErrorContains(t, err, `rows "cart-2" and "cart-7" both have "bob@x"`)
 	_, ok, err = m.mails.Get(t.Context(), store, "cart-7")
 	require.NoError(t, err)
 	require.False(t, ok)
@@ -92,7 +92,7 @@ func TestUnique_Inline(t *testing.T) {
 	require.ErrorAs(t, err, &faulted)
 	require.Equal(t, eventstore.Position(1), faulted.Through)
 	require.Equal(t, eventstore.Position(2), faulted.Fault.Position)
-	require.Contains(t, faulted.Fault.Reason, "rows cart-1 and cart-2 both have ann@x")
+	require.Contains(t, faulted.Fault.Reason, `rows "cart-1" and "cart-2" both have "ann@x"`)
 }
 
 func TestTableTx(t *testing.T) {

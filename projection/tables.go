@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // tables say which tables and indexes a projection has, and of what keys: what
@@ -54,9 +56,9 @@ func (b build) checkTables(declared tables) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	text := strings.Join(missing, ", ")
+	text := quote.Text(strings.Join(missing, ", "))
 	if others := b.Tables.without(declared); len(others) > 0 {
-		text += ", but with " + strings.Join(others, ", ")
+		text += ", but with " + quote.Text(strings.Join(others, ", "))
 	}
 	return invalidf("version %d was built without %s: raise the version, or Rebuild", b.Version, text)
 }

@@ -165,6 +165,7 @@ func TestTable_RowsOfAnotherType(t *testing.T) {
 	require.Len(t, errs, 4)
 	for _, err := range errs {
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, "row 300: ", "and no bytes of it")
 		require.ErrorContains(t, err, "it was written as another type than string; raise the version when a type changes: json: cannot unmarshal")
 	}
 

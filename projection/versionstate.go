@@ -1,14 +1,24 @@
 package projection
 
-import "github.com/yore-es/yore/eventstore"
+import (
+	"fmt"
 
-// versionID names a version of a projection.
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
+)
+
+// versionID names a version of a projection, or all of them if the version is 0.
 type versionID struct {
 	name    string
 	version uint32
 }
 
-func idOf(p *Projection) versionID { return versionID{p.name, p.version} }
+func (id versionID) String() string {
+	if id.version == 0 {
+		return quote.Name(id.name)
+	}
+	return fmt.Sprintf("%s version %d", quote.Name(id.name), id.version)
+}
 
 // versionState is what a host knows of a version of a projection, beyond what is
 // in the store. It is guarded by the host's mu.
@@ -26,7 +36,7 @@ type versionState struct {
 
 // state returns the state of a version. The caller holds mu.
 func (h *Host) state(p *Projection) *versionState {
-	id := idOf(p)
+	id := byVersion(p)
 	if h.versions[id] == nil {
 		h.versions[id] = &versionState{}
 	}

@@ -1,4 +1,4 @@
-// Package quote writes names into the text of errors.
+// Package quote cuts what the texts of errors repeat.
 package quote
 
 import (
@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// limit is how many characters [Name] returns at most.
+// limit is how many characters are returned at most.
 const limit = 300
 
 // Name returns s as a quoted Go string of at most 300 characters. A longer one is
@@ -36,4 +36,20 @@ func Name(s string) string {
 		b.WriteString(character)
 		s = s[size:]
 	}
+}
+
+// Text returns s, or its beginning: at most 300 characters, ended as Name ends them
+// but without quotes.
+func Text(s string) string {
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	end := "… (" + strconv.Itoa(len(s)) + " bytes)"
+	room := limit - utf8.RuneCountInString(end)
+	for i := range s {
+		if room--; room < 0 {
+			return s[:i] + end
+		}
+	}
+	return s // not reached: it has more than limit characters
 }

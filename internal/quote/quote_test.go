@@ -27,6 +27,19 @@ func TestName(t *testing.T) {
 	}
 }
 
+func TestText(t *testing.T) {
+	for s, want := range map[string]string{
+		"":                          "",
+		"a\x00\"\xff":               "a\x00\"\xff",
+		strings.Repeat("€", 300):    strings.Repeat("€", 300),
+		strings.Repeat("€", 301):    strings.Repeat("€", 287) + "… (903 bytes)",
+		strings.Repeat("\xff", 301): strings.Repeat("\xff", 287) + "… (301 bytes)",
+	} {
+		require.Equal(t, want, quote.Text(s))
+		require.LessOrEqual(t, utf8.RuneCountInString(quote.Text(s)), 300)
+	}
+}
+
 // FuzzName checks that a name is in full, or cut between two of its characters.
 func FuzzName(f *testing.F) {
 	f.Add("cart-7", 1)
