@@ -84,7 +84,7 @@ func TestRun_AnEventThatCannotBeDecoded(t *testing.T) {
 		require.NoError(t, views.CatchUp(t.Context(), p))
 		last, _, err := table.Get(t.Context(), store, "last")
 		require.NoError(t, err)
-		require.Equal(t, 2000, last)
+		require.Equal(t, 2000, last.Value)
 	})
 }
 

@@ -58,6 +58,7 @@
 //
 //	row, ok, err := top.Get(ctx, store, "23843")
 //	for row, err := range byPieces.Scan(ctx, store, projection.Range[int]{}.Backward().Limit(10)) { … }
+//	page, err := byPieces.Page(ctx, store, projection.AtLeast(5).Limit(20).After(cursor))
 //
 // [Host.Ready] waits until projections can be read, which a server does before it
 // listens, and [Host.Wait] until they show what was appended. [Host.Status] tells

@@ -48,6 +48,19 @@ func (b BestSellers) slow(ctx context.Context, r projection.Reader, most int) (s
 	return skus, nil
 }
 
+// page returns the products that are wanted most, n of them after those that a
+// page before ended with, and where the next page begins.
+func (b BestSellers) page(ctx context.Context, r projection.Reader, n int, after projection.Cursor) (top []Seller, next projection.Cursor, err error) {
+	page, err := b.ByPieces.Page(ctx, r, projection.Range[int]{}.Backward().Limit(n).After(after))
+	if err != nil {
+		return nil, "", err // ErrInvalid for a cursor that is none
+	}
+	for _, row := range page.Rows {
+		top = append(top, row.Value)
+	}
+	return top, page.Next, nil
+}
+
 // letters is the view that keeps the position of notify, and has no rows.
 const letters eventstore.ViewID = "letters"
 
@@ -102,9 +115,12 @@ func Example_readModel() {
 	}
 	err = serve(ctx, views, func(ctx context.Context) error {
 		seller, found, err := sellers.Products.Get(ctx, store, "lantern")
-		fmt.Println(seller.Pieces, found, err)
+		fmt.Println(seller.Value.Pieces, "at", seller.At, found, err)
 		fmt.Println(sellers.Top(ctx, store, 10))
 		fmt.Println(sellers.slow(ctx, store, 1))
+		top, next, err := sellers.page(ctx, store, 1, "")
+		fmt.Println(top, err)
+		fmt.Println(sellers.page(ctx, store, 1, next))
 		return errors.New("the server was shut down")
 	}, sellers.Projection)
 	fmt.Println(err)
@@ -119,9 +135,11 @@ func Example_readModel() {
 	fmt.Println(status.State, status.Behind, err)
 	fmt.Println(serve(ctx, views, nil, sellers.Projection))
 	// Output:
-	// 6 true <nil>
+	// 6 at 2 true <nil>
 	// [{lantern 6} {hanger 1}] <nil>
 	// [hanger] <nil>
+	// [{lantern 6}] <nil>
+	// [{hanger 1}]  <nil>
 	// the server was shut down
 	// true
 	// live 0 <nil>
@@ -152,7 +170,8 @@ func Example_readModelFault() {
 
 	p, table = define(10) // the program is put right and started again
 	fmt.Println(attach(ctx, views, p))
-	fmt.Println(table.Get(ctx, store, "lantern"))
+	row, found, err := table.Get(ctx, store, "lantern")
+	fmt.Println(row.Value, found, err)
 	// Output:
 	// <nil>
 	// get rows of table "by-product" of projection "pieces": view has a fault: view "pieces@1.1" at position 0, on type "cart.item-added" at position 1: more than 5 pieces

@@ -98,7 +98,10 @@ func ExampleHost() {
 	if err := views.Wait(ctx, 4, sellers.Projection); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(sellers.Products.Get(ctx, store, "lantern"))
+	row, found, err := sellers.Products.Get(ctx, store, "lantern")
+	fmt.Println(row.Value, "at", row.At, found, err)
+	row, found, err = sellers.Products.Get(ctx, store, "carpet")
+	fmt.Println(row.Value, "at", row.At, found, err)
 	fmt.Println(sellers.Top(ctx, store, 10))
 
 	rows, err := sellers.Products.GetMany(ctx, store, "lantern", "hanger", "sofa")
@@ -107,7 +110,8 @@ func ExampleHost() {
 	stop()
 	fmt.Println(<-ended)
 	// Output:
-	// {lantern 2} true <nil>
+	// {lantern 2} at 4 true <nil>
+	// { 0} at 4 false <nil>
 	// [{hanger 3} {lantern 2}] <nil>
 	// map[hanger:{hanger 3} lantern:{lantern 2}] at 4 <nil>
 	// context canceled
@@ -160,7 +164,8 @@ func ExampleHost_Rebuild_fault() {
 	fmt.Println(errors.Is(views.Attach(ctx, p), eventstore.ErrFaulted))
 	fmt.Println(views.Rebuild(ctx, nil, p))
 	put(ctx, store, registry, "cart-3", ItemAdded{SKU: "lantern", Quantity: 3}) // it is attached again
-	fmt.Println(table.Get(ctx, store, "lantern"))
+	row, found, err := table.Get(ctx, store, "lantern")
+	fmt.Println(row.Value, found, err)
 	// Output:
 	// true through 1
 	// true
@@ -256,6 +261,27 @@ func ExampleHost_Run() {
 	// committed, view late: projection "wrong" version 1 is not live yet, waited for position 1: run: projection "wrong" version 1: type "cart.item-added" at position 1: no such product
 	// context canceled
 	// run: projection "wrong" version 1: type "cart.item-added" at position 1: no such product
+}
+
+// What a handler asks may be away for a while.
+func ExampleFailurePolicy() {
+	ctx, store, registry := context.Background(), memstore.New(nil), carts()
+	defer store.Close()
+	p, tries := projection.New("patient", 1), 0
+	p.OnFailure = projection.Retry
+	projection.On(p, func(projection.Tx, projection.Event[ItemAdded]) error {
+		if tries++; tries < 3 {
+			return errors.New("not now")
+		}
+		return nil
+	})
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	views, err := projection.NewHost(store, registry, &projection.Options{MinBackoff: time.Millisecond, MaxBackoff: time.Second})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(views.CatchUp(ctx, p), "after", tries, "tries")
+	// Output: <nil> after 3 tries
 }
 
 func ExampleHost_Status() {

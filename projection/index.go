@@ -57,30 +57,36 @@ func newIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of
 // Scan yields the rows whose indexed value is in a range, in the order of these
 // values, and for equal ones in that of the keys; otherwise as Table.Scan does.
 func (x *Index[K, V, I]) Scan(ctx context.Context, r Reader, values Range[I]) iter.Seq2[Row[K, V], error] {
-	return func(yield func(Row[K, V], error) bool) {
-		for row, err := range x.t.p.scanRows(ctx, r, values.scan(x.table())) {
-			decoded := Row[K, V]{At: row.at}
-			if err == nil {
-				decoded.Key, decoded.Value, err = decodeEntry[K, V](row.Row)
-			}
-			if err != nil {
-				yield(Row[K, V]{}, x.wrap("scan", err))
-				return
-			}
-			if !yield(decoded, nil) {
-				return
-			}
-		}
-	}
+	return x.source().scan(ctx, r, values.span)
 }
 
 // Get returns the row that has this value in the index, the first one if there
-// are several, and whether there is one.
+// are several, and whether there is one. If there is none, of the Row only At is
+// set.
 func (x *Index[K, V, I]) Get(ctx context.Context, r Reader, value I) (Row[K, V], bool, error) {
-	for row, err := range x.Scan(ctx, r, Equal(value).Limit(1)) {
-		return row, err == nil, err
+	var none Row[K, V]
+	for page, err := range x.source().pages(ctx, r, Equal(value).Limit(1).span) {
+		if err != nil {
+			return Row[K, V]{}, false, x.wrap("get", err)
+		}
+		if none.At = page.Checkpoint.Position; len(page.Rows) == 0 {
+			continue
+		}
+		row, err := x.source().row(page.Rows[0], none.At)
+		if err != nil {
+			return Row[K, V]{}, false, x.wrap("get", err)
+		}
+		return row, true, nil
 	}
-	return Row[K, V]{}, false, nil
+	return none, false, nil
+}
+
+// source returns where the index's rows are read from.
+func (x *Index[K, V, I]) source() source[K, V] {
+	shape := func() string {
+		return fmt.Sprintf("%q %s", x.t.p.name, x.t.shape.indexLine(indexShape{x.name, reflect.TypeFor[I](), x.unique}))
+	}
+	return source[K, V]{x.t.p, place{x.table(), shape}, decodeEntry[K, V], x.wrap}
 }
 
 func (x *Index[K, V, I]) wrap(verb string, err error) error {

@@ -23,23 +23,8 @@ func (t IndexTx[K, V, I]) Get(value I) (Row[K, V], bool, error) {
 // Scan yields the rows whose indexed value is in a range, as they are when
 // ranging starts; the loop's body may read and write.
 func (t IndexTx[K, V, I]) Scan(values Range[I]) iter.Seq2[Row[K, V], error] {
-	return func(yield func(Row[K, V], error) bool) {
-		if err := t.x.t.In(t.tx).check(); err != nil {
-			yield(Row[K, V]{}, err)
-			return
-		}
-		for row, err := range t.tx.rows.Scan(values.scan(t.x.table())) {
-			var decoded Row[K, V]
-			if err == nil {
-				decoded.Key, decoded.Value, err = decodeEntry[K, V](row)
-			}
-			if err != nil {
-				yield(Row[K, V]{}, t.x.inHandler(err))
-				return
-			}
-			if !yield(decoded, nil) {
-				return
-			}
-		}
+	if err := t.x.t.In(t.tx).check(); err != nil {
+		return func(yield func(Row[K, V], error) bool) { yield(Row[K, V]{}, err) }
 	}
+	return t.x.source().scanTx(t.tx, values.span, t.x.inHandler)
 }

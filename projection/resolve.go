@@ -88,18 +88,13 @@ func (p *Projection) getRows(ctx context.Context, r Reader, keys ...eventstore.R
 	}
 }
 
-// located is a row and the checkpoint that it was read at.
-type located struct {
-	eventstore.Row
-	at eventstore.Position
-}
-
-// scanRows yields rows of the live build. An error is the last element.
-func (p *Projection) scanRows(ctx context.Context, r Reader, scan eventstore.RowScan) iter.Seq2[located, error] {
-	return func(yield func(located, error) bool) {
+// scanPages yields rows of the live build, a page at a time, and at least one page.
+// An error is the last element.
+func (p *Projection) scanPages(ctx context.Context, r Reader, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
+	return func(yield func(eventstore.RowSet, error) bool) {
 		b, err := p.resolve(ctx, r)
 		if err != nil {
-			yield(located{}, err)
+			yield(eventstore.RowSet{}, err)
 			return
 		}
 		view := b.view(p.name)
@@ -111,13 +106,11 @@ func (p *Projection) scanRows(ctx context.Context, r Reader, scan eventstore.Row
 				err = faulted(view, page.Checkpoint)
 			}
 			if err != nil {
-				yield(located{}, err)
+				yield(eventstore.RowSet{}, err)
 				return
 			}
-			for _, row := range page.Rows {
-				if !yield(located{row, page.Checkpoint.Position}, nil) {
-					return
-				}
+			if !yield(page, nil) {
+				return
 			}
 		}
 	}

@@ -60,7 +60,7 @@ func TestRun_ReadsRowsThatStandAtZero(t *testing.T) {
 	require.NoError(t, views.CatchUp(t.Context(), p))
 	x, _, err := table.Get(t.Context(), store, "x")
 	require.NoError(t, err)
-	require.Equal(t, 2, x)
+	require.Equal(t, 2, x.Value)
 }
 
 // TestRebuild_FromDifferentPositions: of two rebuilds in one pass, the one that is

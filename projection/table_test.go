@@ -228,6 +228,6 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 		x, ok, err := table.Get(t.Context(), store, "x")
 		require.NoError(t, err)
 		require.True(t, ok)
-		require.Equal(t, 2, x)
+		require.Equal(t, 2, x.Value)
 	}
 }

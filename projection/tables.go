@@ -30,13 +30,19 @@ func tablesOf(shapes []*tableShape) tables {
 func tableLines(shapes []*tableShape) []string {
 	var lines []string
 	for _, t := range shapes {
-		lines = append(lines, fmt.Sprintf("table %q %s", t.name, keyShape(t.key)))
+		lines = append(lines, t.line())
 		for _, i := range t.indexes {
-			lines = append(lines, fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique))
+			lines = append(lines, t.indexLine(i))
 		}
 	}
 	slices.Sort(lines) // the order of declarations does not matter
 	return lines
+}
+
+func (t *tableShape) line() string { return fmt.Sprintf("table %q %s", t.name, keyShape(t.key)) }
+
+func (t *tableShape) indexLine(i indexShape) string {
+	return fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique)
 }
 
 // without returns the lines that others do not have.

@@ -56,25 +56,10 @@ func (t TableTx[K, V]) GetMany(keys ...K) (map[K]V, error) {
 // Scan yields the rows of a range as they are when ranging starts; the loop's
 // body may read and write. An error is the last element.
 func (t TableTx[K, V]) Scan(keys Range[K]) iter.Seq2[Row[K, V], error] {
-	return func(yield func(Row[K, V], error) bool) {
-		if err := t.check(); err != nil {
-			yield(Row[K, V]{}, err)
-			return
-		}
-		for row, err := range t.tx.rows.Scan(keys.scan(t.t.name)) {
-			var decoded Row[K, V]
-			if err == nil {
-				decoded.Key, decoded.Value, err = decodeRow[K, V](row)
-			}
-			if err != nil {
-				yield(Row[K, V]{}, t.t.inHandler(err))
-				return
-			}
-			if !yield(decoded, nil) {
-				return
-			}
-		}
+	if err := t.check(); err != nil {
+		return func(yield func(Row[K, V], error) bool) { yield(Row[K, V]{}, err) }
 	}
+	return t.t.source().scanTx(t.tx, keys.span, t.t.inHandler)
 }
 
 // Put puts a row, instead of the one with the same key if there is one. If

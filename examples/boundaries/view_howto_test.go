@@ -53,8 +53,8 @@ func (s *school) attend(ctx context.Context, student, course string) (int, error
 	if err != nil {
 		return 0, err
 	}
-	n, _, err := s.students.Get(ctx, s.store, course)
-	return n, err
+	row, _, err := s.students.Get(ctx, s.store, course)
+	return row.Value, err
 }
 
 func Example_waitForAView() {
