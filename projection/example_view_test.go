@@ -32,7 +32,7 @@ func NewBestSellers(version uint32) BestSellers {
 	p := projection.New("best-sellers", version)
 	products := projection.NewTable[string, Seller](p, "by-product")
 	byPieces := projection.NewIndex(products, "pieces", func(s Seller) (int, bool) {
-		return s.Pieces, s.Pieces > 0 // what nobody has in a cart is not listed
+		return s.Pieces, s.Pieces > 0 // what is in no cart is not listed
 	})
 	projection.On(p, func(tx projection.Tx, e projection.Event[ItemAdded]) error {
 		return products.In(tx).Update(e.Data.SKU, func(s Seller) Seller {

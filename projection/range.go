@@ -66,14 +66,14 @@ func (r Range[K]) Backward() Range[K] {
 	return r
 }
 
-// Limit returns the range that ends after so many rows; 0 is no limit, a
-// negative one is ErrInvalid where the range is used.
+// Limit returns the range that ends after n rows. 0 is no limit; a negative one is
+// ErrInvalid where the range is used.
 func (r Range[K]) Limit(n int) Range[K] {
 	r.span.limit = n
 	return r
 }
 
-// After returns what of the range comes after a cursor, in the range's direction.
+// After returns the part of the range after a cursor, in the range's direction.
 // The zero Cursor leaves nothing out. A cursor that is damaged, or comes from another
 // table or index, is ErrInvalid where the range is used.
 func (r Range[K]) After(c Cursor) Range[K] {

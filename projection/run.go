@@ -14,8 +14,8 @@ import (
 // returns when the context has ended, or when no projection is left that can be
 // run. What was done is committed then, and no goroutine is left.
 //
-// A projection that fails keeps no other from going on. Options.Logger is told of
-// each failure when it happens.
+// A projection that fails keeps no other from going on. Each failure is logged to
+// Options.Logger when it happens.
 //
 //   - With the policy [Stop], one that cannot apply an event stops there, with a
 //     *HandlerError. The events before are applied, and [Host.Status] says what it

@@ -8,9 +8,10 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// tables say which tables and indexes a projection has, and of what keys: what
-// who reads rows must have in common with who wrote them. There is a line for
-// each, and a first one, so that none are not the same as not known, which is "".
+// tables say which tables and indexes a projection has, and of what keys: a program
+// that reads rows must agree in this with the one that wrote them. There is a line
+// for each, and a first line, so that no tables are not the same as unknown ones,
+// which are "".
 type tables string
 
 // tablesLimit is how many bytes of it a pointer has room for, whatever else is in
@@ -51,9 +52,9 @@ func (t tables) without(others tables) []string {
 	return slices.DeleteFunc(strings.Split(string(t), "\n"), func(line string) bool { return slices.Contains(had, line) })
 }
 
-// checkTables returns an error, which says what is another, if the declared tables
-// are not all among those that the build was begun with. Who reads rows need not
-// declare all that there is.
+// checkTables returns an error, which says what differs, if the declared tables are
+// not all among those that the build was begun with. A program that reads rows need
+// not declare all tables.
 func (b build) checkTables(declared tables) error {
 	if b.Tables == declared || b.Tables == "" || declared == "" {
 		return nil

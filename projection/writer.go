@@ -19,8 +19,8 @@ import (
 //
 // All that was applied since the last commit is in the buffer, and nowhere else:
 // whatever happens to the process or to a commit, the build is the fold of the
-// log up to its checkpoint, and who goes on from there doubles nothing and skips
-// nothing. Somebody else writing the same build is noticed by the checkpoint
+// log up to its checkpoint, and the writer that goes on from there doubles nothing
+// and skips nothing. Another writer of the same build is noticed by the checkpoint
 // that is expected, at the latest by the commit.
 type writer struct {
 	*definition
@@ -44,18 +44,18 @@ type writer struct {
 	began   time.Time           // when the first row since the last commit was changed
 }
 
-// What makes a writer that is behind commit: so many rows or bytes that have
-// changed since the last commit, or so much time.
+// A writer that is behind commits after this number of rows or bytes that have
+// changed since the last commit, or after this time.
 const (
 	batchRows  = 16_384
 	batchBytes = 8 << 20
 	batchTime  = time.Second / 4
 )
 
-// What makes a writer commit its position alone, when no row has changed: so many
-// positions since the last commit, or, when it is woken, so much time. Until
-// then it is behind in the store only: the events in between are read again
-// after a restart.
+// When no row has changed, a writer commits its position alone after this number of
+// positions since the last commit, or after this time when it is woken. Until then
+// it is behind in the store only: the events in between are read again after a
+// restart.
 const (
 	idlePositions = 4096
 	idleTime      = 10 * time.Second
@@ -173,7 +173,7 @@ func (w *writer) reach(ctx context.Context, through eventstore.Position, head bo
 	return nil
 }
 
-// publish tells those who wait how far the build is, if that is what they read.
+// publish reports how far the build is, if it is the one that is read.
 func (w *writer) publish() {
 	switch {
 	case !w.live:
@@ -247,7 +247,8 @@ func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) e
 	return w.buffer.Merge(tx)
 }
 
-// fits reports whether so many rows, with so many bytes, can be committed together.
+// fits returns an error if this number of rows, or of their bytes, is too large for
+// one commit.
 func fits(rows, bytes int, limits eventstore.Limits) error {
 	if rows > limits.RowsPerCommit {
 		return &eventstore.LimitError{What: "rows in a commit", Size: rows, Limit: limits.RowsPerCommit}

@@ -54,7 +54,7 @@ func (t *tour) async(ctx context.Context) error {
 
 	t.say(`
 		Carl has bought, that is sure; only the list does not know yet. Now they are run,
-		and whoever has just written can wait until what was written can be read:`)
+		and a writer can wait until what it has written can be read:`)
 	wait, stop := t.runRanking(ctx)
 	defer stop()
 	if err := wait(receipt.Last); err != nil {
