@@ -46,7 +46,7 @@ func (h *Host) runBuild(ctx context.Context, d *definition, toHead bool) error {
 	moved := d.checkCurrent(context.WithoutCancel(ctx), h.store, b)
 	switch {
 	case moved == nil:
-		return err // by another runner
+		return err // of another run
 	case ctx.Err() != nil:
 		return ctx.Err() // the build was dropped, so nothing is lost
 	default:

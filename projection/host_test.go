@@ -116,10 +116,10 @@ func TestRun_StopsAndOthersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, shop, s, logs := newStore(t), shopRegistry(t), newShop(1), newSales(1), &logged{}
 		views := newHostWith(t, store, registry, projection.Options{Logger: slog.New(logs)})
-		tries := 0
+		var tries int
+		var counts map[string]int
 		wrong := failing(0, func() error {
 			tries++
-			var counts map[string]int
 			counts["x"]++ // panics
 			return nil
 		})

@@ -73,7 +73,7 @@ func TestPage(t *testing.T) {
 				last := page.Rows[len(page.Rows)-1].Key
 				add(t, store, "cart-1", "cart.item-removed", 1, fmt.Sprintf(`{"sku":%q}`, last))
 				delete(kept, last)
-				putRow(t, store, fmt.Sprintf("%03d+", random.IntN(300)), random.IntN(3))
+				putRow(t, store, fmt.Sprintf("%03d+%d", random.IntN(300), pages), random.IntN(3))
 			}
 			seen := map[string]bool{}
 			for _, key := range keys {

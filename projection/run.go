@@ -21,9 +21,9 @@ import (
 //     *HandlerError. The events before are applied, and [Host.Status] says what it
 //     stopped at. The next Run goes on with that event.
 //   - A version stops with a *ReplacedError when a later one is or becomes live.
-//   - One that was built with other events, tables or indexes than it declares now
-//     stops with ErrInvalid, and every one does when the store is closed, has
-//     failed, or was opened for reading only.
+//   - One that is attached, or was built with other events, tables or indexes than
+//     it declares now, stops with ErrInvalid. Every one stops when the store is
+//     closed, has failed, or was opened for reading only.
 //   - After every other error it is run again, at first after Options.MinBackoff,
 //     then after twice as long each time: errors of the store that pass; a
 //     *[eventstore.FaultedError] of a view that waits for a Rebuild; and a

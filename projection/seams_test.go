@@ -15,7 +15,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// TestRun_SeesNoRowsOfAnother: a handler never reads rows that another runner has
+// TestRun_SeesNoRowsOfAnother: a handler never reads rows that another run has
 // committed meanwhile, and its event is not at fault for them.
 func TestRun_SeesNoRowsOfAnother(t *testing.T) {
 	store, registry, s, other := newStore(t), shopRegistry(t), newSales(1), newSales(1)

@@ -10,7 +10,9 @@ import (
 
 // Ready waits until each of the projections can be read: until its version is
 // live, whether it is run, attached or rebuilt. A server calls it before it
-// listens. It is [Host.Wait] for position 0.
+// listens. It ends at once, with the reason, if one cannot become live by itself:
+// it has a fault, was replaced, or its run by this Host has stopped. It is
+// [Host.Wait] for position 0, with its errors.
 func (h *Host) Ready(ctx context.Context, ps ...*Projection) error { return h.Wait(ctx, 0, ps...) }
 
 // Wait waits until each of the projections is live and shows the log up to a

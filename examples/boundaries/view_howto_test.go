@@ -34,7 +34,7 @@ type school struct {
 	store     eventstore.RowStore
 	decisions *aggregate.Decisions
 	views     *projection.Host
-	attendance
+	view      attendance
 }
 
 // attend subscribes the student and says how many the course has then. The answer
@@ -46,14 +46,14 @@ func (s *school) attend(ctx context.Context, student, course string) (int, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	err = s.views.Wait(ctx, decided.Receipt.Last, s.attendance.Projection)
+	err = s.views.Wait(ctx, decided.Receipt.Last, s.view.Projection)
 	if errors.Is(err, projection.ErrLate) {
 		return 0, fmt.Errorf("you are subscribed; look again later: %w", err)
 	}
 	if err != nil {
 		return 0, err
 	}
-	row, _, err := s.students.Get(ctx, s.store, course)
+	row, _, err := s.view.students.Get(ctx, s.store, course)
 	return row.Value, err
 }
 
@@ -61,13 +61,13 @@ func Example_waitForAView() {
 	ctx, stop := context.WithCancel(context.Background())
 	store, registry := memstore.New(nil), must(newRegistry())
 	s := &school{
-		store:      store,
-		decisions:  must(aggregate.NewDecisions(store, registry, nil)),
-		views:      must(projection.NewHost(store, registry, nil)),
-		attendance: newAttendance(),
+		store:     store,
+		decisions: must(aggregate.NewDecisions(store, registry, nil)),
+		views:     must(projection.NewHost(store, registry, nil)),
+		view:      newAttendance(),
 	}
 	ended := make(chan error)
-	go func() { ended <- s.views.Run(ctx, s.attendance.Projection) }()
+	go func() { ended <- s.views.Run(ctx, s.view.Projection) }()
 
 	must(s.decisions.Execute(ctx, defineCourse("algebra", 9)))
 	fmt.Println(s.attend(ctx, "ann", "algebra"))
