@@ -88,7 +88,9 @@ func (h *Host) settle(ctx context.Context, position eventstore.Position, ps []*P
 		at, err := h.reached(ctx, p)
 		switch {
 		case err == nil && at >= position:
-		case err != nil && !isNotLive(err) && ctx.Err() == nil:
+		case err != nil && ctx.Err() != nil: // it may be the context's; lateErrors looks again
+			late = append(late, p)
+		case err != nil && !isNotLive(err):
 			stuck = append(stuck, p.wrap("wait for", err))
 		case stopped != nil:
 			stuck = append(stuck, h.late(ctx, p, position, stopped))
