@@ -113,56 +113,70 @@ func TestPage_Ranges(t *testing.T) {
 	view, err := projection.Build(t.Context(), store, registry, p.Projection, nil)
 	require.NoError(t, err)
 	for _, r := range []projection.Reader{store, view} {
-		all := func(values projection.Range[int]) (pages string) {
-			for page, cursor := (projection.Page[string, int]{}), projection.Cursor(""); ; cursor = page.Next {
-				page, err = p.byValue.Page(t.Context(), r, values.After(cursor))
-				require.NoError(t, err)
-				require.Equal(t, eventstore.Position(6), page.At)
-				for _, row := range page.Rows {
-					require.Equal(t, page.At, row.At)
-					pages += row.Key
-				}
-				if page.Next == "" {
-					return pages
-				}
-				pages += " "
-			}
-		}
-		require.Equal(t, "abcdef", all(projection.Range[int]{}))
-		require.Equal(t, "abcdef", all(projection.Range[int]{}.Limit(6)), "there are no more")
-		require.Equal(t, "abcdef", all(projection.Range[int]{}.Limit(math.MaxInt)))
-		require.Equal(t, "abc def", all(projection.Range[int]{}.Limit(3)))
-		require.Equal(t, "fed cba", all(projection.Range[int]{}.Limit(3).Backward()))
-		require.Equal(t, "c d", all(projection.Equal(1).Limit(1)))
-		require.Equal(t, "dcb a", all(projection.AtMost(1).Limit(3).Backward()))
-		require.Empty(t, all(projection.Equal(9)))
+		require.Equal(t, "abcdef", p.pages(t, r, projection.Range[int]{}))
+		require.Equal(t, "abcdef", p.pages(t, r, projection.Range[int]{}.Limit(6)), "there are no more")
+		require.Equal(t, "abcdef", p.pages(t, r, projection.Range[int]{}.Limit(math.MaxInt)))
+		require.Equal(t, "abc def", p.pages(t, r, projection.Range[int]{}.Limit(3)))
+		require.Equal(t, "fed cba", p.pages(t, r, projection.Range[int]{}.Limit(3).Backward()))
+		require.Equal(t, "c d", p.pages(t, r, projection.Equal(1).Limit(1)))
+		require.Equal(t, "dcb a", p.pages(t, r, projection.AtMost(1).Limit(3).Backward()))
+		require.Empty(t, p.pages(t, r, projection.Equal(9)))
 
 		page, err := p.byValue.Page(t.Context(), r, projection.AtLeast(2).Limit(1))
 		require.NoError(t, err)
-		e := page.Next
-		rest := func(values projection.Range[int]) string {
-			return keysOf(t, p.byValue.Scan(t.Context(), r, values.After(e)))
+		rest := func(values projection.Range[int]) string { // after e
+			return keysOf(t, p.byValue.Scan(t.Context(), r, values.After(page.Next)))
 		}
 		require.Equal(t, `"f"`, rest(projection.Range[int]{}))
 		require.Equal(t, `"d" "c" "b" "a"`, rest(projection.Range[int]{}.Backward()))
-		require.Equal(t, `"c" "b" "a"`, keysOf(t, p.rows.Scan(t.Context(), r, projection.LessThan("d").Backward())))
 		require.Empty(t, rest(projection.AtMost(1)))
 		require.Equal(t, `"d" "c"`, rest(projection.Equal(1).Backward()), "the cursor is behind the range")
 		require.Empty(t, rest(projection.AtLeast(3)))
-
-		row, ok, err := p.rows.Get(t.Context(), r, "x")
-		require.NoError(t, err)
-		require.False(t, ok)
-		require.Equal(t, projection.Row[string, int]{At: 6}, row)
-		row, ok, err = p.byValue.Get(t.Context(), r, 9)
-		require.NoError(t, err)
-		require.False(t, ok)
-		require.Equal(t, projection.Row[string, int]{At: 6}, row)
 	}
 	_, err = p.rows.Page(t.Context(), store, projection.Range[string]{}.Limit(-1))
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	_, err = newPager("q").rows.Page(t.Context(), store, projection.Range[string]{})
 	require.ErrorIs(t, err, projection.ErrNeverRun)
+}
+
+// pages returns the keys of a range of a log of six events, with a blank between
+// pages.
+func (p *pager) pages(t testing.TB, r projection.Reader, values projection.Range[int]) (keys string) {
+	t.Helper()
+	for {
+		page, err := p.byValue.Page(t.Context(), r, values)
+		require.NoError(t, err)
+		require.Equal(t, eventstore.Position(6), page.At, "also of an empty page")
+		for _, row := range page.Rows {
+			require.Equal(t, page.At, row.At)
+			keys += row.Key
+		}
+		if page.Next == "" {
+			return keys
+		}
+		keys += " "
+		values = values.After(page.Next)
+	}
+}
+
+// TestGet_None: where there is no row, the position says since when it is known.
+func TestGet_None(t *testing.T) {
+	store, p := newStore(t), newPager("p")
+	putRow(t, store, "a", 1)
+	putRow(t, store, "b", 1)
+	require.NoError(t, newHost(t, store, shopRegistry(t)).CatchUp(t.Context(), p.Projection))
+	row, ok, err := p.rows.Get(t.Context(), store, "x")
+	require.NoError(t, err)
+	require.False(t, ok)
+	require.Equal(t, projection.Row[string, int]{At: 2}, row)
+	row, ok, err = p.byValue.Get(t.Context(), store, 9)
+	require.NoError(t, err)
+	require.False(t, ok)
+	require.Equal(t, projection.Row[string, int]{At: 2}, row)
+	row, ok, err = p.byValue.Get(t.Context(), store, 1)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, projection.Row[string, int]{Key: "a", Value: 1, At: 2}, row)
 }
 
 // TestPage_Many is of more rows than a store reads at once.
