@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/vocabulary"
 	"github.com/yore-es/yore/internal/window"
 )
@@ -113,8 +114,8 @@ type plan[S any] struct {
 // plan returns what to read and which handlers take it, or all that is wrong.
 func (f Fold[S]) plan(store eventstore.Store, registry *codec.Registry, query eventstore.Query) (plan[S], error) {
 	var faults []error
-	if store == nil {
-		faults = append(faults, errors.New("the store is nil"))
+	if err := given.Value("the store", store); err != nil {
+		faults = append(faults, err)
 	}
 	// Nil items are those of the zero Query. Match() without items has some, none of
 	// them, and is refused: it was meant to say something.

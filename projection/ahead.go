@@ -10,10 +10,10 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Half of what it takes to apply an event is to decode it. So the log is read,
-// and its events are decoded, on a goroutine of its own, some batches ahead of
-// the writers. An event whose turn has come before it was decoded is decoded by
-// the writer: it never waits for more than the one that is being decoded.
+// To decode an event is half of the work of applying it. So the log is read, and its
+// events are decoded, on a goroutine of its own, some batches ahead of the writers.
+// A writer that comes to an event before it was decoded decodes it: a writer never
+// waits for more than the event that is being decoded.
 
 // portion is a batch of the log, and of each writer the events that it takes.
 type portion struct {
@@ -91,8 +91,8 @@ func ahead(
 	}
 }
 
-// newPortion returns the portion of writers, each of which has applied what is up to a
-// position.
+// newPortion returns the portion of writers that have applied the log up to their
+// positions.
 func newPortion(batch eventstore.Batch, applied map[*writer]eventstore.Position) portion {
 	p := portion{Batch: batch, readings: make(map[*writer][]reading, len(applied))}
 	for w, through := range applied {

@@ -59,6 +59,7 @@ func addCounted(t testing.TB, store eventstore.Store, n int, wrong ...int) {
 func TestRun_AnEventThatCannotBeDecoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry := newStore(t), countedRegistry(t, func() {})
+		views := newHost(t, store, registry)
 		addCounted(t, store, 2000, 1234)
 		p := projection.New("p", 1)
 		table := projection.NewTable[string, int](p, "t")
@@ -69,22 +70,22 @@ func TestRun_AnEventThatCannotBeDecoded(t *testing.T) {
 			return table.In(tx).Put("last", int(e.Position))
 		})
 		for range 2 {
-			err := projection.CatchUp(t.Context(), store, registry, p)
+			err := views.CatchUp(t.Context(), p)
 			var failed *projection.HandlerError
 			require.ErrorAs(t, err, &failed)
 			require.Equal(t, eventstore.Position(1234), failed.Position)
 			require.ErrorContains(t, err, "cannot unmarshal string")
-			status, err := p.Status(t.Context(), store)
+			status, err := views.Status(t.Context(), p)
 			require.NoError(t, err)
 			require.Equal(t, eventstore.Position(1233), status.Position)
 			require.Equal(t, 1234, next)
 		}
 		p.OnFailure = projection.Skip
 		next = 1235
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+		require.NoError(t, views.CatchUp(t.Context(), p))
 		last, _, err := table.Get(t.Context(), store, "last")
 		require.NoError(t, err)
-		require.Equal(t, 2000, last)
+		require.Equal(t, 2000, last.Value)
 	})
 }
 
@@ -94,6 +95,7 @@ func TestRun_DecodesSomeAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var decoded atomic.Int64
 		store, registry := newStore(t), countedRegistry(t, func() { decoded.Add(1) })
+		views := newHost(t, store, registry)
 		addCounted(t, store, 5000)
 		p := projection.New("p", 1)
 		began, goOn := make(chan struct{}), make(chan struct{})
@@ -104,7 +106,7 @@ func TestRun_DecodesSomeAhead(t *testing.T) {
 			}
 			return nil
 		})
-		run := start(t, func(ctx context.Context) error { return projection.CatchUp(ctx, store, registry, p) })
+		run := start(t, func(ctx context.Context) error { return views.CatchUp(ctx, p) })
 		<-began
 		synctest.Wait()
 		require.GreaterOrEqual(t, decoded.Load(), int64(256), "a batch")
@@ -126,13 +128,14 @@ func TestRun_WaitsForDecoding(t *testing.T) {
 				<-goOn
 			}
 		})
+		views := newHost(t, store, registry)
 		addCounted(t, store, 1000)
 		p := projection.New("p", 1)
 		projection.On(p, func(projection.Tx, fold.Event[counted]) error {
 			<-began
 			return errors.New("wrong")
 		})
-		run := start(t, func(ctx context.Context) error { return projection.CatchUp(ctx, store, registry, p) })
+		run := start(t, func(ctx context.Context) error { return views.CatchUp(ctx, p) })
 		synctest.Wait()
 		require.Empty(t, run.done)
 		close(goOn)
@@ -146,6 +149,7 @@ func TestRun_WaitsForDecoding(t *testing.T) {
 func TestRun_RetryDecodesAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry := newStore(t), countedRegistry(t, func() {})
+		views := newHost(t, store, registry)
 		addCounted(t, store, 3)
 		p := projection.New("p", 1)
 		p.OnFailure = projection.Retry
@@ -158,7 +162,7 @@ func TestRun_RetryDecodesAnew(t *testing.T) {
 			}
 			return nil
 		})
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+		require.NoError(t, views.CatchUp(t.Context(), p))
 		require.Equal(t, []int{1, 2, 2, 2, 3}, seen)
 	})
 }
@@ -166,13 +170,14 @@ func TestRun_RetryDecodesAnew(t *testing.T) {
 // TestRun_DecodingEndsItsGoroutine: whichever goroutine that was, the event does
 // not pass for applied, nor the log for read to its end.
 func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
-	for _, policy := range []projection.Policy{projection.Stop, projection.Skip} {
+	for _, policy := range []projection.FailurePolicy{projection.Stop, projection.Skip} {
 		var decoded atomic.Int64
 		store, registry := newStore(t), countedRegistry(t, func() {
 			if decoded.Add(1) == 300 {
 				runtime.Goexit()
 			}
 		})
+		views := newHost(t, store, registry)
 		addCounted(t, store, 5000)
 		p := projection.New("p", 1)
 		p.OnFailure = policy
@@ -181,11 +186,11 @@ func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			err = projection.CatchUp(t.Context(), store, registry, p)
+			err = views.CatchUp(t.Context(), p)
 		}()
 		<-ended
 		require.Error(t, err)
-		status, err := p.Status(t.Context(), store)
+		status, err := views.Status(t.Context(), p)
 		require.NoError(t, err)
 		require.True(t, status.Position < 300 || policy == projection.Skip && status.SkippedCount == 1, status.Position)
 	}
@@ -195,6 +200,7 @@ func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
 // neither is seen by the next try or by another projection.
 func TestRun_EventIsTheHandlersOwn(t *testing.T) {
 	store, registry := newStore(t), countedRegistry(t, func() {})
+	views := newHost(t, store, registry)
 	addCounted(t, store, 3000)
 	var all []*projection.Projection
 	for _, name := range []string{"p", "q"} {
@@ -209,7 +215,7 @@ func TestRun_EventIsTheHandlersOwn(t *testing.T) {
 		})
 		all = append(all, p)
 	}
-	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, all...))
+	require.NoError(t, views.Rebuild(t.Context(), nil, all...))
 
 	p := projection.New("again", 1)
 	p.OnFailure = projection.Retry
@@ -222,6 +228,6 @@ func TestRun_EventIsTheHandlersOwn(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 	require.Equal(t, []int{1, 2, 2, 2, 3}, seen[:5])
 }

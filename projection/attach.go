@@ -5,66 +5,72 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// Attach makes the projection inline: the store brings it up to the head, which
-// Attach waits for, and from then on commits its rows with the events, so that
-// when Append returns, the tables show them. It stays attached until the store
-// is closed; there is nothing to run. As with [Run], a version that is not live
-// yet replaces the one that is when it is attached.
+// Attach makes the projections inline, one after the other: the store brings each
+// up to the head, which Attach waits for, and from then on commits its rows with
+// the events, so that when Append returns, the tables show them. It stays attached
+// until the store is closed; there is nothing to run. As with [Host.Run], a version
+// that is not live yet replaces the one that is when it is attached.
 //
 // Handlers run while an append waits. One that fails, panics or takes longer
 // than the projection's Timeout does not keep the event from being appended: the
 // view stops with a fault, keeps its last good state, and its readers get a
-// *[eventstore.FaultedError] until it is rebuilt (see [Rebuild]). With the policy
+// *[eventstore.FaultedError] until it is rebuilt (see [Host.Rebuild]). With the policy
 // Skip an event that cannot be applied is skipped instead; Retry is Stop here. A
 // handler that appends to the store gets ErrInvalid with the context of its Tx; with
-// another one it waits for itself until its time is up.
+// another context it waits for itself until its time is up.
 //
 // The Timeout is for all commits that the store writes together, and for each one
 // whole, however large: 65,000 events of one commit took a handler that writes one
-// table with one index 0.7 s. Who appends tens of thousands of events at once sets
-// a Timeout that allows for them.
+// table with one index 0.7 s. A program that appends tens of thousands of events at
+// once sets a Timeout that allows for them.
 //
-// Attach returns the context's error; ErrInvalid, with all that is wrong with
-// the definition, or for a projection that is attached already; *ReplacedError
-// when a later version is live; *[eventstore.FaultedError] if the view has a
-// fault; and the errors of the store.
-func Attach(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *Projection) error {
-	d, err := p.meet(store, registry)
+// A projection that cannot be attached keeps no other from it. Attach returns nil
+// if all are attached, otherwise the errors of the others, joined: the context's;
+// ErrInvalid for one that is attached already, or was built with other events,
+// tables or indexes; *ReplacedError when a later version is live;
+// *[eventstore.FaultedError] if the view has a fault; and those of the store.
+// Faults of the definitions are ErrInvalid: all of them are returned before
+// anything is done.
+func (h *Host) Attach(ctx context.Context, ps ...*Projection) error {
+	definitions, err := h.define(ps, byVersion)
 	if err != nil {
 		return err
 	}
-	p.setInline(idOf(store))
-	if err := d.attach(ctx, store); err != nil {
-		return p.wrap("attach", err)
+	var errs []error
+	for _, d := range definitions {
+		h.setInline(d.Projection) // also if it has a fault: Rebuild attaches it then
+		if err := h.attach(ctx, d); err != nil {
+			errs = append(errs, d.wrap("attach", err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func (d *definition) attach(ctx context.Context, store eventstore.RowStore) error {
-	b, live, err := d.claim(ctx, store)
+func (h *Host) attach(ctx context.Context, d *definition) error {
+	defer h.changed(d.Projection)
+	b, live, err := d.claim(ctx, h.store)
 	if err != nil {
 		return err
 	}
 	// A view that is attached to an empty log gets no checkpoint from the store,
 	// and without one it cannot be read.
-	if _, err := newWriter(ctx, d, store, b, live); err != nil {
+	if _, err := newWriter(ctx, h, d, b, live); err != nil {
 		return err
 	}
-	if err := store.Attach(ctx, d.inline(b)); err != nil {
+	if err := h.store.Attach(ctx, d.inline(b)); err != nil {
 		return err
 	}
 	if !live {
-		if err := d.swap(ctx, store, b); err != nil {
+		if err := d.swap(ctx, h.store, b); err != nil {
 			return err
 		}
 	}
-	d.report(idOf(store), b, 0) // wakes those who wait for it to be live
-	return dropBuilds(ctx, store, d.name)
+	return dropBuilds(ctx, h.store, d.name)
 }
 
 // inline returns a build as the store attaches it.
@@ -94,7 +100,7 @@ func forFault(err error, i int) error {
 	case i == 0:
 		return failed.Err
 	default:
-		return fmt.Errorf("type %q at position %d: %w", failed.Type, failed.Position, failed.Err)
+		return fmt.Errorf("type %s at position %d: %w", quote.Name(failed.Type), failed.Position, failed.Err)
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 // durable. With one it updates a row of 1,000, with an index two.
 func BenchmarkCatchUp(b *testing.B) {
 	const events = 20_000
-	registry, store := shopRegistry(b), memstore.New(nil)
+	store := memstore.New(nil)
 	defer store.Close()
+	views := newHost(b, store, shopRegistry(b))
 	for range events / 1000 {
 		var commit eventstore.Commit
 		for i := range 1000 {
@@ -45,7 +46,7 @@ func BenchmarkCatchUp(b *testing.B) {
 						return s
 					})
 				})
-				require.NoError(b, projection.CatchUp(b.Context(), store, registry, p))
+				require.NoError(b, views.CatchUp(b.Context(), p))
 			}
 			b.ReportMetric(float64(events*b.N)/b.Elapsed().Seconds(), "events/s")
 		})
@@ -55,10 +56,11 @@ func BenchmarkCatchUp(b *testing.B) {
 // BenchmarkGet reads one row of a projection with two tables and an index, in
 // memory.
 func BenchmarkGet(b *testing.B) {
-	registry, store, s := shopRegistry(b), memstore.New(nil), newSales(1)
+	store, s := memstore.New(nil), newSales(1)
 	defer store.Close()
+	views := newHost(b, store, shopRegistry(b))
 	add(b, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-	require.NoError(b, projection.CatchUp(b.Context(), store, registry, s.Projection))
+	require.NoError(b, views.CatchUp(b.Context(), s.Projection))
 	b.ReportAllocs()
 	for b.Loop() {
 		_, found, err := s.pieces.Get(b.Context(), store, "x")

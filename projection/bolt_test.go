@@ -11,7 +11,6 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
-	"github.com/yore-es/yore/projection"
 )
 
 func openBolt(t testing.TB, path string) *boltstore.Store {
@@ -28,20 +27,22 @@ func TestBolt(t *testing.T) {
 	registry, shop, one := shopRegistry(t), newShop(1), newSales(1)
 
 	store := openBolt(t, path)
+	views := newHost(t, store, registry)
 	shop.trade(t, store, 200)
-	run := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, one.Projection) })
+	run := start(t, func(ctx context.Context) error { return views.Run(ctx, one.Projection) })
 	shop.trade(t, store, 60)
-	waitFor(t, store, one.Projection)
+	waitFor(t, views, one.Projection)
 	one.requireHead(t, store)
 	require.ErrorIs(t, run.end(t), context.Canceled)
 	require.NoError(t, store.Close())
 
 	store = openBolt(t, path)
+	views = newHost(t, store, registry)
 	two := newSales(2)
 	one.require(t, store, nil)
 	var trading sync.WaitGroup
 	trading.Go(func() { shop.trade(t, store, 60) })
-	require.NoError(t, projection.Attach(t.Context(), store, registry, two.Projection))
+	require.NoError(t, views.Attach(t.Context(), two.Projection))
 	trading.Wait()
 	two.requireHead(t, store)
 	two.fail = func(eventstore.Event) error { return errors.New("wrong") }
@@ -51,14 +52,15 @@ func TestBolt(t *testing.T) {
 	require.NoError(t, store.Close())
 
 	store = openBolt(t, path)
+	views = newHost(t, store, registry)
 	two = newSales(2)
-	require.ErrorIs(t, projection.Attach(t.Context(), store, registry, two.Projection), eventstore.ErrFaulted)
+	require.ErrorIs(t, views.Attach(t.Context(), two.Projection), eventstore.ErrFaulted)
 	trading.Go(func() { shop.trade(t, store, 60) })
-	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, two.Projection))
+	require.NoError(t, views.Rebuild(t.Context(), nil, two.Projection))
 	trading.Wait()
 	shop.trade(t, store, 20)
 	two.requireHead(t, store)
 	_, at := two.read(t, store)
 	require.Equal(t, head(t, store), at)
-	requireNoLeftovers(t, store, two.Projection)
+	requireNoLeftovers(t, views, two.Projection)
 }

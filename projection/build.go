@@ -12,6 +12,7 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/rows"
 	"github.com/yore-es/yore/internal/window"
 )
@@ -41,14 +42,18 @@ var _ Reader = (*View)(nil)
 // in memory: for tests, for questions that are asked once, and for what a read
 // model showed at an earlier position or time. Nothing is stored.
 //
-// Faults of the definition are ErrInvalid, all at once. An event that cannot be
+// Faults of the definition, a nil store (also one of a nil pointer) and a nil
+// registry are ErrInvalid, all at once. An event that cannot be
 // applied is a *HandlerError, unless the projection's policy is Skip.
 func Build(
 	ctx context.Context, store eventstore.Store, registry *codec.Registry, p *Projection, opts *BuildOptions,
 ) (*View, error) {
 	d, err := p.define(registry)
-	if store == nil {
-		err = errors.Join(err, invalidf("the store is nil"))
+	if p == nil && registry == nil { // else the definition says it
+		err = errors.Join(err, invalidf("the registry is nil"))
+	}
+	if nilErr := given.Value("the store", store); nilErr != nil {
+		err = errors.Join(err, invalidf("%w", nilErr))
 	}
 	if err != nil {
 		return nil, err

@@ -95,6 +95,7 @@ func TestRun_ExactlyOnce(t *testing.T) {
 	for seed := range uint64(25) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			store, registry := newStore(t), shopRegistry(t)
+			views := newHost(t, store, registry)
 			bad := newChaotic(store, seed, 4)
 			var trading sync.WaitGroup
 			var done atomic.Bool
@@ -111,17 +112,15 @@ func TestRun_ExactlyOnce(t *testing.T) {
 				last = done.Load()
 				s := newSales(1)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(bad.draw(3000))*time.Microsecond)
-				err := projection.Run(ctx, bad, registry, s.Projection)
+				err := newHostWith(t, bad, registry, impatient()).Run(ctx, s.Projection)
 				cancel()
-				if !errors.Is(err, context.DeadlineExceeded) {
-					require.ErrorIs(t, err, errInjected)
-				}
+				require.ErrorIs(t, err, context.DeadlineExceeded)
 				if _, _, err := s.pieces.Get(t.Context(), store, ""); err == nil {
 					s.require(t, store, nil)
 				}
 			}
 			s := newSales(1)
-			require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+			require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 			s.requireHead(t, store)
 		})
 	}
@@ -133,21 +132,20 @@ func TestRebuild_ExactlyOnce(t *testing.T) {
 	for seed := range uint64(16) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			store, registry, shop := newStore(t), shopRegistry(t), newShop(seed)
+			views := newHost(t, store, registry)
 			bad := newChaotic(store, seed, 6)
 			shop.trade(t, store, 1000)
 			s, next := newSales(1), newSales(1+uint32(seed%2))
-			require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
-			was, err := s.Status(t.Context(), store)
+			require.NoError(t, views.CatchUp(t.Context(), s.Projection))
+			was, err := views.Status(t.Context(), s.Projection)
 			require.NoError(t, err)
-			run := start(t, (&projection.Runner{
-				Store: bad, Registry: registry, Projections: []*projection.Projection{s.Projection},
-				MinBackoff: time.Microsecond, MaxBackoff: time.Millisecond,
-			}).Run)
+			chaos := newHostWith(t, bad, registry, impatient())
+			run := start(t, func(ctx context.Context) error { return chaos.Run(ctx, s.Projection) })
 			for rebuilt, tries := false, 0; !rebuilt; tries++ {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1000+bad.draw(20_000))*time.Microsecond)
-				err := projection.Rebuild(ctx, bad, registry, nil, next.Projection)
+				err := chaos.Rebuild(ctx, nil, next.Projection)
 				cancel()
-				at, statusErr := next.Status(t.Context(), store)
+				at, statusErr := views.Status(t.Context(), next.Projection)
 				require.NoError(t, statusErr)
 				rebuilt = at.State == projection.Live && at.Build != was.Build // but the old one may have to be dropped
 				if !errors.Is(err, context.DeadlineExceeded) && err != nil {
@@ -157,31 +155,25 @@ func TestRebuild_ExactlyOnce(t *testing.T) {
 					shop.trade(t, store, 20)
 				}
 			}
-			require.NoError(t, ignoreInjected(run.end(t)))
-			require.NoError(t, projection.CatchUp(t.Context(), store, registry, next.Projection))
+			ended := run.end(t)
+			require.True(t, errors.Is(ended, context.Canceled) || errors.Is(ended, projection.ErrReplaced), ended)
+			require.NoError(t, views.CatchUp(t.Context(), next.Projection))
 			next.requireHead(t, store)
-			requireNoLeftovers(t, store, next.Projection)
+			requireNoLeftovers(t, views, next.Projection)
 		})
 	}
 }
 
-func ignoreInjected(err error) error {
-	if errors.Is(err, errInjected) {
-		return nil
-	}
-	return err
-}
-
 // requireNoLeftovers checks that there is one build, and its pointer.
-func requireNoLeftovers(t testing.TB, store eventstore.RowStore, p *projection.Projection) {
+func requireNoLeftovers(t testing.TB, views *host, p *projection.Projection) {
 	t.Helper()
-	status, err := p.Status(t.Context(), store)
+	status, err := views.Status(t.Context(), p)
 	require.NoError(t, err)
-	views, err := store.Checkpoints(t.Context())
+	checkpoints, err := views.store.Checkpoints(t.Context())
 	require.NoError(t, err)
-	require.Len(t, views, 2)
-	require.Contains(t, views, eventstore.ViewID(p.Name()))
-	require.Contains(t, views, status.Build)
+	require.Len(t, checkpoints, 2)
+	require.Contains(t, checkpoints, eventstore.ViewID(p.Name()))
+	require.Contains(t, checkpoints, status.Build)
 }
 
 // mortal dies at a call: that one is carried out or not, and all after it fail.
@@ -245,15 +237,16 @@ func TestRebuild_Killed(t *testing.T) {
 	registry := shopRegistry(t)
 	everyDeath(t, func(t *testing.T, die func(*memstore.Store) eventstore.RowStore) error {
 		store, shop, s := newStore(t), newShop(1), newSales(1)
+		views := newHost(t, store, registry)
 		shop.trade(t, store, 200)
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
-		err := projection.Rebuild(t.Context(), die(store), registry, nil, newSales(1).Projection)
+		require.NoError(t, views.CatchUp(t.Context(), s.Projection))
+		err := newHost(t, die(store), registry).Rebuild(t.Context(), nil, newSales(1).Projection)
 		s.requireHead(t, store) // readable in every moment
 		shop.trade(t, store, 100)
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
-		require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, s.Projection))
+		require.NoError(t, views.CatchUp(t.Context(), s.Projection))
+		require.NoError(t, views.Rebuild(t.Context(), nil, s.Projection))
 		s.requireHead(t, store)
-		requireNoLeftovers(t, store, s.Projection)
+		requireNoLeftovers(t, views, s.Projection)
 		return err
 	})
 }
@@ -262,15 +255,16 @@ func TestRun_NewVersionKilled(t *testing.T) {
 	registry := shopRegistry(t)
 	everyDeath(t, func(t *testing.T, die func(*memstore.Store) eventstore.RowStore) error {
 		store, shop, s := newStore(t), newShop(1), newSales(1)
+		views := newHost(t, store, registry)
 		shop.trade(t, store, 300)
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+		require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 		shop.trade(t, store, 100)
-		err := projection.CatchUp(t.Context(), die(store), registry, newSales(2).Projection)
+		err := newHost(t, die(store), registry).CatchUp(t.Context(), newSales(2).Projection)
 		next := newSales(2)
 		requireOneReadable(t, store, s, next)
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, next.Projection))
+		require.NoError(t, views.CatchUp(t.Context(), next.Projection))
 		next.requireHead(t, store)
-		requireNoLeftovers(t, store, next.Projection)
+		requireNoLeftovers(t, views, next.Projection)
 		return err
 	})
 }
@@ -296,13 +290,14 @@ func TestAttach_Killed(t *testing.T) {
 	registry := shopRegistry(t)
 	everyDeath(t, func(t *testing.T, die func(*memstore.Store) eventstore.RowStore) error {
 		store, shop, s := newStore(t), newShop(1), newSales(1)
+		views := newHost(t, store, registry)
 		shop.trade(t, store, 300)
-		require.NoError(t, projection.Attach(t.Context(), store, registry, s.Projection))
-		err := projection.Attach(t.Context(), die(store), registry, newSales(2).Projection)
+		require.NoError(t, views.Attach(t.Context(), s.Projection))
+		err := newHost(t, die(store), registry).Attach(t.Context(), newSales(2).Projection)
 		shop.trade(t, store, 100)
 		next := newSales(2)
 		requireOneReadable(t, store, s, next)
-		require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, newSales(3).Projection))
+		require.NoError(t, views.Rebuild(t.Context(), nil, newSales(3).Projection))
 		return err
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // claim returns the build that a run of the definition writes: the live one if
@@ -53,8 +54,8 @@ func (d *definition) checkNames(ctx context.Context, store eventstore.RowStore, 
 		if err != nil {
 			return err
 		}
-		return invalidf("it takes events that another program has stored as %q (the first at position %d), and the registry has no such name for them",
-			e.Type, e.Position)
+		return invalidf("it takes events that another program has stored as %s (the first at position %d), and the registry has no such name for them",
+			quote.Name(e.Type), e.Position)
 	}
 	return nil
 }

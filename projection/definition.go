@@ -14,6 +14,8 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/internal/quote"
+	"github.com/yore-es/yore/internal/reserved"
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
@@ -34,11 +36,14 @@ func (p *Projection) define(registry *codec.Registry) (*definition, error) {
 		return nil, invalidf("the projection is nil")
 	}
 	faults := nameFaults("name", p.name, 200, "@")
+	if err := reserved.View(p.name); err != nil {
+		faults = append(faults, err)
+	}
 	if p.version == 0 {
 		faults = append(faults, errors.New("versions start at 1"))
 	}
 	if p.OnFailure > Skip {
-		faults = append(faults, fmt.Errorf("there is no policy %d", p.OnFailure))
+		faults = append(faults, fmt.Errorf("there is no failure policy %d", p.OnFailure))
 	}
 	if p.Timeout < 0 {
 		faults = append(faults, fmt.Errorf("timeout %v is negative", p.Timeout))
@@ -54,7 +59,7 @@ func (p *Projection) define(registry *codec.Registry) (*definition, error) {
 		faults = append(faults, err)
 	}
 	if len(faults) > 0 {
-		return nil, fmt.Errorf("%w: projection %q: %w", eventstore.ErrInvalid, p.name, errors.Join(faults...))
+		return nil, fmt.Errorf("%w: projection %s: %w", eventstore.ErrInvalid, quote.Name(p.name), errors.Join(faults...))
 	}
 	d.query = selection.Stored
 	first := registry.FirstNames(d.handlers.Names()...)
@@ -73,10 +78,10 @@ func (p *Projection) tableFaults() []error {
 	names := make(map[string]bool)
 	for _, t := range p.tables {
 		for _, fault := range t.check() {
-			faults = append(faults, fmt.Errorf("table %q: %w", t.name, fault))
+			faults = append(faults, fmt.Errorf("table %s: %w", quote.Name(t.name), fault))
 		}
 		if names[t.name] {
-			faults = append(faults, fmt.Errorf("two tables are named %q", t.name))
+			faults = append(faults, fmt.Errorf("two tables are named %s", quote.Name(t.name)))
 		}
 		names[t.name] = true
 	}
@@ -91,13 +96,13 @@ func (t *tableShape) check() []error {
 	names := make(map[string]bool)
 	for _, i := range t.indexes {
 		for _, fault := range nameFaults("name", i.name, 100, "/") {
-			faults = append(faults, fmt.Errorf("index %q: %w", i.name, fault))
+			faults = append(faults, fmt.Errorf("index %s: %w", quote.Name(i.name), fault))
 		}
 		if fault := keyFault(i.key); fault != "" {
-			faults = append(faults, fmt.Errorf("index %q: %s", i.name, fault))
+			faults = append(faults, fmt.Errorf("index %s: %s", quote.Name(i.name), fault))
 		}
 		if names[i.name] {
-			faults = append(faults, fmt.Errorf("two indexes are named %q", i.name))
+			faults = append(faults, fmt.Errorf("two indexes are named %s", quote.Name(i.name)))
 		}
 		names[i.name] = true
 	}
@@ -168,7 +173,7 @@ func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) er
 		}
 	}
 	if tx.rows.err != nil { // even if the handler has not minded
-		return fmt.Errorf("version %d: type %q at position %d: %w", d.version, stored.Type, stored.Position, tx.rows.err)
+		return fmt.Errorf("version %d: type %s at position %d: %w", d.version, quote.Name(stored.Type), stored.Position, tx.rows.err)
 	}
 	if err == nil {
 		return nil

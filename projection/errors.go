@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // What a caller can match with errors.Is, besides the sentinels of package
 // eventstore.
 var (
-	// ErrNeverRun: nobody has begun to build this version of the projection.
+	// ErrNeverRun: no build of this version of the projection was begun.
 	ErrNeverRun = errors.New("projection has never run")
 	// ErrRebuilding: the build of the version was begun, is not complete, and
 	// cannot be read yet. It comes as a *RebuildingError.
@@ -20,7 +21,8 @@ var (
 	// ErrReplaced: another version of the projection is live. It comes as a
 	// *ReplacedError.
 	ErrReplaced = errors.New("projection was replaced")
-	// ErrLate: the view has not come as far as was waited for. It comes as a *LateError.
+	// ErrLate: the view has not come as far as was waited for, or is not live yet.
+	// It comes as a *LateError.
 	ErrLate = errors.New("committed, view late")
 	// ErrNotUnique: two rows have the same value in a unique index. It comes as a *UniqueError.
 	ErrNotUnique = errors.New("not unique")
@@ -42,7 +44,8 @@ type HandlerError struct {
 
 // Error says all that the fields say.
 func (e *HandlerError) Error() string {
-	return fmt.Sprintf("projection %q version %d: type %q at position %d: %v", e.Projection, e.Version, e.Type, e.Position, e.Err)
+	return fmt.Sprintf("projection %s version %d: type %s at position %d: %v",
+		quote.Name(e.Projection), e.Version, quote.Name(e.Type), e.Position, e.Err)
 }
 
 // Unwrap returns the cause.
@@ -71,13 +74,13 @@ func (e *PanicError) Unwrap() error {
 }
 
 // RebuildingError says that a version of a projection cannot be read because it
-// is not built yet: somebody builds it, or the build has stopped at an event that
+// is not built yet: it is being built, or the build has stopped at an event that
 // could not be applied, or with its program. It matches ErrRebuilding.
 type RebuildingError struct {
 	Projection string
 	Version    uint32
-	// Done is the position that the build has reached, Of the head.
-	Done, Of eventstore.Position
+	// Done is the position that the build has reached, Total the head.
+	Done, Total eventstore.Position
 	// Failure is what the build stopped at, if it has not gone on since; else
 	// nil.
 	Failure *Failure
@@ -85,7 +88,8 @@ type RebuildingError struct {
 
 // Error says all that the fields say.
 func (e *RebuildingError) Error() string {
-	return fmt.Sprintf("%v: %q version %d, at position %d of %d%s", ErrRebuilding, e.Projection, e.Version, e.Done, e.Of, e.Failure.aside())
+	return fmt.Sprintf("%v: %s version %d, at position %d of %d%s",
+		ErrRebuilding, quote.Name(e.Projection), e.Version, e.Done, e.Total, e.Failure.aside())
 }
 
 // Is reports whether target is ErrRebuilding.
@@ -102,32 +106,47 @@ type ReplacedError struct {
 
 // Error says all that the fields say.
 func (e *ReplacedError) Error() string {
-	return fmt.Sprintf("%v: %q version %d, by version %d", ErrReplaced, e.Projection, e.Version, e.By)
+	return fmt.Sprintf("%v: %s version %d, by version %d", ErrReplaced, quote.Name(e.Projection), e.Version, e.By)
 }
 
 // Is reports whether target is ErrReplaced.
 func (e *ReplacedError) Is(target error) bool { return target == ErrReplaced }
 
-// LateError says that the event is in the log but not in the view: what was
-// committed is committed, only the view does not show it yet. It matches ErrLate
-// and what ended the waiting.
+// LateError says that a view does not show a position of the log yet, or is not
+// live yet: what was committed is committed, only the view does not show it. It
+// matches ErrLate and what ended the waiting.
 type LateError struct {
 	Projection string
 	Version    uint32
-	// Wanted is the position that was waited for, Actual the one that the view
-	// has reached; 0 for a version that is not live yet.
+	// Wanted is the position that was waited for; 0 if it was only waited for the
+	// version to be live. Actual is the one that the view has reached, 0 if the
+	// version is not live.
 	Wanted, Actual eventstore.Position
+	// State is that of the version: Live, or NeverRun or Rebuilding if it cannot
+	// be read yet.
+	State State
 	// Failure is what the projection last failed on, if it has not gone on
 	// since; else nil.
 	Failure *Failure
-	// Err is what ended the waiting.
+	// Err is what ended the waiting: the context's error, or what the version's
+	// run has stopped with.
 	Err error
 }
 
 // Error says all that the fields say.
 func (e *LateError) Error() string {
-	return fmt.Sprintf("%v: projection %q version %d at position %d, waited for %d: %v%s",
-		ErrLate, e.Projection, e.Version, e.Actual, e.Wanted, e.Err, e.Failure.aside())
+	at := "not live yet"
+	if e.State == Live {
+		at = fmt.Sprintf("at position %d", e.Actual)
+	}
+	text := fmt.Sprintf("projection %s version %d is %s", quote.Name(e.Projection), e.Version, at)
+	if e.Wanted > 0 {
+		text = fmt.Sprintf("%v: %s, waited for position %d", ErrLate, text, e.Wanted)
+	}
+	if failed := (*HandlerError)(nil); errors.As(e.Err, &failed) { // which says what the Failure does
+		return fmt.Sprintf("%s: %v", text, e.Err)
+	}
+	return fmt.Sprintf("%s: %v%s", text, e.Err, e.Failure.aside())
 }
 
 // Is reports whether target is ErrLate.
@@ -148,8 +167,8 @@ type UniqueError struct {
 
 // Error says all that the fields say.
 func (e *UniqueError) Error() string {
-	return fmt.Sprintf("%v: projection %q, table %q: rows %v and %v both have %v in index %q",
-		ErrNotUnique, e.Projection, e.Table, e.Other, e.Key, e.Value, e.Index)
+	return fmt.Sprintf("%v: projection %s, table %s: rows %s and %s both have %s in index %s",
+		ErrNotUnique, quote.Name(e.Projection), quote.Name(e.Table), keyText(e.Other), keyText(e.Key), keyText(e.Value), quote.Name(e.Index))
 }
 
 // Is reports whether target is ErrNotUnique.
@@ -171,7 +190,7 @@ func (f *Failure) aside() string {
 	if f == nil {
 		return ""
 	}
-	return fmt.Sprintf(" (it failed on type %q at position %d: %s)", f.Type, f.Position, f.Reason)
+	return fmt.Sprintf(" (it failed on type %s at position %d: %s)", quote.Name(f.Type), f.Position, f.Reason)
 }
 
 // wrap says what was done with the projection, and names it unless the error does.
@@ -179,7 +198,10 @@ func (p *Projection) wrap(verb string, err error) error {
 	if failed := (*HandlerError)(nil); errors.As(err, &failed) {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
-	return fmt.Errorf("%s projection %q: %w", verb, p.name, err)
+	if moved := (*eventstore.CheckpointError)(nil); errors.As(err, &moved) {
+		err = fmt.Errorf("another process or goroutine runs the same projection: %w", err)
+	}
+	return fmt.Errorf("%s projection %s: %w", verb, quote.Name(p.name), err)
 }
 
 func invalidf(format string, args ...any) error {

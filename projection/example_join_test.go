@@ -58,7 +58,7 @@ func Example_join() {
 	bySKU := projection.NewIndex(lines, "sku", func(l line) (string, bool) { return l.SKU, true })
 
 	projection.On(p, func(tx projection.Tx, e fold.Event[ProductNamed]) error {
-		for row, err := range bySKU.In(tx).Scan(projection.Only(e.Data.SKU)) {
+		for row, err := range bySKU.In(tx).Scan(projection.Equal(e.Data.SKU)) {
 			if err != nil {
 				return err
 			}
@@ -99,7 +99,7 @@ func Example_join() {
 	}
 	ctx, store := context.Background(), memstore.New(nil)
 	defer store.Close()
-	if err := projection.Attach(ctx, store, registry, p); err != nil {
+	if err := newViews(store, registry).Attach(ctx, p); err != nil {
 		log.Fatal(err)
 	}
 	put(ctx, store, registry, "product-1", ProductNamed{"1", "lamp"})
@@ -113,10 +113,10 @@ func Example_join() {
 
 	account, _, err := byMail.Get(ctx, store, "ann@example.org")
 	fmt.Println(account.Key, account.Value.Cents, "at", account.At, err)
-	for row, err := range lines.Scan(ctx, store, projection.WithFirst[string](account.Key)) {
+	for row, err := range lines.Scan(ctx, store, projection.FirstEqual[string](account.Key)) {
 		fmt.Println(row.Value.OrderLine, err)
 	}
-	for row, err := range byCents.Scan(ctx, store, projection.Below[int64](10_000).Backward()) {
+	for row, err := range byCents.Scan(ctx, store, projection.LessThan[int64](10_000).Backward()) {
 		fmt.Println(row.Key, row.Value.Cents, err)
 	}
 
@@ -134,6 +134,6 @@ func Example_join() {
 	// {7 lantern 1200} <nil>
 	// {9 sofa 49900} <nil>
 	// bob 1200 <nil>
-	// get rows of table "accounts" of projection "orders": view has a fault: view "orders@1.1" at position 8, on type "customer.signed-up" at position 9: not unique: projection "orders", table "accounts": rows ann and eve both have ann@example.org in index "mail"
+	// get rows of table "accounts" of projection "orders": view has a fault: view "orders@1.1" at position 8, on type "customer.signed-up" at position 9: not unique: projection "orders", table "accounts": rows "ann" and "eve" both have "ann@example.org" in index "mail"
 	// true ann eve
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/codec"
+	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
@@ -19,7 +20,7 @@ type ReminderSet struct {
 
 // What is due by now? An index by time, and a range that ends with a time and has
 // it, too.
-func ExampleThrough() {
+func ExampleAtMost() {
 	b := codec.NewBuilder()
 	codec.Register[ReminderSet](b, "reminder.set", 1)
 	registry, err := b.Build()
@@ -39,13 +40,102 @@ func ExampleThrough() {
 	put(ctx, store, registry, "reminder-1", ReminderSet{Text: "water the plants", Due: nine.Add(time.Hour)})
 	put(ctx, store, registry, "reminder-2", ReminderSet{Text: "call Ann", Due: nine})
 	put(ctx, store, registry, "reminder-3", ReminderSet{Text: "pay the rent", Due: nine.AddDate(0, 0, -1)})
-	if err := projection.CatchUp(ctx, store, registry, p); err != nil {
+	if err := newViews(store, registry).CatchUp(ctx, p); err != nil {
 		log.Fatal(err)
 	}
-	for row, err := range byDue.Scan(ctx, store, projection.Through(nine)) {
+	for row, err := range byDue.Scan(ctx, store, projection.AtMost(nine)) {
 		fmt.Println(row.Key, err)
 	}
 	// Output:
 	// pay the rent <nil>
 	// call Ann <nil>
+}
+
+// products are rows for the examples: names by SKU, with an index by price.
+type products struct {
+	*projection.Projection
+	names   *projection.Table[string, Product]
+	byPrice *projection.Index[string, Product, int]
+}
+
+type Product struct {
+	SKU, Name string
+	Cents     int
+}
+
+func newProducts(ctx context.Context, store eventstore.RowStore) *products {
+	b := codec.NewBuilder()
+	codec.Register[Product](b, "product.listed", 1)
+	registry, err := b.Build()
+	if err != nil {
+		log.Fatal(err)
+	}
+	p := &products{Projection: projection.New("products", 1)}
+	p.names = projection.NewTable[string, Product](p.Projection, "by-sku")
+	p.byPrice = projection.NewIndex(p.names, "price", func(p Product) (int, bool) { return p.Cents, true })
+	projection.On(p.Projection, func(tx projection.Tx, e fold.Event[Product]) error {
+		return p.names.In(tx).Put(e.Data.SKU, e.Data)
+	})
+	if err := newViews(store, registry).Attach(ctx, p.Projection); err != nil {
+		log.Fatal(err)
+	}
+	for i, name := range []string{"lamp", "sofa", "vase", "bowl", "hook"} {
+		put(ctx, store, registry, "products", Product{SKU: fmt.Sprint("23-", i), Name: name, Cents: 500 * (1 + i%2)})
+	}
+	put(ctx, store, registry, "products", Product{SKU: "24-0", Name: "desk", Cents: 900})
+	return p
+}
+
+func ExampleRange() {
+	ctx, store := context.Background(), memstore.New(nil)
+	defer store.Close()
+	p := newProducts(ctx, store)
+	for _, keys := range []projection.Range[string]{
+		projection.Prefix("24"),
+		projection.AtLeast("23-3"),
+		projection.Between("23-1", "23-3"),
+		projection.LessThan("23-2").Backward(),
+		projection.Equal("23-4"),
+	} {
+		var names []string
+		for row, err := range p.names.Scan(ctx, store, keys) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			names = append(names, row.Value.Name)
+		}
+		fmt.Println(names)
+	}
+	// Output:
+	// [desk]
+	// [bowl hook desk]
+	// [sofa vase]
+	// [sofa lamp]
+	// [hook]
+}
+
+// A page at a time, of an index in which many rows have the same value. What comes
+// in meanwhile moves no page.
+func ExampleIndex_Page() {
+	ctx, store := context.Background(), memstore.New(nil)
+	defer store.Close()
+	p := newProducts(ctx, store)
+	show := func(cursor projection.Cursor) projection.Cursor { // from the last page's link, say
+		page, err := p.byPrice.Page(ctx, store, projection.Range[int]{}.Limit(2).After(cursor))
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, row := range page.Rows {
+			fmt.Print(row.Value.Name, " for ", row.Value.Cents, ", ")
+		}
+		fmt.Println("at", page.At)
+		return page.Next
+	}
+	for next := show(""); next != ""; {
+		next = show(next)
+	}
+	// Output:
+	// lamp for 500, vase for 500, at 6
+	// hook for 500, desk for 900, at 6
+	// sofa for 1000, bowl for 1000, at 6
 }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"log/slog"
+	"sync"
 
-	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/fold"
@@ -16,32 +15,51 @@ import (
 
 // The program of docs/how-to/build-a-read-model.md.
 
-// keep keeps the read models up to date until the context ends.
-func keep(
-	ctx context.Context, store eventstore.RowStore, registry *codec.Registry, logger *slog.Logger, ps ...*projection.Projection,
-) error {
-	runner := &projection.Runner{Store: store, Registry: registry, Projections: ps, Log: logger}
-	return runner.Run(ctx)
+// serve keeps the read models up to date while the server listens, which it does
+// once they can be read.
+func serve(ctx context.Context, views *projection.Host, listen func(context.Context) error, ps ...*projection.Projection) error {
+	ctx, end := context.WithCancelCause(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { end(views.Run(ctx, ps...)) }) // no server without its read models
+	defer running.Wait()
+	defer end(nil)
+	if err := views.Ready(ctx, ps...); err != nil {
+		return err
+	}
+	return listen(ctx)
 }
 
 // attach attaches the read model, and rebuilds it if it has a fault from before.
-func attach(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *projection.Projection) error {
-	err := projection.Attach(ctx, store, registry, p)
+func attach(ctx context.Context, views *projection.Host, p *projection.Projection) error {
+	err := views.Attach(ctx, p)
 	if errors.Is(err, eventstore.ErrFaulted) {
-		err = projection.Rebuild(ctx, store, registry, nil, p)
+		err = views.Rebuild(ctx, nil, p)
 	}
 	return err
 }
 
 // slow returns the products of which carts have some pieces, but not more than most.
 func (b BestSellers) slow(ctx context.Context, r projection.Reader, most int) (skus []string, err error) {
-	for row, err := range b.ByPieces.Scan(ctx, r, projection.Through(most)) {
+	for row, err := range b.ByPieces.Scan(ctx, r, projection.AtMost(most)) {
 		if err != nil {
 			return nil, err
 		}
 		skus = append(skus, row.Key)
 	}
 	return skus, nil
+}
+
+// page returns the products that are wanted most, n of them after those that a
+// page before ended with, and where the next page begins.
+func (b BestSellers) page(ctx context.Context, r projection.Reader, n int, after projection.Cursor) (top []Seller, next projection.Cursor, err error) {
+	page, err := b.ByPieces.Page(ctx, r, projection.Range[int]{}.Backward().Limit(n).After(after))
+	if err != nil {
+		return nil, "", err // ErrInvalid for a cursor that is none
+	}
+	for _, row := range page.Rows {
+		top = append(top, row.Value)
+	}
+	return top, page.Next, nil
 }
 
 // letters is the view that keeps the position of notify, and has no rows.
@@ -87,39 +105,46 @@ func notify(ctx context.Context, store eventstore.RowStore, send func(eventstore
 }
 
 func Example_readModel() {
-	ctx, stop := context.WithCancel(context.Background())
-	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
+	ctx, store, registry, sellers := context.Background(), memstore.New(nil), carts(), NewBestSellers(1)
 	defer store.Close()
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "hanger", Quantity: 1})
-	ended := make(chan error)
-	go func() { ended <- keep(ctx, store, registry, nil, sellers.Projection) }()
-	if err := projection.Wait(ctx, store, 2, sellers.Projection); err != nil {
+
+	views, err := projection.NewHost(store, registry, nil)
+	if err != nil {
 		log.Fatal(err)
 	}
-
-	seller, found, err := sellers.Products.Get(ctx, store, "lantern")
-	fmt.Println(seller.Pieces, found, err)
-	fmt.Println(sellers.Top(ctx, store, 10))
-	fmt.Println(sellers.slow(ctx, store, 1))
-	stop()
-	fmt.Println(<-ended)
+	err = serve(ctx, views, func(ctx context.Context) error {
+		seller, found, err := sellers.Products.Get(ctx, store, "lantern")
+		fmt.Println(seller.Value.Pieces, "at", seller.At, found, err)
+		fmt.Println(sellers.Top(ctx, store, 10))
+		fmt.Println(sellers.slow(ctx, store, 1))
+		top, next, err := sellers.page(ctx, store, 1, "")
+		fmt.Println(top, err)
+		fmt.Println(sellers.page(ctx, store, 1, next))
+		return errors.New("the server was shut down")
+	}, sellers.Projection)
+	fmt.Println(err)
 
 	next := NewBestSellers(2)
-	if err := projection.Rebuild(context.Background(), store, registry, nil, next.Projection); err != nil {
+	if err := views.Rebuild(ctx, nil, next.Projection); err != nil {
 		log.Fatal(err)
 	}
-	_, _, err = sellers.Products.Get(context.Background(), store, "lantern")
+	_, _, err = sellers.Products.Get(ctx, store, "lantern")
 	fmt.Println(errors.Is(err, projection.ErrReplaced))
-	status, err := next.Status(context.Background(), store)
+	status, err := views.Status(ctx, next.Projection)
 	fmt.Println(status.State, status.Behind, err)
+	fmt.Println(serve(ctx, views, nil, sellers.Projection))
 	// Output:
-	// 6 true <nil>
+	// 6 at 2 true <nil>
 	// [{lantern 6} {hanger 1}] <nil>
 	// [hanger] <nil>
-	// <nil>
+	// [{lantern 6}] <nil>
+	// [{hanger 1}]  <nil>
+	// the server was shut down
 	// true
 	// live 0 <nil>
+	// wait for projection "best-sellers": projection was replaced: "best-sellers" version 1, by version 2
 }
 
 func Example_readModelFault() {
@@ -137,15 +162,17 @@ func Example_readModelFault() {
 		})
 		return p, table
 	}
+	views := newViews(store, registry)
 	p, table := define(5)
-	fmt.Println(attach(ctx, store, registry, p))
+	fmt.Println(attach(ctx, views, p))
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6}) // is appended all the same
 	_, _, err := table.Get(ctx, store, "lantern")
 	fmt.Println(err)
 
 	p, table = define(10) // the program is put right and started again
-	fmt.Println(attach(ctx, store, registry, p))
-	fmt.Println(table.Get(ctx, store, "lantern"))
+	fmt.Println(attach(ctx, views, p))
+	row, found, err := table.Get(ctx, store, "lantern")
+	fmt.Println(row.Value, found, err)
 	// Output:
 	// <nil>
 	// get rows of table "by-product" of projection "pieces": view has a fault: view "pieces@1.1" at position 0, on type "cart.item-added" at position 1: more than 5 pieces

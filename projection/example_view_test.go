@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"time"
 
 	"github.com/yore-es/yore/codec"
@@ -32,7 +33,7 @@ func NewBestSellers(version uint32) BestSellers {
 	p := projection.New("best-sellers", version)
 	products := projection.NewTable[string, Seller](p, "by-product")
 	byPieces := projection.NewIndex(products, "pieces", func(s Seller) (int, bool) {
-		return s.Pieces, s.Pieces > 0 // what nobody has in a cart is not listed
+		return s.Pieces, s.Pieces > 0 // what is in no cart is not listed
 	})
 	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 		return products.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
@@ -69,12 +70,25 @@ func carts() *codec.Registry {
 	return registry
 }
 
-func ExampleRun() {
+// newViews returns a host of projections.
+func newViews(store eventstore.RowStore, registry *codec.Registry) *projection.Host {
+	views, err := projection.NewHost(store, registry, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return views
+}
+
+func ExampleHost() {
 	ctx, stop := context.WithCancel(context.Background())
 	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
 	defer store.Close()
+	views, err := projection.NewHost(store, registry, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
 	ended := make(chan error)
-	go func() { ended <- projection.Run(ctx, store, registry, sellers.Projection) }()
+	go func() { ended <- views.Run(ctx, sellers.Projection) }()
 
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
 	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "hanger", Quantity: 3})
@@ -82,10 +96,13 @@ func ExampleRun() {
 	put(ctx, store, registry, "cart-1", ItemRemoved{SKU: "lantern", Quantity: 6})
 
 	// Read what was written: wait for the view.
-	if err := projection.Wait(ctx, store, 4, sellers.Projection); err != nil {
+	if err := views.Wait(ctx, 4, sellers.Projection); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(sellers.Products.Get(ctx, store, "lantern"))
+	row, found, err := sellers.Products.Get(ctx, store, "lantern")
+	fmt.Println(row.Value, "at", row.At, found, err)
+	row, found, err = sellers.Products.Get(ctx, store, "carpet")
+	fmt.Println(row.Value, "at", row.At, found, err)
 	fmt.Println(sellers.Top(ctx, store, 10))
 
 	rows, err := sellers.Products.GetMany(ctx, store, "lantern", "hanger", "sofa")
@@ -94,18 +111,19 @@ func ExampleRun() {
 	stop()
 	fmt.Println(<-ended)
 	// Output:
-	// {lantern 2} true <nil>
+	// {lantern 2} at 4 true <nil>
+	// { 0} at 4 false <nil>
 	// [{hanger 3} {lantern 2}] <nil>
 	// map[hanger:{hanger 3} lantern:{lantern 2}] at 4 <nil>
-	// run projection "best-sellers": context canceled
+	// context canceled
 }
 
-func ExampleAttach() {
+func ExampleHost_Attach() {
 	ctx := context.Background()
 	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
 	defer store.Close()
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	if err := projection.Attach(ctx, store, registry, sellers.Projection); err != nil {
+	if err := newViews(store, registry).Attach(ctx, sellers.Projection); err != nil {
 		log.Fatal(err)
 	}
 	// When Append returns, the view shows it.
@@ -116,7 +134,7 @@ func ExampleAttach() {
 
 // A view that stops at a fault stops no append. It is readable again when it has
 // been rebuilt, with handlers that can do it.
-func ExampleRebuild_fault() {
+func ExampleHost_Rebuild_fault() {
 	ctx := context.Background()
 	store, registry := memstore.New(nil), carts()
 	defer store.Close()
@@ -131,8 +149,9 @@ func ExampleRebuild_fault() {
 		})
 		return p, table
 	}
+	views := newViews(store, registry)
 	p, table := define(100)
-	if err := projection.Attach(ctx, store, registry, p); err != nil {
+	if err := views.Attach(ctx, p); err != nil {
 		log.Fatal(err)
 	}
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 1})
@@ -142,10 +161,12 @@ func ExampleRebuild_fault() {
 	fmt.Println(errors.As(err, &faulted), "through", faulted.Through)
 
 	p, table = define(1000) // the program is put right and started again
-	fmt.Println(errors.Is(projection.Attach(ctx, store, registry, p), eventstore.ErrFaulted))
-	fmt.Println(projection.Rebuild(ctx, store, registry, nil, p))
+	views = newViews(store, registry)
+	fmt.Println(errors.Is(views.Attach(ctx, p), eventstore.ErrFaulted))
+	fmt.Println(views.Rebuild(ctx, nil, p))
 	put(ctx, store, registry, "cart-3", ItemAdded{SKU: "lantern", Quantity: 3}) // it is attached again
-	fmt.Println(table.Get(ctx, store, "lantern"))
+	row, found, err := table.Get(ctx, store, "lantern")
+	fmt.Println(row.Value, found, err)
 	// Output:
 	// true through 1
 	// true
@@ -155,20 +176,20 @@ func ExampleRebuild_fault() {
 
 // A changed version is built beside the one that is read, and replaces it when it
 // has come to the head.
-func ExampleRebuild_version() {
+func ExampleHost_Rebuild_version() {
 	ctx := context.Background()
 	store, registry := memstore.New(nil), carts()
 	defer store.Close()
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	one, two := NewBestSellers(1), NewBestSellers(2)
-	if err := projection.CatchUp(ctx, store, registry, one.Projection); err != nil {
+	views, one, two := newViews(store, registry), NewBestSellers(1), NewBestSellers(2)
+	if err := views.CatchUp(ctx, one.Projection); err != nil {
 		log.Fatal(err)
 	}
 	_, err := two.Top(ctx, store, 1)
 	fmt.Println(errors.Is(err, projection.ErrNeverRun))
 
-	err = projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{
-		Progress: func(p projection.RebuildProgress) { fmt.Println("at", p.Done, "of", p.Of) },
+	err = views.Rebuild(ctx, &projection.RebuildOptions{
+		Progress: func(p eventstore.Progress) { fmt.Println("at", p.Done, "of", p.Total) },
 	}, two.Projection)
 	if err != nil {
 		log.Fatal(err)
@@ -202,49 +223,69 @@ func ExampleBuild() {
 	// [{lantern 1}] <nil>
 }
 
-func ExampleWait_late() {
-	store, sellers := memstore.New(nil), NewBestSellers(1)
+func ExampleHost_Wait_late() {
+	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
 	defer store.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	put(context.Background(), store, carts(), "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	err := projection.Wait(ctx, store, 1, sellers.Projection) // nobody runs it
+	put(context.Background(), store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	err := newViews(store, registry).Wait(ctx, 1, sellers.Projection) // it is not run
 	fmt.Println(errors.Is(err, projection.ErrLate))
 	fmt.Println(err)
 	// Output:
 	// true
-	// committed, view late: projection "best-sellers" version 1 at position 0, waited for 1: context deadline exceeded
+	// committed, view late: projection "best-sellers" version 1 is not live yet, waited for position 1: context deadline exceeded
 }
 
-func ExampleRunner() {
+// One projection that stops at an event keeps no other from going on.
+func ExampleHost_Run() {
 	ctx, stop := context.WithCancel(context.Background())
 	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
 	defer store.Close()
-	wrong, tries := projection.New("wrong", 1), make(chan int, 100)
-	projection.On(wrong, func(projection.Tx, fold.Event[ItemAdded]) error {
-		tries <- 1
-		return errors.New("no such product")
-	})
+	wrong := projection.New("wrong", 1)
+	projection.On(wrong, func(projection.Tx, fold.Event[ItemAdded]) error { return errors.New("no such product") })
 
-	runner := &projection.Runner{
-		Store: store, Registry: registry, MinBackoff: time.Millisecond,
-		Projections: []*projection.Projection{sellers.Projection, wrong},
+	views, err := projection.NewHost(store, registry, &projection.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		log.Fatal(err)
 	}
-	ended := make(chan error)
-	go func() { ended <- runner.Run(ctx) }()
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	fmt.Println(projection.Wait(ctx, store, 1, sellers.Projection)) // one that fails stops no other
-	fmt.Println(<-tries + <-tries)                                  // and is run again
+	ended := make(chan error)
+	go func() { ended <- views.Run(ctx, sellers.Projection, wrong) }()
+	fmt.Println(views.Wait(ctx, 1, sellers.Projection))
+	fmt.Println(views.Wait(ctx, 1, wrong))
 
 	stop()
 	fmt.Println(<-ended)
 	// Output:
 	// <nil>
-	// 2
+	// committed, view late: projection "wrong" version 1 is not live yet, waited for position 1: run: projection "wrong" version 1: type "cart.item-added" at position 1: no such product
+	// context canceled
 	// run: projection "wrong" version 1: type "cart.item-added" at position 1: no such product
 }
 
-func ExampleProjection_Status() {
+// What a handler asks may be away for a while.
+func ExampleFailurePolicy() {
+	ctx, store, registry := context.Background(), memstore.New(nil), carts()
+	defer store.Close()
+	p, tries := projection.New("patient", 1), 0
+	p.OnFailure = projection.Retry
+	projection.On(p, func(projection.Tx, fold.Event[ItemAdded]) error {
+		if tries++; tries < 3 {
+			return errors.New("not now")
+		}
+		return nil
+	})
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	views, err := projection.NewHost(store, registry, &projection.Options{MinBackoff: time.Millisecond, MaxBackoff: time.Second})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(views.CatchUp(ctx, p), "after", tries, "tries")
+	// Output: <nil> after 3 tries
+}
+
+func ExampleHost_Status() {
 	ctx := context.Background()
 	store, registry := memstore.New(nil), carts()
 	defer store.Close()
@@ -258,11 +299,12 @@ func ExampleProjection_Status() {
 	})
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 500})
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 5})
-	if err := projection.CatchUp(ctx, store, registry, p); err != nil {
+	views := newViews(store, registry)
+	if err := views.CatchUp(ctx, p); err != nil {
 		log.Fatal(err)
 	}
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	status, err := p.Status(ctx, store)
+	status, err := views.Status(ctx, p)
 	fmt.Println(status.State, "at", status.Position, "of", status.Head, "behind", status.Behind, err)
 	for _, skipped := range status.Skipped {
 		fmt.Println("skipped", skipped.Position, skipped.Type, skipped.Reason)

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Index orders the rows of a table by another value, which is derived from them.
@@ -48,7 +49,7 @@ func newIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of
 	t.indexes = append(t.indexes, index)
 	t.shape.indexes = append(t.shape.indexes, indexShape{name: name, key: reflect.TypeFor[I](), unique: unique})
 	if of == nil {
-		t.shape.faults = append(t.shape.faults, fmt.Errorf("index %q has no function", name))
+		t.shape.faults = append(t.shape.faults, fmt.Errorf("index %s has no function", quote.Name(name)))
 	}
 	return index
 }
@@ -56,34 +57,45 @@ func newIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of
 // Scan yields the rows whose indexed value is in a range, in the order of these
 // values, and for equal ones in that of the keys; otherwise as Table.Scan does.
 func (x *Index[K, V, I]) Scan(ctx context.Context, r Reader, values Range[I]) iter.Seq2[Row[K, V], error] {
-	return func(yield func(Row[K, V], error) bool) {
-		for row, err := range x.t.p.scanRows(ctx, r, values.scan(x.table())) {
-			decoded := Row[K, V]{At: row.at}
-			if err == nil {
-				decoded.Key, decoded.Value, err = decodeEntry[K, V](row.Row)
-			}
-			if err != nil {
-				yield(Row[K, V]{}, x.wrap("scan", err))
-				return
-			}
-			if !yield(decoded, nil) {
-				return
-			}
-		}
-	}
+	return x.source().scan(ctx, r, values.span)
 }
 
 // Get returns the row that has this value in the index, the first one if there
-// are several, and whether there is one.
+// are several, and whether there is one. If there is none, of the Row only At is
+// set.
 func (x *Index[K, V, I]) Get(ctx context.Context, r Reader, value I) (Row[K, V], bool, error) {
-	for row, err := range x.Scan(ctx, r, Only(value).Limit(1)) {
-		return row, err == nil, err
+	var none Row[K, V]
+	for page, err := range x.source().pages(ctx, r, Equal(value).Limit(1).span) {
+		if err != nil {
+			return Row[K, V]{}, false, x.wrap("get", err)
+		}
+		if none.At = page.Checkpoint.Position; len(page.Rows) == 0 {
+			continue
+		}
+		row, err := x.source().row(page.Rows[0], none.At)
+		if err != nil {
+			return Row[K, V]{}, false, x.wrap("get", err)
+		}
+		return row, true, nil
 	}
-	return Row[K, V]{}, false, nil
+	return none, false, nil
+}
+
+// source returns where the index's rows are read from.
+func (x *Index[K, V, I]) source() source[K, V] {
+	shape := func() string {
+		return fmt.Sprintf("%q %s", x.t.p.name, x.t.shape.indexLine(indexShape{x.name, reflect.TypeFor[I](), x.unique}))
+	}
+	return source[K, V]{x.t.p, place{x.table(), shape}, decodeEntry[K, V], x.wrap}
 }
 
 func (x *Index[K, V, I]) wrap(verb string, err error) error {
-	return x.t.wrap(fmt.Sprintf("%s by index %q", verb, x.name), err)
+	return x.t.wrap(fmt.Sprintf("%s by index %s", verb, quote.Name(x.name)), err)
+}
+
+// inHandler says in which index an error came that a handler gets.
+func (x *Index[K, V, I]) inHandler(err error) error {
+	return fmt.Errorf("table %s, index %s: %w", quote.Name(x.t.name), quote.Name(x.name), err)
 }
 
 // table returns the stored table of the index: no declared one has a slash.
@@ -117,7 +129,7 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 	}
 	other, _, err := decodeEntry[K, V](found[0])
 	if err != nil {
-		return fmt.Errorf("table %q, index %q: %w", x.t.name, x.name, err)
+		return x.inHandler(err)
 	}
 	if string(appendKey(nil, other)) == string(rowKey) {
 		return nil
@@ -130,12 +142,10 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 func decodeEntry[K comparable, V any](entry eventstore.Row) (key K, value V, err error) {
 	rest, err := readKey(entry.Value, &key)
 	if err != nil {
-		err = otherType[K]("the row's key", err)
-	} else {
-		value, err = decodeValue[V](rest)
+		return key, value, fmt.Errorf("entry %s: %w", quote.Name(string(entry.Key)), otherType[K]("the row's key", err))
 	}
-	if err != nil {
-		err = fmt.Errorf("entry %x: %w", entry.Key, err)
+	if value, err = decodeValue[V](rest); err != nil {
+		err = fmt.Errorf("row %s: %w", keyText(key), err)
 	}
 	return key, value, err
 }

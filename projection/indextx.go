@@ -1,9 +1,6 @@
 package projection
 
-import (
-	"fmt"
-	"iter"
-)
+import "iter"
 
 // IndexTx is an index in a handler, as TableTx is a table.
 type IndexTx[K comparable, V any, I comparable] struct {
@@ -17,7 +14,7 @@ func (x *Index[K, V, I]) In(tx Tx) IndexTx[K, V, I] { return IndexTx[K, V, I]{x,
 // Get returns the row that has this value in the index, the first one if there
 // are several, and whether there is one.
 func (t IndexTx[K, V, I]) Get(value I) (Row[K, V], bool, error) {
-	for row, err := range t.Scan(Only(value).Limit(1)) {
+	for row, err := range t.Scan(Equal(value).Limit(1)) {
 		return row, err == nil, err
 	}
 	return Row[K, V]{}, false, nil
@@ -26,23 +23,8 @@ func (t IndexTx[K, V, I]) Get(value I) (Row[K, V], bool, error) {
 // Scan yields the rows whose indexed value is in a range, as they are when
 // ranging starts; the loop's body may read and write.
 func (t IndexTx[K, V, I]) Scan(values Range[I]) iter.Seq2[Row[K, V], error] {
-	return func(yield func(Row[K, V], error) bool) {
-		if err := t.x.t.In(t.tx).check(); err != nil {
-			yield(Row[K, V]{}, err)
-			return
-		}
-		for row, err := range t.tx.rows.Scan(values.scan(t.x.table())) {
-			var decoded Row[K, V]
-			if err == nil {
-				decoded.Key, decoded.Value, err = decodeEntry[K, V](row)
-			}
-			if err != nil {
-				yield(Row[K, V]{}, fmt.Errorf("table %q, index %q: %w", t.x.t.name, t.x.name, err))
-				return
-			}
-			if !yield(decoded, nil) {
-				return
-			}
-		}
+	if err := t.x.t.In(t.tx).check(); err != nil {
+		return func(yield func(Row[K, V], error) bool) { yield(Row[K, V]{}, err) }
 	}
+	return t.x.source().scanTx(t.tx, values.span, t.x.inHandler)
 }

@@ -48,26 +48,26 @@ func TestOn_Interface(t *testing.T) {
 		one(b)
 		codec.Register[stray](b, "stray", 1)
 	}
-	for name, run := range map[string]func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
-		"CatchUp": projection.CatchUp, "Attach": projection.Attach,
+	for name, run := range map[string]func(*projection.Host, context.Context, ...*projection.Projection) error{
+		"CatchUp": (*projection.Host).CatchUp, "Attach": (*projection.Host).Attach,
 	} {
 		store := newStore(t)
 		add(t, store, "x-1", "noted", 1, `{"Text":"a"}`)
 		add(t, store, "x-1", "erased", 1, `{}`)
 		add(t, store, "x-1", "stray", 1, `{}`)
 		p, texts := newEntries()
-		require.NoError(t, projection.CatchUp(t.Context(), store, buildRegistry(t, one), p), name)
+		require.NoError(t, newHost(t, store, buildRegistry(t, one)).CatchUp(t.Context(), p), name)
 		require.Equal(t, []string{"a", "erased"}, texts(t, store), name)
 
 		p, texts = newEntries()
-		require.NoError(t, projection.CatchUp(t.Context(), store, buildRegistry(t, two), p), name)
+		require.NoError(t, newHost(t, store, buildRegistry(t, two)).CatchUp(t.Context(), p), name)
 		require.Equal(t, []string{"a", "erased"}, texts(t, store), name)
 
 		p, texts = newEntries()
-		err := run(t.Context(), store, buildRegistry(t, three), p)
+		err := run(newHost(t, store, buildRegistry(t, three)).Host, t.Context(), p)
 		require.ErrorIs(t, err, eventstore.ErrInvalid, name)
 		require.ErrorContains(t, err, "raise the version, or Rebuild", name)
-		require.NoError(t, projection.Rebuild(t.Context(), store, buildRegistry(t, three), nil, p), name)
+		require.NoError(t, newHost(t, store, buildRegistry(t, three)).Rebuild(t.Context(), nil, p), name)
 		require.Equal(t, []string{"a", "erased", "stray"}, texts(t, store), name)
 	}
 }

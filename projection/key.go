@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // How keys become bytes. The order of the bytes is the order of the keys, two
@@ -34,8 +35,10 @@ type Pair[A, B comparable] struct {
 // PairOf returns the pair of a and b.
 func PairOf[A, B comparable](a A, b B) Pair[A, B] { return Pair[A, B]{First: a, Second: b} }
 
-// String says the pair in words, as error messages do.
+// String returns the pair as "(first, second)".
 func (p Pair[A, B]) String() string { return fmt.Sprintf("(%v, %v)", p.First, p.Second) }
+
+func (p Pair[A, B]) text() string { return "(" + keyText(p.First) + ", " + keyText(p.Second) + ")" }
 
 func (p Pair[A, B]) appendKey(dst []byte) []byte {
 	return appendKey(appendKey(dst, p.First), p.Second)
@@ -51,6 +54,18 @@ func (p *Pair[A, B]) readKey(src []byte) ([]byte, error) {
 
 func (p Pair[A, B]) parts() []reflect.Type {
 	return []reflect.Type{reflect.TypeFor[A](), reflect.TypeFor[B]()}
+}
+
+// keyText says a key, or the value of an index, as error messages do: strings are
+// quoted, and cut if they are long.
+func keyText(key any) string {
+	if p, ok := key.(interface{ text() string }); ok {
+		return p.text()
+	}
+	if v := reflect.ValueOf(key); v.Kind() == reflect.String {
+		return quote.Name(v.String())
+	}
+	return fmt.Sprint(key)
 }
 
 // keyFault says why values of a type cannot be keys; "" if they can.

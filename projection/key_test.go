@@ -17,6 +17,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -37,7 +38,7 @@ func keyed[K comparable](t testing.TB, keys []K) (stored [][]byte, scanned []K) 
 	store := memstore.New(nil)
 	defer store.Close()
 	add(t, store, "", "cart.item-added", 1, `{}`)
-	require.NoError(t, projection.CatchUp(t.Context(), store, shopRegistry(t), p))
+	require.NoError(t, newHost(t, store, shopRegistry(t)).CatchUp(t.Context(), p))
 	for page, err := range store.ScanRows(t.Context(), "keyed@1.1", eventstore.RowScan{Table: "keys"}) {
 		require.NoError(t, err)
 		for _, row := range page.Rows {
@@ -180,8 +181,9 @@ func readWrong(t testing.TB, wrong []byte) {
 	store, s := memstore.New(nil), newSales(1)
 	defer store.Close()
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-	require.NoError(t, projection.CatchUp(t.Context(), store, shopRegistry(t), s.Projection))
-	status, err := s.Status(t.Context(), store)
+	views := newHost(t, store, shopRegistry(t))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
+	status, err := views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	set, err := store.GetRows(t.Context(), status.Build)
 	require.NoError(t, err)
@@ -194,7 +196,7 @@ func readWrong(t testing.TB, wrong []byte) {
 	for row, err := range s.lines.Scan(t.Context(), store, projection.Range[projection.Pair[string, string]]{}) {
 		if err != nil {
 			require.Zero(t, row)
-			require.ErrorContains(t, err, fmt.Sprintf("row %x: ", wrong))
+			require.ErrorContains(t, err, fmt.Sprintf("row %s: ", quote.Name(string(wrong))))
 		}
 	}
 }
@@ -207,35 +209,36 @@ func TestKeys_WrongBytes(t *testing.T) {
 
 func TestRange(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	for _, line := range []string{`"a","quantity":3`, `"a\u0000","quantity":1`, `"ab","quantity":2`, `"b","quantity":2`, `"\u00ff","quantity":5`} {
 		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":`+line+`}`)
 		add(t, store, "cart-10", "cart.item-added", 1, `{"sku":`+line+`}`)
 	}
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	scan := func(r projection.Range[string]) string { return keysOf(t, s.pieces.Scan(t.Context(), store, r)) }
 	require.Equal(t, `"a" "a\x00" "ab" "b" "ÿ"`, scan(projection.Range[string]{}))
 	require.Equal(t, `"ÿ" "b"`, scan(projection.Range[string]{}.Backward().Limit(2)))
-	require.Equal(t, `"a" "a\x00" "ab"`, scan(projection.WithPrefix("a")))
-	require.Equal(t, `"a\x00"`, scan(projection.WithPrefix("a\x00")))
-	require.Equal(t, `"a" "a\x00" "ab" "b" "ÿ"`, scan(projection.WithPrefix("")))
-	require.Equal(t, `"ab" "b" "ÿ"`, scan(projection.From("aa")))
-	require.Equal(t, `"a"`, scan(projection.Below("a\x00")))
-	require.Equal(t, `"a" "a\x00"`, scan(projection.Through("a\x00")))
-	require.Equal(t, `"b" "ab"`, scan(projection.Through("b\x00").Backward().Limit(2)))
+	require.Equal(t, `"a" "a\x00" "ab"`, scan(projection.Prefix("a")))
+	require.Equal(t, `"a\x00"`, scan(projection.Prefix("a\x00")))
+	require.Equal(t, `"a" "a\x00" "ab" "b" "ÿ"`, scan(projection.Prefix("")))
+	require.Equal(t, `"ab" "b" "ÿ"`, scan(projection.AtLeast("aa")))
+	require.Equal(t, `"a"`, scan(projection.LessThan("a\x00")))
+	require.Equal(t, `"a" "a\x00"`, scan(projection.AtMost("a\x00")))
+	require.Equal(t, `"b" "ab"`, scan(projection.AtMost("b\x00").Backward().Limit(2)))
 	require.Equal(t, `"a\x00" "ab"`, scan(projection.Between("a\x00", "b")))
-	require.Equal(t, `"a"`, scan(projection.Only("a")))
+	require.Equal(t, `"a"`, scan(projection.Equal("a")))
 	require.Empty(t, scan(projection.Between("b", "a")))
 
-	lines := s.lines.Scan(t.Context(), store, projection.WithFirst[string]("cart-1").Limit(9))
+	lines := s.lines.Scan(t.Context(), store, projection.FirstEqual[string]("cart-1").Limit(9))
 	require.Equal(t, `("cart-1", "a") ("cart-1", "a\x00") ("cart-1", "ab") ("cart-1", "b") ("cart-1", "ÿ")`, keysOf(t, lines))
 
 	ranks := func(r projection.Range[int]) string { return keysOf(t, s.ranks.Scan(t.Context(), store, r)) }
 	require.Equal(t, `"ÿ" "a" "b" "ab" "a\x00"`, ranks(projection.Range[int]{}.Backward()))
-	require.Equal(t, `"ab" "b"`, ranks(projection.Only(4)))
-	require.Equal(t, `"a\x00" "ab" "b"`, ranks(projection.Below(6)))
-	require.Equal(t, `"a\x00"`, ranks(projection.Through(3)))
-	require.Equal(t, `"a\x00" "ab" "b" "a"`, ranks(projection.Through(6)), "all that have the last value")
-	require.Equal(t, `"a\x00" "ab" "b" "a" "ÿ"`, ranks(projection.Through(math.MaxInt)))
+	require.Equal(t, `"ab" "b"`, ranks(projection.Equal(4)))
+	require.Equal(t, `"a\x00" "ab" "b"`, ranks(projection.LessThan(6)))
+	require.Equal(t, `"a\x00"`, ranks(projection.AtMost(3)))
+	require.Equal(t, `"a\x00" "ab" "b" "a"`, ranks(projection.AtMost(6)), "all that have the last value")
+	require.Equal(t, `"a\x00" "ab" "b" "a" "ÿ"`, ranks(projection.AtMost(math.MaxInt)))
 	row, ok, err := s.ranks.Get(t.Context(), store, 4)
 	require.NoError(t, err)
 	require.True(t, ok)

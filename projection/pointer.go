@@ -12,10 +12,10 @@ import (
 )
 
 // A read model is built in a view of its own: a build of one version of its
-// projection. Which of them is the one to read says the pointer, a view without
-// rows that has the projection's name; to change it is to swap. So building
-// anew is the same thing for a new version and for one that runs already, and
-// whoever is killed at any moment finds in the pointer what was begun:
+// projection. The pointer, a view without rows that has the projection's name,
+// says which build is read; a swap is one change of the pointer. So a new version
+// and a rebuild of the live one are built in the same way, and a program that was
+// killed at any moment finds in the pointer what it had begun:
 //
 //	best-sellers        the pointer: {live: 1.3, builds: [2.4], dropped: [1.1]}
 //	best-sellers@1.3    version 1, the third build of best-sellers: what is read
@@ -100,7 +100,7 @@ func (p *pointer) drop(match func(build) bool) {
 	p.Builds = slices.DeleteFunc(p.Builds, match)
 }
 
-// discard has the rows of a build dropped, which nobody reads any more.
+// discard notes that a build is no longer read, so that its rows are dropped.
 func (p *pointer) discard(b build) {
 	b.Tables = ""
 	p.Dropped = append(p.Dropped, b)
@@ -155,7 +155,7 @@ func (p *Projection) pointer(ctx context.Context, r rowGetter) (*pointer, error)
 }
 
 // changePointer lets change change the pointer, and commits it if it says that
-// it did; again from the start if somebody else was faster.
+// it did; again from the start if another change was faster.
 func changePointer(ctx context.Context, store eventstore.RowStore, name string, change func(*pointer) (bool, error)) error {
 	for {
 		p, at, err := readPointer(ctx, store, name)

@@ -12,14 +12,12 @@ import (
 // Projection defines a read model: which events it takes, what they mean, and
 // the tables that they are written to. Make one with [New], then declare tables,
 // indexes and handlers, before it is used; from then on it is safe for
-// concurrent use by multiple goroutines if its handlers are.
-//
-// One value is meant to be shared by all of a program: [Wait] is woken by the
-// [Run] or [Attach] of the same value.
+// concurrent use by multiple goroutines if its handlers are. A [Host] keeps it in
+// a store.
 type Projection struct {
 	// OnFailure says what becomes of an event that cannot be applied; the
 	// default is Stop.
-	OnFailure Policy
+	OnFailure FailurePolicy
 	// Timeout is how long the handlers may take, when the projection is
 	// attached, for all commits that are written together, whatever number of
 	// events they have; 0 is [eventstore.DefaultTimeout], 1 second.
@@ -32,24 +30,21 @@ type Projection struct {
 	declared func() tables // of the tables and indexes, once they are declared
 
 	lastPointer atomic.Pointer[knownPointer]
-
-	mu   sync.Mutex
-	logs map[logID]*progress // what this process has done, by log
 }
 
-// Policy says what becomes of an event that a projection cannot apply: its
+// FailurePolicy says what becomes of an event that a projection cannot apply: its
 // handler returns an error or panics, or the event cannot be decoded. Whatever
 // the handler wrote for that event is forgotten. An error of the store is not
 // the event's fault and never leads to one being skipped.
-type Policy uint8
+type FailurePolicy uint8
 
 const (
-	// Stop ends Run with a *HandlerError. The events before are applied, and
-	// the same event is the next one when it is run again.
-	Stop Policy = iota
-	// Retry tries the same event again, at first after 100 ms, then after
-	// twice as long each time, up to 30 s, until it can be applied or Run's
-	// context ends. Rebuild, Build and Attach do not wait: there Retry is Stop.
+	// Stop stops the projection with a *HandlerError. The events before are
+	// applied, and the same event is the next one when it is run again.
+	Stop FailurePolicy = iota
+	// Retry tries the same event again, at first after [Options].MinBackoff, then
+	// after twice as long each time, until it can be applied or the context of
+	// the run ends. Rebuild, Build and Attach do not wait: there Retry is Stop.
 	Retry
 	// Skip goes on with the next event. Status lists what was skipped.
 	Skip
@@ -82,7 +77,7 @@ type indexShape struct {
 // 1 or more, must rise whenever what the handlers do changes, so that the read
 // model is built anew.
 func New(name string, version uint32) *Projection {
-	p := &Projection{name: name, version: version, logs: make(map[logID]*progress)}
+	p := &Projection{name: name, version: version}
 	p.declared = sync.OnceValue(func() tables { return tablesOf(p.tables) })
 	return p
 }

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"bytes"
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
@@ -10,63 +11,92 @@ import (
 // lowest to the highest. Methods return a changed copy:
 //
 //	projection.Range[int64]{}.Backward().Limit(10) // the ten highest
-//	projection.WithPrefix("23").Limit(100)
-type Range[K comparable] struct {
-	from, to []byte
+//	projection.Prefix("23").Limit(100)
+type Range[K comparable] struct{ span span }
+
+// span is a range of keys, or of an index's values, as they are stored.
+type span struct {
+	from, to []byte // from ≤ key < to; empty is no bound
 	backward bool
 	limit    int
+	after    Cursor
 }
 
-// From returns the range of the keys ≥ k.
-func From[K comparable](k K) Range[K] { return Range[K]{from: bound(k)} }
+// AtLeast returns the range of the keys ≥ k.
+func AtLeast[K comparable](k K) Range[K] { return Range[K]{span{from: bound(k)}} }
 
-// Below returns the range of the keys < k.
-func Below[K comparable](k K) Range[K] { return Range[K]{to: bound(k)} }
+// LessThan returns the range of the keys < k.
+func LessThan[K comparable](k K) Range[K] { return Range[K]{span{to: bound(k)}} }
 
-// Through returns the range of the keys ≤ k; in an index, with all rows that have k.
-func Through[K comparable](k K) Range[K] {
+// AtMost returns the range of the keys ≤ k; in an index, all rows that have k are
+// in it.
+func AtMost[K comparable](k K) Range[K] {
 	_, to := prefixScan(bound(k))
-	return Range[K]{to: to}
+	return Range[K]{span{to: to}}
 }
 
-// Between returns the range of the keys ≥ from and < to.
-func Between[K comparable](from, to K) Range[K] { return Range[K]{from: bound(from), to: bound(to)} }
+// Between returns the range of the keys ≥ from and < to. It is empty if to is not
+// above from.
+func Between[K comparable](from, to K) Range[K] {
+	return Range[K]{span{from: bound(from), to: bound(to)}}
+}
 
-// Only returns the range of the one key k; in an index, of all rows that have k.
-func Only[K comparable](k K) Range[K] {
+// Equal returns the range of the one key k; in an index, of all rows that have k.
+func Equal[K comparable](k K) Range[K] {
 	from, to := prefixScan(bound(k))
-	return Range[K]{from: from, to: to}
+	return Range[K]{span{from: from, to: to}}
 }
 
-// WithPrefix returns the range of the strings that begin with a prefix.
-func WithPrefix[K ~string](prefix K) Range[K] {
+// Prefix returns the range of the strings that begin with a prefix.
+func Prefix[K ~string](prefix K) Range[K] {
 	from, to := prefixScan(appendEscaped(nil, string(prefix)))
-	return Range[K]{from: from, to: to}
+	return Range[K]{span{from: from, to: to}}
 }
 
-// WithFirst returns the range of the pairs whose first part is a, whatever
-// their second part of type B is: WithFirst[uuid.UUID]("ann").
-func WithFirst[B, A comparable](a A) Range[Pair[A, B]] {
+// FirstEqual returns the range of the pairs whose first part is a, whatever their
+// second part of type B is: FirstEqual[uuid.UUID]("ann").
+func FirstEqual[B, A comparable](a A) Range[Pair[A, B]] {
 	from, to := prefixScan(bound(a))
-	return Range[Pair[A, B]]{from: from, to: to}
+	return Range[Pair[A, B]]{span{from: from, to: to}}
 }
 
 // Backward returns the range from the highest key down.
 func (r Range[K]) Backward() Range[K] {
-	r.backward = true
+	r.span.backward = true
 	return r
 }
 
-// Limit returns the range that ends after so many rows; 0 is no limit, a
-// negative one is ErrInvalid where the range is used.
+// Limit returns the range that ends after n rows. 0 is no limit; a negative one is
+// ErrInvalid where the range is used.
 func (r Range[K]) Limit(n int) Range[K] {
-	r.limit = n
+	r.span.limit = n
 	return r
 }
 
-// scan returns what to scan in a stored table.
-func (r Range[K]) scan(table string) eventstore.RowScan {
-	return eventstore.RowScan{Table: table, From: r.from, To: r.to, Backward: r.backward, Limit: r.limit}
+// After returns the part of the range after a cursor, in the range's direction.
+// The zero Cursor leaves nothing out. A cursor that is damaged, or comes from another
+// table or index, is ErrInvalid where the range is used.
+func (r Range[K]) After(c Cursor) Range[K] {
+	r.span.after = c
+	return r
+}
+
+// scan returns what to scan in a place.
+func (s span) scan(in place) (eventstore.RowScan, error) {
+	scan := eventstore.RowScan{Table: in.table, From: s.from, To: s.to, Backward: s.backward, Limit: s.limit}
+	if s.after == "" {
+		return scan, nil
+	}
+	key, err := in.key(s.after)
+	switch {
+	case err != nil:
+		return eventstore.RowScan{}, err
+	case !s.backward && bytes.Compare(key, scan.From) >= 0:
+		scan.From = append(key, 0) // the lowest key above it
+	case s.backward && (len(scan.To) == 0 || bytes.Compare(key, scan.To) < 0):
+		scan.To = key
+	}
+	return scan, nil
 }
 
 // bound returns the bytes of a key, or none for a key of a type that cannot be

@@ -4,35 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/progress"
 )
 
 // RebuildOptions say how to rebuild. Nil and the zero RebuildOptions mean the
 // defaults.
 type RebuildOptions struct {
-	// Over begins from the start of the log even if there is a build of the
+	// Restart begins from the start of the log even if there is a build of the
 	// same version that was left unfinished. Use it when what the handlers do
-	// has changed since.
-	Over bool
-	// Progress is called now and then, on the caller's goroutine: after each
-	// batch that was read.
-	Progress func(RebuildProgress)
+	// has changed since that build began.
+	Restart bool
+	// Progress, if not nil, is called after each batch that was read, on the
+	// caller's goroutine. Done is the position that all builds have reached.
+	Progress func(eventstore.Progress)
 }
 
-// RebuildProgress says how far a rebuild has come.
-type RebuildProgress struct {
-	// Done is the position that all builds have reached, Of the head.
-	Done, Of eventstore.Position
-	// Rate is in positions per second, since this call of Rebuild began.
-	Rate float64
-	// Left is how long the rest takes at this rate; 0 before there is one.
-	Left time.Duration
-}
-
-// Rebuild builds projections from the log, all of them in one pass, beside what
+// Rebuild builds the projections from the log, all of them in one pass, beside what
 // is live: the live builds are read, run and attached meanwhile, as before. When
 // the head is reached, each is swapped in, in one commit, and what it replaces
 // is dropped, a bounded slice at a time. This is how a view with a fault recovers,
@@ -40,27 +29,26 @@ type RebuildProgress struct {
 // version is built in advance. The version that was rebuilt is live afterwards
 // even if a later one was: so a version is rolled back.
 //
-// A projection that was attached to this store by this Projection value, or
-// would have been but for a fault, is attached at the end, before the swap. One
-// that is run goes on with the new build by itself at the next event.
+// A version that was attached by this Host, or would have been but for a fault, is
+// attached at the end, before the swap. One that is run goes on with the new build
+// by itself at the next event.
 //
 // Killed or cancelled before the swap, Rebuild leaves what is live as it is, and,
 // called again, goes on where it stopped. After the swap only old rows are left
-// to drop, which the next Rebuild, Run or Attach does. A projection that fails on an event
-// (Retry is Stop here) does not stop the others; the errors of all are joined,
-// those of the definitions are returned before anything is done. Two rebuilds of
-// the same version at once are a *[eventstore.CheckpointError] for one of them.
-func Rebuild(
-	ctx context.Context, store eventstore.RowStore, registry *codec.Registry, opts *RebuildOptions, ps ...*Projection,
-) error {
+// to drop, which the next Rebuild, Run or Attach does. A projection that fails on an
+// event (Retry is Stop here) does not stop the others; the errors of all are joined.
+// Two rebuilds of the same version at once are a *[eventstore.CheckpointError] for
+// one of them. Faults of the definitions are ErrInvalid: all of them are returned
+// before anything is done.
+func (h *Host) Rebuild(ctx context.Context, opts *RebuildOptions, ps ...*Projection) error {
 	if opts == nil {
 		opts = &RebuildOptions{}
 	}
-	definitions, err := meetAll(store, registry, ps, func(p *Projection) string { return p.name })
+	definitions, err := h.define(ps, byName)
 	if err != nil {
 		return err
 	}
-	r := rebuild{store: store, opts: *opts, began: time.Now()}
+	r := rebuild{host: h, opts: *opts}
 	for _, d := range definitions {
 		if err := r.begin(ctx, d); err != nil {
 			r.errs = append(r.errs, d.wrap("rebuild", err))
@@ -77,47 +65,18 @@ func Rebuild(
 	return errors.Join(r.errs...)
 }
 
-// meetAll returns the definitions of several projections, no two with the same
-// id, or all that is wrong with them.
-func meetAll(
-	store eventstore.RowStore, registry *codec.Registry, ps []*Projection, id func(*Projection) string,
-) ([]*definition, error) {
-	var faults []error
-	if len(ps) == 0 {
-		faults = append(faults, invalidf("no projections"))
-	}
-	definitions := make([]*definition, len(ps))
-	seen := make(map[string]bool)
-	for i, p := range ps {
-		var err error
-		if definitions[i], err = p.define(registry); err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		if seen[id(p)] {
-			faults = append(faults, invalidf("projection %q is named twice", id(p)))
-		}
-		seen[id(p)] = true
-	}
-	if store == nil {
-		faults = append(faults, invalidf("the store is nil"))
-	}
-	return definitions, errors.Join(faults...)
-}
-
 // rebuild is a Rebuild under way.
 type rebuild struct {
-	store   eventstore.RowStore
+	host    *Host
 	opts    RebuildOptions
 	writers []*writer // those that have not failed
 	errs    []error
 
-	began time.Time
-	from  eventstore.Position // where the pass began
+	report func(done, total eventstore.Position) // to the caller, since the pass began
 }
 
 func (r *rebuild) begin(ctx context.Context, d *definition) error {
-	w, err := r.open(ctx, d, r.opts.Over)
+	w, err := r.open(ctx, d, r.opts.Restart)
 	if errors.Is(err, eventstore.ErrFaulted) {
 		w, err = r.open(ctx, d, true) // it got a fault when it was to be attached
 	}
@@ -125,15 +84,15 @@ func (r *rebuild) begin(ctx context.Context, d *definition) error {
 		return err
 	}
 	r.writers = append(r.writers, w)
-	return dropBuilds(ctx, r.store, d.name)
+	return dropBuilds(ctx, r.host.store, d.name)
 }
 
 func (r *rebuild) open(ctx context.Context, d *definition, over bool) (*writer, error) {
-	b, err := d.begin(ctx, r.store, over)
+	b, err := d.begin(ctx, r.host.store, over)
 	if err != nil {
 		return nil, err
 	}
-	return newWriter(ctx, d, r.store, b, false)
+	return newWriter(ctx, r.host, d, b, false)
 }
 
 // fail notes the error of a writer.
@@ -147,12 +106,13 @@ func (r *rebuild) fail(w *writer, err error) {
 // the head. Its error is one that ends it for all.
 func (r *rebuild) pass(ctx context.Context) error {
 	var queries []eventstore.Query
-	r.from = r.writers[0].through
+	from := r.writers[0].through
 	for _, w := range r.writers {
 		queries = append(queries, w.query)
-		r.from = min(r.from, w.through)
+		from = min(from, w.through)
 	}
-	for p, err := range ahead(ctx, r.store, eventstore.Union(queries...), r.from, r.writers...) {
+	r.report = progress.Reporter(from, r.opts.Progress)
+	for p, err := range ahead(ctx, r.host.store, eventstore.Union(queries...), from, r.writers...) {
 		if err != nil {
 			return r.finish(ctx, err)
 		}
@@ -197,21 +157,16 @@ func (r *rebuild) finish(ctx context.Context, err error) error {
 	return errors.Join(errs...)
 }
 
+// progress reports to the caller how far the pass has come.
 func (r *rebuild) progress(ctx context.Context, done eventstore.Position) error {
-	if r.opts.Progress == nil {
+	if r.report == nil {
 		return nil
 	}
-	of, err := r.store.Head(ctx)
-	if err != nil {
-		return err
+	total, err := r.host.store.Head(ctx)
+	if err == nil {
+		r.report(done, total)
 	}
-	p := RebuildProgress{Done: done, Of: of}
-	if took := time.Since(r.began).Seconds(); took > 0 && done > r.from {
-		p.Rate = float64(done-r.from) / took
-		p.Left = time.Duration(float64(of-done) / p.Rate * float64(time.Second))
-	}
-	r.opts.Progress(p)
-	return nil
+	return err
 }
 
 // replace makes a build that has reached the head the one that is read, attached
@@ -220,7 +175,7 @@ func (w *writer) replace(ctx context.Context) error {
 	if err := w.finish(ctx, nil); err != nil {
 		return err
 	}
-	if w.isInline(idOf(w.store)) {
+	if w.host.isInline(w.Projection) {
 		if err := w.store.Attach(ctx, w.inline(w.build)); err != nil {
 			return err
 		}

@@ -2,14 +2,10 @@ package projection_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"iter"
-	"log/slog"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +20,7 @@ import (
 // the swap.
 func TestRun_NewVersionBesideTheOld(t *testing.T) {
 	store, registry, shop, old, next := newStore(t), shopRegistry(t), newShop(1), newSales(1), newSales(2)
+	views := newHost(t, store, registry)
 	shop.trade(t, store, 1000)
 	gate := make(chan struct{})
 	next.fail = func(e eventstore.Event) error {
@@ -32,16 +29,12 @@ func TestRun_NewVersionBesideTheOld(t *testing.T) {
 		}
 		return nil
 	}
-	run := start(t, (&projection.Runner{
-		Store: store, Registry: registry, Projections: []*projection.Projection{old.Projection},
-	}).Run)
-	waitFor(t, store, old.Projection)
-	runNext := start(t, (&projection.Runner{
-		Store: store, Registry: registry, Projections: []*projection.Projection{next.Projection},
-	}).Run)
+	run := start(t, func(ctx context.Context) error { return views.Run(ctx, old.Projection) })
+	waitFor(t, views, old.Projection)
+	runNext := start(t, func(ctx context.Context) error { return views.Run(ctx, next.Projection) })
 	for range 10 {
 		shop.trade(t, store, 10)
-		waitFor(t, store, old.Projection)
+		waitFor(t, views, old.Projection)
 		old.requireHead(t, store)
 		_, _, err := next.pieces.Get(t.Context(), store, "x")
 		if errors.Is(err, projection.ErrNeverRun) {
@@ -49,29 +42,30 @@ func TestRun_NewVersionBesideTheOld(t *testing.T) {
 		}
 		var rebuilding *projection.RebuildingError
 		require.ErrorAs(t, err, &rebuilding)
-		require.LessOrEqual(t, rebuilding.Of, head(t, store))
+		require.LessOrEqual(t, rebuilding.Total, head(t, store))
 	}
 	close(gate)
-	waitFor(t, store, next.Projection)
+	waitFor(t, views, next.Projection)
 	next.requireHead(t, store)
 	_, _, err := old.pieces.Get(t.Context(), store, "x")
 	require.ErrorIs(t, err, projection.ErrReplaced)
-	require.ErrorIs(t, projection.Wait(t.Context(), store, 1, old.Projection), projection.ErrReplaced)
-	status, err := old.Status(t.Context(), store)
+	require.ErrorIs(t, views.Wait(t.Context(), 1, old.Projection), projection.ErrReplaced)
+	status, err := views.Status(t.Context(), old.Projection)
 	require.NoError(t, err)
 	require.Equal(t, projection.Replaced, status.State)
 
 	shop.trade(t, store, 10)
-	require.NoError(t, run.ended(t), "it was replaced, so it has ended")
-	waitFor(t, store, next.Projection)
+	require.ErrorIs(t, run.ended(t), projection.ErrReplaced, "so it has ended")
+	waitFor(t, views, next.Projection)
 	next.requireHead(t, store)
-	require.NoError(t, runNext.end(t))
-	requireNoLeftovers(t, store, next.Projection)
+	require.Equal(t, "context canceled", runNext.end(t).Error())
+	requireNoLeftovers(t, views, next.Projection)
 }
 
 // TestRebuild_Many rebuilds three projections in one pass, one of which fails.
 func TestRebuild_Many(t *testing.T) {
 	store, registry, shop := &reads{Store: newStore(t)}, shopRegistry(t), newShop(1)
+	views := newHost(t, store, registry)
 	shop.trade(t, store, 3000)
 	a, m, bad := newSales(1), newMembers(), projection.New("bad", 1)
 	m.OnFailure = projection.Skip
@@ -81,12 +75,12 @@ func TestRebuild_Many(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, a.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), a.Projection))
 	store.follows.Store(0)
-	var last projection.RebuildProgress
-	err := projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Progress: func(p projection.RebuildProgress) {
+	var last eventstore.Progress
+	err := views.Rebuild(t.Context(), &projection.RebuildOptions{Progress: func(p eventstore.Progress) {
 		require.GreaterOrEqual(t, p.Done, last.Done)
-		require.Equal(t, eventstore.Position(3000), p.Of)
+		require.Equal(t, eventstore.Position(3000), p.Total)
 		require.Positive(t, p.Rate)
 		last = p
 	}}, a.Projection, bad, m.Projection)
@@ -95,19 +89,19 @@ func TestRebuild_Many(t *testing.T) {
 	require.Equal(t, "bad", failed.Projection)
 	require.ErrorContains(t, err, `rebuild: projection "bad" version 1: type "noted" at position`)
 	require.Equal(t, eventstore.Position(3000), last.Done)
-	require.Zero(t, last.Left)
+	require.Zero(t, last.Remaining)
 	require.Equal(t, int64(1), store.follows.Load())
 	a.requireHead(t, store)
-	status, err := m.Status(t.Context(), store)
+	status, err := views.Status(t.Context(), m.Projection)
 	require.NoError(t, err)
 	require.Equal(t, projection.Live, status.State)
 	require.Positive(t, status.SkippedCount)
-	requireState(t, store, bad, projection.Rebuilding)
+	requireState(t, views, bad, projection.Rebuilding)
 }
 
-func requireState(t testing.TB, store eventstore.RowStore, p *projection.Projection, want projection.State) {
+func requireState(t testing.TB, views *host, p *projection.Projection, want projection.State) {
 	t.Helper()
-	status, err := p.Status(t.Context(), store)
+	status, err := views.Status(t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, want, status.State)
 }
@@ -127,13 +121,14 @@ func (r *reads) Follow(ctx context.Context, q eventstore.Query, after eventstore
 // for one that is to begin over.
 func TestRebuild_Resumes(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 20_000)
 	var from []eventstore.Position
-	rebuild := func(until eventstore.Position, over bool) error {
+	rebuild := func(until eventstore.Position, restart bool) error {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		from = append(from, 0)
-		return projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Over: over, Progress: func(p projection.RebuildProgress) {
+		return views.Rebuild(ctx, &projection.RebuildOptions{Restart: restart, Progress: func(p eventstore.Progress) {
 			if from[len(from)-1] == 0 {
 				from[len(from)-1] = p.Done
 			}
@@ -150,70 +145,7 @@ func TestRebuild_Resumes(t *testing.T) {
 	require.NoError(t, rebuild(1e6, false))
 	require.Greater(t, from[3], eventstore.Position(3000))
 	s.requireHead(t, store)
-	requireNoLeftovers(t, store, s.Projection)
-}
-
-func TestRunner(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, registry, shop, s, bad := newStore(t), shopRegistry(t), newShop(1), newSales(1), newMembers()
-		var runs []time.Duration
-		begin := time.Now()
-		bad2 := projection.New("bad", 1)
-		projection.On(bad2, func(projection.Tx, fold.Event[noted]) error {
-			runs = append(runs, time.Since(begin))
-			return errors.New("wrong")
-		})
-		shop.trade(t, store, 100)
-		bad.OnFailure = projection.Skip
-		run := start(t, (&projection.Runner{
-			Store: store, Registry: registry, Projections: []*projection.Projection{bad2, s.Projection, bad.Projection},
-			MinBackoff: time.Second, MaxBackoff: 5 * time.Second,
-		}).Run)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		require.Equal(t, []time.Duration{0, 1e9, 3e9, 7e9, 12e9, 17e9}, runs[:6])
-		shop.trade(t, store, 100)
-		synctest.Wait()
-		s.requireHead(t, store)
-		err := run.end(t)
-		var failed *projection.HandlerError
-		require.ErrorAs(t, err, &failed)
-		require.Equal(t, "bad", failed.Projection)
-		require.NotErrorIs(t, err, context.Canceled, "the others were well")
-		require.Equal(t, head(t, store), s.require(t, store, nil))
-	})
-}
-
-// TestRunner_LogsTheStack: a panic is looked for where it was.
-func TestRunner_LogsTheStack(t *testing.T) {
-	store, registry := newStore(t), shopRegistry(t)
-	add(t, store, "", "noted", 1, `{}`)
-	p := projection.New("p", 1)
-	var counts map[string]int
-	projection.On(p, func(projection.Tx, fold.Event[noted]) error {
-		counts["x"]++
-		return nil
-	})
-	lines, log := io.Pipe()
-	run := start(t, (&projection.Runner{
-		Store: store, Registry: registry, Projections: []*projection.Projection{p}, Log: slog.New(slog.NewJSONHandler(log, nil)),
-	}).Run)
-	var logged struct{ Error, Stack string }
-	require.NoError(t, json.NewDecoder(lines).Decode(&logged))
-	require.NoError(t, lines.Close())
-	require.Contains(t, logged.Error, "panic: assignment to entry in nil map")
-	require.Contains(t, logged.Stack, "rebuild_test.go")
-	require.Error(t, run.end(t))
-}
-
-func TestRunner_EndsWithTheStore(t *testing.T) {
-	store, registry, s, m := memstore.New(nil), shopRegistry(t), newSales(1), newMembers()
-	run := start(t, (&projection.Runner{
-		Store: store, Registry: registry, Projections: []*projection.Projection{s.Projection, m.Projection},
-	}).Run)
-	waitFor(t, store, s.Projection)
-	require.NoError(t, store.Close())
-	require.ErrorIs(t, run.ended(t), eventstore.ErrClosed)
+	requireNoLeftovers(t, views, s.Projection)
 }
 
 func TestStatus(t *testing.T) {
@@ -222,23 +154,23 @@ func TestStatus(t *testing.T) {
 		now = now.Add(time.Hour)
 		return now
 	}})
-	registry, s := shopRegistry(t), newSales(1)
-	status, err := s.Status(t.Context(), store)
+	s, views := newSales(1), newHost(t, store, shopRegistry(t))
+	status, err := views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	require.Equal(t, projection.Status{Projection: "sales", Version: 1}, status)
 	for range 3 {
 		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
 	}
-	status, err = s.Status(t.Context(), store)
+	status, err = views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	require.Equal(t, projection.Status{Projection: "sales", Version: 1, Head: 3, Behind: 3, Lag: 2 * time.Hour}, status)
 
 	before := time.Now()
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	for range 2 {
 		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
 	}
-	status, err = s.Status(t.Context(), store)
+	status, err = views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	require.WithinRange(t, status.Progress, before, time.Now())
 	status.Progress = time.Time{}
@@ -247,12 +179,12 @@ func TestStatus(t *testing.T) {
 		Position: 3, Head: 5, Behind: 2, Lag: 2 * time.Hour,
 	}, status)
 
-	require.NoError(t, projection.Attach(t.Context(), store, registry, s.Projection))
-	status, err = s.Status(t.Context(), store)
+	require.NoError(t, views.Attach(t.Context(), s.Projection))
+	status, err = views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	require.Zero(t, status.Behind)
 	require.Equal(t, begin.Add(5*time.Hour), status.Progress)
-	requireState(t, store, newSales(2).Projection, projection.NeverRun)
+	requireState(t, views, newSales(2).Projection, projection.NeverRun)
 }
 
 func TestBuild(t *testing.T) {
@@ -280,9 +212,9 @@ func TestBuild(t *testing.T) {
 		_, _, err = newMembers().mails.Get(t.Context(), view, "x")
 		require.ErrorIs(t, err, projection.ErrNeverRun)
 	}
-	views, err := store.Checkpoints(t.Context())
+	checkpoints, err := store.Checkpoints(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, views, "nothing is stored")
+	require.Empty(t, checkpoints, "nothing is stored")
 
 	s.fail = func(e eventstore.Event) error { return errors.New("wrong") }
 	_, err = projection.Build(t.Context(), store, registry, s.Projection, nil)

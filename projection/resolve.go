@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // current returns the build of this version, if it is Live or Rebuilding, its
@@ -42,7 +43,7 @@ func (p *Projection) resolve(ctx context.Context, r Reader) (build, error) {
 	case Rebuilding:
 		return build{}, p.rebuilding(ctx, r, b)
 	default:
-		return build{}, fmt.Errorf("%w: %q version %d", ErrNeverRun, p.name, p.version)
+		return build{}, fmt.Errorf("%w: %s version %d", ErrNeverRun, quote.Name(p.name), p.version)
 	}
 }
 
@@ -61,7 +62,7 @@ func (p *Projection) rebuilding(ctx context.Context, r Reader, b build) error {
 		return err
 	}
 	return &RebuildingError{
-		Projection: p.name, Version: p.version, Done: set.Checkpoint.Position, Of: head, Failure: pending(set.Checkpoint),
+		Projection: p.name, Version: p.version, Done: set.Checkpoint.Position, Total: head, Failure: pending(set.Checkpoint),
 	}
 }
 
@@ -87,18 +88,13 @@ func (p *Projection) getRows(ctx context.Context, r Reader, keys ...eventstore.R
 	}
 }
 
-// located is a row and the checkpoint that it was read at.
-type located struct {
-	eventstore.Row
-	at eventstore.Position
-}
-
-// scanRows yields rows of the live build. An error is the last element.
-func (p *Projection) scanRows(ctx context.Context, r Reader, scan eventstore.RowScan) iter.Seq2[located, error] {
-	return func(yield func(located, error) bool) {
+// scanPages yields rows of the live build, a page at a time, and at least one page.
+// An error is the last element.
+func (p *Projection) scanPages(ctx context.Context, r Reader, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
+	return func(yield func(eventstore.RowSet, error) bool) {
 		b, err := p.resolve(ctx, r)
 		if err != nil {
-			yield(located{}, err)
+			yield(eventstore.RowSet{}, err)
 			return
 		}
 		view := b.view(p.name)
@@ -110,13 +106,11 @@ func (p *Projection) scanRows(ctx context.Context, r Reader, scan eventstore.Row
 				err = faulted(view, page.Checkpoint)
 			}
 			if err != nil {
-				yield(located{}, err)
+				yield(eventstore.RowSet{}, err)
 				return
 			}
-			for _, row := range page.Rows {
-				if !yield(located{row, page.Checkpoint.Position}, nil) {
-					return
-				}
+			if !yield(page, nil) {
+				return
 			}
 		}
 	}

@@ -3,142 +3,157 @@ package projection
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
-	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Run keeps the projection up to date, on the caller's goroutine, until the
-// context ends: it applies the events that came since it last ran, then those to
-// come, as they come. It never returns nil: it ends with the context's error once
-// what was done is committed, or with what kept it from going on.
+// Run keeps the projections up to date, each on a goroutine of its own: it applies
+// the events that came since they last ran, then those to come, as they come. It
+// returns when the context has ended, or when no projection is left that can be
+// run. What was done is committed then, and no goroutine is left.
+//
+// A projection that fails keeps no other from going on. Each failure is logged to
+// Options.Logger when it happens.
+//
+//   - With the policy [Stop], one that cannot apply an event stops there, with a
+//     *HandlerError. The events before are applied, and [Host.Status] says what it
+//     stopped at. The next Run goes on with that event.
+//   - A version stops with a *ReplacedError when a later one is or becomes live.
+//   - One that is attached, or was built with other events, tables or indexes than
+//     it declares now, stops with ErrInvalid. Every one stops when the store is
+//     closed, has failed, or was opened for reading only.
+//   - After every other error it is run again, at first after Options.MinBackoff,
+//     then after twice as long each time: errors of the store that pass; a
+//     *[eventstore.FaultedError] of a view that waits for a Rebuild; and a
+//     *[eventstore.CheckpointError], when another process or goroutine runs the
+//     same version too and was faster. Nothing is doubled then.
+//
+// Run never returns nil. It returns, joined, the context's error if that has
+// ended, and of each projection the error that it stopped with, or had last failed
+// with and not got further since. Faults of the definitions are ErrInvalid: all of
+// them are returned before anything is run.
 //
 // Rows and checkpoint are committed together: an event is applied once, whatever
-// is killed when, and whatever a commit came to. Behind, many events are
-// committed at a time, what was done in a quarter of a second; at the head, each
-// batch is, at once. A position without changed rows is committed now and then
-// only: after 4,096 positions, or 10 seconds.
-//
-// Events are read and decoded some batches ahead, on a goroutine that has ended
-// when Run returns: upcasters run beside the handlers.
+// is killed when, and whatever a commit came to. Behind, many events are committed
+// at a time, what was done in a quarter of a second; at the head, each batch is, at
+// once. A position without changed rows is committed after 4,096 positions, or 10
+// seconds. Events are read and decoded some batches ahead, on a goroutine of its
+// own: upcasters run beside the handlers.
 //
 // A version that is not live yet is built from the start of the log and can be
 // read when it first reaches the head; the version that was live until then is
-// replaced in that moment, and its rows are dropped. While the projection is
-// rebuilt beside the running one (see [Rebuild]), Run writes the old build until
-// the swap, then goes on with the new one.
+// replaced in that moment, and its rows are dropped. While a version is rebuilt
+// beside its run (see [Host.Rebuild]), Run writes the old build until the swap,
+// then goes on with the new one.
+func (h *Host) Run(ctx context.Context, ps ...*Projection) error {
+	definitions, err := h.define(ps, byVersion)
+	if err != nil {
+		for _, p := range ps {
+			if p != nil {
+				h.setStopped(p, err)
+			}
+		}
+		return err
+	}
+	errs := beside(definitions, func(d *definition) error { return h.keep(ctx, d) })
+	return errors.Join(ctx.Err(), errs)
+}
+
+// CatchUp runs the projections up to the head, side by side, and returns when each
+// has reached it or failed. It is for programs that do not stay, and for tests.
 //
-// The errors: ErrInvalid, with all that is wrong with the definition or with the
-// live version's if its events, tables or indexes are not the ones it was built
-// with; *HandlerError for an event that cannot be applied, with those before it
-// committed; *ReplacedError when a later version is or becomes live;
-// *[eventstore.FaultedError] for a view that has a fault from when it was
-// attached; *[eventstore.CheckpointError] when somebody else runs the projection
-// too, who then was faster: nothing is doubled; and those of the store.
-func Run(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *Projection) error {
-	return p.run(ctx, store, registry, false)
-}
-
-// CatchUp is Run up to the head: it returns nil when it has been reached. It is
-// for programs that do not stay, and for tests.
-func CatchUp(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *Projection) error {
-	return p.run(ctx, store, registry, true)
-}
-
-func (p *Projection) run(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, toHead bool) error {
-	d, err := p.meet(store, registry)
+// It returns nil if all have reached the head, otherwise the errors of those that
+// have not, joined: those that Run stops with or runs again after, each at the
+// first time, and the context's.
+func (h *Host) CatchUp(ctx context.Context, ps ...*Projection) error {
+	definitions, err := h.define(ps, byVersion)
 	if err != nil {
 		return err
 	}
-	for {
-		err := d.runBuild(ctx, store, toHead)
-		if errors.Is(err, errMoved) {
-			continue
+	return beside(definitions, func(d *definition) error { return h.run(ctx, d, true) })
+}
+
+// beside calls do with each definition, on goroutines that have ended when it
+// returns, and returns the errors joined.
+func beside(definitions []*definition, do func(*definition) error) error {
+	errs := make([]error, len(definitions))
+	var running sync.WaitGroup
+	for i, d := range definitions {
+		running.Go(func() { errs[i] = do(d) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// keep runs a projection again and again until the context ends or it stops. It
+// returns what it stopped with, or last failed with if it has not got further
+// since.
+func (h *Host) keep(ctx context.Context, d *definition) error {
+	var last error
+	var stood eventstore.Position
+	for wait := h.backoff.min; ; wait = min(2*wait, h.backoff.max) {
+		err := h.run(ctx, d, false)
+		if at := d.standing(ctx, h.store); at > stood {
+			last, stood, wait = nil, at, h.backoff.min
 		}
-		if err != nil {
-			return p.wrap("run", err)
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return last
 		}
-		return nil
+		if last = err; isFinal(err) {
+			h.log(ctx, d, err, 0)
+			return err
+		}
+		h.log(ctx, d, err, wait)
+		if sleep(ctx, wait) != nil {
+			return last
+		}
 	}
 }
 
-// meet is define, for a store too.
-func (p *Projection) meet(store eventstore.RowStore, registry *codec.Registry) (*definition, error) {
-	d, err := p.define(registry)
-	if store == nil {
-		err = errors.Join(err, invalidf("the store is nil"))
+// log says that a projection has stopped, or is run again after a while.
+func (h *Host) log(ctx context.Context, d *definition, err error, again time.Duration) {
+	attrs := []any{"projection", d.name, "version", d.version, "error", err}
+	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
+		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
-	return d, err
-}
-
-// runBuild claims a build and runs it until it is of no use any more.
-func (d *definition) runBuild(ctx context.Context, store eventstore.RowStore, toHead bool) error {
-	b, live, err := d.claim(ctx, store)
-	if err != nil {
-		return err
-	}
-	if err := dropBuilds(ctx, store, d.name); err != nil {
-		return err
-	}
-	w, err := newWriter(ctx, d, store, b, live)
-	if err != nil {
-		return err
-	}
-	w.patient = true
-	err = w.run(ctx, toHead)
-	if !errors.Is(err, eventstore.ErrConflict) {
-		return err
-	}
-	moved := d.checkCurrent(context.WithoutCancel(ctx), store, b)
 	switch {
-	case moved == nil:
-		return err // by another runner
-	case ctx.Err() != nil:
-		return ctx.Err() // the build was dropped, so nothing is lost
+	case errors.Is(err, ErrReplaced):
+		h.logger.InfoContext(ctx, "projection replaced", attrs...)
+	case again == 0:
+		h.logger.ErrorContext(ctx, "projection stopped", attrs...)
 	default:
-		return moved
+		h.logger.WarnContext(ctx, "projection failed", append(attrs, "again in", again)...)
 	}
 }
 
-// run follows the log from where the writer stands.
-func (w *writer) run(ctx context.Context, toHead bool) error {
-	w.publish()
-	for p, err := range ahead(ctx, w.store, w.query, w.committed.Position, w) {
-		if err == nil {
-			err = w.follow(ctx, p)
+// isFinal reports whether a run would end with the same error again.
+func isFinal(err error) bool {
+	if failed := (*HandlerError)(nil); errors.As(err, &failed) {
+		return true
+	}
+	for _, final := range []error{
+		ErrReplaced,
+		eventstore.ErrInvalid, eventstore.ErrClosed, eventstore.ErrFailed, eventstore.ErrReadOnly, eventstore.ErrFormat,
+	} {
+		if errors.Is(err, final) {
+			return true
 		}
-		if err != nil || toHead && p.Live {
-			return w.finish(ctx, err)
-		}
 	}
-	return nil // not reached: it ends with an error
+	return false
 }
 
-func (w *writer) follow(ctx context.Context, p portion) error {
-	if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
-		return err
+// standing returns the position of the version's build, 0 if there is none.
+func (p *Projection) standing(ctx context.Context, store eventstore.RowStore) eventstore.Position {
+	ctx = context.WithoutCancel(ctx)
+	_, b, state, err := p.current(ctx, store)
+	if err != nil || state != Live && state != Rebuilding {
+		return 0
 	}
-	if err := w.feed(ctx, p.readings[w]); err != nil {
-		return err
+	set, err := store.GetRows(ctx, b.view(p.name))
+	if err != nil {
+		return 0
 	}
-	if err := w.reach(ctx, p.Through, p.Live); err != nil {
-		return err
-	}
-	if p.Live && !w.live {
-		return w.goLive(ctx)
-	}
-	return nil
-}
-
-// goLive makes the build, which has reached the head, the one that is read.
-func (w *writer) goLive(ctx context.Context) error {
-	if err := w.finish(ctx, nil); err != nil {
-		return err
-	}
-	if err := w.swap(ctx, w.store, w.build); err != nil {
-		return err
-	}
-	w.live = true
-	w.publish()
-	return dropBuilds(ctx, w.store, w.name)
+	return set.Checkpoint.Position
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/projection"
@@ -49,25 +49,26 @@ func (r *running) ended(t testing.TB) error {
 	}
 }
 
-func waitFor(t testing.TB, store eventstore.RowStore, ps ...*projection.Projection) {
+func waitFor(t testing.TB, views *host, ps ...*projection.Projection) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 	defer cancel()
-	require.NoError(t, projection.Wait(ctx, store, head(t, store), ps...))
+	require.NoError(t, views.Wait(ctx, head(t, views.store), ps...))
 }
 
 func TestRun(t *testing.T) {
 	store, registry, s, shop := newStore(t), shopRegistry(t), newSales(1), newShop(1)
+	views := newHost(t, store, registry)
 	_, _, err := s.pieces.Get(t.Context(), store, "x")
 	require.ErrorIs(t, err, projection.ErrNeverRun)
 
 	shop.trade(t, store, 5000)
-	run := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
-	waitFor(t, store, s.Projection)
+	run := start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) })
+	waitFor(t, views, s.Projection)
 	s.requireHead(t, store)
 	for range 20 {
 		shop.trade(t, store, 10)
-		waitFor(t, store, s.Projection)
+		waitFor(t, views, s.Projection)
 		s.requireHead(t, store)
 	}
 	require.ErrorIs(t, run.end(t), context.Canceled)
@@ -76,12 +77,13 @@ func TestRun(t *testing.T) {
 	shop.trade(t, store, 1000)
 	s.require(t, store, nil)
 	again := newSales(1)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, again.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), again.Projection))
 	s.requireHead(t, store)
 }
 
 func TestRun_HandlerError(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(2).trade(t, store, 3000)
 	cause := errors.New("no such product")
 	s.fail = func(e eventstore.Event) error {
@@ -91,7 +93,7 @@ func TestRun_HandlerError(t *testing.T) {
 		return nil
 	}
 	for range 2 { // the same event is the next one, each time
-		err := projection.Run(t.Context(), store, registry, s.Projection)
+		err := views.Run(t.Context(), s.Projection)
 		var failed *projection.HandlerError
 		require.ErrorAs(t, err, &failed)
 		require.ErrorIs(t, err, cause)
@@ -99,7 +101,7 @@ func TestRun_HandlerError(t *testing.T) {
 		require.Equal(t, "cart.item-removed", failed.Type)
 		require.Greater(t, failed.Position, eventstore.Position(1500))
 
-		status, err := s.Status(t.Context(), store)
+		status, err := views.Status(t.Context(), s.Projection)
 		require.NoError(t, err)
 		require.Equal(t, failed.Position, status.Failure.Position)
 		require.Equal(t, "no such product", status.Failure.Reason)
@@ -114,9 +116,9 @@ func TestRun_HandlerError(t *testing.T) {
 			status.Position, failed.Position))
 	}
 	s.fail = nil
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	s.requireHead(t, store)
-	status, err := s.Status(t.Context(), store)
+	status, err := views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	require.Nil(t, status.Failure)
 	require.Equal(t, projection.Live, status.State)
@@ -124,6 +126,7 @@ func TestRun_HandlerError(t *testing.T) {
 
 func TestRun_Panic(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(3).trade(t, store, 300)
 	s.fail = func(e eventstore.Event) error {
 		if e.Position > 100 {
@@ -131,7 +134,7 @@ func TestRun_Panic(t *testing.T) {
 		}
 		return nil
 	}
-	err := projection.Run(t.Context(), store, registry, s.Projection)
+	err := views.Run(t.Context(), s.Projection)
 	var panicked *projection.PanicError
 	require.ErrorAs(t, err, &panicked)
 	require.ErrorContains(t, err, `projection "sales" version 1: type "cart.item-`)
@@ -142,6 +145,7 @@ func TestRun_Panic(t *testing.T) {
 
 func TestRun_Skip(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(4).trade(t, store, 2000)
 	add(t, store, "cart-1", "cart.item-added", 9, `{}`) // a version that nobody knows
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":7}`)
@@ -154,12 +158,12 @@ func TestRun_Skip(t *testing.T) {
 		}
 		return nil
 	}
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	got, at := s.read(t, store)
 	require.Equal(t, eventstore.Position(2002), at)
 	require.Equal(t, foldSales(t, store, 2000, skipped), got)
 
-	status, err := s.Status(t.Context(), store)
+	status, err := views.Status(t.Context(), s.Projection)
 	require.NoError(t, err)
 	require.Equal(t, uint64(len(skipped)), status.SkippedCount)
 	require.Len(t, status.Skipped, 100, "the last ones")
@@ -172,6 +176,7 @@ func TestRun_Skip(t *testing.T) {
 func TestRun_Retry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+		views := newHost(t, store, registry)
 		newShop(5).trade(t, store, 100)
 		s.OnFailure = projection.Retry
 		var tries []time.Duration
@@ -183,10 +188,10 @@ func TestRun_Retry(t *testing.T) {
 			tries = append(tries, time.Since(begin))
 			return errors.New("not now")
 		}
-		run := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
+		run := start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) })
 		time.Sleep(time.Second)
 		synctest.Wait()
-		status, err := s.Status(t.Context(), store)
+		status, err := views.Status(t.Context(), s.Projection)
 		require.NoError(t, err)
 		require.Equal(t, "not now", status.Failure.Reason)
 		require.Less(t, status.Position, eventstore.Position(50))
@@ -202,41 +207,38 @@ func TestRun_Retry(t *testing.T) {
 
 		tries = nil
 		newShop(6).trade(t, store, 10)
-		run = start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
+		run = start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) })
 		time.Sleep(time.Second)
 		require.ErrorIs(t, run.end(t), context.Canceled, "it can be stopped while it waits")
 	})
 }
 
+// TestRun_TwoRunners: two hosts run the same version. The one that is slower goes
+// on after a while, and nothing is doubled.
 func TestRun_TwoRunners(t *testing.T) {
-	store, registry, shop := newStore(t), shopRegistry(t), newShop(7)
-	a, b := newSales(1), newSales(1)
-	shop.trade(t, store, 100)
-	runA := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, a.Projection) })
-	waitFor(t, store, a.Projection)
-	runB := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, b.Projection) })
-	waitFor(t, store, b.Projection)
-
-	var lost error
-	for lost == nil {
+	store, registry, shop, logs := newStore(t), shopRegistry(t), newShop(7), &logged{}
+	var runs []*running
+	for range 2 {
+		s := newSales(1)
+		views := newHostWith(t, store, registry, projection.Options{Logger: slog.New(logs), MinBackoff: time.Millisecond})
+		runs = append(runs, start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) }))
 		shop.trade(t, store, 20)
-		select {
-		case lost = <-runA.done:
-			runA.done <- lost
-		case lost = <-runB.done:
-			runB.done <- lost
-		case <-time.After(time.Millisecond):
-		}
+		waitFor(t, views, s.Projection)
 	}
-	var conflict *eventstore.CheckpointError
-	require.ErrorAs(t, lost, &conflict)
-	require.Equal(t, eventstore.ViewID("sales@1.1"), conflict.View)
-	shop.trade(t, store, 20)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	_ = runA.end(t)
-	_ = runB.end(t)
-	require.NoError(t, projection.CatchUp(ctx, store, registry, a.Projection))
+	for len(logs.all()) < 5 {
+		shop.trade(t, store, 20)
+	}
+	for _, run := range runs {
+		require.ErrorIs(t, run.end(t), context.Canceled)
+	}
+	for _, err := range logs.all() {
+		var conflict *eventstore.CheckpointError
+		require.ErrorAs(t, err, &conflict)
+		require.Equal(t, eventstore.ViewID("sales@1.1"), conflict.View)
+		require.ErrorContains(t, err, `run projection "sales": another process or goroutine runs the same projection: `)
+	}
+	a := newSales(1)
+	require.NoError(t, newHost(t, store, registry).CatchUp(t.Context(), a.Projection))
 	a.requireHead(t, store)
 }
 
@@ -254,8 +256,9 @@ func (c *counting) CommitRows(ctx context.Context, commit eventstore.RowCommit) 
 func TestRun_CommitsWhatItNeedsTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s := &counting{Store: newStore(t)}, shopRegistry(t), newSales(1)
+		views := newHost(t, store, registry)
 		newShop(8).trade(t, store, 10_000)
-		run := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
+		run := start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) })
 		synctest.Wait()
 		s.requireHead(t, store)
 		require.LessOrEqual(t, store.commits.Swap(0), int64(4+10_000/4096+1), "many events a commit when behind")
@@ -270,8 +273,8 @@ func TestRun_CommitsWhatItNeedsTo(t *testing.T) {
 		require.Zero(t, store.commits.Load(), "no commit for what is not handled")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.NoError(t, projection.Wait(ctx, store, head(t, store), s.Projection), "it has come there all the same")
-		status, err := s.Status(t.Context(), store)
+		require.NoError(t, views.Wait(ctx, head(t, store), s.Projection), "it has come there all the same")
+		status, err := views.Status(t.Context(), s.Projection)
 		require.NoError(t, err)
 		require.Zero(t, status.Behind)
 
@@ -291,17 +294,16 @@ func TestRun_CommitsWhatItNeedsTo(t *testing.T) {
 
 func TestRun_ShapeHasChanged(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(9).trade(t, store, 10)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	changed := newSales(1)
 	projection.NewUnique(changed.lines, "n", func(n int) (int, bool) { return n, false })
-	for _, run := range []func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
-		projection.Run, projection.Attach, projection.CatchUp,
-	} {
-		err := run(t.Context(), store, registry, changed.Projection)
+	for _, run := range []func(context.Context, ...*projection.Projection) error{views.Run, views.Attach, views.CatchUp} {
+		err := run(t.Context(), changed.Projection)
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
 		require.ErrorContains(t, err, "raise the version")
 	}
-	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, changed.Projection))
+	require.NoError(t, views.Rebuild(t.Context(), nil, changed.Projection))
 	changed.requireHead(t, store)
 }

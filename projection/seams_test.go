@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,23 +16,24 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// TestRun_SeesNoRowsOfAnother: a handler never reads rows that another runner has
+// TestRun_SeesNoRowsOfAnother: a handler never reads rows that another run has
 // committed meanwhile, and its event is not at fault for them.
 func TestRun_SeesNoRowsOfAnother(t *testing.T) {
 	store, registry, s, other := newStore(t), shopRegistry(t), newSales(1), newSales(1)
+	views := newHost(t, store, registry)
 	s.OnFailure = projection.Skip
 	addOne := func() { add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`) }
 	addOne()
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	addOne()
 	addOne()
 	s.fail = func(e eventstore.Event) error { // between two reads
 		if e.Position == 2 {
-			return projection.CatchUp(t.Context(), store, registry, other.Projection)
+			return views.CatchUp(t.Context(), other.Projection)
 		}
 		return nil
 	}
-	err := projection.CatchUp(t.Context(), store, registry, s.Projection)
+	err := views.CatchUp(t.Context(), s.Projection)
 	var conflict *eventstore.CheckpointError
 	require.ErrorAs(t, err, &conflict)
 	require.ErrorContains(t, err, `type "cart.item-added" at position 2`, "at the first read")
@@ -43,36 +44,38 @@ func TestRun_SeesNoRowsOfAnother(t *testing.T) {
 // log has rows all the same, and handlers read them.
 func TestRun_ReadsRowsThatStandAtZero(t *testing.T) {
 	store, registry, p := newStore(t), shopRegistry(t), projection.New("p", 1)
+	views := newHost(t, store, registry)
 	table := projection.NewTable[string, int](p, "t")
 	projection.On(p, func(tx projection.Tx, _ fold.Event[noted]) error {
 		return table.In(tx).Update("x", func(n int) int { return n + 1 })
 	})
 	add(t, store, "", "noted", 1, `{}`)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
-	status, err := p.Status(t.Context(), store)
+	require.NoError(t, views.CatchUp(t.Context(), p))
+	status, err := views.Status(t.Context(), p)
 	require.NoError(t, err)
 	set, err := store.GetRows(t.Context(), status.Build)
 	require.NoError(t, err)
 	require.NoError(t, store.CommitRows(t.Context(), eventstore.RowCommit{
 		View: status.Build, Expected: set.Checkpoint, Checkpoint: eventstore.Checkpoint{Data: []byte("{}")},
 	}))
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 	x, _, err := table.Get(t.Context(), store, "x")
 	require.NoError(t, err)
-	require.Equal(t, 2, x)
+	require.Equal(t, 2, x.Value)
 }
 
 // TestRebuild_FromDifferentPositions: of two rebuilds in one pass, the one that is
 // further on takes nothing twice.
 func TestRebuild_FromDifferentPositions(t *testing.T) {
 	store, registry, s, m := newStore(t), shopRegistry(t), newSales(1), newMembers()
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 2000)
 	m.OnFailure = projection.Skip
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := projection.Rebuild(ctx, store, registry, &projection.RebuildOptions{Progress: func(projection.RebuildProgress) { cancel() }}, s.Projection)
+	err := views.Rebuild(ctx, &projection.RebuildOptions{Progress: func(eventstore.Progress) { cancel() }}, s.Projection)
 	require.ErrorIs(t, err, context.Canceled)
-	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, s.Projection, m.Projection))
+	require.NoError(t, views.Rebuild(t.Context(), nil, s.Projection, m.Projection))
 	s.requireHead(t, store)
 }
 
@@ -81,16 +84,17 @@ func TestRebuild_FromDifferentPositions(t *testing.T) {
 func TestRebuild_BesideAnIdleRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+		views := newHost(t, store, registry)
 		newShop(1).trade(t, store, 100)
-		start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
+		start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) })
 		synctest.Wait()
-		require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, s.Projection))
+		require.NoError(t, views.Rebuild(t.Context(), nil, s.Projection))
 		add(t, store, "cart-1", "noted", 1, `{}`)
-		waitFor(t, store, s.Projection)
+		waitFor(t, views, s.Projection)
 		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-		waitFor(t, store, s.Projection)
+		waitFor(t, views, s.Projection)
 		s.requireHead(t, store)
-		requireNoLeftovers(t, store, s.Projection)
+		requireNoLeftovers(t, views, s.Projection)
 	})
 }
 
@@ -98,20 +102,22 @@ func TestRebuild_BesideAnIdleRun(t *testing.T) {
 // leaves nothing.
 func TestRun_DropsOlderBuildsUnderWay(t *testing.T) {
 	store, registry, s, passed, next := newStore(t), shopRegistry(t), newSales(1), newSales(2), newSales(3)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 100)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	passed.fail = func(e eventstore.Event) error { return errors.New("wrong") }
-	require.ErrorContains(t, projection.CatchUp(t.Context(), store, registry, passed.Projection), "wrong")
-	requireState(t, store, passed.Projection, projection.Rebuilding)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, next.Projection))
-	requireState(t, store, passed.Projection, projection.Replaced)
-	requireNoLeftovers(t, store, next.Projection)
+	require.ErrorContains(t, views.CatchUp(t.Context(), passed.Projection), "wrong")
+	requireState(t, views, passed.Projection, projection.Rebuilding)
+	require.NoError(t, views.CatchUp(t.Context(), next.Projection))
+	requireState(t, views, passed.Projection, projection.Replaced)
+	requireNoLeftovers(t, views, next.Projection)
 }
 
 // TestRun_ManyRows: events that write more rows together than one commit takes,
 // but not by themselves.
 func TestRun_ManyRows(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	p := projection.New("p", 1)
 	table := projection.NewTable[projection.Pair[int, int], int](p, "t")
 	want := 0
@@ -131,39 +137,13 @@ func TestRun_ManyRows(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 	n := 0
 	for _, err := range table.Scan(t.Context(), store, projection.Range[projection.Pair[int, int]]{}) {
 		require.NoError(t, err)
 		n++
 	}
 	require.Equal(t, want, n)
-}
-
-// TestRunner_BackoffBeginsAnew: who gets further is not kept waiting.
-func TestRunner_BackoffBeginsAnew(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, registry, s := newStore(t), shopRegistry(t), newSales(1)
-		for range 5 {
-			add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-		}
-		var tried eventstore.Position
-		s.fail = func(e eventstore.Event) error { // each event, the first time
-			if e.Position > tried {
-				tried = e.Position
-				return errors.New("not yet")
-			}
-			return nil
-		}
-		begin := time.Now()
-		run := start(t, (&projection.Runner{
-			Store: store, Registry: registry, Projections: []*projection.Projection{s.Projection}, MinBackoff: time.Second,
-		}).Run)
-		waitFor(t, store, s.Projection)
-		require.Equal(t, 5*time.Second, time.Since(begin))
-		s.requireHead(t, store)
-		require.NoError(t, run.end(t), "it is well again")
-	})
 }
 
 // interrupted ends a context once a view is attached.
@@ -183,33 +163,36 @@ func TestAttach_EndsWithTheSwap(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	newShop(1).trade(t, store, 100)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := projection.Attach(ctx, &interrupted{store, cancel}, registry, s.Projection)
+	err := newHost(t, &interrupted{store, cancel}, registry).Attach(ctx, s.Projection)
 	require.ErrorIs(t, err, context.Canceled, "old rows may be left to drop")
 	newShop(2).trade(t, store, 100)
 	s.requireHead(t, store)
 }
 
-// TestRun_KnownRowsAreNotThoseOfAnother: rows that a runner has read before another
+// TestRun_KnownRowsAreNotThoseOfAnother: rows that a run has read before another
 // one changed them are of no use to it any more.
 func TestRun_KnownRowsAreNotThoseOfAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s, other := newStore(t), shopRegistry(t), newSales(1), newSales(1)
-		run := start(t, func(ctx context.Context) error { return projection.Run(ctx, store, registry, s.Projection) })
+		logs := &logged{}
+		views := newHostWith(t, store, registry, projection.Options{Logger: slog.New(logs)})
+		start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) })
 		for range 3 {
 			add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-			waitFor(t, store, s.Projection)
+			waitFor(t, views, s.Projection)
 		}
 		s.fail = func(eventstore.Event) error { // the rows are known, and are changed now
-			return projection.CatchUp(context.WithoutCancel(t.Context()), store, registry, other.Projection)
+			return newHost(t, store, registry).CatchUp(context.WithoutCancel(t.Context()), other.Projection)
 		}
 		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
+		waitFor(t, views, s.Projection)
 		var conflict *eventstore.CheckpointError
-		require.ErrorAs(t, run.ended(t), &conflict)
+		require.ErrorAs(t, logs.only(t, "projection failed"), &conflict)
 		s.requireHead(t, store)
 
 		s.fail = nil
 		add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+		waitFor(t, views, s.Projection)
 		s.requireHead(t, store)
 	})
 }
@@ -239,10 +222,11 @@ func TestRun_ForgetsWhatItCouldNotCommit(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &lost{RowStore: newStore(t)}
 				registry, s := shopRegistry(t), newSales(1)
-				start(t, (&projection.Runner{Store: store, Registry: registry, Projections: []*projection.Projection{s.Projection}}).Run)
+				views := newHost(t, store, registry)
+				start(t, func(ctx context.Context) error { return views.Run(ctx, s.Projection) })
 				for range 5 {
 					add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-					waitFor(t, store, s.Projection)
+					waitFor(t, views, s.Projection)
 					store.lose = func(commit func() error) error {
 						store.lose = nil
 						return lose(commit)
@@ -285,27 +269,29 @@ func (s *beginning) GetRows(ctx context.Context, view eventstore.ViewID, keys ..
 // goes on with the build that is live.
 func TestRun_BeginsABuildThatWasDropped(t *testing.T) {
 	store, registry, s, other := &beginning{RowStore: newStore(t)}, shopRegistry(t), newSales(1), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 100)
 	store.before = func() {
 		store.before = nil
-		require.NoError(t, projection.Rebuild(t.Context(), store, registry, &projection.RebuildOptions{Over: true}, other.Projection))
+		require.NoError(t, views.Rebuild(t.Context(), &projection.RebuildOptions{Restart: true}, other.Projection))
 	}
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	s.requireHead(t, store)
-	requireNoLeftovers(t, store, s.Projection)
+	requireNoLeftovers(t, views, s.Projection)
 }
 
 // TestRun_KeepsABuildOfWhichItCannotTell whether it was dropped.
 func TestRun_KeepsABuildOfWhichItCannotTell(t *testing.T) {
 	store, registry, s := &beginning{RowStore: newStore(t)}, shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 100)
 	store.after = func() { store.broken = errInjected }
-	require.ErrorIs(t, projection.CatchUp(t.Context(), store, registry, s.Projection), errInjected)
-	views, err := store.Checkpoints(t.Context())
+	require.ErrorIs(t, views.CatchUp(t.Context(), s.Projection), errInjected)
+	checkpoints, err := store.Checkpoints(t.Context())
 	require.NoError(t, err)
-	require.Contains(t, views, eventstore.ViewID("sales@1.1"))
+	require.Contains(t, checkpoints, eventstore.ViewID("sales@1.1"))
 	store.after, store.broken = nil, nil
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	s.requireHead(t, store)
-	requireNoLeftovers(t, store, s.Projection)
+	requireNoLeftovers(t, views, s.Projection)
 }

@@ -3,6 +3,7 @@ package projection
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/yore-es/yore/eventstore"
@@ -43,8 +44,10 @@ func readCount(row eventstore.Row) uint64 {
 }
 
 func readSkipped(row eventstore.Row) (f Failure, err error) {
-	if err := json.Unmarshal(row.Value, &f); err != nil {
-		return Failure{}, fmt.Errorf("row %x of what was skipped: %w", row.Key, err)
+	var position eventstore.Position
+	_, keyErr := readKey(row.Key, &position)
+	if err := errors.Join(keyErr, json.Unmarshal(row.Value, &f)); err != nil {
+		return Failure{}, fmt.Errorf("what was skipped at position %d: %w", position, err)
 	}
 	return f, nil
 }

@@ -12,7 +12,7 @@ import (
 type State uint8
 
 const (
-	// NeverRun says that nobody has begun to build this version, or it was dropped.
+	// NeverRun says that no build of this version was begun, or that it was dropped.
 	NeverRun State = iota
 	// Rebuilding says that it is being built and cannot be read yet.
 	Rebuilding
@@ -54,7 +54,7 @@ type Status struct {
 	// that is 0, was recorded and when that at Head was.
 	Lag time.Duration
 	// Progress is when the position last changed in the store; for a
-	// projection that is attached here, when the event at Position was recorded.
+	// projection that is attached by this Host, when the event at Position was recorded.
 	Progress time.Time
 	// Fault is why an attached projection has stopped, nil if it has not.
 	Fault *eventstore.Fault
@@ -72,50 +72,54 @@ type Status struct {
 // skippedListed is how many skipped events Status lists.
 const skippedListed = 100
 
-// Status returns how this version of the projection is. If it was built without a
-// table or index that the projection declares, that is ErrInvalid.
-func (p *Projection) Status(ctx context.Context, store eventstore.RowStore) (Status, error) {
+// Status returns how this version of the projection is, whether it is run by this
+// Host, by another one, or not at all. It is ErrInvalid for a nil projection, and
+// for one that declares a table or index that its version was built without.
+func (h *Host) Status(ctx context.Context, p *Projection) (Status, error) {
+	if p == nil {
+		return Status{}, invalidf("the projection is nil")
+	}
 	s := Status{Projection: p.name, Version: p.version}
-	if err := p.status(ctx, store, &s); err != nil {
+	if err := h.status(ctx, p, &s); err != nil {
 		return Status{}, p.wrap("status of", err)
 	}
 	return s, nil
 }
 
-func (p *Projection) status(ctx context.Context, store eventstore.RowStore, s *Status) (err error) {
+func (h *Host) status(ctx context.Context, p *Projection, s *Status) (err error) {
 	var b build
-	if _, b, s.State, err = p.current(ctx, store); err != nil {
+	if _, b, s.State, err = p.current(ctx, h.store); err != nil {
 		return err
 	}
 	if s.State == Live || s.State == Rebuilding {
 		s.Build = b.view(p.name)
-		if err := p.statusOfBuild(ctx, store, b, s); err != nil {
+		if err := h.statusOfBuild(ctx, p, b, s); err != nil {
 			return err
 		}
 	}
-	if s.Head, err = store.Head(ctx); err != nil || s.Head <= s.Position {
+	if s.Head, err = h.store.Head(ctx); err != nil || s.Head <= s.Position {
 		return err
 	}
 	s.Behind = uint64(s.Head - s.Position)
-	from, err := recorded(ctx, store, max(s.Position, 1))
+	from, err := recorded(ctx, h.store, max(s.Position, 1))
 	if err != nil {
 		return err
 	}
-	to, err := recorded(ctx, store, s.Head)
+	to, err := recorded(ctx, h.store, s.Head)
 	s.Lag = to.Sub(from)
 	return err
 }
 
-func (p *Projection) statusOfBuild(ctx context.Context, store eventstore.RowStore, b build, s *Status) error {
-	set, err := store.GetRows(ctx, s.Build, countKey)
+func (h *Host) statusOfBuild(ctx context.Context, p *Projection, b build, s *Status) error {
+	set, err := h.store.GetRows(ctx, s.Build, countKey)
 	if err != nil {
 		return err
 	}
 	c := set.Checkpoint
-	s.Position = max(c.Position, p.known(idOf(store), b))
+	s.Position = max(c.Position, h.reported(p, b))
 	s.Fault, s.Failure, s.Progress = c.Fault, pending(c), readData(c).Progress
-	if p.isInline(idOf(store)) && s.Position > 0 {
-		if s.Progress, err = recorded(ctx, store, s.Position); err != nil {
+	if h.isInline(p) && s.Position > 0 {
+		if s.Progress, err = recorded(ctx, h.store, s.Position); err != nil {
 			return err
 		}
 	}
@@ -123,7 +127,7 @@ func (p *Projection) statusOfBuild(ctx context.Context, store eventstore.RowStor
 		return nil
 	}
 	scan := eventstore.RowScan{Table: skippedTable, Backward: true, Limit: skippedListed}
-	for page, err := range store.ScanRows(ctx, s.Build, scan) {
+	for page, err := range h.store.ScanRows(ctx, s.Build, scan) {
 		if err != nil {
 			return err
 		}

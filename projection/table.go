@@ -9,6 +9,7 @@ import (
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Table is a table of a projection's read model: rows of type V, stored as JSON,
@@ -21,7 +22,7 @@ import (
 // table or index that the projection declares, or with other keys, or a row cannot
 // be decoded into a V because it was another type when the row was written, a
 // *[eventstore.FaultedError] if it stopped at a fault, and otherwise the rows as of
-// the view's checkpoint, whether somebody runs it now or not. They are safe for
+// the view's checkpoint, whether it is run now or not. They are safe for
 // concurrent use by multiple goroutines. In a handler, rows are read and written by [Table.In].
 type Table[K comparable, V any] struct {
 	p       *Projection
@@ -42,8 +43,9 @@ type Reader interface {
 type Row[K comparable, V any] struct {
 	Key   K
 	Value V
-	// At is the position that the row is true for: the view's checkpoint when
-	// it was read. It is 0 in a handler, which reads what is not committed yet.
+	// At is the position that the row is true for, or that it is not there: the
+	// view's checkpoint when it was read. It is 0 in a handler, which reads what is
+	// not committed yet.
 	At eventstore.Position
 }
 
@@ -79,14 +81,17 @@ func valueFaults(t reflect.Type) []error {
 	return nil
 }
 
-// Get returns the row with this key, and whether there is one.
-func (t *Table[K, V]) Get(ctx context.Context, r Reader, key K) (value V, ok bool, err error) {
+// Get returns the row with this key, and whether there is one. If there is none, of
+// the Row only At is set.
+func (t *Table[K, V]) Get(ctx context.Context, r Reader, key K) (row Row[K, V], ok bool, err error) {
 	rows, err := t.GetMany(ctx, r, key)
 	if err != nil {
-		return value, false, err
+		return Row[K, V]{}, false, err
 	}
-	value, ok = rows.ByKey[key]
-	return value, ok, nil
+	if row.At = rows.At; len(rows.ByKey) > 0 {
+		row.Key, row.Value, ok = key, rows.ByKey[key], true
+	}
+	return row, ok, nil
 }
 
 // GetMany returns the rows with these keys, all as of one moment.
@@ -105,7 +110,7 @@ func (t *Table[K, V]) GetMany(ctx context.Context, r Reader, keys ...K) (Rows[K,
 			continue
 		}
 		if rows.ByKey[keys[i]], err = decodeValue[V](row.Value); err != nil {
-			return Rows[K, V]{}, t.wrap("get rows", fmt.Errorf("row %v: %w", keys[i], err))
+			return Rows[K, V]{}, t.wrap("get rows", fmt.Errorf("row %s: %w", keyText(keys[i]), err))
 		}
 	}
 	return rows, nil
@@ -115,27 +120,24 @@ func (t *Table[K, V]) GetMany(ctx context.Context, r Reader, keys ...K) (Rows[K,
 // a time: the rows of a page are as of one moment, later ones may be of a later
 // one, as Row.At says. The sequence can be ranged over more than once; nothing is
 // held while the loop's body runs. An error is the last element and comes with
-// the zero Row.
+// the zero Row. What an empty range is true for is said by Page.
 func (t *Table[K, V]) Scan(ctx context.Context, r Reader, keys Range[K]) iter.Seq2[Row[K, V], error] {
-	return func(yield func(Row[K, V], error) bool) {
-		for row, err := range t.p.scanRows(ctx, r, keys.scan(t.name)) {
-			decoded := Row[K, V]{At: row.at}
-			if err == nil {
-				decoded.Key, decoded.Value, err = decodeRow[K, V](row.Row)
-			}
-			if err != nil {
-				yield(Row[K, V]{}, t.wrap("scan", err))
-				return
-			}
-			if !yield(decoded, nil) {
-				return
-			}
-		}
-	}
+	return t.source().scan(ctx, r, keys.span)
+}
+
+// source returns where the table's rows are read from.
+func (t *Table[K, V]) source() source[K, V] {
+	shape := func() string { return fmt.Sprintf("%q %s", t.p.name, t.shape.line()) }
+	return source[K, V]{t.p, place{t.name, shape}, decodeRow[K, V], t.wrap}
 }
 
 func (t *Table[K, V]) wrap(verb string, err error) error {
-	return fmt.Errorf("%s of table %q of projection %q: %w", verb, t.name, t.p.name, err)
+	return fmt.Errorf("%s of table %s of projection %s: %w", verb, quote.Name(t.name), quote.Name(t.p.name), err)
+}
+
+// inHandler says in which table an error came that a handler gets.
+func (t *Table[K, V]) inHandler(err error) error {
+	return fmt.Errorf("table %s: %w", quote.Name(t.name), err)
 }
 
 func (t *Table[K, V]) rowKey(key K) eventstore.RowKey {
@@ -159,12 +161,10 @@ func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err err
 		err = errBadKey
 	}
 	if err != nil {
-		err = otherType[K]("its key", err)
-	} else {
-		value, err = decodeValue[V](row.Value)
+		return key, value, fmt.Errorf("row %s: %w", quote.Name(string(row.Key)), otherType[K]("its key", err))
 	}
-	if err != nil {
-		err = fmt.Errorf("row %x: %w", row.Key, err)
+	if value, err = decodeValue[V](row.Value); err != nil {
+		err = fmt.Errorf("row %s: %w", keyText(key), err)
 	}
 	return key, value, err
 }

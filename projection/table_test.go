@@ -51,6 +51,7 @@ func (m *members) event(t testing.TB, store eventstore.Store, stream eventstore.
 
 func TestUnique(t *testing.T) {
 	store, registry, m := newStore(t), shopRegistry(t), newMembers()
+	views := newHost(t, store, registry)
 	m.event(t, store, "cart-1", "ann@x")
 	m.event(t, store, "cart-2", "bob@x")
 	m.event(t, store, "cart-1", "ann@y") // frees ann@x
@@ -60,7 +61,7 @@ func TestUnique(t *testing.T) {
 	m.event(t, store, "cart-4", "ann@x") // the same row again
 	m.event(t, store, "cart-5", "")      // not listed, so it is not the same as
 	m.event(t, store, "cart-6", "")
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, m.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), m.Projection))
 	row, ok, err := m.address.Get(t.Context(), store, "ann@x")
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -68,14 +69,14 @@ func TestUnique(t *testing.T) {
 	require.Equal(t, `"cart-4" "cart-1" "cart-2"`, keysOf(t, m.address.Scan(t.Context(), store, projection.Range[string]{})))
 
 	m.event(t, store, "cart-7", "bob@x")
-	err = projection.CatchUp(t.Context(), store, registry, m.Projection)
+	err = views.CatchUp(t.Context(), m.Projection)
 	var twice *projection.UniqueError
 	require.ErrorAs(t, err, &twice)
 	require.ErrorIs(t, err, projection.ErrNotUnique)
 	require.Equal(t, projection.UniqueError{
 		Projection: "members", Table: "mails", Index: "address", Value: "bob@x", Key: "cart-7", Other: "cart-2",
 	}, *twice)
-	require.ErrorContains(t, err, "rows cart-2 and cart-7 both have bob@x")
+	require.ErrorContains(t, err, `rows "cart-2" and "cart-7" both have "bob@x"`)
 	_, ok, err = m.mails.Get(t.Context(), store, "cart-7")
 	require.NoError(t, err)
 	require.False(t, ok)
@@ -83,7 +84,8 @@ func TestUnique(t *testing.T) {
 
 func TestUnique_Inline(t *testing.T) {
 	store, registry, m := newStore(t), shopRegistry(t), newMembers()
-	require.NoError(t, projection.Attach(t.Context(), store, registry, m.Projection))
+	views := newHost(t, store, registry)
+	require.NoError(t, views.Attach(t.Context(), m.Projection))
 	m.event(t, store, "cart-1", "ann@x")
 	m.event(t, store, "cart-2", "ann@x")
 	_, _, err := m.mails.Get(t.Context(), store, "cart-1")
@@ -91,11 +93,12 @@ func TestUnique_Inline(t *testing.T) {
 	require.ErrorAs(t, err, &faulted)
 	require.Equal(t, eventstore.Position(1), faulted.Through)
 	require.Equal(t, eventstore.Position(2), faulted.Fault.Position)
-	require.Contains(t, faulted.Fault.Reason, "rows cart-1 and cart-2 both have ann@x")
+	require.Contains(t, faulted.Fault.Reason, `rows "cart-1" and "cart-2" both have "ann@x"`)
 }
 
 func TestTableTx(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	add(t, store, "", "noted", 1, `{}`)
 	p := projection.New("p", 1)
 	table := projection.NewTable[int, member](p, "t")
@@ -135,7 +138,7 @@ func TestTableTx(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 	require.Equal(t, "1 3 101 103", keysOf(t, table.Scan(t.Context(), store, projection.Range[int]{})))
 	many, err := table.GetMany(t.Context(), store, 1, 2, 103)
 	require.NoError(t, err)
@@ -147,6 +150,7 @@ func TestTableTx(t *testing.T) {
 // event, and can be skipped.
 func TestTable_LimitsAreTheHandlersFault(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	for range 3 {
 		add(t, store, "", "noted", 1, `{}`)
 	}
@@ -166,11 +170,11 @@ func TestTable_LimitsAreTheHandlersFault(t *testing.T) {
 		}
 		return table.In(tx).Put("last", 1)
 	})
-	require.ErrorIs(t, projection.CatchUp(t.Context(), store, registry, p), eventstore.ErrTooLarge)
+	require.ErrorIs(t, views.CatchUp(t.Context(), p), eventstore.ErrTooLarge)
 	p.OnFailure = projection.Skip
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 	require.Equal(t, `"last"`, keysOf(t, table.Scan(t.Context(), store, projection.Range[string]{})))
-	status, err := p.Status(t.Context(), store)
+	status, err := views.Status(t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, uint64(2), status.SkippedCount)
 	require.Contains(t, status.Skipped[0].Reason, "65537 rows in a commit, at most 65536")
@@ -199,6 +203,7 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 		func(err error) error { panic(err) },
 	} {
 		store, registry := &unreadable{Store: newStore(t)}, shopRegistry(t)
+		views := newHost(t, store, registry)
 		p := projection.New("p", 1)
 		table := projection.NewTable[string, int](p, "t")
 		p.OnFailure = projection.Skip
@@ -210,20 +215,20 @@ func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 			return table.In(tx).Update("x", func(n int) int { return n + 1 })
 		})
 		add(t, store, "", "noted", 1, `{}`)
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+		require.NoError(t, views.CatchUp(t.Context(), p))
 		add(t, store, "", "noted", 1, `{}`)
 		store.fail = true
-		err := projection.CatchUp(t.Context(), store, registry, p)
+		err := views.CatchUp(t.Context(), p)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt)
 		var failed *projection.HandlerError
 		require.False(t, errors.As(err, &failed))
 		require.ErrorContains(t, err, `type "noted" at position 2`)
 
 		store.fail = false
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+		require.NoError(t, views.CatchUp(t.Context(), p))
 		x, ok, err := table.Get(t.Context(), store, "x")
 		require.NoError(t, err)
 		require.True(t, ok)
-		require.Equal(t, 2, x)
+		require.Equal(t, 2, x.Value)
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/yore-es/yore/internal/quote"
 )
 
-// tables say which tables and indexes a projection has, and of what keys: what
-// who reads rows must have in common with who wrote them. There is a line for
-// each, and a first one, so that none are not the same as not known, which is "".
+// tables say which tables and indexes a projection has, and of what keys: a program
+// that reads rows must agree in this with the one that wrote them. There is a line
+// for each, and a first line, so that no tables are not the same as unknown ones,
+// which are "".
 type tables string
 
 // tablesLimit is how many bytes of it a pointer has room for, whatever else is in
@@ -28,13 +31,19 @@ func tablesOf(shapes []*tableShape) tables {
 func tableLines(shapes []*tableShape) []string {
 	var lines []string
 	for _, t := range shapes {
-		lines = append(lines, fmt.Sprintf("table %q %s", t.name, keyShape(t.key)))
+		lines = append(lines, t.line())
 		for _, i := range t.indexes {
-			lines = append(lines, fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique))
+			lines = append(lines, t.indexLine(i))
 		}
 	}
 	slices.Sort(lines) // the order of declarations does not matter
 	return lines
+}
+
+func (t *tableShape) line() string { return fmt.Sprintf("table %q %s", t.name, keyShape(t.key)) }
+
+func (t *tableShape) indexLine(i indexShape) string {
+	return fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique)
 }
 
 // without returns the lines that others do not have.
@@ -43,9 +52,9 @@ func (t tables) without(others tables) []string {
 	return slices.DeleteFunc(strings.Split(string(t), "\n"), func(line string) bool { return slices.Contains(had, line) })
 }
 
-// checkTables returns an error, which says what is another, if the declared tables
-// are not all among those that the build was begun with. Who reads rows need not
-// declare all that there is.
+// checkTables returns an error, which says what differs, if the declared tables are
+// not all among those that the build was begun with. A program that reads rows need
+// not declare all tables.
 func (b build) checkTables(declared tables) error {
 	if b.Tables == declared || b.Tables == "" || declared == "" {
 		return nil
@@ -54,9 +63,9 @@ func (b build) checkTables(declared tables) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	text := strings.Join(missing, ", ")
+	text := quote.Text(strings.Join(missing, ", "))
 	if others := b.Tables.without(declared); len(others) > 0 {
-		text += ", but with " + strings.Join(others, ", ")
+		text += ", but with " + quote.Text(strings.Join(others, ", "))
 	}
 	return invalidf("version %d was built without %s: raise the version, or Rebuild", b.Version, text)
 }

@@ -20,8 +20,9 @@ import (
 // than it was built with is told so, and never that there are no rows.
 func TestTable_DeclaredOtherwise(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 10)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	view, err := projection.Build(t.Context(), store, registry, s.Projection, nil)
 	require.NoError(t, err)
 
@@ -31,8 +32,8 @@ func TestTable_DeclaredOtherwise(t *testing.T) {
 	_, _, getErr := pieces.Get(t.Context(), store, 7)
 	_, _, viewErr := pieces.Get(t.Context(), view, 7)
 	_, _, indexErr := byCount.Get(t.Context(), store, 7)
-	_, statusErr := p.Status(t.Context(), store)
-	errs := []error{getErr, viewErr, indexErr, statusErr, projection.Wait(t.Context(), store, 10, p)}
+	_, statusErr := views.Status(t.Context(), p)
+	errs := []error{getErr, viewErr, indexErr, statusErr, views.Wait(t.Context(), 10, p)}
 	for _, err := range pieces.Scan(t.Context(), store, projection.Range[int64]{}) {
 		errs = append(errs, err)
 	}
@@ -52,8 +53,9 @@ func TestTable_DeclaredOtherwise(t *testing.T) {
 // TestTable_DeclaredInPart: who reads rows declares what it reads.
 func TestTable_DeclaredInPart(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 100)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	p := projection.New("sales", 1)
 	lines := projection.NewTable[projection.Pair[string, string], int](p, "lines")
 	want, _ := s.read(t, store)
@@ -63,11 +65,11 @@ func TestTable_DeclaredInPart(t *testing.T) {
 		delete(want.Lines, row.Key)
 	}
 	require.Empty(t, want.Lines)
-	require.NoError(t, projection.Wait(t.Context(), store, 100, projection.New("sales", 1)), "without any table")
+	require.NoError(t, views.Wait(t.Context(), 100, projection.New("sales", 1)), "without any table")
 
 	none := projection.New("none", 1)
 	projection.On(none, func(projection.Tx, fold.Event[ItemAdded]) error { return nil })
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, none))
+	require.NoError(t, views.CatchUp(t.Context(), none))
 	_, _, err := projection.NewTable[string, int](projection.New("none", 1), "t").Get(t.Context(), store, "x")
 	require.ErrorContains(t, err, `version 1 was built without table "t" string: raise`)
 }
@@ -76,8 +78,9 @@ func TestTable_DeclaredInPart(t *testing.T) {
 // which tables is read as before, and so are more tables than a pointer can hold.
 func TestTable_WithoutKnownTables(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 100)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	var pointer map[string]any
 	set, err := store.GetRows(t.Context(), "sales")
 	require.NoError(t, err)
@@ -92,7 +95,7 @@ func TestTable_WithoutKnownTables(t *testing.T) {
 	}))
 	s.requireHead(t, store)
 	newShop(2).trade(t, store, 100)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	s.requireHead(t, store)
 
 	many := projection.New("many", 1)
@@ -101,7 +104,7 @@ func TestTable_WithoutKnownTables(t *testing.T) {
 		projection.NewIndex(table, fmt.Sprint(strings.Repeat("i", 90), i), func(n int) (int, bool) { return n, true })
 	}
 	projection.On(many, func(tx projection.Tx, e fold.Event[ItemAdded]) error { return table.In(tx).Put("x", 1) })
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, many))
+	require.NoError(t, views.CatchUp(t.Context(), many))
 	_, found, err := table.Get(t.Context(), store, "x")
 	require.NoError(t, err)
 	require.True(t, found)
@@ -112,38 +115,40 @@ func TestTable_WithoutKnownTables(t *testing.T) {
 // anew.
 func TestTable_DeclaredOtherwise_Rebuilt(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
+	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 10)
 	s.fail = func(eventstore.Event) error { return errors.New("wrong") }
-	require.ErrorContains(t, projection.CatchUp(t.Context(), store, registry, s.Projection), "wrong")
+	require.ErrorContains(t, views.CatchUp(t.Context(), s.Projection), "wrong")
 	changed := newSales(1)
 	byCount := projection.NewIndex(changed.lines, "count", func(n int) (int, bool) { return n, true })
 	_, _, err := byCount.Get(t.Context(), store, 7)
 	require.ErrorIs(t, err, projection.ErrRebuilding)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, projection.Wait(ctx, store, 10, changed.Projection), projection.ErrLate)
+	require.ErrorIs(t, views.Wait(ctx, 10, changed.Projection), projection.ErrLate)
 
 	s.fail = nil
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, s.Projection))
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
 	_, _, err = byCount.Get(t.Context(), store, 7)
 	require.ErrorContains(t, err, `version 1 was built without table "lines" index "count" int unique false: raise the version, or Rebuild`)
-	require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, changed.Projection))
+	require.NoError(t, views.Rebuild(t.Context(), nil, changed.Projection))
 	_, _, err = byCount.Get(t.Context(), store, 7)
 	require.NoError(t, err)
 	changed.requireHead(t, store)
-	requireNoLeftovers(t, store, changed.Projection)
+	requireNoLeftovers(t, views, changed.Projection)
 }
 
 // TestTable_RowsOfAnotherType: what a row's Go type was is stored nowhere; one that
 // cannot be decoded any more is an error that says what to do.
 func TestTable_RowsOfAnotherType(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
 	p := projection.New("p", 1)
 	table := projection.NewTable[int, int](p, "t")
 	projection.NewIndex(table, "i", func(n int) (int, bool) { return n, true })
 	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error { return table.In(tx).Put(300, 1) })
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, p))
+	require.NoError(t, views.CatchUp(t.Context(), p))
 
 	changed := projection.New("p", 1)
 	names := projection.NewTable[int, string](changed, "t")
@@ -154,13 +159,14 @@ func TestTable_RowsOfAnotherType(t *testing.T) {
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":"x","quantity":1}`)
 	_, _, getErr := names.Get(t.Context(), store, 300)
 	_, _, indexErr := byLength.Get(t.Context(), store, 1)
-	errs := []error{getErr, indexErr, projection.CatchUp(t.Context(), store, registry, changed)}
+	errs := []error{getErr, indexErr, views.CatchUp(t.Context(), changed)}
 	for _, err := range names.Scan(t.Context(), store, projection.Range[int]{}) {
 		errs = append(errs, err)
 	}
 	require.Len(t, errs, 4)
 	for _, err := range errs {
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, "row 300: ", "and no bytes of it")
 		require.ErrorContains(t, err, "it was written as another type than string; raise the version when a type changes: json: cannot unmarshal")
 	}
 

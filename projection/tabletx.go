@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // TableTx is a table in a handler: reads see what the handler, and those before
@@ -23,7 +24,7 @@ func (t *Table[K, V]) In(tx Tx) TableTx[K, V] { return TableTx[K, V]{t, tx} }
 
 // Get returns the row with this key, and whether there is one.
 func (t TableTx[K, V]) Get(key K) (V, bool, error) {
-	value, data, err := t.get(t.t.rowKey(key))
+	value, data, err := t.get(t.t.rowKey(key), key)
 	return value, data != nil, err
 }
 
@@ -46,7 +47,7 @@ func (t TableTx[K, V]) GetMany(keys ...K) (map[K]V, error) {
 			continue
 		}
 		if found[keys[i]], err = decodeValue[V](row.Value); err != nil {
-			return nil, fmt.Errorf("table %q: row %v: %w", t.t.name, keys[i], err)
+			return nil, t.t.inHandler(fmt.Errorf("row %s: %w", keyText(keys[i]), err))
 		}
 	}
 	return found, nil
@@ -55,25 +56,10 @@ func (t TableTx[K, V]) GetMany(keys ...K) (map[K]V, error) {
 // Scan yields the rows of a range as they are when ranging starts; the loop's
 // body may read and write. An error is the last element.
 func (t TableTx[K, V]) Scan(keys Range[K]) iter.Seq2[Row[K, V], error] {
-	return func(yield func(Row[K, V], error) bool) {
-		if err := t.check(); err != nil {
-			yield(Row[K, V]{}, err)
-			return
-		}
-		for row, err := range t.tx.rows.Scan(keys.scan(t.t.name)) {
-			var decoded Row[K, V]
-			if err == nil {
-				decoded.Key, decoded.Value, err = decodeRow[K, V](row)
-			}
-			if err != nil {
-				yield(Row[K, V]{}, fmt.Errorf("table %q: %w", t.t.name, err))
-				return
-			}
-			if !yield(decoded, nil) {
-				return
-			}
-		}
+	if err := t.check(); err != nil {
+		return func(yield func(Row[K, V], error) bool) { yield(Row[K, V]{}, err) }
 	}
+	return t.t.source().scanTx(t.tx, keys.span, t.t.inHandler)
 }
 
 // Put puts a row, instead of the one with the same key if there is one. If
@@ -86,7 +72,7 @@ func (t TableTx[K, V]) Put(key K, value V) error {
 	if len(t.t.indexes) > 0 {
 		var old V
 		var err error
-		if old, data, err = t.get(rowKey); err != nil {
+		if old, data, err = t.get(rowKey, key); err != nil {
 			return err
 		}
 		entries = t.entries(rowKey, old, data)
@@ -98,7 +84,7 @@ func (t TableTx[K, V]) Put(key K, value V) error {
 // there is none.
 func (t TableTx[K, V]) Update(key K, change func(V) V) error {
 	rowKey := t.t.rowKey(key)
-	old, data, err := t.get(rowKey)
+	old, data, err := t.get(rowKey, key)
 	if err != nil {
 		return err
 	}
@@ -114,7 +100,7 @@ func (t TableTx[K, V]) Delete(key K) error {
 	}
 	changes := []eventstore.Row{{RowKey: rowKey}}
 	if len(t.t.indexes) > 0 {
-		old, data, err := t.get(rowKey)
+		old, data, err := t.get(rowKey, key)
 		if err != nil {
 			return err
 		}
@@ -141,16 +127,16 @@ func (t TableTx[K, V]) entries(rowKey eventstore.RowKey, value V, data []byte) [
 }
 
 // get returns a row's value and its bytes, nil if there is none.
-func (t TableTx[K, V]) get(key eventstore.RowKey) (value V, data []byte, err error) {
+func (t TableTx[K, V]) get(rowKey eventstore.RowKey, key K) (value V, data []byte, err error) {
 	if err := t.check(); err != nil {
 		return value, nil, err
 	}
-	rows, err := t.tx.rows.Get(key)
+	rows, err := t.tx.rows.Get(rowKey)
 	if err != nil || rows[0].Value == nil {
 		return value, nil, err
 	}
 	if value, err = decodeValue[V](rows[0].Value); err != nil {
-		return value, nil, fmt.Errorf("table %q: row %x: %w", t.t.name, key.Key, err)
+		return value, nil, t.t.inHandler(fmt.Errorf("row %s: %w", keyText(key), err))
 	}
 	return value, rows[0].Value, nil
 }
@@ -163,7 +149,7 @@ func (t TableTx[K, V]) put(rowKey eventstore.RowKey, key K, value V, data []byte
 	}
 	encoded, err := encodeValue(value)
 	if err != nil {
-		return fmt.Errorf("table %q: row %v: %w", t.t.name, key, err)
+		return t.t.inHandler(fmt.Errorf("row %s: %w", keyText(key), err))
 	}
 	if string(encoded) == string(data) {
 		return nil
@@ -189,7 +175,7 @@ func (t TableTx[K, V]) put(rowKey eventstore.RowKey, key K, value V, data []byte
 func (t TableTx[K, V]) check() error {
 	switch {
 	case t.tx.p != t.t.p:
-		return invalidf("table %q is not one of this handler's projection", t.t.name)
+		return invalidf("table %s is not one of this handler's projection", quote.Name(t.t.name))
 	case t.t.fault != "":
 		return invalidf("%s", t.t.fault)
 	}

@@ -87,7 +87,7 @@ func newNotebook() *notebook {
 // write adds a line. It counts the lines of the event by reading its own writes.
 func (n *notebook) write(tx projection.Tx, at eventstore.Position, line string) error {
 	lines := 0
-	for _, err := range n.lines.In(tx).Scan(projection.WithFirst[int](at)) {
+	for _, err := range n.lines.In(tx).Scan(projection.FirstEqual[int](at)) {
 		if err != nil {
 			return err
 		}
@@ -110,17 +110,17 @@ func (n *notebook) read(t testing.TB, r projection.Reader) journal {
 var lives = map[string]func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal{
 	"CatchUp": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
 		n := newNotebook()
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry, n.Projection))
+		require.NoError(t, newHost(t, store, registry).CatchUp(t.Context(), n.Projection))
 		return n.read(t, store)
 	},
 	"Attach": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
 		n := newNotebook()
-		require.NoError(t, projection.Attach(t.Context(), store, registry, n.Projection))
+		require.NoError(t, newHost(t, store, registry).Attach(t.Context(), n.Projection))
 		return n.read(t, store)
 	},
 	"Rebuild": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
 		n := newNotebook()
-		require.NoError(t, projection.Rebuild(t.Context(), store, registry, nil, n.Projection))
+		require.NoError(t, newHost(t, store, registry).Rebuild(t.Context(), nil, n.Projection))
 		return n.read(t, store)
 	},
 	"Build": func(t testing.TB, store eventstore.RowStore, registry *codec.Registry) journal {
@@ -189,33 +189,33 @@ func TestUpcasts_OldEventsAreSeen_Mutant(t *testing.T) {
 func TestUpcasts_CheckpointsAreOfStoredEvents(t *testing.T) {
 	store, registry, n := oldNotes(t), newNames(t), newNotebook()
 	for _, n.fail = range []string{"b", "c", "c"} { // the first part of what was split, the last one
-		err := projection.CatchUp(t.Context(), store, registry, n.Projection)
+		err := newHost(t, store, registry).CatchUp(t.Context(), n.Projection)
 		var failed *projection.HandlerError
 		require.ErrorAs(t, err, &failed)
 		require.Equal(t, eventstore.Position(3), failed.Position)
 		require.Equal(t, "note.pair", failed.Type)
-		status, err := n.Status(t.Context(), store)
+		status, err := newHost(t, store, registry).Status(t.Context(), n.Projection)
 		require.NoError(t, err)
 		require.Less(t, status.Position, eventstore.Position(3))
 	}
 	n.fail = ""
-	require.NoError(t, projection.CatchUp(t.Context(), store, registry, n.Projection))
+	require.NoError(t, newHost(t, store, registry).CatchUp(t.Context(), n.Projection))
 	require.Equal(t, notes, n.read(t, store))
-	status, err := n.Status(t.Context(), store)
+	status, err := newHost(t, store, registry).Status(t.Context(), n.Projection)
 	require.NoError(t, err)
 	require.Equal(t, eventstore.Position(5), status.Position)
 }
 
 func TestUpcasts_Skip(t *testing.T) {
-	for name, run := range map[string]func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
-		"CatchUp": projection.CatchUp, "Attach": projection.Attach,
+	for name, run := range map[string]func(*projection.Host, context.Context, ...*projection.Projection) error{
+		"CatchUp": (*projection.Host).CatchUp, "Attach": (*projection.Host).Attach,
 	} {
 		store, registry, n := oldNotes(t), newNames(t), newNotebook()
 		add(t, store, "x-1", "note.pair", 1, `{"First":7}`)
 		n.fail, n.OnFailure = "c", projection.Skip
-		require.NoError(t, run(t.Context(), store, registry, n.Projection))
+		require.NoError(t, run(newHost(t, store, registry).Host, t.Context(), n.Projection))
 		require.Equal(t, journal{"1 a", "4 d", "5 e"}, n.read(t, store), name)
-		status, err := n.Status(t.Context(), store)
+		status, err := newHost(t, store, registry).Status(t.Context(), n.Projection)
 		require.NoError(t, err)
 		require.Equal(t, uint64(2), status.SkippedCount, "one for each stored event")
 		require.Contains(t, status.Skipped[0].Reason, `split "note.pair" version 1: decode into projection_test.notePair`)
@@ -249,23 +249,23 @@ func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
 		registry *codec.Registry
 		name     string
 		version  uint32
-		run      func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error
+		run      func(*projection.Host, context.Context, ...*projection.Projection) error
 	}{
-		{before, "note.written", 1, projection.CatchUp},
-		{after, "noted", 1, projection.CatchUp},
-		{later, "note.taken", 2, projection.Attach},
+		{before, "note.written", 1, (*projection.Host).CatchUp},
+		{after, "noted", 1, (*projection.Host).CatchUp},
+		{later, "note.taken", 2, (*projection.Host).Attach},
 	} {
 		add(t, store, "x-1", step.name, step.version, fmt.Sprintf(`{"Text":%q}`, step.name))
 		want = append(want, step.name)
 		p, table := newTexts()
-		require.NoError(t, step.run(t.Context(), store, step.registry, p), step.name)
+		require.NoError(t, step.run(newHost(t, store, step.registry).Host, t.Context(), p), step.name)
 		var got []string
 		for row, err := range table.Scan(t.Context(), store, projection.Range[eventstore.Position]{}) {
 			require.NoError(t, err)
 			got = append(got, row.Value)
 		}
 		require.Equal(t, want, got)
-		status, err := p.Status(t.Context(), store)
+		status, err := newHost(t, store, step.registry).Status(t.Context(), p)
 		require.NoError(t, err)
 		require.Equal(t, eventstore.ViewID("texts@1.1"), status.Build, "the first build, still")
 	}
@@ -288,26 +288,26 @@ func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 		codec.Register[erased](b, "erased", 1)
 		codec.Rename(b, "noted", 1, "note.written", 1)
 	})
-	runs := map[string]func(context.Context, eventstore.RowStore, *codec.Registry, *projection.Projection) error{
-		"Run": projection.Run, "CatchUp": projection.CatchUp, "Attach": projection.Attach,
-		"Rebuild": func(ctx context.Context, store eventstore.RowStore, registry *codec.Registry, p *projection.Projection) error {
-			return projection.Rebuild(ctx, store, registry, nil, p)
+	runs := map[string]func(*projection.Host, context.Context, ...*projection.Projection) error{
+		"Run": (*projection.Host).Run, "CatchUp": (*projection.Host).CatchUp, "Attach": (*projection.Host).Attach,
+		"Rebuild": func(h *projection.Host, ctx context.Context, ps ...*projection.Projection) error {
+			return h.Rebuild(ctx, nil, ps...)
 		},
 	}
 	for name, run := range runs {
 		store, n := newStore(t), newNotebook()
 		add(t, store, "x-1", "note.written", 1, `{"Text":"a"}`)
-		require.NoError(t, projection.CatchUp(t.Context(), store, before, newNotebook().Projection))
-		require.NoError(t, projection.CatchUp(t.Context(), store, after, n.Projection))
-		require.NoError(t, projection.CatchUp(t.Context(), store, before, newNotebook().Projection), "%s: nothing has the new name yet", name)
+		require.NoError(t, newHost(t, store, before).CatchUp(t.Context(), newNotebook().Projection))
+		require.NoError(t, newHost(t, store, after).CatchUp(t.Context(), n.Projection))
+		require.NoError(t, newHost(t, store, before).CatchUp(t.Context(), newNotebook().Projection), "%s: nothing has the new name yet", name)
 		add(t, store, "x-1", "noted", 1, `{"Text":"b"}`)
-		err := run(t.Context(), store, before, newNotebook().Projection)
+		err := run(newHost(t, store, before).Host, t.Context(), newNotebook().Projection)
 		require.ErrorIs(t, err, eventstore.ErrInvalid, name)
 		require.ErrorContains(t, err, `stored as "noted" (the first at position 2), and the registry has no such name for them`)
-		require.NoError(t, projection.CatchUp(t.Context(), store, after, n.Projection))
+		require.NoError(t, newHost(t, store, after).CatchUp(t.Context(), n.Projection))
 		require.Equal(t, journal{"1 a", "2 b"}, n.read(t, store), name)
 		add(t, store, "x-1", "note.written", 1, `{"Text":"c"}`)
-		require.NoError(t, projection.Rebuild(t.Context(), store, back, nil, n.Projection), "the way back")
+		require.NoError(t, newHost(t, store, back).Rebuild(t.Context(), nil, n.Projection), "the way back")
 		require.Equal(t, journal{"1 a", "2 b", "3 c"}, n.read(t, store), name)
 	}
 }
@@ -328,12 +328,12 @@ func TestUpcasts_EventsOfAnotherKindChangeTheBuild(t *testing.T) {
 	store, n := newStore(t), newNotebook()
 	add(t, store, "x-1", "note.written", 1, `{"Text":"a"}`)
 	add(t, store, "x-1", "noted", 1, `{"Text":"b"}`)
-	require.NoError(t, projection.CatchUp(t.Context(), store, before, n.Projection))
+	require.NoError(t, newHost(t, store, before).CatchUp(t.Context(), n.Projection))
 	require.Equal(t, journal{"2 b"}, n.read(t, store))
-	err := projection.CatchUp(t.Context(), store, after, newNotebook().Projection)
+	err := newHost(t, store, after).CatchUp(t.Context(), newNotebook().Projection)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 	require.ErrorContains(t, err, "raise the version, or Rebuild")
-	require.NoError(t, projection.Rebuild(t.Context(), store, after, nil, n.Projection))
+	require.NoError(t, newHost(t, store, after).Rebuild(t.Context(), nil, n.Projection))
 	require.Equal(t, journal{"1 a", "2 b"}, n.read(t, store))
 }
 
@@ -352,6 +352,6 @@ func TestUpcasts_VersionWithoutAHandler(t *testing.T) {
 		require.Equal(t, journal{"1 a", "3 b"}, life(t, store, registry), "%s: what is not handled is passed over", name)
 	}
 	add(t, store, "x-1", "note.written", 3, `{}`)
-	err := projection.CatchUp(t.Context(), store, registry, newNotebook().Projection)
+	err := newHost(t, store, registry).CatchUp(t.Context(), newNotebook().Projection)
 	require.ErrorContains(t, err, `unknown version 3 of event type "note.written": known are [1 2]`)
 }

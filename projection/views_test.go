@@ -3,9 +3,11 @@ package projection_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -236,6 +238,30 @@ func (s *shop) event() (string, eventstore.NewEvent) {
 		Stream: eventstore.StreamID(cart), Type: name, SchemaVersion: 1, Codec: codec.JSON,
 		Data: fmt.Appendf(nil, `{"sku":"sku\u0000%s","quantity":%d}`, sku[4:], quantity),
 	}
+}
+
+// host is a host of projections, and its store.
+type host struct {
+	*projection.Host
+	store eventstore.RowStore
+}
+
+// newHost returns a host that logs nothing.
+func newHost(t testing.TB, store eventstore.RowStore, registry *codec.Registry) *host {
+	t.Helper()
+	return newHostWith(t, store, registry, projection.Options{Logger: slog.New(slog.DiscardHandler)})
+}
+
+func newHostWith(t testing.TB, store eventstore.RowStore, registry *codec.Registry, opts projection.Options) *host {
+	t.Helper()
+	views, err := projection.NewHost(store, registry, &opts)
+	require.NoError(t, err)
+	return &host{views, store}
+}
+
+// impatient are the options of a host that logs nothing and tries again at once.
+func impatient() projection.Options {
+	return projection.Options{Logger: slog.New(slog.DiscardHandler), MinBackoff: time.Microsecond, MaxBackoff: time.Millisecond}
 }
 
 func newStore(t testing.TB) *memstore.Store {

@@ -8,24 +8,39 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Wait waits until each of the projections shows the log up to a position, such
-// as Receipt.Last: what was written can be read then. It is woken by the [Run],
-// [Runner], [Attach] or [Rebuild] of the same Projection values in this process,
-// and polls nothing; what another value or process does is seen when Wait begins
-// and when the context ends.
+// Ready waits until each of the projections can be read: until its version is
+// live, whether it is run, attached or rebuilt. A server calls it before it
+// listens. It ends at once, with the reason, if one cannot become live by itself:
+// it has a fault, was replaced, or its run by this Host has stopped. It is
+// [Host.Wait] for position 0, with its errors.
+func (h *Host) Ready(ctx context.Context, ps ...*Projection) error { return h.Wait(ctx, 0, ps...) }
+
+// Wait waits until each of the projections is live and shows the log up to a
+// position, such as Receipt.Last: what was written can be read then. Nothing is
+// polled: Wait is woken by what the same Host runs, attaches and rebuilds, and by
+// every commit of events. What is done to a projection by other means is seen when
+// Wait begins, after the next commit of events, and when the context ends.
 //
 // When the context ends, the error is a *LateError for each projection that is
-// behind, joined: the events are committed, only the view does not show them yet. A
-// projection that cannot come there by itself, because it has a fault or was
-// replaced, ends the waiting at once, with a *[eventstore.FaultedError] or
-// *ReplacedError; so does one that was built with other tables, with ErrInvalid.
-// One that is not live yet is waited for.
-func Wait(ctx context.Context, store eventstore.RowStore, position eventstore.Position, ps ...*Projection) error {
+// behind or not live, joined: the events are committed, only the view does not
+// show them yet.
+//
+// A projection that cannot come there by itself ends the waiting at once: with a
+// *[eventstore.FaultedError] if it has a fault; with a *ReplacedError if a later
+// version is live; with ErrInvalid if it was built with other tables; and with a
+// *LateError if its run by this Host has stopped, which wraps what it stopped with.
+// One that was not begun, or is not run at the moment, is waited for.
+//
+// No projections, and a nil one, are ErrInvalid.
+func (h *Host) Wait(ctx context.Context, position eventstore.Position, ps ...*Projection) error {
+	if err := present(ps); err != nil {
+		return err
+	}
 	signal := make(chan struct{}, 1)
 	for _, p := range ps {
-		defer p.subscribe(idOf(store), signal)()
+		defer h.subscribe(p, signal)()
 	}
-	late, err := settle(ctx, store, position, ps)
+	late, err := h.settle(ctx, position, ps)
 	if err != nil || len(late) == 0 {
 		return err
 	}
@@ -33,23 +48,23 @@ func Wait(ctx context.Context, store eventstore.RowStore, position eventstore.Po
 	defer wg.Wait()
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	wg.Go(func() { wake(following, store, signal) })
+	wg.Go(func() { signalCommits(following, h.store, signal) })
 	for {
 		select {
 		case <-signal:
-			if late, err = settle(ctx, store, position, late); err != nil || len(late) == 0 {
+			if late, err = h.settle(ctx, position, late); err != nil || len(late) == 0 {
 				return err
 			}
 		case <-ctx.Done():
-			return lateErrors(ctx, store, position, late)
+			return h.lateErrors(ctx, position, late)
 		}
 	}
 }
 
-// wake signals every commit of the log, and its end: the store tells nobody but
-// those who follow the log of the rows that it commits with the events, and of
-// its being closed.
-func wake(ctx context.Context, store eventstore.Store, signal chan<- struct{}) {
+// signalCommits signals every commit of the log, and its end. The rows of attached
+// views are committed with the events, and by nothing else does the store say that
+// they were, or that it was closed.
+func signalCommits(ctx context.Context, store eventstore.Store, signal chan<- struct{}) {
 	head, err := store.Head(ctx)
 	if err == nil {
 		// No event matches: all batches are empty, and cost little.
@@ -63,28 +78,24 @@ func wake(ctx context.Context, store eventstore.Store, signal chan<- struct{}) {
 	send(signal)
 }
 
-// send puts a signal into the channel, unless there is one that nobody has looked
-// at yet.
-func send(signal chan<- struct{}) {
-	select {
-	case signal <- struct{}{}:
-	default:
-	}
-}
-
 // settle returns the projections that have not reached the position, and the
 // errors of those that cannot.
-func settle(ctx context.Context, store eventstore.RowStore, position eventstore.Position, ps []*Projection) ([]*Projection, error) {
+func (h *Host) settle(ctx context.Context, position eventstore.Position, ps []*Projection) ([]*Projection, error) {
 	var late []*Projection
 	var stuck []error
 	for _, p := range ps {
-		at, err := p.reached(ctx, store)
+		stopped := h.stopped(p) // before it is looked where: it gets no further then
+		at, err := h.reached(ctx, p)
 		switch {
 		case err == nil && at >= position:
-		case err == nil, isNotLive(err), ctx.Err() != nil:
+		case err != nil && ctx.Err() != nil: // it may be the context's; lateErrors looks again
 			late = append(late, p)
-		default:
+		case err != nil && !isNotLive(err):
 			stuck = append(stuck, p.wrap("wait for", err))
+		case stopped != nil:
+			stuck = append(stuck, h.late(ctx, p, position, stopped))
+		default:
+			late = append(late, p)
 		}
 	}
 	return late, errors.Join(stuck...)
@@ -92,18 +103,28 @@ func settle(ctx context.Context, store eventstore.RowStore, position eventstore.
 
 // lateErrors returns a *LateError for each projection that is late, after a last
 // look: ctx has ended.
-func lateErrors(ctx context.Context, store eventstore.RowStore, position eventstore.Position, ps []*Projection) error {
+func (h *Host) lateErrors(ctx context.Context, position eventstore.Position, ps []*Projection) error {
 	last := context.WithoutCancel(ctx)
-	late, err := settle(last, store, position, ps)
+	late, err := h.settle(last, position, ps)
 	errs := []error{err}
 	for _, p := range late {
-		at, _ := p.reached(last, store)
-		errs = append(errs, &LateError{
-			Projection: p.name, Version: p.version, Wanted: position, Actual: at,
-			Failure: p.lastFailure(last, store), Err: context.Cause(ctx),
-		})
+		errs = append(errs, h.late(last, p, position, context.Cause(ctx)))
 	}
 	return errors.Join(errs...)
+}
+
+// late returns the error of a projection that is late, because of what ended the
+// waiting.
+func (h *Host) late(ctx context.Context, p *Projection, position eventstore.Position, cause error) error {
+	late := &LateError{Projection: p.name, Version: p.version, Wanted: position, State: Live, Err: cause}
+	var err error
+	if late.Actual, err = h.reached(ctx, p); isNotLive(err) {
+		if late.State = NeverRun; errors.Is(err, ErrRebuilding) {
+			late.State = Rebuilding
+		}
+	}
+	late.Failure = p.lastFailure(ctx, h.store)
+	return late
 }
 
 // isNotLive reports whether the error is that of a version that is not live yet.
@@ -112,16 +133,16 @@ func isNotLive(err error) bool {
 }
 
 // reached returns the position that the live build shows.
-func (p *Projection) reached(ctx context.Context, store eventstore.RowStore) (eventstore.Position, error) {
-	b, err := p.resolve(ctx, store)
+func (h *Host) reached(ctx context.Context, p *Projection) (eventstore.Position, error) {
+	b, err := p.resolve(ctx, h.store)
 	if err != nil {
 		return 0, err
 	}
-	set, err := store.GetRows(ctx, b.view(p.name))
+	set, err := h.store.GetRows(ctx, b.view(p.name))
 	if err != nil {
 		return 0, err
 	}
-	return max(set.Checkpoint.Position, p.known(idOf(store), b)), faulted(b.view(p.name), set.Checkpoint)
+	return max(set.Checkpoint.Position, h.reported(p, b)), faulted(b.view(p.name), set.Checkpoint)
 }
 
 // lastFailure returns what the projection stands before, or nil.

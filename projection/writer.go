@@ -19,12 +19,13 @@ import (
 //
 // All that was applied since the last commit is in the buffer, and nowhere else:
 // whatever happens to the process or to a commit, the build is the fold of the
-// log up to its checkpoint, and who goes on from there doubles nothing and skips
-// nothing. Somebody else writing the same build is noticed by the checkpoint
+// log up to its checkpoint, and the writer that goes on from there doubles nothing
+// and skips nothing. Another writer of the same build is noticed by the checkpoint
 // that is expected, at the latest by the commit.
 type writer struct {
 	*definition
-	store eventstore.RowStore
+	host  *Host
+	store eventstore.RowStore // the host's
 	build build
 	live  bool // the build is the one that is read
 	// patient says that an event that fails is tried again if the projection's
@@ -43,18 +44,18 @@ type writer struct {
 	began   time.Time           // when the first row since the last commit was changed
 }
 
-// What makes a writer that is behind commit: so many rows or bytes that have
-// changed since the last commit, or so much time.
+// A writer that is behind commits after this number of rows or bytes that have
+// changed since the last commit, or after this time.
 const (
 	batchRows  = 16_384
 	batchBytes = 8 << 20
 	batchTime  = time.Second / 4
 )
 
-// What makes a writer commit its position alone, when no row has changed: so many
-// positions since the last commit, or, when it is woken, so much time. Until
-// then it is behind in the store only: the events in between are read again
-// after a restart.
+// When no row has changed, a writer commits its position alone after this number of
+// positions since the last commit, or after this time when it is woken. Until then
+// it is behind in the store only: the events in between are read again after a
+// restart.
 const (
 	idlePositions = 4096
 	idleTime      = 10 * time.Second
@@ -70,8 +71,9 @@ type checkpointData struct {
 
 // newWriter returns a writer that goes on where the build stands. It makes the
 // checkpoint of a new build.
-func newWriter(ctx context.Context, d *definition, store eventstore.RowStore, b build, live bool) (*writer, error) {
-	w := &writer{definition: d, store: store, build: b, live: live, committedAt: time.Now()}
+func newWriter(ctx context.Context, h *Host, d *definition, b build, live bool) (*writer, error) {
+	store := h.store
+	w := &writer{definition: d, host: h, store: store, build: b, live: live, committedAt: time.Now()}
 	w.base = &storedRows{store: store, view: w.view()}
 	set, err := store.GetRows(ctx, w.view())
 	if err != nil {
@@ -171,14 +173,14 @@ func (w *writer) reach(ctx context.Context, through eventstore.Position, head bo
 	return nil
 }
 
-// publish tells those who wait how far the build is, if that is what they read.
+// publish reports how far the build is, if it is the one that is read.
 func (w *writer) publish() {
 	switch {
 	case !w.live:
 	case w.clean():
-		w.report(idOf(w.store), w.build, w.through)
+		w.host.report(w.Projection, w.build, w.through)
 	default:
-		w.report(idOf(w.store), w.build, w.committed.Position)
+		w.host.report(w.Projection, w.build, w.committed.Position)
 	}
 }
 
@@ -188,7 +190,7 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 	if errors.Is(data.err, errNotDecoded) {
 		return data.err
 	}
-	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+	for wait := w.host.backoff.min; ; wait = min(2*wait, w.host.backoff.max) {
 		own := *e
 		if r.kept {
 			own.Data, own.Tags, own.Metadata = bytes.Clone(e.Data), slices.Clone(e.Tags), maps.Clone(e.Metadata)
@@ -202,8 +204,8 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		if w.OnFailure == Skip {
 			return noteSkipped(w.buffer, failure)
 		}
-		if err := w.fail(ctx, failure); err != nil {
-			return errors.Join(failed, err)
+		if err := w.fail(ctx, failure); err != nil { // it is tried again, and noted then
+			return fmt.Errorf("%w (to note the failure: %s)", err, failed.Error())
 		}
 		if !w.retries() {
 			return failed
@@ -245,7 +247,8 @@ func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) e
 	return w.buffer.Merge(tx)
 }
 
-// fits reports whether so many rows, with so many bytes, can be committed together.
+// fits returns an error if this number of rows, or of their bytes, is too large for
+// one commit.
 func fits(rows, bytes int, limits eventstore.Limits) error {
 	if rows > limits.RowsPerCommit {
 		return &eventstore.LimitError{What: "rows in a commit", Size: rows, Limit: limits.RowsPerCommit}

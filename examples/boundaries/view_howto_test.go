@@ -30,46 +30,57 @@ func newAttendance() attendance {
 	return attendance{p, students}
 }
 
+// school is what the program has put together when it starts.
+type school struct {
+	store     eventstore.RowStore
+	decisions *aggregate.Decisions
+	views     *projection.Host
+	view      attendance
+}
+
 // attend subscribes the student and says how many the course has then. The answer
 // includes this one, though the view is kept by another goroutine.
-func attend(
-	ctx context.Context, store eventstore.RowStore, decisions *aggregate.Decisions, view attendance, student, course string,
-) (int, error) {
-	decided, err := decisions.Execute(ctx, subscribe(student, course))
+func (s *school) attend(ctx context.Context, student, course string) (int, error) {
+	decided, err := s.decisions.Execute(ctx, subscribe(student, course))
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	err = projection.Wait(ctx, store, decided.Receipt.Last, view.Projection)
+	err = s.views.Wait(ctx, decided.Receipt.Last, s.view.Projection)
 	if errors.Is(err, projection.ErrLate) {
 		return 0, fmt.Errorf("you are subscribed; look again later: %w", err)
 	}
 	if err != nil {
 		return 0, err
 	}
-	n, _, err := view.students.Get(ctx, store, course)
-	return n, err
+	row, _, err := s.view.students.Get(ctx, s.store, course)
+	return row.Value, err
 }
 
 func Example_waitForAView() {
 	ctx, stop := context.WithCancel(context.Background())
-	store, registry, view := memstore.New(nil), must(newRegistry()), newAttendance()
-	decisions := must(aggregate.NewDecisions(store, registry, nil))
+	store, registry := memstore.New(nil), must(newRegistry())
+	s := &school{
+		store:     store,
+		decisions: must(aggregate.NewDecisions(store, registry, nil)),
+		views:     must(projection.NewHost(store, registry, nil)),
+		view:      newAttendance(),
+	}
 	ended := make(chan error)
-	go func() { ended <- projection.Run(ctx, store, registry, view.Projection) }()
+	go func() { ended <- s.views.Run(ctx, s.view.Projection) }()
 
-	must(decisions.Execute(ctx, defineCourse("algebra", 9)))
-	fmt.Println(attend(ctx, store, decisions, view, "ann", "algebra"))
-	fmt.Println(attend(ctx, store, decisions, view, "bob", "algebra"))
+	must(s.decisions.Execute(ctx, defineCourse("algebra", 9)))
+	fmt.Println(s.attend(ctx, "ann", "algebra"))
+	fmt.Println(s.attend(ctx, "bob", "algebra"))
 
 	stop()
 	fmt.Println(<-ended)
-	_, err := attend(context.Background(), store, decisions, view, "ann", "algebra")
+	_, err := s.attend(context.Background(), "ann", "algebra")
 	fmt.Println(err)
 	// Output:
 	// 1 <nil>
 	// 2 <nil>
-	// run projection "attendance": context canceled
+	// context canceled
 	// the student is subscribed already
 }

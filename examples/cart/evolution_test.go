@@ -88,6 +88,8 @@ func withRegistry(t *testing.T, db string, registry *codec.Registry, use func(*s
 	s := &shop{store: store, registry: registry, summaries: cart.NewSummaries(), ranking: cart.NewRanking()}
 	s.carts, err = aggregate.NewRepository(store, registry, cart.Decider, nil)
 	require.NoError(t, err)
+	s.views, err = projection.NewHost(store, registry, nil)
+	require.NoError(t, err)
 	s.commands = command.NewDispatcher()
 	require.NoError(t, command.Route(s.commands, s.carts, cart.Command.CartID))
 	require.NoError(t, s.attach(t.Context()))
@@ -121,7 +123,7 @@ func buildsOf(t *testing.T, s *shop) []eventstore.ViewID {
 	t.Helper()
 	var builds []eventstore.ViewID
 	for _, p := range []*projection.Projection{s.summaries.Projection, s.ranking.Projection} {
-		status, err := p.Status(t.Context(), s.store)
+		status, err := s.views.Status(t.Context(), p)
 		require.NoError(t, err)
 		require.Equal(t, projection.Live, status.State)
 		builds = append(builds, status.Build)
@@ -214,7 +216,9 @@ func TestRename_Unsaid(t *testing.T) {
 	_, _, err = carts.Load(context.Background(), "ann")
 	var unknown *codec.UnknownTypeError
 	require.ErrorAs(t, err, &unknown)
-	require.ErrorIs(t, projection.Attach(t.Context(), store, registry, cart.NewSummaries().Projection), eventstore.ErrInvalid)
+	views, err := projection.NewHost(store, registry, nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, views.Attach(t.Context(), cart.NewSummaries().Projection), eventstore.ErrInvalid)
 }
 
 // TestRename_Golden: the golden file of the old name stays, as it is stored, and

@@ -57,14 +57,14 @@ func requireWhole(t *testing.T, db string) {
 	readOnly(t, db, func(s *shop) {
 		head, err := s.store.Head(t.Context())
 		require.NoError(t, err)
-		status, err := s.summaries.Status(t.Context(), s.store)
+		status, err := s.views.Status(t.Context(), s.summaries.Projection)
 		require.NoError(t, err)
 		require.Equal(t, head, status.Position)
 		if head > 0 {
 			require.Equal(t, projection.Live, status.State)
 			requireSummaries(t, s, s.store, head)
 		}
-		status, err = s.ranking.Status(t.Context(), s.store)
+		status, err = s.views.Status(t.Context(), s.ranking.Projection)
 		require.NoError(t, err)
 		if status.State == projection.Live && status.Position > 0 {
 			requireRanking(t, s, s.store, status.Position)

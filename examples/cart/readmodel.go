@@ -12,19 +12,19 @@ import (
 // attach makes the summaries part of every commit. On a log that has none yet, or
 // had events appended without them, it builds them first.
 func (s *shop) attach(ctx context.Context) error {
-	err := projection.Attach(ctx, s.store, s.registry, s.summaries.Projection)
+	err := s.views.Attach(ctx, s.summaries.Projection)
 	if errors.Is(err, eventstore.ErrFaulted) {
 		// The handlers may have been put right since. Rebuild attaches what it has built.
-		err = projection.Rebuild(ctx, s.store, s.registry, nil, s.summaries.Projection)
+		err = s.views.Rebuild(ctx, nil, s.summaries.Projection)
 	}
 	return err
 }
 
-// update brings a read model that nobody runs up to the head.
+// update brings a read model that is not run up to the head.
 func (s *shop) update(ctx context.Context, p *projection.Projection) error {
-	err := projection.CatchUp(ctx, s.store, s.registry, p)
+	err := s.views.CatchUp(ctx, p)
 	if errors.Is(err, eventstore.ErrFaulted) {
-		err = projection.Rebuild(ctx, s.store, s.registry, nil, p)
+		err = s.views.Rebuild(ctx, nil, p)
 	}
 	return err
 }
@@ -35,15 +35,15 @@ func (s *shop) update(ctx context.Context, p *projection.Projection) error {
 func (s *shop) runRanking(ctx context.Context) (wait func(eventstore.Position) error, stop func()) {
 	ctx, end := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
-	running.Go(func() { end(projection.Run(ctx, s.store, s.registry, s.ranking.Projection)) })
+	running.Go(func() { end(s.views.Run(ctx, s.ranking.Projection)) })
 	wait = func(position eventstore.Position) error {
-		return projection.Wait(ctx, s.store, position, s.ranking.Projection)
+		return s.views.Wait(ctx, position, s.ranking.Projection)
 	}
 	return wait, func() { end(nil); running.Wait() }
 }
 
 // withReadModel opens the log to ask a read model. If that is not at the head,
-// because nobody has run it since, or ever, it is brought there first, for which
+// because it was not run since, or never, it is brought there first, for which
 // the log is opened for writing. Where that cannot be, the same handlers make the
 // read model in memory, from the whole log: the answer is the same, only later.
 func withReadModel(
@@ -52,7 +52,7 @@ func withReadModel(
 ) error {
 	upToDate := false
 	err := withShopToRead(e, func(s *shop) error {
-		status, err := which(s).Status(ctx, s.store)
+		status, err := s.views.Status(ctx, which(s))
 		upToDate = status.State == projection.Live && status.Fault == nil && status.Behind == 0
 		if err != nil || !upToDate {
 			return err

@@ -36,7 +36,7 @@ func requireReadModels(t *testing.T, db string) {
 	t.Helper()
 	readOnly(t, db, func(s *shop) {
 		for _, p := range []*projection.Projection{s.summaries.Projection, s.ranking.Projection} {
-			status, err := p.Status(t.Context(), s.store)
+			status, err := s.views.Status(t.Context(), p)
 			require.NoError(t, err)
 			require.Equal(t, projection.Live, status.State, p.Name())
 			require.Nil(t, status.Fault, p.Name())
@@ -197,7 +197,7 @@ func otherSummaries(version uint32, handle func(e eventstore.Event) error) *proj
 func (c *cli) attachOther(p *projection.Projection) {
 	c.t.Helper()
 	require.NoError(c.t, useLog(c.db, nil, func(s *shop) error {
-		err := projection.Attach(c.t.Context(), s.store, s.registry, p)
+		err := s.views.Attach(c.t.Context(), p)
 		if err == nil {
 			_, _, err = s.dispatch(c.t.Context(), pieces(1, stand, "ann"))
 		}

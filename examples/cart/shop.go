@@ -15,6 +15,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/examples/cart/cart"
 	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/projection"
 )
 
 // shop is the domain on a store: all that an application puts together once.
@@ -24,6 +25,7 @@ type shop struct {
 	carts    *aggregate.Repository[cart.State, cart.Command, cart.Event]
 	commands *command.Dispatcher
 
+	views     *projection.Host
 	summaries *cart.Summaries // attached where commands are carried out
 	ranking   *cart.Ranking   // run by import, and by top when it is behind
 }
@@ -42,9 +44,13 @@ func newShop(store eventstore.RowStore) (*shop, error) {
 	if err := command.Route(commands, carts, cart.Command.CartID); err != nil {
 		return nil, err
 	}
+	views, err := projection.NewHost(store, registry, nil)
+	if err != nil {
+		return nil, err
+	}
 	return &shop{
 		store: store, registry: registry, carts: carts, commands: commands,
-		summaries: cart.NewSummaries(), ranking: cart.NewRanking(),
+		views: views, summaries: cart.NewSummaries(), ranking: cart.NewRanking(),
 	}, nil
 }
 

@@ -34,7 +34,7 @@ func TestTour(t *testing.T) {
 		"   1. 71053                    10               33.900  White metal lantern\n",
 		"CHANGED\ncarl         open             1              2               25.500  ",
 		"CHANGED\ncarl         open             2              3               28.050  ",
-		"    committed, view late: at position 0, waited for 15\n",
+		"    committed, view late: never run, waited for position 15\n",
 		"   3. 22423                     3               38.250  Regency cakestand\n",
 		"    before:      version 1: 71053 leads with 160 pieces\n                 version 2: projection has never run\n",
 		"    465 of 465:  version 1: 71053 leads with 160 pieces\n",

@@ -80,9 +80,9 @@ func (t *tour) rebuild(ctx context.Context) error {
 		the log beside version 1, which can be read meanwhile.`, len(orders.invoices))
 	v2 := newReach()
 	t.out.printf("    before:      version 1: %s\n                 version 2: %s\n", t.asked(ctx, t.first), t.asked(ctx, v2.first))
-	err := projection.Rebuild(ctx, t.store, t.registry, &projection.RebuildOptions{
-		Progress: func(p projection.RebuildProgress) {
-			t.out.printf("    %3d of %3d:  version 1: %s\n", p.Done, p.Of, t.asked(ctx, t.first))
+	err := t.views.Rebuild(ctx, &projection.RebuildOptions{
+		Progress: func(p eventstore.Progress) {
+			t.out.printf("    %3d of %3d:  version 1: %s\n", p.Done, p.Total, t.asked(ctx, t.first))
 		},
 	}, v2.Projection)
 	if err != nil {
@@ -158,7 +158,7 @@ func (t *tour) fault(ctx context.Context) error {
 		and does not know the clock, which is new in the shop. It is attached, so its
 		handler runs while an append waits.`)
 	wrong := newShelves(map[string]string{heart.SKU: "A", lantern.SKU: "A", stand.SKU: "B"})
-	if err := projection.Attach(ctx, t.store, t.registry, wrong.Projection); err != nil {
+	if err := t.views.Attach(ctx, wrong.Projection); err != nil {
 		return err
 	}
 	for _, item := range []cart.AddItem{stand, clock, stand} {
@@ -173,10 +173,7 @@ func (t *tour) fault(ctx context.Context) error {
 		passing off half the truth as the whole. With the mistake put right, it is rebuilt
 		from the log and attached again:`)
 	right := newShelves(map[string]string{heart.SKU: "A", lantern.SKU: "A", stand.SKU: "B", clock.SKU: "B"})
-	if err := projection.Rebuild(ctx, t.store, t.registry, nil, right.Projection); err != nil {
-		return err
-	}
-	if err := projection.Attach(ctx, t.store, t.registry, right.Projection); err != nil {
+	if err := t.views.Rebuild(ctx, nil, right.Projection); err != nil {
 		return err
 	}
 	t.out.printf("    shelves  %s\n", t.onShelves(ctx, right))

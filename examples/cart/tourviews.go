@@ -39,7 +39,7 @@ func (t *tour) async(ctx context.Context) error {
 		The best sellers may be a moment late. As a read model they follow the log on a
 		goroutine of their own, many events at a time. The rows and the position that they
 		are true for are one commit, so nothing is left out or counted twice, whatever
-		crashes when. At this moment nobody runs them:`)
+		crashes when. At this moment they are not run:`)
 	receipt, err := t.do(ctx, cart.Checkout{Cart: "carl"})
 	if err != nil {
 		return err
@@ -47,14 +47,14 @@ func (t *tour) async(ctx context.Context) error {
 	soon, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer cancel()
 	var late *projection.LateError
-	if err := projection.Wait(soon, t.store, receipt.Last, t.ranking.Projection); !errors.As(err, &late) {
+	if err := t.views.Wait(soon, receipt.Last, t.ranking.Projection); !errors.As(err, &late) {
 		return fmt.Errorf("the best sellers were to be late: %w", err)
 	}
-	t.out.printf("    %v: at position %d, waited for %d\n", projection.ErrLate, late.Actual, late.Wanted)
+	t.out.printf("    %v: %v, waited for position %d\n", projection.ErrLate, late.State, late.Wanted)
 
 	t.say(`
 		Carl has bought, that is sure; only the list does not know yet. Now they are run,
-		and whoever has just written can wait until what was written can be read:`)
+		and a writer can wait until what it has written can be read:`)
 	wait, stop := t.runRanking(ctx)
 	defer stop()
 	if err := wait(receipt.Last); err != nil {

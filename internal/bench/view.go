@@ -77,7 +77,11 @@ func viewInline(b *bench) (s sample, err error) {
 	}
 	err = b.withNewStore(func(plain *boltstore.Store) error {
 		return b.withNewStore(func(viewed *boltstore.Store) error {
-			if err := projection.Attach(b.ctx, viewed, registry, newView("touched")); err != nil {
+			views, err := projection.NewHost(viewed, registry, nil)
+			if err != nil {
+				return err
+			}
+			if err := views.Attach(b.ctx, newView("touched")); err != nil {
 				return err
 			}
 			with, without := b.newViewCrew(viewed), b.newViewCrew(plain)
@@ -115,6 +119,10 @@ func viewAsync(b *bench) (s sample, err error) {
 		return sample{}, err
 	}
 	err = b.withNewStore(func(store *boltstore.Store) error {
+		views, err := projection.NewHost(store, registry, nil)
+		if err != nil {
+			return err
+		}
 		w := newViewWriter(b.ctx, store, 0, 1_000)
 		for range b.scale.viewEvents / 1_000 {
 			if _, err := w.append(); err != nil {
@@ -126,7 +134,7 @@ func viewAsync(b *bench) (s sample, err error) {
 			func() (float64, error) {
 				round++
 				begin := time.Now()
-				err := projection.CatchUp(b.ctx, store, registry, newView(fmt.Sprintf("touched-%d", round)))
+				err := views.CatchUp(b.ctx, newView(fmt.Sprintf("touched-%d", round)))
 				return float64(b.scale.viewEvents) / time.Since(begin).Seconds(), err
 			},
 			func() (float64, error) { return b.scanRate(store, b.scale.viewEvents) },

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -98,17 +99,22 @@ func write(path, mode string) error {
 	if err != nil {
 		return err
 	}
+	// What a run fails with, and is run again after, is said as an error, too.
+	views, err := projection.NewHost(s, registry(), &projection.Options{Logger: slog.New(slog.NewTextHandler(os.Stdout, nil))})
+	if err != nil {
+		return err
+	}
 	m, failed := newModel(), make(chan error)
 	if mode == "inline" {
-		if err := projection.Attach(ctx, s, registry(), m.projection); err != nil {
+		if err := views.Attach(ctx, m.projection); err != nil {
 			return err
 		}
 	} else {
-		// Until a build is live, Run and Rebuild do the same.
-		if err := projection.CatchUp(ctx, s, registry(), m.projection); err != nil {
+		// Until there is a live build, to run and to rebuild are one thing.
+		if err := views.CatchUp(ctx, m.projection); err != nil {
 			return err
 		}
-		go func() { failed <- projection.Run(ctx, s, registry(), m.projection) }()
+		go func() { failed <- views.Run(ctx, m.projection) }()
 	}
 	fmt.Println("ready")
 	for w := range 3 {
@@ -117,7 +123,7 @@ func write(path, mode string) error {
 	if mode == "rebuild" {
 		go func() {
 			for {
-				if err := projection.Rebuild(ctx, s, registry(), nil, m.projection); err != nil {
+				if err := views.Rebuild(ctx, nil, m.projection); err != nil {
 					failed <- err
 				}
 			}
@@ -190,9 +196,11 @@ func check(t *testing.T, path, mode string) {
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
+	views, err := projection.NewHost(s, registry(), nil)
+	require.NoError(t, err)
 	ctx, m := t.Context(), newModel()
 
-	status, err := m.projection.Status(ctx, s)
+	status, err := views.Status(ctx, m.projection)
 	require.NoError(t, err)
 	if status.State == projection.Live && status.Position > 0 {
 		require.Equal(t, m.fresh(t, s, status.Position), m.dump(t, s), "after the kill, at position %d", status.Position)
@@ -201,12 +209,12 @@ func check(t *testing.T, path, mode string) {
 		head, err := s.Head(ctx)
 		require.NoError(t, err)
 		require.Equal(t, head, status.Position, "an inline view was not committed with the events")
-		require.NoError(t, projection.Attach(ctx, s, registry(), m.projection))
+		require.NoError(t, views.Attach(ctx, m.projection))
 	} else {
-		require.NoError(t, projection.CatchUp(ctx, s, registry(), m.projection))
+		require.NoError(t, views.CatchUp(ctx, m.projection))
 	}
 	if mode == "rebuild" {
-		require.NoError(t, projection.Rebuild(ctx, s, registry(), nil, m.projection))
+		require.NoError(t, views.Rebuild(ctx, nil, m.projection))
 		checkpoints, err := s.Checkpoints(ctx)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(checkpoints), 2, "old builds are left: %v", checkpoints)

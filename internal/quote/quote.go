@@ -11,7 +11,7 @@ import (
 const limit = 300
 
 // Name returns s as a quoted Go string of at most 300 characters. A longer one is
-// cut between two characters and ends in "…", outside of which its length is said:
+// cut between two characters, and its length follows:
 //
 //	"aaaa…" (5000 bytes)
 //

@@ -81,7 +81,7 @@ func (t lineTable) change(
 
 // take deletes the lines of a cart and returns them in their order.
 func (t lineTable) take(tx projection.Tx, id string) ([]Line, error) {
-	lines, err := collectLines(t.In(tx).Scan(projection.WithFirst[lineID](id)))
+	lines, err := collectLines(t.In(tx).Scan(projection.FirstEqual[lineID](id)))
 	for _, line := range lines {
 		if err == nil {
 			err = t.In(tx).Delete(projection.PairOf(id, projection.PairOf(line.SKU, line.UnitPrice)))

@@ -42,6 +42,12 @@ func randomCommand(r *rand.Rand, i int) cart.Command {
 	}
 }
 
+func newViews(t *testing.T, store eventstore.RowStore) *projection.Host {
+	views, err := projection.NewHost(store, registry(t), nil)
+	require.NoError(t, err)
+	return views
+}
+
 // TestReadModels_ShowWhatTheFoldsSay sends random commands, and compares all that
 // the read models show, after each command, with what the carts and the fold say.
 func TestReadModels_ShowWhatTheFoldsSay(t *testing.T) {
@@ -53,7 +59,7 @@ func TestReadModels_ShowWhatTheFoldsSay(t *testing.T) {
 	carts, err := aggregate.NewRepository(store, registry(t), cart.Decider, nil)
 	require.NoError(t, err)
 	summaries, ranking := cart.NewSummaries(), cart.NewRanking()
-	require.NoError(t, projection.Attach(t.Context(), store, registry(t), summaries.Projection))
+	require.NoError(t, newViews(t, store).Attach(t.Context(), summaries.Projection))
 
 	ids := make(map[string]eventstore.Receipt) // of what was done last
 	sold := 0
@@ -73,7 +79,7 @@ func TestReadModels_ShowWhatTheFoldsSay(t *testing.T) {
 		require.Equal(t, res.Version, version)
 		if state.CheckedOut {
 			sold++
-			require.NoError(t, projection.CatchUp(t.Context(), store, registry(t), ranking.Projection))
+			require.NoError(t, newViews(t, store).CatchUp(t.Context(), ranking.Projection))
 			requireRanking(t, store, ranking, store)
 		}
 	}
@@ -154,8 +160,8 @@ func TestRanking_ForgetsCartsThatAreCheckedOut(t *testing.T) {
 	require.NoError(t, err)
 	ranking := cart.NewRanking()
 	lines := func() (n int) {
-		require.NoError(t, projection.CatchUp(t.Context(), store, registry(t), ranking.Projection))
-		status, err := ranking.Status(t.Context(), store)
+		require.NoError(t, newViews(t, store).CatchUp(t.Context(), ranking.Projection))
+		status, err := newViews(t, store).Status(t.Context(), ranking.Projection)
 		require.NoError(t, err)
 		for page, err := range store.ScanRows(t.Context(), status.Build, eventstore.RowScan{Table: "lines"}) {
 			require.NoError(t, err)
@@ -203,7 +209,7 @@ func TestSummaries_Load_UnknownCart(t *testing.T) {
 	summaries := cart.NewSummaries()
 	_, _, err = summaries.Load(t.Context(), store, "nobody")
 	require.ErrorIs(t, err, projection.ErrNeverRun)
-	require.NoError(t, projection.Attach(t.Context(), store, registry(t), summaries.Projection))
+	require.NoError(t, newViews(t, store).Attach(t.Context(), summaries.Projection))
 	state, version, err := summaries.Load(t.Context(), store, "nobody")
 	require.NoError(t, err)
 	require.Zero(t, version)

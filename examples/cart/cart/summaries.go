@@ -77,7 +77,7 @@ func (s *Summaries) Load(ctx context.Context, r projection.Reader, id string) (S
 		if err != nil {
 			return State{}, 0, err
 		}
-		lines, err := collectLines(s.lines.Scan(ctx, r, projection.WithFirst[lineID](id)))
+		lines, err := collectLines(s.lines.Scan(ctx, r, projection.FirstEqual[lineID](id)))
 		if err != nil {
 			return State{}, 0, err
 		}
@@ -85,8 +85,8 @@ func (s *Summaries) Load(ctx context.Context, r projection.Reader, id string) (S
 		if err != nil {
 			return State{}, 0, err
 		}
-		if before.Version == after.Version { // nobody changed the cart between the reads
-			return State{Lines: lines, CheckedOut: after.CheckedOut}, after.Version, nil
+		if cart := after.Value; cart.Version == before.Value.Version { // it has not changed between the reads
+			return State{Lines: lines, CheckedOut: cart.CheckedOut}, cart.Version, nil
 		}
 	}
 }

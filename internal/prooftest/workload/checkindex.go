@@ -116,8 +116,12 @@ func (c *checker) checkTerm(name string, t *term) error {
 
 // liveVersion returns the live version of the projection, 0 for none.
 func (c *checker) liveVersion() uint32 {
+	views, err := projection.NewHost(c.store, c.registry, nil)
+	if err != nil {
+		return 0
+	}
 	for _, version := range []uint32{2, 1} {
-		status, err := newStock(version).Status(c.ctx, c.store)
+		status, err := views.Status(c.ctx, newStock(version).Projection)
 		if err == nil && status.State == projection.Live {
 			return version
 		}

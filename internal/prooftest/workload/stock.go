@@ -74,10 +74,14 @@ func checkStock(ctx context.Context, store eventstore.RowStore, registry *codec.
 	if h.live == 0 && h.building == 0 {
 		return nil
 	}
+	views, err := projection.NewHost(store, registry, nil)
+	if err != nil {
+		return err
+	}
 	var found uint32
 	for _, version := range []uint32{1, 2} {
 		s := newStock(version)
-		status, err := s.Status(ctx, store)
+		status, err := views.Status(ctx, s.Projection)
 		if err != nil {
 			return err
 		}
@@ -139,13 +143,16 @@ func (s *stock) read(ctx context.Context, from projection.Reader) (string, error
 // bringUp runs a version of the projection up to the head, or rebuilds it, and marks
 // it.
 func (s *session) bringUp(version uint32, rebuild bool) error {
+	views, err := projection.NewHost(s.store, s.registry, nil)
+	if err != nil {
+		return err
+	}
 	p := newStock(version)
 	s.mark("building %d", version)
-	var err error
 	if rebuild {
-		err = projection.Rebuild(s.ctx, s.store, s.registry, nil, p.Projection)
+		err = views.Rebuild(s.ctx, nil, p.Projection)
 	} else {
-		err = projection.CatchUp(s.ctx, s.store, s.registry, p.Projection)
+		err = views.CatchUp(s.ctx, p.Projection)
 	}
 	var replaced *projection.ReplacedError
 	if errors.As(err, &replaced) && !rebuild {
