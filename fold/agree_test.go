@@ -18,15 +18,15 @@ import (
 // which events a handler takes does not depend on where it is.
 
 type (
-	doorEvent interface{ door() string }
+	doorEvent interface{ isDoorEvent() }
 	opened    struct{ Door string }
 	closed    struct{ Door string }
 	locked    struct{ Door string } // a doorEvent as a pointer only
 )
 
-func (e opened) door() string  { return e.Door }
-func (e closed) door() string  { return e.Door }
-func (e *locked) door() string { return e.Door }
+func (opened) isDoorEvent()  {}
+func (closed) isDoorEvent()  {}
+func (*locked) isDoorEvent() {}
 
 // taker is a handler that notes what it takes, for each kind of use.
 type taker struct {

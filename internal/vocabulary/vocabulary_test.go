@@ -13,16 +13,16 @@ import (
 )
 
 type (
-	change  interface{ changed() string }
+	change  interface{ isChange() }
 	opened  struct{ Door string }
 	closed  struct{ Door string }
 	painted struct{ Door string }
 	locked  struct{ Door string } // a change as a pointer only
 )
 
-func (e opened) changed() string  { return e.Door }
-func (e closed) changed() string  { return e.Door }
-func (e *locked) changed() string { return e.Door }
+func (opened) isChange()  {}
+func (closed) isChange()  {}
+func (*locked) isChange() {}
 
 type handler struct{ event reflect.Type }
 
