@@ -85,7 +85,29 @@ func TestAppend_WhatWaitsIsOneGroup(t *testing.T) {
 	require.EqualValues(t, 2, g.commits.Load(), "50 appends that waited took more than one transaction")
 }
 
-// In a group, later commits see the earlier ones; a refused one fails alone.
+// inOneGroup appends the commits in one group, in this order, behind a commit of the
+// stream "blocker", and returns their outcomes.
+func inOneGroup(t *testing.T, s *boltstore.Store, g *gate, commits ...eventstore.Commit) (outcomes []outcome) {
+	t.Helper()
+	blocker := start(t.Context(), s, to("blocker", eventstore.NoStream))
+	<-g.entered
+	var done []<-chan outcome
+	for i, c := range commits {
+		done = append(done, start(t.Context(), s, c))
+		waiting(t, s, i+1)
+	}
+	g.open <- nil
+	require.NoError(t, (<-blocker).err)
+	<-g.entered
+	g.open <- nil
+	for _, d := range done {
+		outcomes = append(outcomes, <-d)
+	}
+	return outcomes
+}
+
+// In a group, a commit is judged against the earlier ones, and a refused commit fails
+// alone.
 func TestAppend_CommitsOfAGroupAreJudgedInOrder(t *testing.T) {
 	path := logPath(t)
 	first, err := boltstore.Open(path, nil)
@@ -94,29 +116,14 @@ func TestAppend_CommitsOfAGroupAreJudgedInOrder(t *testing.T) {
 	require.NoError(t, first.Close())
 	s := open(t, path, nil)
 	g := newGate(s)
-	blocker := start(t.Context(), s, to("blocker", eventstore.NoStream))
-	<-g.entered
 
 	guarded := to("b", eventstore.NoStream)
 	guarded.Guards = []eventstore.Guard{{Query: eventstore.Stream("a"), After: 2}}
 	keyed := to("k", eventstore.Any)
 	keyed.Key = "key"
-	var done []<-chan outcome
-	for i, c := range []eventstore.Commit{
+	got := inOneGroup(t, s, g,
 		to("a", eventstore.NoStream), to("a", eventstore.NoStream), to("a", eventstore.Any), guarded, keyed, keyed,
-		to("base", eventstore.At(1)), to("base", eventstore.Exists),
-	} {
-		done = append(done, start(t.Context(), s, c))
-		waiting(t, s, i+1)
-	}
-	g.open <- nil
-	require.NoError(t, (<-blocker).err)
-	<-g.entered
-	g.open <- nil
-	var got []outcome
-	for _, d := range done {
-		got = append(got, <-d)
-	}
+		to("base", eventstore.At(1)), to("base", eventstore.Exists))
 	require.NoError(t, got[0].err)
 	require.EqualValues(t, 3, got[0].receipt.First)
 

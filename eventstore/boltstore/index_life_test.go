@@ -240,9 +240,8 @@ func TestAppend_FailedIsInNoQuery(t *testing.T) {
 	}
 }
 
-// TestOpen_CannotReadAnEventThatTheIndexLacks has a damaged record in the part of
-// the log that was not in the index on disk when the store was killed: what it is
-// found by nobody knows.
+// TestOpen_CannotReadAnEventThatTheIndexLacks has a damaged record in the part of the
+// log that the index on disk does not cover. What its terms are cannot be known.
 func TestOpen_CannotReadAnEventThatTheIndexLacks(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -269,46 +268,59 @@ func TestOpen_CannotReadAnEventThatTheIndexLacks(t *testing.T) {
 			tt.options.Logger = slog.New(slog.NewTextHandler(&said, nil))
 			s := openUnverified(t, path, &tt.options)
 			require.Equal(t, lacks, bytes.Contains(said.Bytes(), []byte("an event cannot be read")), said.String())
-			for _, q := range []eventstore.Query{byType("t"), byType("other"), byTag("n:0"), eventstore.Category("a"), eventstore.Category("none")} {
-				read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
-				require.EqualValues(t, 5, at, "%v", q)
-				require.NotContains(t, read, eventstore.Position(6))
-				_, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
-				require.EqualValues(t, 5, at, "%v backward", q)
-				for _, beside := range []eventstore.ReadOptions{{From: 6}, {To: 4}} {
-					_, at = readUntilCorrupt(t, s, q, beside)
-					require.Zero(t, at)
-				}
+			requireAllQueriesMeetFive(t, s)
+			if !tt.options.ReadOnly {
+				appendBesideFive(t, s, last)
+				last++
 			}
-			require.Equal(t, []eventstore.Position{1, 2, 3, 7, 8, 9}, positions(t, s, eventstore.Stream("a-1"))[:6])
-			read, at := readUntilCorrupt(t, s, eventstore.Stream("b-1"), eventstore.ReadOptions{})
-			require.Equal(t, []eventstore.Position{4}, read)
-			require.EqualValues(t, 5, at)
-			v, err := s.Verify(t.Context(), nil)
-			require.NoError(t, err)
-			require.Equal(t, boltstore.DamagedRecord, v.Findings[0].Kind)
-			for _, f := range v.Findings[1:] { // of what is missing nothing else is wrong
-				require.Equal(t, boltstore.BrokenStream, f.Kind, "%v", f)
-				require.EqualValues(t, 6, f.Position)
-			}
-			if tt.options.ReadOnly {
-				return
-			}
-			_, err = s.Append(t.Context(), eventstore.Commit{
-				Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's")}},
-			})
-			require.ErrorIs(t, err, eventstore.ErrCorrupt, "the event might have that tag")
-			_, err = s.Append(t.Context(), eventstore.Commit{
-				Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's"), After: 5}},
-			})
-			require.NoError(t, err)
-			appendEvents(t, s, "a-1", 1)
-			_, err = eventstore.AppendTo(t.Context(), s, "b-1", eventstore.At(last), eventstore.NewEvent{Type: "u"})
-			require.NoError(t, err)
-			last++
 			require.NoError(t, s.Close())
 		})
 	}
+}
+
+// requireAllQueriesMeetFive requires that each query which the event at position 5 may
+// match ends there.
+func requireAllQueriesMeetFive(t *testing.T, s *boltstore.Store) {
+	t.Helper()
+	for _, q := range []eventstore.Query{byType("t"), byType("other"), byTag("n:0"), eventstore.Category("a"), eventstore.Category("none")} {
+		read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
+		require.EqualValues(t, 5, at, "%v", q)
+		require.NotContains(t, read, eventstore.Position(6))
+		_, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
+		require.EqualValues(t, 5, at, "%v backward", q)
+		for _, beside := range []eventstore.ReadOptions{{From: 6}, {To: 4}} {
+			_, at = readUntilCorrupt(t, s, q, beside)
+			require.Zero(t, at)
+		}
+	}
+	require.Equal(t, []eventstore.Position{1, 2, 3, 7, 8, 9}, positions(t, s, eventstore.Stream("a-1"))[:6])
+	read, at := readUntilCorrupt(t, s, eventstore.Stream("b-1"), eventstore.ReadOptions{})
+	require.Equal(t, []eventstore.Position{4}, read)
+	require.EqualValues(t, 5, at)
+	v, err := s.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, boltstore.DamagedRecord, v.Findings[0].Kind)
+	for _, f := range v.Findings[1:] { // of what is missing nothing else is wrong
+		require.Equal(t, boltstore.BrokenStream, f.Kind, "%v", f)
+		require.EqualValues(t, 6, f.Position)
+	}
+}
+
+// appendBesideFive appends under conditions that the event at position 5 may break, and
+// under others. last is the version of "b-1".
+func appendBesideFive(t *testing.T, s *boltstore.Store, last eventstore.Version) {
+	t.Helper()
+	_, err := s.Append(t.Context(), eventstore.Commit{
+		Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's")}},
+	})
+	require.ErrorIs(t, err, eventstore.ErrCorrupt, "the event might have that tag")
+	_, err = s.Append(t.Context(), eventstore.Commit{
+		Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's"), After: 5}},
+	})
+	require.NoError(t, err)
+	appendEvents(t, s, "a-1", 1)
+	_, err = eventstore.AppendTo(t.Context(), s, "b-1", eventstore.At(last), eventstore.NewEvent{Type: "u"})
+	require.NoError(t, err)
 }
 
 // TestOpen_ReadOnlyLeavesTheFileAlone has postings that are not in the file, of a

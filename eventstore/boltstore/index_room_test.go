@@ -17,8 +17,8 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// crowded returns a store whose index has no room for more, and nobody who makes
-// some.
+// crowded returns a store of three events whose index has no room in memory, and no
+// indexer.
 func crowded(t *testing.T) *boltstore.Store {
 	t.Helper()
 	s, err := boltstore.OpenWithoutIndexer(logPath(t), boltstore.Options{IndexMemory: 1})
@@ -30,57 +30,54 @@ func crowded(t *testing.T) *boltstore.Store {
 	return s
 }
 
-// TestAppend_WaitsForRoomInTheIndex holds appends to waiting for as long as the
-// index has no room in memory, and not longer.
-func TestAppend_WaitsForRoomInTheIndex(t *testing.T) {
-	event := eventstore.NewEvent{Type: "t", Stream: "s-1"}
-	commit := eventstore.Commit{Events: []eventstore.NewEvent{event}, Expect: []eventstore.Expect{{Stream: "s-1", At: eventstore.At(3)}}}
-	waiting := func(t *testing.T, ctx context.Context, s *boltstore.Store) <-chan error {
-		ended := make(chan error, 1)
-		go func() {
-			_, err := s.Append(ctx, commit)
-			ended <- err
-		}()
-		select {
-		case err := <-ended:
-			t.Fatalf("it did not wait, and returned %v", err)
-		case <-time.After(30 * time.Millisecond):
-		}
-		return ended
+// appendCrowded appends to a crowded store, and returns when the append waits.
+func appendCrowded(t *testing.T, ctx context.Context, s *boltstore.Store) <-chan outcome {
+	t.Helper()
+	ended := start(ctx, s, to("s-1", eventstore.At(3)))
+	select {
+	case got := <-ended:
+		t.Fatalf("it did not wait, and returned %v", got.err)
+	case <-time.After(30 * time.Millisecond):
 	}
+	return ended
+}
+
+// TestAppend_WaitsForRoomInTheIndex requires that appends wait while the index has no
+// room in memory, and not longer.
+func TestAppend_WaitsForRoomInTheIndex(t *testing.T) {
 	t.Run("until there is some", func(t *testing.T) {
 		s := crowded(t)
-		ended := waiting(t, t.Context(), s)
+		ended := appendCrowded(t, t.Context(), s)
 		require.NoError(t, s.WriteIndex())
-		require.NoError(t, <-ended)
+		require.NoError(t, (<-ended).err)
 		verify(t, s)
 	})
 	t.Run("until the context ends", func(t *testing.T) {
 		s := crowded(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := waiting(t, ctx, s)
+		ended := appendCrowded(t, ctx, s)
 		cancel()
-		require.ErrorIs(t, <-ended, context.Canceled)
+		require.ErrorIs(t, (<-ended).err, context.Canceled)
 		verify(t, s)
 		require.Len(t, positions(t, s, eventstore.Stream("s-1")), 3)
 	})
 	t.Run("until the store fails", func(t *testing.T) {
 		s := crowded(t)
-		ended := waiting(t, t.Context(), s)
+		ended := appendCrowded(t, t.Context(), s)
 		s.SetCommit(func(tx *bolt.Tx) error { return errors.Join(tx.Commit(), errors.New("input/output error")) })
 		require.ErrorIs(t, s.WriteIndex(), eventstore.ErrUnknownOutcome)
 		select {
-		case err := <-ended:
-			require.ErrorIs(t, err, eventstore.ErrFailed)
+		case got := <-ended:
+			require.ErrorIs(t, got.err, eventstore.ErrFailed)
 		case <-time.After(5 * time.Second):
 			t.Error("it waits for ever")
 		}
 	})
 	t.Run("until Close", func(t *testing.T) {
 		s := crowded(t)
-		ended := waiting(t, t.Context(), s)
+		ended := appendCrowded(t, t.Context(), s)
 		require.NoError(t, s.Close())
-		require.ErrorIs(t, <-ended, eventstore.ErrClosed)
+		require.ErrorIs(t, (<-ended).err, eventstore.ErrClosed)
 	})
 }
 
