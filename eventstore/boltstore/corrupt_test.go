@@ -1,6 +1,7 @@
 package boltstore_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
-	"github.com/yore-es/yore/internal/record"
 )
 
 // damaged makes a log of ten events of stream "s-1", position 5 apart, which
@@ -47,59 +47,67 @@ func readUntilCorrupt(t *testing.T, s *boltstore.Store, q eventstore.Query, opts
 }
 
 func TestRead_ADamagedRecordIsReportedAndTheRestIsReadable(t *testing.T) {
-	key := record.Key(7)
-	tests := map[string]func(tx *bolt.Tx) error{
-		"a changed byte": func(tx *bolt.Tx) error {
-			value := append([]byte{}, tx.Bucket([]byte("log")).Get(key[:])...)
+	key := logKey(7)
+	tests := map[string]func(log *bolt.Bucket) error{
+		"a changed byte": func(log *bolt.Bucket) error {
+			value := append([]byte{}, log.Get(key)...)
 			value[len(value)-6]++
-			return tx.Bucket([]byte("log")).Put(key[:], value)
+			return log.Put(key, value)
 		},
-		"another's record": func(tx *bolt.Tx) error {
-			other := record.Key(8)
-			return tx.Bucket([]byte("log")).Put(key[:], append([]byte{}, tx.Bucket([]byte("log")).Get(other[:])...))
-		},
-		"no record": func(tx *bolt.Tx) error { return tx.Bucket([]byte("log")).Delete(key[:]) },
-		"too short": func(tx *bolt.Tx) error { return tx.Bucket([]byte("log")).Put(key[:], []byte{1, 2, 3}) },
+		"another's record": func(log *bolt.Bucket) error { return copyValue(log, key, log, logKey(8)) },
+		"no record":        func(log *bolt.Bucket) error { return log.Delete(key) },
+		"too short":        func(log *bolt.Bucket) error { return log.Put(key, []byte{1, 2, 3}) },
 	}
 	for name, damage := range tests {
 		for _, indexed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, indexed %v", name, indexed), func(t *testing.T) {
-				s := damaged(t, indexed, damage)
-				read, at := readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{})
-				require.Equal(t, []eventstore.Position{1, 2, 3, 4, 6}, read)
-				require.EqualValues(t, 7, at)
-				for _, q := range []eventstore.Query{eventstore.All(), eventstore.Category("s")} {
-					read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
-					require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, read)
-					require.EqualValues(t, 7, at)
-					read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
-					require.Equal(t, []eventstore.Position{10, 9, 8}, read)
-					require.EqualValues(t, 7, at)
-					read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{From: 8})
-					require.Equal(t, []eventstore.Position{8, 9, 10}, read)
-					require.Zero(t, at)
-				}
-				read, at = readUntilCorrupt(t, s, eventstore.Stream("s-2"), eventstore.ReadOptions{})
-				require.Equal(t, []eventstore.Position{5}, read)
-				require.Zero(t, at)
-
-				var followed []eventstore.Position
-				for batch, err := range s.Follow(t.Context(), eventstore.All(), 0) {
-					if err != nil {
-						require.ErrorIs(t, err, eventstore.ErrCorrupt)
-						break
-					}
-					for _, e := range batch.Events {
-						followed = append(followed, e.Position)
-					}
-					require.LessOrEqual(t, batch.Through, eventstore.Position(6), "a follower was led past a damaged record")
-				}
-				require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, followed)
-
+				s := damaged(t, indexed, func(tx *bolt.Tx) error { return damage(tx.Bucket([]byte("log"))) })
+				requireReadableBesideSeven(t, s)
+				requireFollowedToSix(t, s)
 				appendEvents(t, s, "s-1", 1) // versions and appends do not depend on it
 			})
 		}
 	}
+}
+
+// requireReadableBesideSeven reads the log of damaged, whose record at position 7
+// cannot be read.
+func requireReadableBesideSeven(t *testing.T, s *boltstore.Store) {
+	t.Helper()
+	read, at := readUntilCorrupt(t, s, eventstore.Stream("s-1"), eventstore.ReadOptions{})
+	require.Equal(t, []eventstore.Position{1, 2, 3, 4, 6}, read)
+	require.EqualValues(t, 7, at)
+	for _, q := range []eventstore.Query{eventstore.All(), eventstore.Category("s")} {
+		read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
+		require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, read)
+		require.EqualValues(t, 7, at)
+		read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
+		require.Equal(t, []eventstore.Position{10, 9, 8}, read)
+		require.EqualValues(t, 7, at)
+		read, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{From: 8})
+		require.Equal(t, []eventstore.Position{8, 9, 10}, read)
+		require.Zero(t, at)
+	}
+	read, at = readUntilCorrupt(t, s, eventstore.Stream("s-2"), eventstore.ReadOptions{})
+	require.Equal(t, []eventstore.Position{5}, read)
+	require.Zero(t, at)
+}
+
+// requireFollowedToSix follows the log of damaged until the error.
+func requireFollowedToSix(t *testing.T, s *boltstore.Store) {
+	t.Helper()
+	var followed []eventstore.Position
+	for batch, err := range s.Follow(t.Context(), eventstore.All(), 0) {
+		if err != nil {
+			require.ErrorIs(t, err, eventstore.ErrCorrupt)
+			break
+		}
+		for _, e := range batch.Events {
+			followed = append(followed, e.Position)
+		}
+		require.LessOrEqual(t, batch.Through, eventstore.Position(6), "a follower was led past a damaged record")
+	}
+	require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, followed)
 }
 
 // Pages of the file that are overwritten lead to errors, in Open or later, and
@@ -147,47 +155,58 @@ func readAll(t *testing.T, path string) error {
 	return nil
 }
 
-func TestGetRows_DamagedRowsAndCheckpointsAreReported(t *testing.T) {
-	path := logPath(t)
+// rowKey is the key of a row of the views of twoViews.
+func rowKey(k string) eventstore.RowKey { return eventstore.RowKey{Table: "t", Key: []byte(k)} }
+
+// twoViews makes a log of one event and the views "v" and "w", each with the rows "a"
+// and "b".
+func twoViews(t *testing.T) (path string) {
+	path = logPath(t)
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
 	appendEvents(t, s, "s-1", 1)
-	key := func(k string) eventstore.RowKey { return eventstore.RowKey{Table: "t", Key: []byte(k)} }
 	for _, view := range []eventstore.ViewID{"v", "w"} {
 		require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{
 			View: view, Checkpoint: eventstore.Checkpoint{Position: 1},
-			Rows: []eventstore.Row{{RowKey: key("a"), Value: []byte("1")}, {RowKey: key("b"), Value: []byte("2")}},
+			Rows: []eventstore.Row{{RowKey: rowKey("a"), Value: []byte("1")}, {RowKey: rowKey("b"), Value: []byte("2")}},
 		}))
 	}
 	require.NoError(t, s.Close())
+	return path
+}
+
+func TestGetRows_ADamagedRowIsReported(t *testing.T) {
+	path := twoViews(t)
 	edit(t, path, func(tx *bolt.Tx) error { // the row of another key
 		rows := tx.Bucket([]byte("rows")).Bucket([]byte("v"))
-		return rows.Put([]byte("t\x00a"), append([]byte{}, rows.Get([]byte("t\x00b"))...))
+		return copyValue(rows, []byte("t\x00a"), rows, []byte("t\x00b"))
 	})
-
-	s, err = boltstore.Open(path, nil)
-	require.NoError(t, err)
-	_, err = s.GetRows(t.Context(), "v", key("a"))
+	s := openUnverified(t, path, nil)
+	_, err := s.GetRows(t.Context(), "v", rowKey("a"))
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	require.ErrorContains(t, err, `view "v", table "t", key "a"`)
 	for _, err = range s.ScanRows(t.Context(), "v", eventstore.RowScan{Table: "t"}) {
 	}
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
-	set, err := s.GetRows(t.Context(), "v", key("b"))
+	set, err := s.GetRows(t.Context(), "v", rowKey("b"))
 	require.NoError(t, err)
 	require.Equal(t, "2", string(set.Rows[0].Value))
-	_, err = s.GetRows(t.Context(), "w", key("a"), key("b"))
+	_, err = s.GetRows(t.Context(), "w", rowKey("a"), rowKey("b"))
 	require.NoError(t, err)
 	appendEvents(t, s, "s-1", 1)
-	require.NoError(t, s.Close())
+}
 
+func TestGetRows_ADamagedCheckpointIsReported(t *testing.T) {
+	path := twoViews(t)
 	edit(t, path, func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte("checkpoints"))
-		return b.Put([]byte("v"), append([]byte{}, b.Get([]byte("w"))...))
+		rows, b := tx.Bucket([]byte("rows")).Bucket([]byte("v")), tx.Bucket([]byte("checkpoints"))
+		return errors.Join( // a damaged row as well, which must not keep the view from being dropped
+			copyValue(rows, []byte("t\x00a"), rows, []byte("t\x00b")),
+			copyValue(b, []byte("v"), b, []byte("w")))
 	})
-	s = open(t, path, nil) // views are derived: the log can be used all the same
+	s := open(t, path, nil) // views are derived: the log can be used all the same
 	appendEvents(t, s, "s-1", 1)
-	_, err = s.GetRows(t.Context(), "v", key("b"))
+	_, err := s.GetRows(t.Context(), "v", rowKey("b"))
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	_, err = s.Checkpoints(t.Context())
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
@@ -198,6 +217,6 @@ func TestGetRows_DamagedRowsAndCheckpointsAreReported(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.CommitRows(t.Context(), commit))
-	_, err = s.GetRows(t.Context(), "w", key("a"))
+	_, err = s.GetRows(t.Context(), "w", rowKey("a"))
 	require.NoError(t, err)
 }

@@ -26,22 +26,14 @@ func ExampleStore_Backup() {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	sell := func(skus ...string) {
-		for _, sku := range skus {
-			event := eventstore.NewEvent{Type: "shop.sold", Data: []byte(sku)}
-			if _, err := store.Append(ctx, eventstore.Commit{Events: []eventstore.NewEvent{event}}); err != nil {
-				log.Fatal(err)
-			}
-		}
-	}
 
-	sell("mug", "plate")
+	sell(ctx, store, "mug", "plate")
 	var sunday, monday bytes.Buffer
 	full, err := store.Backup(ctx, &sunday, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	sell("spoon")
+	sell(ctx, store, "spoon")
 	more, err := store.Backup(ctx, &monday, &boltstore.BackupOptions{After: full.Through})
 	if err != nil {
 		log.Fatal(err)
@@ -59,23 +51,38 @@ func ExampleStore_Backup() {
 		log.Fatal(err)
 	}
 	fmt.Println("restored:", all.Events, "events, in a new epoch:", all.Epoch > 1)
-	restored, err := boltstore.Open(again, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer restored.Close()
-	for event, err := range restored.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(event.Position, string(event.Data))
-	}
+	printLog(ctx, again)
 	// Output:
 	// sunday: 2 events, monday: 1
 	// restored: 3 events, in a new epoch: true
 	// 1 mug
 	// 2 plate
 	// 3 spoon
+}
+
+// sell appends an event for each article.
+func sell(ctx context.Context, store *boltstore.Store, skus ...string) {
+	for _, sku := range skus {
+		event := eventstore.NewEvent{Type: "shop.sold", Data: []byte(sku)}
+		if _, err := store.Append(ctx, eventstore.Commit{Events: []eventstore.NewEvent{event}}); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// printLog prints the events of a log.
+func printLog(ctx context.Context, path string) {
+	store, err := boltstore.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	for event, err := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(event.Position, string(event.Data))
+	}
 }
 
 // A file keeps the pages of rows that were changed. Compact, while nobody has it

@@ -10,14 +10,12 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
-	"github.com/yore-es/yore/internal/record"
 )
 
-// TestStore_WithAHoleIsUsed has a log from which records are missing, as Salvage
-// leaves it. Whoever needs them is told; nobody else is hindered. So it is whether
-// the index knows what was in the hole or not.
-func TestStore_WithAHoleIsUsed(t *testing.T) {
-	path := logPath(t)
+// holed makes a log of nine events: positions 1 to 3 are of stream "holed", 4 to 6 one
+// commit with the key "key", and 7 to 9 of stream "whole". Its index is on disk.
+func holed(t *testing.T) (path string) {
+	path = logPath(t)
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
 	appendEvents(t, s, "holed", 3)
@@ -26,25 +24,27 @@ func TestStore_WithAHoleIsUsed(t *testing.T) {
 	appendEvents(t, s, "whole", 3)
 	require.NoError(t, s.Close())
 	writeIndex(t, path)
-	dropIndex := func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) }
-	for _, step := range []struct {
-		name        string
-		damage      func(tx *bolt.Tx) error
-		indexMemory int
-	}{
-		{"missing", func(tx *bolt.Tx) error {
-			for _, p := range []eventstore.Position{2, 5} {
-				key := record.Key(p)
-				if err := tx.Bucket([]byte("log")).Delete(key[:]); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, 0},
-		{"and the index dropped", dropIndex, 0},
-		{"and written from what is left", dropIndex, 1},
-		{"and read from the file", func(*bolt.Tx) error { return nil }, 1},
-	} {
+	return path
+}
+
+// holeSteps are what happens to the log of holed, one after the other.
+var holeSteps = []struct {
+	name        string
+	damage      func(tx *bolt.Tx) error
+	indexMemory int
+}{
+	{"missing", func(tx *bolt.Tx) error { return deleteRecords(tx, 2, 5) }, 0},
+	{"and the index dropped", func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) }, 0},
+	{"and written from what is left", func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) }, 1},
+	{"and read from the file", func(*bolt.Tx) error { return nil }, 1},
+}
+
+// TestStore_WithAHoleIsUsed has a log from which records are missing, as Salvage
+// leaves it. Reads that need one of them fail, all others work, whether or not the
+// index has what was in the hole.
+func TestStore_WithAHoleIsUsed(t *testing.T) {
+	path := holed(t)
+	for _, step := range holeSteps {
 		t.Run(step.name, func(t *testing.T) {
 			edit(t, path, step.damage)
 			s := openUnverified(t, path, &boltstore.Options{IndexMemory: step.indexMemory})

@@ -263,56 +263,71 @@ func importable(t testing.TB) []string {
 	return lines[:len(lines)-1]
 }
 
-func TestImport_RefusesWhatDoesNotFit(t *testing.T) {
-	replace := func(line int, old, with string) func(lines []string) {
-		return func(lines []string) { lines[line-1] = strings.Replace(lines[line-1], old, with, 1) }
-	}
-	tests := map[string]struct {
-		change func(lines []string)
-		line   int
-		says   string
-		head   eventstore.Position // what stays
-	}{
-		"a gap":                {func(l []string) { l[2] = strings.Replace(l[2], `"position":3`, `"position":4`, 1) }, 3, "follows position 2", 2},
-		"a start beyond":       {func(l []string) { l[0], l[1] = l[2], "" }, 1, "is missing", 0},
-		"a repeated line":      {func(l []string) { l[1] = l[0] }, 2, "follows position 1", 0},
-		"a wrong version":      {replace(3, `"version":2`, `"version":3`), 3, "version 2 comes next", 2},
-		"a version too low":    {replace(3, `"version":2`, `"version":1`), 3, "version 2 comes next", 2},
-		"no version":           {replace(3, `"version":2,`, ``), 3, "version 0 of stream", 2},
-		"a version of nothing": {replace(2, `"commit"`, `"version":1,"commit"`), 2, `version 1 of stream ""`, 0},
-		"an earlier time":      {replace(3, `"recorded":"2026-01-02T03:04:07`, `"recorded":"2026-01-02T03:04:05`), 3, "recorded at", 2},
-		"two times":            {replace(2, `"recorded":"2026-01-02T03:04:06`, `"recorded":"2026-01-02T03:04:07`), 2, "others of its commit", 0},
-		"a time too fine":      {replace(3, `000000006Z`, `0000000061Z`), 3, "nine decimals", 2},
-		"an unknown field":     {replace(3, `"type"`, `"color":1,"type"`), 3, `field "color" is unknown`, 2},
-		"a field twice":        {replace(3, `"type"`, `"position":3,"type"`), 3, `"position" is there twice`, 2},
-		"another case":         {replace(3, `"type"`, `"Type"`), 3, `field "Type" is unknown`, 2},
-		"a missing field":      {replace(3, `"type":"u",`, ``), 3, `field "type" is missing`, 2},
-		"an empty type":        {replace(3, `"type":"u"`, `"type":""`), 3, "type is empty", 2},
-		"a stream with a dash": {replace(1, `"stream":"s-1"`, `"stream":"-1"`), 2, "starts with a dash", 0},
-		"a key twice":          {replace(3, `"n":1`, `"n":1,"key":"k"`), 3, "an earlier one has its key", 2},
-		"a key too late":       {replace(2, `"n":2`, `"n":2,"key":"k"`), 2, "has the commit's key", 0},
-		"half a commit":        {replace(3, `"n":1`, `"n":2`), 0, "end after event 1 of 2", 2},
-		"a commit's middle":    {replace(3, `"i":0,"n":1`, `"i":1,"n":2`), 3, "event 0 of 2 comes next", 2},
-		"a place beyond":       {replace(3, `"i":0,"n":1`, `"i":1,"n":1`), 3, "event 1 of a commit of 1", 2},
-		"an empty line":        {func(l []string) { l[2] = "\n" + l[2] }, 3, "not JSON", 2},
-		"a damaged line":       {replace(3, `{"position"`, `{"position`), 3, "not JSON", 2},
-		"half a line":          {func(l []string) { l[2] = l[2][:len(l[2])/2] }, 3, "", 2},
-		"something behind":     {func(l []string) { l[2] = strings.TrimSpace(l[2]) + "x\n" }, 3, "something follows", 2},
-		"not UTF-8":            {replace(3, `"v"`, "\"\xff\""), 3, "UTF-8", 2},
-		"half a character":     {replace(3, `"v"`, `"\ud800"`), 3, "escape", 2},
-		"a zero id":            {replace(3, `"id":"00000000-0000-0000-0000-000000000003"`, `"id":"00000000-0000-0000-0000-000000000000"`), 3, "is zero", 2},
-		"a short id":           {replace(3, `"id":"00000000-0000-0000-0000-000000000003"`, `"id":"3"`), 3, "no UUID", 2},
-		"two payloads":         {replace(1, `"data":`, `"data_base64":"","data":`), 1, "both there", 0},
-		"bad base64":           {replace(1, `"data":{"a":1}`, `"data_base64":"?"`), 1, "not base64", 0},
-		"no JSON as data":      {replace(1, `"data":{"a":1}`, `"data":{"a":01}`), 1, "not JSON", 0},
-		"a tag twice":          {replace(2, `["x"]`, `["x","x"]`), 2, `"x" is there twice`, 0},
-		"an empty tag":         {replace(2, `["x"]`, `[""]`), 2, "tag is empty", 0},
-		"a type too long":      {replace(3, `"type":"u"`, `"type":"`+strings.Repeat("u", 256)+`"`), 3, "256 bytes of type", 2},
-		"a line too long":      {func(l []string) { l[2] = strings.Repeat(" ", 40<<20) + l[2] }, 3, "longer than", 2},
-		"position 0":           {func(l []string) { l[0] = strings.Replace(l[0], `"position":1`, `"position":0`, 1) }, 1, "position 0", 0},
-		"a negative position":  {replace(1, `"position":1`, `"position":-1`), 1, "no integer", 0},
-		"a fraction":           {replace(1, `"position":1`, `"position":1.0`), 1, "not JSON", 0},
-	}
+// misfit changes the lines of importable so that an import refuses one of them.
+type misfit struct {
+	change func(lines []string)
+	line   int // the one that is refused; 0 means the end
+	says   string
+	head   eventstore.Position // what stays
+}
+
+// inLine replaces the first occurrence of a text in a line.
+func inLine(line int, old, with string) func(lines []string) {
+	return func(lines []string) { lines[line-1] = strings.Replace(lines[line-1], old, with, 1) }
+}
+
+// misfitLines are lines that are not as docs/reference/export-format.md says.
+var misfitLines = map[string]misfit{
+	"no version":           {inLine(3, `"version":2,`, ``), 3, "version 0 of stream", 2},
+	"a version of nothing": {inLine(2, `"commit"`, `"version":1,"commit"`), 2, `version 1 of stream ""`, 0},
+	"a time too fine":      {inLine(3, `000000006Z`, `0000000061Z`), 3, "nine decimals", 2},
+	"an unknown field":     {inLine(3, `"type"`, `"color":1,"type"`), 3, `field "color" is unknown`, 2},
+	"a field twice":        {inLine(3, `"type"`, `"position":3,"type"`), 3, `"position" is there twice`, 2},
+	"another case":         {inLine(3, `"type"`, `"Type"`), 3, `field "Type" is unknown`, 2},
+	"a missing field":      {inLine(3, `"type":"u",`, ``), 3, `field "type" is missing`, 2},
+	"a key too late":       {inLine(2, `"n":2`, `"n":2,"key":"k"`), 2, "has the commit's key", 0},
+	"a place beyond":       {inLine(3, `"i":0,"n":1`, `"i":1,"n":1`), 3, "event 1 of a commit of 1", 2},
+	"an empty line":        {func(l []string) { l[2] = "\n" + l[2] }, 3, "not JSON", 2},
+	"a damaged line":       {inLine(3, `{"position"`, `{"position`), 3, "not JSON", 2},
+	"half a line":          {func(l []string) { l[2] = l[2][:len(l[2])/2] }, 3, "", 2},
+	"something behind":     {func(l []string) { l[2] = strings.TrimSpace(l[2]) + "x\n" }, 3, "something follows", 2},
+	"not UTF-8":            {inLine(3, `"v"`, "\"\xff\""), 3, "UTF-8", 2},
+	"half a character":     {inLine(3, `"v"`, `"\ud800"`), 3, "escape", 2},
+	"a zero id":            {inLine(3, `"id":"00000000-0000-0000-0000-000000000003"`, `"id":"00000000-0000-0000-0000-000000000000"`), 3, "is zero", 2},
+	"a short id":           {inLine(3, `"id":"00000000-0000-0000-0000-000000000003"`, `"id":"3"`), 3, "no UUID", 2},
+	"two payloads":         {inLine(1, `"data":`, `"data_base64":"","data":`), 1, "both there", 0},
+	"bad base64":           {inLine(1, `"data":{"a":1}`, `"data_base64":"?"`), 1, "not base64", 0},
+	"no JSON as data":      {inLine(1, `"data":{"a":1}`, `"data":{"a":01}`), 1, "not JSON", 0},
+	"a tag twice":          {inLine(2, `["x"]`, `["x","x"]`), 2, `"x" is there twice`, 0},
+	"a line too long":      {func(l []string) { l[2] = strings.Repeat(" ", 40<<20) + l[2] }, 3, "longer than", 2},
+	"position 0":           {func(l []string) { l[0] = strings.Replace(l[0], `"position":1`, `"position":0`, 1) }, 1, "position 0", 0},
+	"a negative position":  {inLine(1, `"position":1`, `"position":-1`), 1, "no integer", 0},
+	"a fraction":           {inLine(1, `"position":1`, `"position":1.0`), 1, "not JSON", 0},
+}
+
+// misfitLogs are lines that do not continue the log.
+var misfitLogs = map[string]misfit{
+	"a gap":                {func(l []string) { l[2] = strings.Replace(l[2], `"position":3`, `"position":4`, 1) }, 3, "follows position 2", 2},
+	"a start beyond":       {func(l []string) { l[0], l[1] = l[2], "" }, 1, "is missing", 0},
+	"a repeated line":      {func(l []string) { l[1] = l[0] }, 2, "follows position 1", 0},
+	"a wrong version":      {inLine(3, `"version":2`, `"version":3`), 3, "version 2 comes next", 2},
+	"a version too low":    {inLine(3, `"version":2`, `"version":1`), 3, "version 2 comes next", 2},
+	"an earlier time":      {inLine(3, `"recorded":"2026-01-02T03:04:07`, `"recorded":"2026-01-02T03:04:05`), 3, "recorded at", 2},
+	"two times":            {inLine(2, `"recorded":"2026-01-02T03:04:06`, `"recorded":"2026-01-02T03:04:07`), 2, "others of its commit", 0},
+	"an empty type":        {inLine(3, `"type":"u"`, `"type":""`), 3, "type is empty", 2},
+	"a stream with a dash": {inLine(1, `"stream":"s-1"`, `"stream":"-1"`), 2, "starts with a dash", 0},
+	"a key twice":          {inLine(3, `"n":1`, `"n":1,"key":"k"`), 3, "an earlier one has its key", 2},
+	"half a commit":        {inLine(3, `"n":1`, `"n":2`), 0, "end after event 1 of 2", 2},
+	"a commit's middle":    {inLine(3, `"i":0,"n":1`, `"i":1,"n":2`), 3, "event 0 of 2 comes next", 2},
+	"an empty tag":         {inLine(2, `["x"]`, `[""]`), 2, "tag is empty", 0},
+	"a type too long":      {inLine(3, `"type":"u"`, `"type":"`+strings.Repeat("u", 256)+`"`), 3, "256 bytes of type", 2},
+}
+
+func TestImport_RefusesLinesThatDoNotParse(t *testing.T) { requireMisfits(t, misfitLines) }
+
+func TestImport_RefusesWhatDoesNotFit(t *testing.T) { requireMisfits(t, misfitLogs) }
+
+func requireMisfits(t *testing.T, tests map[string]misfit) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			lines := importable(t)

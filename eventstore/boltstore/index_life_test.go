@@ -2,7 +2,6 @@ package boltstore_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
@@ -242,9 +240,8 @@ func TestAppend_FailedIsInNoQuery(t *testing.T) {
 	}
 }
 
-// TestOpen_CannotReadAnEventThatTheIndexLacks has a damaged record in the part of
-// the log that was not in the index on disk when the store was killed: what it is
-// found by nobody knows.
+// TestOpen_CannotReadAnEventThatTheIndexLacks has a damaged record in the part of the
+// log that the index on disk does not cover. What its terms are cannot be known.
 func TestOpen_CannotReadAnEventThatTheIndexLacks(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -271,46 +268,59 @@ func TestOpen_CannotReadAnEventThatTheIndexLacks(t *testing.T) {
 			tt.options.Logger = slog.New(slog.NewTextHandler(&said, nil))
 			s := openUnverified(t, path, &tt.options)
 			require.Equal(t, lacks, bytes.Contains(said.Bytes(), []byte("an event cannot be read")), said.String())
-			for _, q := range []eventstore.Query{byType("t"), byType("other"), byTag("n:0"), eventstore.Category("a"), eventstore.Category("none")} {
-				read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
-				require.EqualValues(t, 5, at, "%v", q)
-				require.NotContains(t, read, eventstore.Position(6))
-				_, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
-				require.EqualValues(t, 5, at, "%v backward", q)
-				for _, beside := range []eventstore.ReadOptions{{From: 6}, {To: 4}} {
-					_, at = readUntilCorrupt(t, s, q, beside)
-					require.Zero(t, at)
-				}
+			requireAllQueriesMeetFive(t, s)
+			if !tt.options.ReadOnly {
+				appendBesideFive(t, s, last)
+				last++
 			}
-			require.Equal(t, []eventstore.Position{1, 2, 3, 7, 8, 9}, positions(t, s, eventstore.Stream("a-1"))[:6])
-			read, at := readUntilCorrupt(t, s, eventstore.Stream("b-1"), eventstore.ReadOptions{})
-			require.Equal(t, []eventstore.Position{4}, read)
-			require.EqualValues(t, 5, at)
-			v, err := s.Verify(t.Context(), nil)
-			require.NoError(t, err)
-			require.Equal(t, boltstore.DamagedRecord, v.Findings[0].Kind)
-			for _, f := range v.Findings[1:] { // of what is missing nothing else is wrong
-				require.Equal(t, boltstore.BrokenStream, f.Kind, "%v", f)
-				require.EqualValues(t, 6, f.Position)
-			}
-			if tt.options.ReadOnly {
-				return
-			}
-			_, err = s.Append(t.Context(), eventstore.Commit{
-				Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's")}},
-			})
-			require.ErrorIs(t, err, eventstore.ErrCorrupt, "the event might have that tag")
-			_, err = s.Append(t.Context(), eventstore.Commit{
-				Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's"), After: 5}},
-			})
-			require.NoError(t, err)
-			appendEvents(t, s, "a-1", 1)
-			_, err = eventstore.AppendTo(t.Context(), s, "b-1", eventstore.At(last), eventstore.NewEvent{Type: "u"})
-			require.NoError(t, err)
-			last++
 			require.NoError(t, s.Close())
 		})
 	}
+}
+
+// requireAllQueriesMeetFive requires that each query which the event at position 5 may
+// match ends there.
+func requireAllQueriesMeetFive(t *testing.T, s *boltstore.Store) {
+	t.Helper()
+	for _, q := range []eventstore.Query{byType("t"), byType("other"), byTag("n:0"), eventstore.Category("a"), eventstore.Category("none")} {
+		read, at := readUntilCorrupt(t, s, q, eventstore.ReadOptions{})
+		require.EqualValues(t, 5, at, "%v", q)
+		require.NotContains(t, read, eventstore.Position(6))
+		_, at = readUntilCorrupt(t, s, q, eventstore.ReadOptions{Backward: true})
+		require.EqualValues(t, 5, at, "%v backward", q)
+		for _, beside := range []eventstore.ReadOptions{{From: 6}, {To: 4}} {
+			_, at = readUntilCorrupt(t, s, q, beside)
+			require.Zero(t, at)
+		}
+	}
+	require.Equal(t, []eventstore.Position{1, 2, 3, 7, 8, 9}, positions(t, s, eventstore.Stream("a-1"))[:6])
+	read, at := readUntilCorrupt(t, s, eventstore.Stream("b-1"), eventstore.ReadOptions{})
+	require.Equal(t, []eventstore.Position{4}, read)
+	require.EqualValues(t, 5, at)
+	v, err := s.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, boltstore.DamagedRecord, v.Findings[0].Kind)
+	for _, f := range v.Findings[1:] { // of what is missing nothing else is wrong
+		require.Equal(t, boltstore.BrokenStream, f.Kind, "%v", f)
+		require.EqualValues(t, 6, f.Position)
+	}
+}
+
+// appendBesideFive appends under conditions that the event at position 5 may break, and
+// under others. last is the version of "b-1".
+func appendBesideFive(t *testing.T, s *boltstore.Store, last eventstore.Version) {
+	t.Helper()
+	_, err := s.Append(t.Context(), eventstore.Commit{
+		Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's")}},
+	})
+	require.ErrorIs(t, err, eventstore.ErrCorrupt, "the event might have that tag")
+	_, err = s.Append(t.Context(), eventstore.Commit{
+		Events: []eventstore.NewEvent{{Type: "u"}}, Guards: []eventstore.Guard{{Query: byTag("nobody's"), After: 5}},
+	})
+	require.NoError(t, err)
+	appendEvents(t, s, "a-1", 1)
+	_, err = eventstore.AppendTo(t.Context(), s, "b-1", eventstore.At(last), eventstore.NewEvent{Type: "u"})
+	require.NoError(t, err)
 }
 
 // TestOpen_ReadOnlyLeavesTheFileAlone has postings that are not in the file, of a
@@ -345,117 +355,6 @@ func TestOpen_ReadOnlyLeavesTheFileAlone(t *testing.T) {
 	after, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(before, after), "the file was changed")
-}
-
-// crowded returns a store whose index has no room for more, and nobody who makes
-// some.
-func crowded(t *testing.T) *boltstore.Store {
-	t.Helper()
-	s, err := boltstore.OpenWithoutIndexer(logPath(t), boltstore.Options{IndexMemory: 1})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	for range 3 {
-		appendEvents(t, s, "s-1", 1)
-	}
-	return s
-}
-
-// TestAppend_WaitsForRoomInTheIndex holds appends to waiting for as long as the
-// index has no room in memory, and not longer.
-func TestAppend_WaitsForRoomInTheIndex(t *testing.T) {
-	event := eventstore.NewEvent{Type: "t", Stream: "s-1"}
-	commit := eventstore.Commit{Events: []eventstore.NewEvent{event}, Expect: []eventstore.Expect{{Stream: "s-1", At: eventstore.At(3)}}}
-	waiting := func(t *testing.T, ctx context.Context, s *boltstore.Store) <-chan error {
-		ended := make(chan error, 1)
-		go func() {
-			_, err := s.Append(ctx, commit)
-			ended <- err
-		}()
-		select {
-		case err := <-ended:
-			t.Fatalf("it did not wait, and returned %v", err)
-		case <-time.After(30 * time.Millisecond):
-		}
-		return ended
-	}
-	t.Run("until there is some", func(t *testing.T) {
-		s := crowded(t)
-		ended := waiting(t, t.Context(), s)
-		require.NoError(t, s.WriteIndex())
-		require.NoError(t, <-ended)
-		verify(t, s)
-	})
-	t.Run("until the context ends", func(t *testing.T) {
-		s := crowded(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := waiting(t, ctx, s)
-		cancel()
-		require.ErrorIs(t, <-ended, context.Canceled)
-		verify(t, s)
-		require.Len(t, positions(t, s, eventstore.Stream("s-1")), 3)
-	})
-	t.Run("until the store fails", func(t *testing.T) {
-		s := crowded(t)
-		ended := waiting(t, t.Context(), s)
-		s.SetCommit(func(tx *bolt.Tx) error { return errors.Join(tx.Commit(), errors.New("input/output error")) })
-		require.ErrorIs(t, s.WriteIndex(), eventstore.ErrUnknownOutcome)
-		select {
-		case err := <-ended:
-			require.ErrorIs(t, err, eventstore.ErrFailed)
-		case <-time.After(5 * time.Second):
-			t.Error("it waits for ever")
-		}
-	})
-	t.Run("until Close", func(t *testing.T) {
-		s := crowded(t)
-		ended := waiting(t, t.Context(), s)
-		require.NoError(t, s.Close())
-		require.ErrorIs(t, <-ended, eventstore.ErrClosed)
-	})
-}
-
-// TestStore_IndexCannotBeWritten has a file that takes events, but no change of
-// the index. Nobody waits for that for ever.
-func TestStore_IndexCannotBeWritten(t *testing.T) {
-	path := logPath(t)
-	create(t, path)
-	var before []byte
-	inFile(t, path, func(tx *bolt.Tx) { before = bytes.Clone(tx.Bucket(indexBucket).Get(statusKey)) })
-	var refused atomic.Int64
-	s, err := boltstore.Open(path, &boltstore.Options{IndexMemory: 1})
-	require.NoError(t, err)
-	s.SetCommit(func(tx *bolt.Tx) error {
-		if !bytes.Equal(before, tx.Bucket(indexBucket).Get(statusKey)) {
-			refused.Add(1)
-			return errors.Join(errors.New("input/output error"), tx.Rollback())
-		}
-		return tx.Commit()
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	var appended atomic.Int64
-	var writing sync.WaitGroup
-	for w := range 8 {
-		writing.Go(func() {
-			for range 50 {
-				_, err := eventstore.AppendTo(ctx, s, eventstore.StreamID(fmt.Sprint("s-", w)), eventstore.Any, eventstore.NewEvent{Type: "t"})
-				if errors.Is(err, context.DeadlineExceeded) {
-					t.Error("an append waits for ever")
-					return
-				}
-				if err == nil {
-					appended.Add(1)
-				}
-			}
-		})
-	}
-	writing.Wait()
-	require.Len(t, positions(t, s, eventstore.Category("s")), int(appended.Load()))
-	require.Positive(t, refused.Load())
-	require.Greater(t, appended.Load(), int64(200))
-	require.NoError(t, s.Close())
-	s = open(t, path, nil)
-	require.Len(t, positions(t, s, eventstore.Category("s")), int(appended.Load()))
 }
 
 // An index whose element in the file's first page says that it is no bucket is built

@@ -163,66 +163,79 @@ func TestOpen_ReadsWhatTheIndexLacks(t *testing.T) {
 	}
 }
 
-// TestStore_AnswersThoughTheIndexIsDamaged damages the index while nobody looks.
-// Every answer is right nevertheless, and the index is built anew.
-func TestStore_AnswersThoughTheIndexIsDamaged(t *testing.T) {
-	log := indexedLog(t)
-	block := func(kind byte, name string, p eventstore.Position) func(*bolt.Tx) []byte {
-		return func(tx *bolt.Tx) []byte { return blockOf(tx, kind, name, p) }
+// blockKey returns the function from the index of a log to the key of the block that
+// has a term at a position.
+func blockKey(kind byte, name string, p eventstore.Position) func(*bolt.Tx) []byte {
+	return func(tx *bolt.Tx) []byte { return blockOf(tx, kind, name, p) }
+}
+
+// nthKey is the i-th key of the first run's blocks, or of its filter's parts, from the
+// end if i is negative.
+func nthKey(filter bool, i int) func(*bolt.Tx) []byte {
+	return func(tx *bolt.Tx) []byte {
+		keys := runKeys(tx, filter)
+		return keys[(i+len(keys))%len(keys)]
 	}
-	nth := func(filter bool, i int) func(*bolt.Tx) []byte {
-		return func(tx *bolt.Tx) []byte {
-			keys := runKeys(tx, filter)
-			return keys[(i+len(keys))%len(keys)]
-		}
+}
+
+func missing(key func(*bolt.Tx) []byte) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Delete(key(tx)) }
+}
+
+func changed(key func(*bolt.Tx) []byte) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error { return flip(tx.Bucket(indexBucket), key(tx)) }
+}
+
+func replaced(key func(*bolt.Tx) []byte, by func(value []byte) []byte) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		b := tx.Bucket(indexBucket)
+		return b.Put(key(tx), by(bytes.Clone(b.Get(key(tx)))))
 	}
-	stream, tag := block('s', "s-1", 1), block('g', "n:7", 7)
-	missing := func(key func(*bolt.Tx) []byte) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Delete(key(tx)) }
+}
+
+// moved puts a value under another key.
+func moved(key func(*bolt.Tx) []byte, change func(key []byte)) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		b, from := tx.Bucket(indexBucket), key(tx)
+		to := bytes.Clone(from)
+		change(to)
+		return errors.Join(copyValue(b, to, b, from), b.Delete(from))
 	}
-	changed := func(key func(*bolt.Tx) []byte) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error { return flip(tx.Bucket(indexBucket), key(tx)) }
-	}
-	replaced := func(key func(*bolt.Tx) []byte, by func(value []byte) []byte) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error {
-			b := tx.Bucket(indexBucket)
-			return b.Put(key(tx), by(bytes.Clone(b.Get(key(tx)))))
-		}
-	}
-	tests := map[string]func(*bolt.Tx) error{
+}
+
+// indexDamages are ways to damage the index of an indexedLog that Open does not see.
+func indexDamages() map[string]func(*bolt.Tx) error {
+	stream, tag := blockKey('s', "s-1", 1), blockKey('g', "n:7", 7)
+	return map[string]func(*bolt.Tx) error{
 		"the block of a stream is missing": missing(stream),
 		"the block of a stream is changed": changed(stream),
 		"the block of a tag is missing":    missing(tag),
 		"the block of a tag is changed":    changed(tag),
-		"the block of a type is changed":   changed(block('t', "t", 1)),
-		"the block of a key is changed":    changed(block('k', "key", 1)),
-		"the first block is missing":       missing(nth(false, 0)),
-		"the last block is missing":        missing(nth(false, -1)),
+		"the block of a type is changed":   changed(blockKey('t', "t", 1)),
+		"the block of a key is changed":    changed(blockKey('k', "key", 1)),
+		"the first block is missing":       missing(nthKey(false, 0)),
+		"the last block is missing":        missing(nthKey(false, -1)),
 		"a block is cut short":             replaced(tag, func(value []byte) []byte { return value[:len(value)/2] }),
 		"a block is empty":                 replaced(tag, func([]byte) []byte { return nil }),
 		"a block has no checksum":          replaced(tag, func(value []byte) []byte { return value[:len(value)-4] }),
 		"a block is in another's place": func(tx *bolt.Tx) error {
 			b := tx.Bucket(indexBucket)
-			return b.Put(tag(tx), bytes.Clone(b.Get(stream(tx))))
+			return copyValue(b, tag(tx), b, stream(tx))
 		},
-		"a block is moved to another run": func(tx *bolt.Tx) error {
-			b, key := tx.Bucket(indexBucket), tag(tx)
-			other := bytes.Clone(key)
-			binary.BigEndian.PutUint64(other, 99)
-			return errors.Join(b.Put(other, bytes.Clone(b.Get(key))), b.Delete(key))
-		},
-		"a block begins elsewhere": func(tx *bolt.Tx) error {
-			b, key := tx.Bucket(indexBucket), tag(tx)
-			other := bytes.Clone(key)
-			other[len(other)-1]++
-			return errors.Join(b.Put(other, bytes.Clone(b.Get(key))), b.Delete(key))
-		},
-		"the filter is changed":                      changed(nth(true, 0)),
-		"the filter is missing":                      missing(nth(true, 0)),
+		"a block is moved to another run":            moved(tag, func(key []byte) { binary.BigEndian.PutUint64(key, 99) }),
+		"a block begins elsewhere":                   moved(tag, func(key []byte) { key[len(key)-1]++ }),
+		"the filter is changed":                      changed(nthKey(true, 0)),
+		"the filter is missing":                      missing(nthKey(true, 0)),
 		"the status names a run that is not there":   changeStatus(func(s *indexStatus) { s.runs[0].number = 99 }),
 		"the status says less of the filter than is": changeStatus(func(s *indexStatus) { s.runs[0].size -= 64 }),
 	}
-	for name, damage := range tests {
+}
+
+// TestStore_AnswersThoughTheIndexIsDamaged damages the index of a closed log. Every
+// answer is right nevertheless, and the index is built anew.
+func TestStore_AnswersThoughTheIndexIsDamaged(t *testing.T) {
+	log := indexedLog(t)
+	for name, damage := range indexDamages() {
 		for _, readOnly := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, read only %v", name, readOnly), func(t *testing.T) {
 				path := fileOf(t, log)

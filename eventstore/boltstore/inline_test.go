@@ -23,65 +23,43 @@ import (
 )
 
 func TestAttach_CountsFaultsAndIsRebuilt(t *testing.T) {
-	path := logPath(t)
-	s := open(t, path, nil)
+	s := open(t, logPath(t), nil)
 	for i := range 30 {
 		appendEvents(t, s, eventstore.StreamID(fmt.Sprint("s-", i%3)), 500)
 	}
-	key := eventstore.RowKey{Table: "t", Key: []byte("n")}
-	get := func(s *boltstore.Store) (uint64, eventstore.Checkpoint) {
-		set, err := s.GetRows(t.Context(), "count", key)
-		require.NoError(t, err)
-		if set.Rows[0].Value == nil {
-			return 0, set.Checkpoint
-		}
-		return binary.BigEndian.Uint64(set.Rows[0].Value), set.Checkpoint
-	}
 	bad := false
-	v := eventstore.InlineView{View: "count", Query: eventstore.Stream("s-1"), Timeout: 200 * time.Millisecond,
-		Apply: func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-			if bad {
-				return errors.New("bad")
-			}
-			rows, err := tx.Get(key)
-			if err != nil {
-				return err
-			}
-			n := uint64(0)
-			if rows[0].Value != nil {
-				n = binary.BigEndian.Uint64(rows[0].Value)
-			}
-			return tx.Put(eventstore.Row{RowKey: key, Value: binary.BigEndian.AppendUint64(nil, n+uint64(len(events)))})
-		}}
+	v := counter("count")
+	v.Query, v.Timeout = eventstore.Stream("s-1"), 200*time.Millisecond
+	count := v.Apply
+	v.Apply = func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+		if bad {
+			return errors.New("bad")
+		}
+		return count(ctx, tx, events)
+	}
 	require.NoError(t, s.Attach(t.Context(), v))
-	n, cp := get(s)
-	require.EqualValues(t, 5000, n)
-	require.EqualValues(t, 15000, cp.Position)
+	requireCount(t, s, "count", 5000, 15000)
 	for range 10 {
 		appendEvents(t, s, "s-1", 3)
 		appendEvents(t, s, "s-2", 3)
 	}
-	n, cp = get(s)
-	require.EqualValues(t, 5030, n)
-	require.EqualValues(t, 15060, cp.Position)
+	requireCount(t, s, "count", 5030, 15060)
+
 	bad = true
 	appendEvents(t, s, "s-1", 3)
-	n, cp = get(s)
-	require.EqualValues(t, 5030, n)
-	require.EqualValues(t, 15060, cp.Position)
-	require.EqualValues(t, 15061, cp.Fault.Position)
-	t.Log(s.Attach(t.Context(), v))
-	more := true
-	for more {
+	requireCount(t, s, "count", 5030, 15060)
+	var faulted *eventstore.FaultedError
+	require.ErrorAs(t, s.Attach(t.Context(), v), &faulted)
+	require.EqualValues(t, 15061, faulted.Fault.Position)
+
+	for more := true; more; {
 		var err error
 		more, err = s.DropRows(t.Context(), "count", 10)
 		require.NoError(t, err)
 	}
 	bad = false
 	require.NoError(t, s.Attach(t.Context(), v))
-	n, cp = get(s)
-	require.EqualValues(t, 5033, n)
-	require.EqualValues(t, 15063, cp.Position)
+	requireCount(t, s, "count", 5033, 15063)
 }
 
 // counter returns a view that counts events in one row.
@@ -304,38 +282,49 @@ func TestAttach_OthersJoinForAsLongAsATransactionTakes(t *testing.T) {
 	appending.Wait()
 }
 
-// TestAttach_OthersJoinASmallGroup has a group with events and rows, which others come to
-// while a view is at work: it takes them in if it does not get too large.
+// slowView returns a view of the stream "one" that says when it is at work, and then
+// waits until it may go on.
+func slowView() (v eventstore.InlineView, atWork, goOn chan struct{}) {
+	atWork, goOn = make(chan struct{}), make(chan struct{})
+	v = eventstore.InlineView{View: "slow", Query: eventstore.Stream("one"), Timeout: time.Minute,
+		Apply: func(context.Context, eventstore.RowTx, []eventstore.Event) error {
+			atWork <- struct{}{}
+			<-goOn
+			return nil
+		}}
+	return v, atWork, goOn
+}
+
+// firstRows is the first commit of n rows of a view.
+func firstRows(n int) eventstore.RowCommit {
+	commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: 1}}
+	for i := range n {
+		commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: []byte("x")})
+	}
+	return commit
+}
+
+// TestAttach_OthersJoinASmallGroup has a group with events and rows, and an append that
+// arrives while a view applies the group: it joins the group if that does not become
+// too large.
 func TestAttach_OthersJoinASmallGroup(t *testing.T) {
 	for rows, commits := range map[int]int32{10: 1, 8000: 2} {
 		t.Run(fmt.Sprint(rows), func(t *testing.T) {
 			s := open(t, logPath(t), nil)
 			appendEvents(t, s, "s", 1)
-			atWork, goOn := make(chan struct{}), make(chan struct{})
-			v := eventstore.InlineView{View: "slow", Query: eventstore.Stream("one"), Timeout: time.Minute,
-				Apply: func(context.Context, eventstore.RowTx, []eventstore.Event) error {
-					atWork <- struct{}{}
-					<-goOn
-					return nil
-				}}
+			v, atWork, goOn := slowView()
 			require.NoError(t, s.Attach(t.Context(), v))
 			g := newGate(s)
 			var calls sync.WaitGroup
-			submit := func(waiting int, call func()) {
+			submit := func(n int, call func()) {
 				calls.Go(call)
-				require.Eventually(t, func() bool { return s.Waiting() == waiting }, time.Minute, time.Millisecond)
+				waiting(t, s, n)
 			}
 			submit(0, func() { appendEvents(t, s, "s", 1) })
 			<-g.entered
 			submit(1, func() { appendEvents(t, s, "one", 1) })
-			submit(2, func() {
-				commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: 1}}
-				for i := range rows {
-					commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: []byte("x")})
-				}
-				require.NoError(t, s.CommitRows(t.Context(), commit))
-			})
-			time.Sleep(time.Second) // so long the transaction takes
+			submit(2, func() { require.NoError(t, s.CommitRows(t.Context(), firstRows(rows))) })
+			time.Sleep(time.Second) // the transaction takes this long
 			g.open <- nil
 			<-atWork
 			submit(1, func() { appendEvents(t, s, "s", 400) })

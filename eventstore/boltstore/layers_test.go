@@ -197,55 +197,67 @@ func TestRows_LayersAreBounded(t *testing.T) {
 	require.NoError(t, m.store.Close())
 }
 
+// secondChange is the key of the change of row "0000" in the layer with number 2.
+func secondChange() []byte { return append(binary.BigEndian.AppendUint64(nil, 2), "t\x000000"...) }
+
+// layerDamages damage the bucket of a view's rows, or that of all changes.
+var layerDamages = map[string]struct {
+	damage func(rows, changes *bolt.Bucket) error
+	reads  bool // the first row can be read all the same
+	kind   boltstore.FindingKind
+}{
+	"all changes are missing": {damage: func(_, changes *bolt.Bucket) error { return changes.DeleteBucket([]byte("v")) }, kind: boltstore.MissingRow},
+	"the tally is missing":    {damage: func(rows, _ *bolt.Bucket) error { return rows.Delete([]byte{0}) }, kind: boltstore.MissingRow},
+	"the tally is changed": {damage: func(rows, _ *bolt.Bucket) error {
+		tally := bytes.Clone(rows.Get([]byte{0}))
+		tally[27]--
+		return rows.Put([]byte{0}, tally)
+	}, kind: boltstore.MissingRow},
+	"a change is missing": {damage: func(_, changes *bolt.Bucket) error {
+		return changes.Bucket([]byte("v")).Delete(secondChange())
+	}, reads: true, kind: boltstore.MissingRow},
+	"a change is changed": {damage: func(_, changes *bolt.Bucket) error {
+		value := bytes.Clone(changes.Bucket([]byte("v")).Get(secondChange()))
+		value[0] ^= 1
+		return changes.Bucket([]byte("v")).Put(secondChange(), value)
+	}, kind: boltstore.DamagedRow},
+	"a change of another layer": {damage: func(_, changes *bolt.Bucket) error {
+		other := secondChange()
+		other[7] = 1
+		b := changes.Bucket([]byte("v"))
+		return copyValue(b, secondChange(), b, other)
+	}, kind: boltstore.DamagedRow},
+	"a layer too many": {damage: func(_, changes *bolt.Bucket) error {
+		key := append(binary.BigEndian.AppendUint64(nil, 77), "t\x000000"...)
+		return changes.Bucket([]byte("v")).Put(key, []byte("1234"))
+	}, reads: true, kind: boltstore.StrayRow},
+	"changes of no view": {damage: func(_, changes *bolt.Bucket) error {
+		_, err := changes.CreateBucket([]byte("w"))
+		return err
+	}, reads: true, kind: boltstore.StrayBucket},
+}
+
+// twoLayers adds two layers to a view: rows "0000" to "0099" are in the first, "0000" to
+// "0049" in the second as well.
+func (m *viewModel) twoLayers(t *testing.T) {
+	changes := make(map[string]string)
+	for i := range 100 {
+		changes[fmt.Sprintf("%04d", i)] = "second"
+	}
+	m.commit(t, changes)
+	for i := range 50 {
+		delete(changes, fmt.Sprintf("%04d", i+50))
+	}
+	m.commit(t, changes)
+}
+
 // TestRows_DamagedLayers takes away and changes what layers are made of.
 func TestRows_DamagedLayers(t *testing.T) {
-	second := append(binary.BigEndian.AppendUint64(nil, 2), "t\x000000"...)
-	tests := map[string]struct {
-		damage func(rows, changes *bolt.Bucket) error
-		reads  bool // the first row, all the same
-		kind   boltstore.FindingKind
-	}{
-		"all changes are missing": {damage: func(_, changes *bolt.Bucket) error { return changes.DeleteBucket([]byte("v")) }, kind: boltstore.MissingRow},
-		"the tally is missing":    {damage: func(rows, _ *bolt.Bucket) error { return rows.Delete([]byte{0}) }, kind: boltstore.MissingRow},
-		"the tally is changed": {damage: func(rows, _ *bolt.Bucket) error {
-			tally := bytes.Clone(rows.Get([]byte{0}))
-			tally[27]--
-			return rows.Put([]byte{0}, tally)
-		}, kind: boltstore.MissingRow},
-		"a change is missing": {damage: func(_, changes *bolt.Bucket) error { return changes.Bucket([]byte("v")).Delete(second) }, reads: true, kind: boltstore.MissingRow},
-		"a change is changed": {damage: func(_, changes *bolt.Bucket) error {
-			value := bytes.Clone(changes.Bucket([]byte("v")).Get(second))
-			value[0] ^= 1
-			return changes.Bucket([]byte("v")).Put(second, value)
-		}, kind: boltstore.DamagedRow},
-		"a change of another layer": {damage: func(_, changes *bolt.Bucket) error {
-			other := bytes.Clone(second)
-			other[7] = 1
-			b := changes.Bucket([]byte("v"))
-			return b.Put(second, b.Get(other))
-		}, kind: boltstore.DamagedRow},
-		"a layer too many": {damage: func(_, changes *bolt.Bucket) error {
-			key := append(binary.BigEndian.AppendUint64(nil, 77), "t\x000000"...)
-			return changes.Bucket([]byte("v")).Put(key, []byte("1234"))
-		}, reads: true, kind: boltstore.StrayRow},
-		"changes of no view": {damage: func(_, changes *bolt.Bucket) error {
-			_, err := changes.CreateBucket([]byte("w"))
-			return err
-		}, reads: true, kind: boltstore.StrayBucket},
-	}
-	for name, test := range tests {
+	for name, test := range layerDamages {
 		t.Run(name, func(t *testing.T) {
 			path := logPath(t)
 			m := layered(t, path)
-			changes := make(map[string]string)
-			for i := range 100 {
-				changes[fmt.Sprintf("%04d", i)] = "second"
-			}
-			m.commit(t, changes)
-			for i := range 50 { // and these are in both
-				delete(changes, fmt.Sprintf("%04d", i+50))
-			}
-			m.commit(t, changes)
+			m.twoLayers(t)
 			require.NoError(t, m.store.Close())
 			require.Equal(t, 2, layersIn(t, path))
 			edit(t, path, func(tx *bolt.Tx) error {
@@ -262,10 +274,8 @@ func TestRows_DamagedLayers(t *testing.T) {
 				require.NoError(t, err)
 			} else {
 				require.ErrorIs(t, err, eventstore.ErrCorrupt)
-				commit := eventstore.RowCommit{View: "v", Expected: m.at, Checkpoint: eventstore.Checkpoint{Position: m.at.Position + 1}}
-				for i := range 500 { // too many for a layer, so the others are folded first
-					commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: []byte("x")})
-				}
+				commit := firstRows(500) // too many for a layer, so the others are folded first
+				commit.Expected, commit.Checkpoint.Position = m.at, m.at.Position+1
 				require.ErrorIs(t, m.store.CommitRows(t.Context(), commit), eventstore.ErrCorrupt)
 				require.ErrorContains(t, m.store.CommitRows(t.Context(), commit), `view "v"`)
 			}

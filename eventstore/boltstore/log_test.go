@@ -202,6 +202,32 @@ func TestBackup_FromTheMiddleOfAPack(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// packDamages change a pack of n records, whose table of ends begins at byte 2 and is
+// followed by the records. lost are the indexes of the first and last record that
+// cannot be read then.
+func packDamages(n int) map[string]packDamage {
+	table := 2 + 2*n
+	return map[string]packDamage{
+		"a byte of a record":    {func(b []byte) []byte { b[table+500]++; return b }, 1, 1},
+		"where a record ends":   {func(b []byte) []byte { b[2+2*7+1]++; return b }, 7, 8},
+		"where the last ends":   {func(b []byte) []byte { b[table-1]++; return b }, n - 1, n - 1},
+		"one record more":       {func(b []byte) []byte { b[1]++; return b }, 0, n - 1},
+		"one record less":       {func(b []byte) []byte { b[1]--; return b }, 0, n - 1},
+		"of no records":         {func(b []byte) []byte { b[1] = 0; return b }, 0, n - 1},
+		"the format of a value": {func(b []byte) []byte { b[0] = 7; return b }, 0, n - 1},
+		"that of a record":      {func(b []byte) []byte { b[0] = 1; return b }, 0, n - 1},
+		"cut short":             {func(b []byte) []byte { return b[:len(b)-1] }, n - 1, n - 1},
+		"the last record alone": {func(b []byte) []byte { return b[len(b)-300:] }, 0, n - 1},
+		"one byte of it":        {func(b []byte) []byte { return b[:1] }, 0, n - 1},
+		"nothing of it":         {func([]byte) []byte { return nil }, 0, n - 1},
+	}
+}
+
+type packDamage struct {
+	damage      func(value []byte) []byte
+	first, last int
+}
+
 // TestLog_DamagedPacks damages a pack in each of its parts.
 func TestLog_DamagedPacks(t *testing.T) {
 	healthy := logPath(t)
@@ -216,103 +242,90 @@ func TestLog_DamagedPacks(t *testing.T) {
 	values, last := valuesOf(t, healthy), packsOf(t, healthy)[1]
 	n := values[last].records
 	first := last - eventstore.Position(n) + 1
-	table := 2 + 2*n
 
-	for name, tt := range map[string]struct {
-		damage func(value []byte) []byte
-		lost   []eventstore.Position
-	}{
-		"a byte of a record":    {func(b []byte) []byte { b[table+500]++; return b }, []eventstore.Position{first + 1}},
-		"where a record ends":   {func(b []byte) []byte { b[2+2*7+1]++; return b }, []eventstore.Position{first + 7, first + 8}},
-		"where the last ends":   {func(b []byte) []byte { b[table-1]++; return b }, span(last, last)},
-		"one record more":       {func(b []byte) []byte { b[1]++; return b }, span(first, last)},
-		"one record less":       {func(b []byte) []byte { b[1]--; return b }, span(first, last)},
-		"of no records":         {func(b []byte) []byte { b[1] = 0; return b }, span(first, last)},
-		"the format of a value": {func(b []byte) []byte { b[0] = 7; return b }, span(first, last)},
-		"that of a record":      {func(b []byte) []byte { b[0] = 1; return b }, span(first, last)},
-		"cut short":             {func(b []byte) []byte { return b[:len(b)-1] }, span(last, last)},
-		"the last record alone": {func(b []byte) []byte { return b[len(b)-300:] }, span(first, last)},
-		"one byte of it":        {func(b []byte) []byte { return b[:1] }, span(first, last)},
-		"nothing of it":         {func([]byte) []byte { return nil }, span(first, last)},
-	} {
+	for name, tt := range packDamages(n) {
 		t.Run(name, func(t *testing.T) {
 			path := copyFile(t, healthy)
 			edit(t, path, func(tx *bolt.Tx) error {
-				log, key := tx.Bucket([]byte("log")), record.Key(last)
-				return log.Put(key[:], tt.damage(bytes.Clone(log.Get(key[:]))))
+				log := tx.Bucket([]byte("log"))
+				return log.Put(logKey(last), tt.damage(bytes.Clone(log.Get(logKey(last)))))
 			})
+			lost := span(first+eventstore.Position(tt.first), first+eventstore.Position(tt.last))
 			for _, readOnly := range []bool{true, false} {
 				s := openUnverified(t, path, &boltstore.Options{ReadOnly: readOnly})
-				for _, e := range logged {
-					got, err := readOne(t, s, e.Position)
-					if !slices.Contains(tt.lost, e.Position) {
-						require.NoError(t, err)
-						require.Equal(t, e, got)
-						continue
-					}
-					var corrupt *eventstore.CorruptError
-					require.ErrorAs(t, err, &corrupt)
-					require.Equal(t, e.Position, corrupt.Position)
-				}
-				for _, backward := range []bool{false, true} {
-					_, at := readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{Backward: backward})
-					require.Equal(t, map[bool]eventstore.Position{false: tt.lost[0], true: tt.lost[len(tt.lost)-1]}[backward], at)
-				}
-				v, err := s.Verify(t.Context(), nil)
-				require.NoError(t, err)
-				require.Equal(t, len(logged)-len(tt.lost), v.Events)
-				require.False(t, v.OK())
+				requireLost(t, s, logged, lost)
 				require.NoError(t, s.Close())
 			}
 			into := filepath.Join(t.TempDir(), "salvaged")
 			result, err := boltstore.Salvage(t.Context(), path, into, nil)
 			require.NoError(t, err)
 			requireSalvaged(t, into, logged, result)
-			require.LessOrEqual(t, int(result.MissingEvents), len(tt.lost))
+			require.LessOrEqual(t, int(result.MissingEvents), len(lost))
 		})
 	}
 }
 
-// A stream whose last event may be in a pack that cannot be read, or that is hidden as
-// by a hole, takes no append that says what its version is; nor may a key that the
-// pack may have be used again.
+// requireLost requires that the lost positions, and no others, are errors.
+func requireLost(t *testing.T, s *boltstore.Store, logged []eventstore.Event, lost []eventstore.Position) {
+	t.Helper()
+	for _, e := range logged {
+		got, err := readOne(t, s, e.Position)
+		if !slices.Contains(lost, e.Position) {
+			require.NoError(t, err)
+			require.Equal(t, e, got)
+			continue
+		}
+		var corrupt *eventstore.CorruptError
+		require.ErrorAs(t, err, &corrupt)
+		require.Equal(t, e.Position, corrupt.Position)
+	}
+	_, at := readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{})
+	require.Equal(t, lost[0], at)
+	_, at = readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{Backward: true})
+	require.Equal(t, lost[len(lost)-1], at)
+	v, err := s.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, len(logged)-len(lost), v.Events)
+	require.False(t, v.OK())
+}
+
+// unreadablePacks damage the pack whose last record is at a position, or what leads to
+// it.
+var unreadablePacks = map[string]func(t *testing.T, path string, last eventstore.Position){
+	"its key is a lower one": func(t *testing.T, path string, last eventstore.Position) {
+		overwrite(t, path, valuesOf(t, path)[last].offset-8, logKey(0))
+	},
+	"its key is a higher one": func(t *testing.T, path string, last eventstore.Position) {
+		overwrite(t, path, valuesOf(t, path)[last].offset-8, logKey(last+1<<40))
+	},
+	"its key is too long": func(t *testing.T, path string, last eventstore.Position) {
+		edit(t, path, func(tx *bolt.Tx) error {
+			log := tx.Bucket([]byte("log"))
+			return errors.Join(copyValue(log, append(logKey(last), 0), log, logKey(last)), log.Delete(logKey(last)))
+		})
+	},
+	"a key that is no position leads astray": func(t *testing.T, path string, last eventstore.Position) {
+		edit(t, path, func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("log")).Put(append(logKey(last-1), 0), []byte("stray"))
+		})
+	},
+	"its records": func(t *testing.T, path string, last eventstore.Position) {
+		overwrite(t, path, valuesOf(t, path)[last].offset+100, make([]byte, 8000))
+	},
+	"its beginning": func(t *testing.T, path string, last eventstore.Position) {
+		overwrite(t, path, valuesOf(t, path)[last].offset, []byte{1})
+	},
+	"how many it has": func(t *testing.T, path string, last eventstore.Position) {
+		v := valuesOf(t, path)[last]
+		overwrite(t, path, v.offset+1, []byte{byte(v.records - 3)})
+	},
+}
+
+// A stream whose last event may be in a pack that cannot be read, or that a damaged key
+// hides, takes no append that expects a version; nor is a key that the pack may have
+// used again.
 func TestLog_AnAppendBehindADamagedPack(t *testing.T) {
-	for name, damage := range map[string]func(t *testing.T, path string, last eventstore.Position){
-		"its key is a lower one": func(t *testing.T, path string, last eventstore.Position) {
-			lower := record.Key(0)
-			overwrite(t, path, valuesOf(t, path)[last].offset-8, lower[:])
-		},
-		"its key is a higher one": func(t *testing.T, path string, last eventstore.Position) {
-			higher := record.Key(last + 1<<40)
-			overwrite(t, path, valuesOf(t, path)[last].offset-8, higher[:])
-		},
-		"its key is too long": func(t *testing.T, path string, last eventstore.Position) {
-			edit(t, path, func(tx *bolt.Tx) error {
-				log, key := tx.Bucket([]byte("log")), record.Key(last)
-				pack := bytes.Clone(log.Get(key[:]))
-				if err := log.Delete(key[:]); err != nil {
-					return err
-				}
-				return log.Put(append(key[:], 0), pack)
-			})
-		},
-		"a key that is none leads astray": func(t *testing.T, path string, last eventstore.Position) {
-			edit(t, path, func(tx *bolt.Tx) error {
-				key := record.Key(last - 1)
-				return tx.Bucket([]byte("log")).Put(append(key[:], 0), []byte("stray"))
-			})
-		},
-		"its records": func(t *testing.T, path string, last eventstore.Position) {
-			overwrite(t, path, valuesOf(t, path)[last].offset+100, make([]byte, 8000))
-		},
-		"its beginning": func(t *testing.T, path string, last eventstore.Position) {
-			overwrite(t, path, valuesOf(t, path)[last].offset, []byte{1})
-		},
-		"how many it has": func(t *testing.T, path string, last eventstore.Position) {
-			v := valuesOf(t, path)[last]
-			overwrite(t, path, v.offset+1, []byte{byte(v.records - 3)})
-		},
-	} {
+	for name, damage := range unreadablePacks {
 		t.Run(name, func(t *testing.T) {
 			path := logPath(t)
 			s, err := boltstore.Open(path, nil)

@@ -147,85 +147,98 @@ func TestRestore_EveryChangedByteIsFound(t *testing.T) {
 	}
 }
 
+// forgery changes a backup of three commits of three events, which then gets right
+// checksums.
+type forgery struct {
+	change func(*backupParts)
+	want   error
+	says   string
+}
+
+// forgedFrames are frames that cannot be there, or are missing.
+var forgedFrames = map[string]forgery{
+	"of a newer format": {func(p *backupParts) { p.header[11] = 9 }, eventstore.ErrFormat, "format 9"},
+	"with a newer kind of frame": {func(p *backupParts) {
+		p.records = append(p.records, []byte{'d', 0, 0, 0, 1, 'x'})
+	}, eventstore.ErrFormat, `kind 'd'`},
+	"with a frame too short": {func(p *backupParts) {
+		p.records = append(p.records, []byte{'r', 0, 0, 0, 1, 'x'})
+	}, eventstore.ErrCorrupt, "too short"},
+	"without its first record": {func(p *backupParts) {
+		p.records = p.records[1:]
+	}, eventstore.ErrCorrupt, "position 2: comes behind position 0, and what is between is missing"},
+	"without its last record": {func(p *backupParts) {
+		p.records = p.records[:8]
+	}, eventstore.ErrCorrupt, "ends at position 8, and is to go through 9"},
+	"without its last commit's end": {func(p *backupParts) {
+		p.records = p.records[:8]
+		binary.BigEndian.PutUint64(p.header[44:], 8)
+	}, eventstore.ErrCorrupt, "position 9: the log ends before it, in a commit of 3 events"},
+	"with a record twice": {func(p *backupParts) {
+		p.records = slices.Insert(p.records, 4, p.records[3])
+	}, eventstore.ErrCorrupt, "position 4: comes behind position 4"},
+	"with records exchanged": {func(p *backupParts) {
+		p.records[3], p.records[4] = p.records[4], p.records[3]
+	}, eventstore.ErrCorrupt, "position 5"},
+	"that continues another log": {func(p *backupParts) { p.header[63]++ }, eventstore.ErrInvalid, "continues another log"},
+}
+
+// forgedRecords are records that cannot follow each other, or are damaged.
+var forgedRecords = map[string]forgery{
+	"with a version left out": {func(p *backupParts) {
+		reseal(p.records[8], 8, 7, time.Now().Add(time.Hour))
+	}, eventstore.ErrCorrupt, `version 7 of stream "cart-2", where version 1 comes next`},
+	"with a time going back": {func(p *backupParts) {
+		reseal(p.records[6], 6, 3, time.Unix(0, 0))
+	}, eventstore.ErrCorrupt, "before the event in front of it"},
+	"with a damaged record": {func(p *backupParts) {
+		p.records[6][60]++
+	}, eventstore.ErrCorrupt, "position 7: checksum"},
+	"with a commit in another": {func(p *backupParts) {
+		p.records = slices.Delete(p.records, 0, 2)
+		for i, frame := range p.records {
+			version := binary.BigEndian.Uint64(frame[15:])
+			reseal(frame, i, eventstore.Version(version), time.Unix(1e9, 0))
+			binary.BigEndian.PutUint64(frame[5:], uint64(i+1))
+		}
+		binary.BigEndian.PutUint64(p.header[44:], 7)
+	}, eventstore.ErrCorrupt, "position 1: event 2 of a commit of 3, where event 0 of 3 comes next"},
+}
+
 // Backups whose checksums are right, and that are wrong all the same.
 func TestRestore_RefusesWhatCannotBe(t *testing.T) {
 	backup := smallBackup(t)
-	future := time.Now().Add(time.Hour)
-	tests := map[string]struct {
-		change func(*backupParts)
-		want   error
-		says   string
-	}{
-		"of a newer format": {func(p *backupParts) { p.header[11] = 9 }, eventstore.ErrFormat, "format 9"},
-		"with a newer kind of frame": {func(p *backupParts) {
-			p.records = append(p.records, []byte{'d', 0, 0, 0, 1, 'x'})
-		}, eventstore.ErrFormat, `kind 'd'`},
-		"with a frame too short": {func(p *backupParts) {
-			p.records = append(p.records, []byte{'r', 0, 0, 0, 1, 'x'})
-		}, eventstore.ErrCorrupt, "too short"},
-		"without its first record": {func(p *backupParts) {
-			p.records = p.records[1:]
-		}, eventstore.ErrCorrupt, "position 2: comes behind position 0, and what is between is missing"},
-		"without its last record": {func(p *backupParts) {
-			p.records = p.records[:8]
-		}, eventstore.ErrCorrupt, "ends at position 8, and is to go through 9"},
-		"without its last commit's end": {func(p *backupParts) {
-			p.records = p.records[:8]
-			binary.BigEndian.PutUint64(p.header[44:], 8)
-		}, eventstore.ErrCorrupt, "position 9: the log ends before it, in a commit of 3 events"},
-		"with a record twice": {func(p *backupParts) {
-			p.records = slices.Insert(p.records, 4, p.records[3])
-		}, eventstore.ErrCorrupt, "position 4: comes behind position 4"},
-		"with records exchanged": {func(p *backupParts) {
-			p.records[3], p.records[4] = p.records[4], p.records[3]
-		}, eventstore.ErrCorrupt, "position 5"},
-		"with a version left out": {func(p *backupParts) {
-			reseal(p.records[8], 8, 7, future)
-		}, eventstore.ErrCorrupt, `version 7 of stream "cart-2", where version 1 comes next`},
-		"with a time going back": {func(p *backupParts) {
-			reseal(p.records[6], 6, 3, time.Unix(0, 0))
-		}, eventstore.ErrCorrupt, "before the event in front of it"},
-		"with a damaged record": {func(p *backupParts) {
-			p.records[6][60]++
-		}, eventstore.ErrCorrupt, "position 7: checksum"},
-		"that continues another log": {func(p *backupParts) { p.header[63]++ }, eventstore.ErrInvalid, "continues another log"},
-		"with a commit in another": {func(p *backupParts) {
-			p.records = slices.Delete(p.records, 0, 2)
-			for i, frame := range p.records {
-				version := binary.BigEndian.Uint64(frame[15:])
-				reseal(frame, i, eventstore.Version(version), time.Unix(1e9, 0))
-				binary.BigEndian.PutUint64(frame[5:], uint64(i+1))
-			}
-			binary.BigEndian.PutUint64(p.header[44:], 7)
-		}, eventstore.ErrCorrupt, "position 1: event 2 of a commit of 3, where event 0 of 3 comes next"},
+	for _, forgeries := range []map[string]forgery{forgedFrames, forgedRecords} {
+		for name, tt := range forgeries {
+			t.Run(name, func(t *testing.T) {
+				parts := takeApart(t, bytes.Clone(backup))
+				tt.change(&parts)
+				path := logPath(t)
+				_, err := boltstore.Restore(t.Context(), path, nil, bytes.NewReader(parts.assemble()))
+				require.ErrorIs(t, err, tt.want)
+				require.ErrorContains(t, err, tt.says)
+				require.ErrorContains(t, err, path)
+				require.Empty(t, files(t, filepath.Dir(path)))
+			})
+		}
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			parts := takeApart(t, bytes.Clone(backup))
-			tt.change(&parts)
-			path := logPath(t)
-			_, err := boltstore.Restore(t.Context(), path, nil, bytes.NewReader(parts.assemble()))
-			require.ErrorIs(t, err, tt.want)
-			require.ErrorContains(t, err, tt.says)
-			require.ErrorContains(t, err, path)
-			require.Empty(t, files(t, filepath.Dir(path)))
-		})
-	}
-	t.Run("with the header of another one", func(t *testing.T) {
-		s, _ := fullLog(t, 3)
-		first, _ := backUp(t, s, 0)
-		second, _ := backUp(t, s, 0) // later
-		const header = 68
-		require.NotEqual(t, first[:header], second[:header])
-		_, err := boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader(append(bytes.Clone(first[:header]), second[header:]...)))
-		require.ErrorIs(t, err, eventstore.ErrCorrupt)
-		require.ErrorContains(t, err, "its manifest")
-	})
-	t.Run("that goes on behind its end", func(t *testing.T) {
-		_, err := boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader(append(bytes.Clone(backup), 0)))
-		require.ErrorIs(t, err, eventstore.ErrCorrupt)
-		require.ErrorContains(t, err, "goes on behind its end")
-	})
+}
+
+func TestRestore_RefusesTheHeaderOfAnotherBackup(t *testing.T) {
+	s, _ := fullLog(t, 3)
+	first, _ := backUp(t, s, 0)
+	second, _ := backUp(t, s, 0) // later
+	const header = 68
+	require.NotEqual(t, first[:header], second[:header])
+	_, err := boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader(append(bytes.Clone(first[:header]), second[header:]...)))
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	require.ErrorContains(t, err, "its manifest")
+}
+
+func TestRestore_RefusesBytesBehindTheEnd(t *testing.T) {
+	_, err := boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader(append(smallBackup(t), 0)))
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	require.ErrorContains(t, err, "goes on behind its end")
 }
 
 // reseal gives the record of a frame another version and time.

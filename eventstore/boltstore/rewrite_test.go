@@ -97,6 +97,17 @@ func logWithViews(t *testing.T, commits int) string {
 	return path
 }
 
+// changeALargeRow leaves free pages behind: it writes a row of a megabyte again and
+// again.
+func changeALargeRow(t *testing.T, s *boltstore.Store) {
+	t.Helper()
+	for i := range 30 {
+		require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{View: "large", Expected: at(i), Checkpoint: at(i + 1), Rows: []eventstore.Row{
+			{RowKey: eventstore.RowKey{Table: "table-1", Key: []byte("k")}, Value: bytes.Repeat([]byte{byte(i)}, 1<<20+i<<16)},
+		}}))
+	}
+}
+
 func TestCompact_KeepsAllButTheSpace(t *testing.T) {
 	path := logWithViews(t, 60)
 	require.NoError(t, os.Chmod(path, 0o640))
@@ -106,11 +117,7 @@ func TestCompact_KeepsAllButTheSpace(t *testing.T) {
 	withLog(t, path, func(s *boltstore.Store) {
 		_, err := eventstore.AppendTo(t.Context(), s, "large", eventstore.Any, eventstore.NewEvent{Type: "t", Data: make([]byte, 3<<20)})
 		require.NoError(t, err)
-		for i := range 30 { // rows that change leave pages behind
-			require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{View: "large", Expected: at(i), Checkpoint: at(i + 1), Rows: []eventstore.Row{
-				{RowKey: eventstore.RowKey{Table: "table-1", Key: []byte("k")}, Value: bytes.Repeat([]byte{byte(i)}, 1<<20+i<<16)},
-			}}))
-		}
+		changeALargeRow(t, s)
 		before, rows, faulted, info = all(t, s), viewContent(t, s, "sales"), viewContent(t, s, "faulted"), s.Info()
 	})
 	sizeBefore, err := os.Stat(path)

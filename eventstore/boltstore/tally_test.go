@@ -13,17 +13,8 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// TestCommitRows_KeepsATally compares the tally with the rows after random
-// changes.
-func TestCommitRows_KeepsATally(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	path := logPath(t)
-	s, err := boltstore.Open(path, nil)
-	require.NoError(t, err)
-	appendEvents(t, s, "s", 100)
-	var at eventstore.Checkpoint
+// commitRandomRows commits changes of up to 50 rows of the view "v".
+func commitRandomRows(t *testing.T, s *boltstore.Store, random *rand.Rand) (at eventstore.Checkpoint) {
 	for i := range 100 {
 		next := eventstore.Checkpoint{Position: eventstore.Position(i + 1)}
 		changes := make([]eventstore.Row, 1+random.IntN(10))
@@ -36,28 +27,44 @@ func TestCommitRows_KeepsATally(t *testing.T) {
 		require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{View: "v", Expected: at, Checkpoint: next, Rows: changes}))
 		at = next
 	}
-	require.NoError(t, s.Close())
-	edit(t, path, func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte("rows")).Bucket([]byte("v"))
-		var count, sum uint64
-		for _, layer := range []*bolt.Bucket{b, tx.Bucket([]byte("changes")).Bucket([]byte("v"))} {
-			if layer == nil { // all have been folded
-				continue
-			}
-			require.NoError(t, layer.ForEach(func(key, value []byte) error {
-				if len(key) > 1 {
-					count++
-					sum += uint64(binary.BigEndian.Uint32(value[len(value)-4:]))
-				}
-				return nil
-			}))
+	return at
+}
+
+// countRows counts the rows of the view "v" in all layers, and adds up their checksums.
+func countRows(t *testing.T, tx *bolt.Tx) (count, sum uint64) {
+	layers := []*bolt.Bucket{bucketIn(tx, "rows", "v"), bucketIn(tx, "changes", "v")}
+	for _, layer := range layers {
+		if layer == nil { // all changes have been folded
+			continue
 		}
+		require.NoError(t, layer.ForEach(func(key, value []byte) error {
+			if len(key) > 1 {
+				count++
+				sum += uint64(binary.BigEndian.Uint32(value[len(value)-4:]))
+			}
+			return nil
+		}))
+	}
+	return count, sum
+}
+
+// TestCommitRows_KeepsATally compares the tally with the rows after random changes.
+func TestCommitRows_KeepsATally(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	appendEvents(t, s, "s", 100)
+	at := commitRandomRows(t, s, rand.New(rand.NewPCG(seed, 0)))
+	require.NoError(t, s.Close())
+	inFile(t, path, func(tx *bolt.Tx) {
+		count, sum := countRows(t, tx)
 		require.Greater(t, count, uint64(10))
-		tally := b.Get([]byte{0})
+		tally := bucketIn(tx, "rows", "v").Get([]byte{0})
 		require.Len(t, tally, 32)
 		require.Equal(t, count, binary.BigEndian.Uint64(tally))
 		require.Equal(t, sum, binary.BigEndian.Uint64(tally[8:]))
-		return nil
 	})
 
 	s = open(t, path, nil)
@@ -69,8 +76,7 @@ func TestCommitRows_KeepsATally(t *testing.T) {
 		{RowKey: eventstore.RowKey{Table: "t", Key: []byte("k")}, Value: []byte("v")},
 	}}))
 	require.NoError(t, s.Close())
-	edit(t, path, func(tx *bolt.Tx) error {
-		require.EqualValues(t, 1, binary.BigEndian.Uint64(tx.Bucket([]byte("rows")).Bucket([]byte("v")).Get([]byte{0})))
-		return nil
+	inFile(t, path, func(tx *bolt.Tx) {
+		require.EqualValues(t, 1, binary.BigEndian.Uint64(bucketIn(tx, "rows", "v").Get([]byte{0})))
 	})
 }

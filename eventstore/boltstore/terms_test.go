@@ -11,45 +11,61 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// TestGroup_FirstMatchAgreesWithMatches compares a group's small index, of one
-// group and of many merged, with the one definition of what a query means.
+var termNames = []string{"a", "b", "a-1", "b-2", "c"}
+
+// someNames returns each name with a probability of a third.
+func someNames(random *rand.Rand) []string {
+	var list []string
+	for _, name := range termNames {
+		if random.IntN(3) == 0 {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func oneName(random *rand.Rand) string { return termNames[random.IntN(len(termNames))] }
+
+// randomGroups returns up to three published groups of up to six entries, and the
+// position of the last.
+func randomGroups(random *rand.Rand) (groups []*group, head eventstore.Position) {
+	groups = make([]*group, 1+random.IntN(3))
+	head = eventstore.Position(random.IntN(5))
+	for i := range groups {
+		g := newGroup(head, time.Time{})
+		for range 1 + random.IntN(6) {
+			g.entries = append(g.entries, entry{
+				stream: eventstore.StreamID(oneName(random)), kind: oneName(random), tags: as[eventstore.Tag](someNames(random)),
+			})
+			g.through++
+		}
+		if head, groups[i] = g.through, g; i > 0 {
+			groups[i-1].next.Store(g)
+		}
+	}
+	return groups, head
+}
+
+func randomQuery(random *rand.Rand) eventstore.Query {
+	item := eventstore.Item{Types: someNames(random), Tags: as[eventstore.Tag](someNames(random))}
+	if random.IntN(2) == 0 {
+		item.Streams = as[eventstore.StreamID](someNames(random))
+	} else {
+		item.Categories = []string{"a", "b"}
+	}
+	return eventstore.Match(item, eventstore.Item{Types: []string{oneName(random)}, Tags: []eventstore.Tag{"c"}})
+}
+
+// TestGroup_FirstMatchAgreesWithMatches compares a group's small index, of one group
+// and of several merged, with Query.Matches.
 func TestGroup_FirstMatchAgreesWithMatches(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	names := []string{"a", "b", "a-1", "b-2", "c"}
-	some := func() []string {
-		var list []string
-		for _, name := range names {
-			if random.IntN(3) == 0 {
-				list = append(list, name)
-			}
-		}
-		return list
-	}
 	for range 2000 {
-		groups := make([]*group, 1+random.IntN(3))
-		after := eventstore.Position(random.IntN(5))
-		for i := range groups {
-			g := newGroup(after, time.Time{})
-			for range 1 + random.IntN(6) {
-				g.entries = append(g.entries, entry{
-					stream: eventstore.StreamID(names[random.IntN(len(names))]), kind: names[random.IntN(len(names))], tags: as[eventstore.Tag](some()),
-				})
-				g.through++
-			}
-			if after, groups[i] = g.through, g; i > 0 {
-				groups[i-1].next.Store(g)
-			}
-		}
-		item := eventstore.Item{Types: some(), Tags: as[eventstore.Tag](some())}
-		if random.IntN(2) == 0 {
-			item.Streams = as[eventstore.StreamID](some())
-		} else {
-			item.Categories = []string{"a", "b"}
-		}
-		q := eventstore.Match(item, eventstore.Item{Types: []string{names[random.IntN(len(names))]}, Tags: []eventstore.Tag{"c"}})
-		bound := eventstore.Position(random.IntN(int(after) + 2))
+		groups, head := randomGroups(random)
+		q := randomQuery(random)
+		bound := eventstore.Position(random.IntN(int(head) + 2))
 
 		var want sighting
 		for _, g := range groups {

@@ -9,7 +9,7 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// readFile is a file of so many bytes that notes what is read of it.
+// readFile is a file of size bytes that notes what is read of it.
 type readFile struct {
 	size  int64
 	reads [][2]int64 // from, to
@@ -36,83 +36,83 @@ func (f *readFile) end(t *testing.T) (end int64) {
 	return end
 }
 
-// readAhead returns what a scan calls with the offset and size of the value that it
-// is at, and the end of the file. cached reports what is in the page cache.
+// readAhead returns a function that a scan calls with the offset and size of its value,
+// and the size of the file. cached reports what is in the page cache.
 func readAhead(file io.ReaderAt, cached func(from, size int64) bool) func(at, size, end int64) {
 	r := &logfile.ReadAhead{File: file}
 	return func(at, size, end int64) { r.Forward(at, size, end, cached) }
 }
 
-func TestReadAhead(t *testing.T) {
-	const (
-		page     = 100 << 10 // of the scan
-		farthest = 1<<20 + 128<<10
-		size     = 64 << 20
-	)
+const (
+	scanPage = 100 << 10 // bytes that the scan goes on at a time
+	farthest = 1<<20 + 128<<10
+	fileSize = 64 << 20
+)
 
-	nothing := func(int64, int64) bool { return false }
+// nothing is cached.
+func nothing(int64, int64) bool { return false }
 
-	t.Run("a long scan", func(t *testing.T) {
-		file := &readFile{size: size}
-		ahead := readAhead(file, nothing)
-		for at := int64(0); at < size; at += page {
-			ahead(at, 400, size)
-			end := file.end(t)
-			require.GreaterOrEqual(t, end, min(at+page, size), "read when the scan is at %d", at)
-			require.LessOrEqual(t, end, min(at+farthest, size), "read when the scan is at %d", at)
+func TestReadAhead_OfALongScan(t *testing.T) {
+	file := &readFile{size: fileSize}
+	ahead := readAhead(file, nothing)
+	for at := int64(0); at < fileSize; at += scanPage {
+		ahead(at, 400, fileSize)
+		end := file.end(t)
+		require.GreaterOrEqual(t, end, min(at+scanPage, fileSize), "read when the scan is at %d", at)
+		require.LessOrEqual(t, end, min(at+farthest, fileSize), "read when the scan is at %d", at)
+	}
+	require.EqualValues(t, fileSize, file.end(t))
+}
+
+func TestReadAhead_BeginsWhereTheCacheEnds(t *testing.T) {
+	const from = 10 << 20
+	file := &readFile{size: fileSize}
+	ahead := readAhead(file, func(at, size int64) bool { return at != from })
+	for at := int64(0); at < fileSize; at += scanPage {
+		ahead(at, 400, fileSize)
+	}
+	require.EqualValues(t, from, file.reads[0][0])
+	require.EqualValues(t, fileSize, file.end(t))
+}
+
+func TestReadAhead_ReadsOnePieceAtFirst(t *testing.T) {
+	file := &readFile{size: fileSize}
+	readAhead(file, nothing)(scanPage, 400, fileSize)
+	require.Len(t, file.reads, 1)
+}
+
+func TestReadAhead_OfALargeValue(t *testing.T) {
+	file := &readFile{size: fileSize}
+	readAhead(file, nothing)(scanPage, 16<<20, fileSize)
+	require.GreaterOrEqual(t, file.end(t), int64(scanPage+16<<20))
+}
+
+// Pages of a scan may be larger than what was read at first.
+func TestReadAhead_OfLargePages(t *testing.T) {
+	file := &readFile{size: fileSize}
+	ahead := readAhead(file, nothing)
+	for at := int64(0); at < fileSize; at += 1 << 20 {
+		file.reads = nil
+		if ahead(at, 400, fileSize); at > 0 && at < fileSize-1<<20 {
+			require.GreaterOrEqual(t, file.end(t), at+1<<20)
 		}
-		require.EqualValues(t, size, file.end(t))
-	})
+	}
+}
 
-	t.Run("a scan of what is in the page cache in part", func(t *testing.T) {
-		const from = 10 << 20
-		file := &readFile{size: size}
-		ahead := readAhead(file, func(at, size int64) bool { return at != from })
-		for at := int64(0); at < size; at += page {
-			ahead(at, 400, size)
-		}
-		require.EqualValues(t, from, file.reads[0][0])
-		require.EqualValues(t, size, file.end(t))
-	})
+func TestReadAhead_BeginsAgainElsewhere(t *testing.T) {
+	file := &readFile{size: fileSize}
+	ahead := readAhead(file, nothing)
+	ahead(0, 400, fileSize)
+	for _, at := range []int64{32 << 20, 8 << 20} {
+		file.reads = nil
+		ahead(at, 400, fileSize)
+		require.Equal(t, at, file.reads[0][0])
+		require.GreaterOrEqual(t, file.end(t), at+scanPage)
+	}
+}
 
-	t.Run("a scan that ends soon", func(t *testing.T) {
-		file := &readFile{size: size}
-		readAhead(file, nothing)(page, 400, size)
-		require.Len(t, file.reads, 1)
-	})
-
-	t.Run("a large value", func(t *testing.T) {
-		file := &readFile{size: size}
-		readAhead(file, nothing)(page, 16<<20, size)
-		require.GreaterOrEqual(t, file.end(t), int64(page+16<<20))
-	})
-
-	t.Run("pages that are larger than what was read at first", func(t *testing.T) {
-		file := &readFile{size: size}
-		ahead := readAhead(file, nothing)
-		for at := int64(0); at < size; at += 1 << 20 {
-			file.reads = nil
-			if ahead(at, 400, size); at > 0 && at < size-1<<20 {
-				require.GreaterOrEqual(t, file.end(t), at+1<<20)
-			}
-		}
-	})
-
-	t.Run("a part that lies elsewhere", func(t *testing.T) {
-		file := &readFile{size: size}
-		ahead := readAhead(file, nothing)
-		ahead(0, 400, size)
-		for _, at := range []int64{32 << 20, 8 << 20} {
-			file.reads = nil
-			ahead(at, 400, size)
-			require.Equal(t, at, file.reads[0][0])
-			require.GreaterOrEqual(t, file.end(t), at+page)
-		}
-	})
-
-	t.Run("a file that was cut short", func(t *testing.T) {
-		file := &readFile{size: page}
-		readAhead(file, nothing)(0, 400, size)
-		require.EqualValues(t, page, file.end(t))
-	})
+func TestReadAhead_OfAFileThatWasCutShort(t *testing.T) {
+	file := &readFile{size: scanPage}
+	readAhead(file, nothing)(0, 400, fileSize)
+	require.EqualValues(t, scanPage, file.end(t))
 }

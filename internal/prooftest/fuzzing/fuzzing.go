@@ -43,7 +43,7 @@ func targets() []target {
 		{"pages", "internal/pages", "FuzzCheck"},
 		{"export_lines", "eventstore/boltstore", "FuzzImport"},
 		{"mutated_file", "eventstore/boltstore", "FuzzOpen_MutatedFile"},
-		{"checkpoint", "eventstore/boltstore", "FuzzOpenCheckpoint"},
+		{"checkpoint", "internal/viewfile", "FuzzOpenCheckpoint"},
 	}
 }
 

@@ -1,0 +1,309 @@
+package logbuild_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/logbuild"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
+	"github.com/yore-es/yore/internal/viewfile"
+)
+
+var (
+	recorded = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	storeID  = uuid.MustParse("01956f1e-7c00-7abc-8def-0123456789ab")
+	options  = logbuild.Options{ID: storeID, Epoch: 3}
+)
+
+// event is an event of a log to be built: version v of stream "s".
+type event struct {
+	v     eventstore.Version
+	place record.Place
+	key   string
+}
+
+func (e event) record(p eventstore.Position) []byte {
+	b := record.Append(nil, &eventstore.NewEvent{Stream: "s", Type: "t", Data: fmt.Append(nil, p)}, e.place, e.key)
+	record.Seal(b, p, e.v, recorded)
+	return b
+}
+
+// alone is version v, in a commit of its own.
+func alone(v eventstore.Version) event { return event{v, record.Place{I: 0, N: 1}, ""} }
+
+// logPath returns the path of a file in a new directory.
+func logPath(t *testing.T) string { return filepath.Join(t.TempDir(), "log.yore") }
+
+// begin begins a log and adds events.
+func begin(t *testing.T, path string, o logbuild.Options, events ...event) *logbuild.Builder {
+	t.Helper()
+	b, err := logbuild.New(path, o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Abandon()) })
+	for i, e := range events {
+		p := eventstore.Position(i + 1)
+		require.NoError(t, b.Add(p, e.record(p)))
+	}
+	return b
+}
+
+// several returns n events of one stream.
+func several(n int) (events []event) {
+	for v := range n {
+		events = append(events, alone(eventstore.Version(v+1)))
+	}
+	return events
+}
+
+func names(t *testing.T, path string) (list []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// requireLog requires a log with n events and an index of all of them.
+func requireLog(t *testing.T, path string, n int) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
+	require.NoError(t, err)
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		info, err := logfile.LoadInfo(tx)
+		require.NoError(t, err)
+		require.Equal(t, storeID, info.StoreID)
+		require.EqualValues(t, 3, info.Epoch)
+		head, _, err := logfile.LoadHead(tx)
+		require.NoError(t, err)
+		require.EqualValues(t, n, head)
+		through, err := index.Through(tx)
+		require.NoError(t, err)
+		require.EqualValues(t, n, through)
+		r := logfile.NewReader(tx.Bucket(logfile.LogBucket))
+		for p := eventstore.Position(1); p <= head; p++ {
+			got, err := r.At(p)
+			require.NoError(t, err)
+			require.Equal(t, alone(eventstore.Version(p)).record(p), got)
+		}
+		return nil
+	}))
+	require.NoError(t, db.Close())
+}
+
+func TestBuilder_Finish(t *testing.T) {
+	for _, n := range []int{0, 1, 40_000} { // the last of more than one slice
+		path := logPath(t)
+		b := begin(t, path, options, several(n)...)
+		require.NoFileExists(t, path, "before it is finished")
+		require.Len(t, names(t, path), 1)
+		require.NoError(t, b.Finish(false))
+		require.NoError(t, b.Abandon(), "afterwards it does nothing")
+		require.Equal(t, []string{"log.yore"}, names(t, path))
+		requireLog(t, path, n)
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode())
+	}
+}
+
+func TestBuilder_FinishReplacesOnlyWhenAsked(t *testing.T) {
+	path := logPath(t)
+	require.NoError(t, os.WriteFile(path, []byte("there"), 0o600))
+	o := options
+	o.Mode = 0o640
+	require.ErrorIs(t, begin(t, path, o, several(3)...).Finish(false), fs.ErrExist)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "there", string(content))
+	require.Equal(t, []string{"log.yore"}, names(t, path))
+
+	require.NoError(t, begin(t, path, o, several(3)...).Finish(true))
+	requireLog(t, path, 3)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o640), info.Mode())
+}
+
+func TestBuilder_Abandon(t *testing.T) {
+	path := logPath(t)
+	b := begin(t, path, options, several(20_000)...)
+	for range 2 {
+		require.NoError(t, b.Abandon())
+		require.Empty(t, names(t, path))
+	}
+	_, err := logbuild.New(filepath.Join(filepath.Dir(path), "none", "log.yore"), options)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// TestBuilder_AddRefuses: a record that is refused has not been added, so the right one
+// can be.
+func TestBuilder_AddRefuses(t *testing.T) {
+	path := logPath(t)
+	b := begin(t, path, options, several(2)...)
+	damaged := alone(3).record(3)
+	damaged[40]++
+	for name, refused := range map[string]struct {
+		p   eventstore.Position
+		rec []byte
+	}{
+		"damaged":         {3, damaged},
+		"one left out":    {4, alone(3).record(4)},
+		"there already":   {2, alone(2).record(2)},
+		"inside a commit": {3, event{3, record.Place{I: 1, N: 2}, ""}.record(3)},
+	} {
+		var corrupt *eventstore.CorruptError
+		require.ErrorAs(t, b.Add(refused.p, refused.rec), &corrupt, name)
+		require.Equal(t, refused.p, corrupt.Position)
+	}
+	require.NoError(t, b.Add(3, alone(3).record(3)))
+	require.NoError(t, b.Finish(false))
+	requireLog(t, path, 3)
+}
+
+// TestBuilder_FinishRefuses has logs whose fault shows when all records are there. No
+// file gets the name.
+func TestBuilder_FinishRefuses(t *testing.T) {
+	keyed := func(v eventstore.Version) event { return event{v, record.Place{I: 0, N: 1}, "key"} }
+	for name, tt := range map[string]struct {
+		events []event
+		says   string
+		at     eventstore.Position
+	}{
+		"half a commit":  {[]event{alone(1), {2, record.Place{I: 0, N: 2}, ""}}, "in a commit of 2 events", 3},
+		"a version left": {[]event{alone(1), alone(3)}, "version 3", 2},
+		"a key twice":    {[]event{keyed(1), alone(2), keyed(3)}, "key", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := logPath(t)
+			err := begin(t, path, options, tt.events...).Finish(false)
+			var corrupt *eventstore.CorruptError
+			require.ErrorAs(t, err, &corrupt)
+			require.Equal(t, tt.at, corrupt.Position)
+			require.ErrorContains(t, err, tt.says)
+			require.Empty(t, names(t, path))
+		})
+	}
+}
+
+// TestBuilder_Gaps: with gaps, positions, versions and parts of commits may be missing.
+func TestBuilder_Gaps(t *testing.T) {
+	path := logPath(t)
+	o := options
+	o.Gaps = true
+	b := begin(t, path, o, alone(1), event{2, record.Place{I: 0, N: 3}, ""})
+	require.NoError(t, b.Add(9, event{7, record.Place{I: 1, N: 2}, ""}.record(9)))
+	require.ErrorIs(t, b.Add(9, alone(8).record(9)), eventstore.ErrCorrupt)
+	require.NoError(t, b.Finish(false))
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+	require.NoError(t, err)
+	defer db.Close()
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		r := logfile.NewReader(tx.Bucket(logfile.LogBucket))
+		for p := eventstore.Position(1); p <= 9; p++ {
+			there, err := r.Seek(p)
+			require.NoError(t, err)
+			require.Equal(t, p < 3 || p == 9, there, "position %d", p)
+		}
+		return nil
+	}))
+}
+
+// withView gives a log a view of 100 rows, ten of them in a layer, and one that has rows
+// and no checkpoint.
+func withView(t *testing.T, path string) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	rows := func(from, to int, value string) (list []eventstore.Row) {
+		for i := from; i < to; i++ {
+			list = append(list, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: []byte(value)})
+		}
+		return list
+	}
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		checkpoints, err := viewfile.CreateBuckets(tx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(
+			checkpoints.Put([]byte("v"), viewfile.SealCheckpoint("v", eventstore.Checkpoint{Position: 2})),
+			viewfile.Change(tx, "v", rows(0, 100, "first")), viewfile.Change(tx, "v", rows(0, 10, "second")),
+			viewfile.Change(tx, "dropped", rows(0, 5, "left")))
+	}))
+	require.NoError(t, db.Close())
+}
+
+func TestRewrite(t *testing.T) {
+	for _, views := range []bool{false, true} {
+		t.Run(fmt.Sprint("views ", views), func(t *testing.T) {
+			path := logPath(t)
+			require.NoError(t, begin(t, path, options, several(300)...).Finish(false))
+			withView(t, path)
+			var told []eventstore.Position
+			result, err := logbuild.Rewrite(t.Context(), path, logbuild.RewriteOptions{Views: views, Progress: func(done, of eventstore.Position) {
+				require.EqualValues(t, 300, of)
+				told = append(told, done)
+			}})
+			require.NoError(t, err)
+			require.Equal(t, []eventstore.Position{256, 300}, told)
+			require.EqualValues(t, 300, result.Head)
+			require.Less(t, result.After, result.Before)
+			require.Equal(t, []string{"log.yore"}, names(t, path))
+			requireLog(t, path, 300)
+			db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+			require.NoError(t, err)
+			defer db.Close()
+			require.NoError(t, db.View(func(tx *bolt.Tx) error {
+				require.Nil(t, viewfile.Rows(tx, "dropped"))
+				require.Nil(t, viewfile.ChangesBucket(tx, "v"))
+				if !views {
+					require.Nil(t, viewfile.Rows(tx, "v"))
+					return nil
+				}
+				require.Equal(t, 1, result.Views)
+				require.Equal(t, 100, result.Rows)
+				got, err := viewfile.Get(tx, "v", []eventstore.RowKey{{Table: "t", Key: []byte("5")}, {Table: "t", Key: []byte("50")}})
+				require.NoError(t, err)
+				require.Equal(t, "second", string(got[0].Value))
+				require.Equal(t, "first", string(got[1].Value))
+				c, err := viewfile.ReadCheckpoint(tx, "v")
+				require.NoError(t, err)
+				require.EqualValues(t, 2, c.Position)
+				return nil
+			}))
+		})
+	}
+}
+
+// TestOpenSource_LocksTheFile: nobody else opens the file until the source is closed.
+func TestOpenSource_LocksTheFile(t *testing.T) {
+	path := logPath(t)
+	require.NoError(t, begin(t, path, options, several(3)...).Finish(false))
+	src, err := logbuild.OpenSource(path, 0, false)
+	require.NoError(t, err)
+	require.Equal(t, storeID, src.Info.StoreID)
+	_, err = logbuild.OpenSource(path, time.Millisecond, false)
+	require.ErrorIs(t, err, eventstore.ErrLocked)
+	_, err = logbuild.Rewrite(t.Context(), path, logbuild.RewriteOptions{LockTimeout: time.Millisecond})
+	require.ErrorIs(t, err, eventstore.ErrLocked)
+	for range 2 {
+		require.NoError(t, src.Close())
+	}
+	src, err = logbuild.OpenSource(path, time.Millisecond, false)
+	require.NoError(t, err)
+	require.NoError(t, src.Close())
+}
