@@ -61,10 +61,10 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 			return faulted(v.View, checkpoint)
 		}
 		if v.rows == nil || !checkpoint.Equal(known) { // somebody else has written them
-			v.rows = rows.NewCache(storedRows{s, v.View}, empty)
+			v.rows = rows.NewCache(storedRows{s.disk, v.View}, empty)
 		}
 		if s.tail.last().through-checkpoint.Position <= attachEvents {
-			a := &attachment{ticket: newTicket(ctx), view: v, expected: checkpoint}
+			a := &attachment{ticket: newTicket(ctx), inline: v, expected: checkpoint}
 			if err := s.writer.submit(a); !errors.Is(err, errBehind) {
 				return err
 			}
@@ -78,7 +78,7 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 // viewState returns the checkpoint of a view that is to be attached, and whether it has
 // no rows.
 func (s *Store) viewState(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, empty bool, err error) {
-	err = s.readDurable(ctx, func(tx *bolt.Tx) (err error) {
+	err = s.reader.readDurable(ctx, func(tx *bolt.Tx) (err error) {
 		empty = viewfile.Rows(tx, view) == nil
 		if c, err = viewfile.ReadCheckpoint(tx, view); err == nil && c.IsZero() && !empty {
 			return errDropping(view)
@@ -131,8 +131,8 @@ func (s *Store) storedCommits(q eventstore.Query, after eventstore.Position) (co
 				commits = append(commits, viewCommit{first: first, sighting: sightingOf(&r.Event)})
 			}
 			count++
-			p := &commits[len(commits)-1]
-			p.events = append(p.events, r.Event)
+			last := &commits[len(commits)-1]
+			last.events = append(last.events, r.Event)
 		}
 	}
 	return commits, head, nil
@@ -144,20 +144,16 @@ var errBehind = errors.New("the view is too far behind")
 // attachment is a view on its way to the writer, which it enters between groups.
 type attachment struct {
 	ticket
-	view     *inline
+	inline   *inline
 	expected eventstore.Checkpoint
 }
 
-func isAttachment(j job) bool {
-	_, is := j.(*attachment)
-	return is
-}
-
-func (a *attachment) changes() eventstore.ViewID { return a.view.View }
+func (a *attachment) view() eventstore.ViewID { return a.inline.View }
+func (a *attachment) alone() bool             { return true }
 
 // enter implements job. The group is the attachment's alone.
 func (a *attachment) enter(t *turn) {
-	view := a.view.View
+	view := a.inline.View
 	if a.err = t.w.views.refused[view]; a.err != nil {
 		return
 	}
@@ -173,12 +169,12 @@ func (a *attachment) enter(t *turn) {
 	}
 	var commits viewCommits
 	for _, since := range groups {
-		commits = append(commits, a.view.commits(since, change.checkpoint.Position+1)...)
+		commits = append(commits, a.inline.commits(since, change.checkpoint.Position+1)...)
 	}
-	change.note(commits, a.view.apply(commits, false), t.group.through)
+	change.note(commits, a.inline.apply(commits, false), t.group.through)
 	if change.checkpoint.Fault != nil {
 		a.err = faulted(view, change.checkpoint)
 		return
 	}
-	change.attach = a.view
+	change.attach = a.inline
 }

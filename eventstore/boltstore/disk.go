@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
@@ -25,7 +26,8 @@ import (
 type disk struct {
 	db       *bolt.DB
 	file     *logfile.File
-	opts     Options
+	readOnly bool
+	logger   *slog.Logger
 	commitTx func(*bolt.Tx) error // bbolt's Commit; tests make it fail
 
 	durableTx atomic.Int64  // id of the last transaction that is on disk
@@ -42,7 +44,7 @@ func openDisk(path string, opts Options) (*disk, error) {
 		return nil, err
 	}
 	return &disk{
-		db: db, file: file, opts: opts, commitTx: (*bolt.Tx).Commit,
+		db: db, file: file, readOnly: opts.ReadOnly, logger: opts.Logger, commitTx: (*bolt.Tx).Commit,
 		failure: make(chan struct{}), closing: make(chan struct{}),
 	}, nil
 }
@@ -53,7 +55,7 @@ func (d *disk) access() logfile.Access { return logfile.Access{Usable: d.usable,
 // warn notes something that Open found.
 func (d *disk) warn(text string) {
 	d.warnings = append(d.warnings, text)
-	d.opts.Logger.Warn(text, "file", d.file.Path)
+	d.logger.Warn(text, "file", d.file.Path)
 }
 
 func (d *disk) isClosing() bool {
@@ -77,7 +79,7 @@ func (d *disk) usable(ctx context.Context) error {
 // takes no changes.
 func (d *disk) takesChanges() error {
 	switch {
-	case d.opts.ReadOnly:
+	case d.readOnly:
 		return eventstore.ErrReadOnly
 	case d.failed.Load():
 		return eventstore.ErrFailed
@@ -97,7 +99,9 @@ func (d *disk) readTx(fn func(*bolt.Tx) error) error {
 
 // transact runs fn in a write transaction and makes it durable. On an error nothing of
 // it is in the file, apart from ErrUnknownOutcome, after which the store takes no
-// changes any more. Only the holder of the writer's pen may call it.
+// changes any more. Only the holder of the
+// writer's pen may call it, or the only user of the file: Open, Close when the writer has
+// ended, and Import.
 func (d *disk) transact(fn func(*bolt.Tx) error) error {
 	if d.failed.Load() {
 		return eventstore.ErrFailed

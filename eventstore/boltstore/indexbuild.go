@@ -23,13 +23,13 @@ func (k *indexKeeper) open(head eventstore.Position) error {
 	if err != nil {
 		return err
 	}
-	if x := k.current.Load(); unusable == nil && k.opts.ReadOnly && head-x.Saved() > maxUnsaved {
+	if x := k.current.Load(); unusable == nil && k.readOnly && head-x.Saved() > maxUnsaved {
 		unusable = fmt.Errorf("%w: it ends at position %d, and the log at %d", index.ErrUnusable, x.Saved(), head)
 	}
 	if unusable == nil {
 		return k.catchUp(k.current.Load(), head)
 	}
-	if k.opts.ReadOnly {
+	if k.readOnly {
 		k.down.Store(true)
 		k.warn(fmt.Sprintf("%v; queries read the whole log until the file is opened for writing", unusable))
 		return nil
@@ -47,7 +47,7 @@ func (k *indexKeeper) load(head eventstore.Position) (unusable, err error) {
 	var x *index.Index
 	err = k.readTx(func(tx *bolt.Tx) error {
 		unusable = logfile.Protect(func() (err error) {
-			x, err = index.Open(tx, k.limits())
+			x, err = index.Open(tx, k.limits)
 			return err
 		})
 		return nil
@@ -62,30 +62,25 @@ func (k *indexKeeper) load(head eventstore.Position) (unusable, err error) {
 	return nil, nil
 }
 
-// indexLimits returns how much the index holds in memory before it is written.
-func (k *indexKeeper) limits() index.Limits {
-	return index.Limits{Bytes: k.opts.IndexMemory, Events: unsavedEvents}
-}
-
 // unsavedEvents is how many events the index has in memory before they are
 // written. After a crash, Open reads up to three times as many again.
 const unsavedEvents = 1 << 17
 
-// repair is the writer's answer to suspect. Readers use the log meanwhile.
-func (k *indexKeeper) repair() {
+// repair is the writer's answer to suspect. It reports whether it has written
+// transactions. Readers use the log meanwhile.
+func (k *indexKeeper) repair() (wrote bool) {
 	if !k.down.Load() || k.repaired {
-		return
+		return false
 	}
 	k.repaired = true
 	err := k.rebuild()
 	if err == nil {
 		k.down.Store(false)
-		k.opts.Logger.Info("the index was built anew", "file", k.file.Path)
+		k.logger.Info("the index was built anew", "file", k.file.Path)
 	} else if !errors.Is(err, eventstore.ErrClosed) {
-		k.opts.Logger.Error("the index cannot be built anew", "file", k.file.Path, "error", err)
+		k.logger.Error("the index cannot be built anew", "file", k.file.Path, "error", err)
 	}
-	last := k.tail.last()
-	k.tail.publish(newGroup(last.through, last.recorded)) // wakes who waits for these transactions
+	return true
 }
 
 // rebuild makes a new index of the whole log.
@@ -95,7 +90,7 @@ func (k *indexKeeper) rebuild() error {
 	}
 	var x *index.Index
 	err := k.readTx(func(tx *bolt.Tx) (err error) {
-		x, err = index.Open(tx, k.limits())
+		x, err = index.Open(tx, k.limits)
 		return err
 	})
 	if err != nil {
@@ -112,7 +107,7 @@ func (k *indexKeeper) rebuild() error {
 // damaged record says is not known: whoever reads by a query comes by it, and is
 // told that it is damaged.
 func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
-	for scan := (&reader{disk: k.disk, index: k}).scan(eventstore.All(), window{from: x.Through() + 1, to: head}); !scan.done; {
+	for scan := newScan(k.disk, k, eventstore.All(), window{from: x.Through() + 1, to: head}); !scan.done; {
 		if err := k.usable(context.Background()); err != nil {
 			return err
 		}
@@ -120,13 +115,13 @@ func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
 		x.Add(len(scan.found), func(i int) index.Entry { return logfile.IndexEntry(&scan.found[i]) })
 		var corrupt *eventstore.CorruptError
 		if errors.As(err, &corrupt) && scan.from == corrupt.Position {
-			k.opts.Logger.Error("an event cannot be read", "file", k.file.Path, "error", err)
+			k.logger.Error("an event cannot be read", "file", k.file.Path, "error", err)
 			x.Add(1, func(int) index.Entry { return index.Entry{Position: corrupt.Position, Unknown: true} })
 			scan.pass()
 		} else if err != nil {
 			return err
 		}
-		if !k.opts.ReadOnly && x.Full() {
+		if !k.readOnly && x.Full() {
 			if err := x.Save(ownIndexFile{k}); err != nil {
 				return err
 			}

@@ -1,6 +1,8 @@
 package boltstore
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -23,12 +25,14 @@ import (
 // a bucket that nothing reads, until the file is compacted.
 
 // indexKeeper keeps the index: it answers from it, has it written behind the log, and
-// replaces it when it is damaged. It is safe for concurrent use, where a method does not
-// say otherwise.
+// replaces it when it is damaged. The questions and suspect are safe for concurrent use.
+// open is for Open, save for Close; run is the indexer's; tend and repair need the pen.
 type indexKeeper struct {
 	*disk
 	tail   *tail
-	submit func(job) error // hands a slice of the index to the writer
+	limits index.Limits // of what is in memory
+	// write hands a slice of an index to the writer and waits until it is durable.
+	write func(*index.Index, *index.Slice) error
 
 	current  atomic.Pointer[index.Index]
 	down     atomic.Bool   // the index is damaged; the log is read instead
@@ -41,9 +45,9 @@ type indexKeeper struct {
 	room    gate          // opened when there may be room in the index's memory
 }
 
-func newIndexKeeper(d *disk, t *tail) *indexKeeper {
+func newIndexKeeper(d *disk, t *tail, limits index.Limits) *indexKeeper {
 	return &indexKeeper{
-		disk: d, tail: t,
+		disk: d, tail: t, limits: limits,
 		repairs: make(chan struct{}, 1), work: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 }
@@ -114,7 +118,7 @@ func (k *indexKeeper) suspect(x *index.Index, found error) {
 	if k.current.Load() != x || !k.down.CompareAndSwap(false, true) {
 		return
 	}
-	k.opts.Logger.Warn("the index is damaged, the log is read instead", "file", k.file.Path, "found", found)
+	k.logger.Warn("the index is damaged, the log is read instead", "file", k.file.Path, "found", found)
 	select {
 	case k.repairs <- struct{}{}:
 	default: // it has been asked already
@@ -144,4 +148,103 @@ func setIndexAside(tx *bolt.Tx) error {
 		}
 	}
 	return index.Create(tx)
+}
+
+// The indexer is the store's other goroutine. It writes what the index holds in
+// memory to the file, and keeps the parts of the index few, as internal/index
+// tells. It sorts and encodes on its own, and hands the writer slices of bounded
+// size, which go to disk with the next group: no append waits for more than that.
+//
+// Only if events are appended faster than the indexer can follow do appends wait
+// until it has made room, so that memory is bounded.
+
+// run is the indexer's goroutine. It ends when the store is closing.
+func (k *indexKeeper) run() {
+	defer close(k.stopped)
+	for {
+		select {
+		case <-k.work:
+		case <-k.closing:
+			return
+		}
+		x := k.current.Load()
+		err := x.Maintain(indexFile{k, x})
+		k.stuck.Store(err != nil)
+		switch {
+		case err == nil, errors.Is(err, errIndexReplaced), errors.Is(err, eventstore.ErrClosed),
+			errors.Is(err, eventstore.ErrFailed), errors.Is(err, eventstore.ErrUnknownOutcome):
+		case errors.Is(err, index.ErrUnusable), errors.Is(err, logfile.ErrBadPage), x.Overflowing():
+			k.suspect(x, err)
+		default: // a full disk, perhaps; it is tried again when more has been appended
+			k.logger.Warn("the index could not be written", "file", k.file.Path, "error", err)
+		}
+		k.room.open()
+	}
+}
+
+// tend is called by the writer when a group is durable.
+func (k *indexKeeper) tend(g *group) {
+	x := k.current.Load()
+	if len(g.entries) == 0 || k.down.Load() || !x.Freeze(false) && !x.Waiting() {
+		return
+	}
+	select {
+	case k.work <- struct{}{}:
+	default: // it has been told already
+	}
+}
+
+// awaitRoom returns when the index has room for more in memory. If the indexer
+// could not write, the append goes on: it may fail for the same reason, and if not,
+// the indexer tries again.
+func (k *indexKeeper) awaitRoom(ctx context.Context) error {
+	for {
+		room := k.room.opened() // before looking: it is opened when there is something new to see
+		if k.down.Load() || k.stuck.Load() || !k.current.Load().Crowded() {
+			return nil
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-k.failure:
+			return eventstore.ErrFailed
+		case <-k.closing:
+			return eventstore.ErrClosed
+		}
+	}
+}
+
+// indexFile is the file of an index for the indexer: what it writes goes through
+// the writer.
+type indexFile struct {
+	keeper *indexKeeper
+	index  *index.Index
+}
+
+// ReadTx implements index.File.
+func (f indexFile) ReadTx(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
+
+// Write implements index.File.
+func (f indexFile) Write(slice *index.Slice) error {
+	err := f.keeper.write(f.index, slice)
+	f.keeper.room.open() // there may be some
+	return err
+}
+
+// save writes what the index holds in memory when the store is closed, so
+// that the next Open need not read it again. With little, that is not worth a
+// part of its own.
+func (k *indexKeeper) save() {
+	const few = 1024
+	if k.readOnly || k.failed.Load() || k.down.Load() {
+		return
+	}
+	x := k.current.Load()
+	if x.Through()-x.Saved() < few {
+		return
+	}
+	if err := x.Save(ownIndexFile{k}); err != nil {
+		k.logger.Warn("the index could not be written", "file", k.file.Path, "error", err)
+	}
 }

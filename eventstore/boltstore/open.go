@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logbuild"
 	"github.com/yore-es/yore/internal/logfile"
 )
@@ -42,7 +43,7 @@ func open(path string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{disk: d, views: newViewSet()}
+	s := &Store{disk: d, opts: opts, views: newViewSet()}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, d.db.Close())
 	}
@@ -81,7 +82,7 @@ func (s *Store) load() error {
 			return err
 		}
 		if head, recorded, err = logfile.LoadHead(tx); err != nil {
-			if !s.opts.ReadOnly || head == 0 {
+			if !s.readOnly || head == 0 {
 				return fmt.Errorf("%w: the log may be opened for reading, and salvaged", err)
 			}
 			s.warn(fmt.Sprintf("the last record is damaged: %v", err))
@@ -97,13 +98,13 @@ func (s *Store) load() error {
 	}
 	s.warnOfDamage()
 	s.tail = newTail(head, recorded)
-	s.index = newIndexKeeper(s.disk, s.tail)
-	s.reader = &reader{disk: s.disk, index: s.index}
+	s.index = newIndexKeeper(s.disk, s.tail, index.Limits{Bytes: s.opts.IndexMemory, Events: unsavedEvents})
 	s.writer = &writer{
 		disk: s.disk, tail: s.tail, index: s.index, views: s.views,
 		queue: newQueue(), stopped: make(chan struct{}),
 	}
-	s.index.submit = s.writer.submit
+	s.index.write = s.writer.writeSlice
+	s.reader = &reader{disk: s.disk, tail: s.tail, index: s.index, stopped: s.writer.stopped}
 	err = s.index.open(head)
 	s.info.Warnings = s.warnings
 	return err
@@ -126,12 +127,12 @@ func (s *Store) warnOfDamage() {
 
 // start starts the store's goroutines.
 func (s *Store) start() {
-	if s.opts.ReadOnly {
+	if s.readOnly {
 		close(s.writer.stopped)
 	} else {
 		go s.writer.run()
 	}
-	if s.opts.ReadOnly || s.opts.alone {
+	if s.readOnly || s.opts.alone {
 		close(s.index.stopped)
 	} else {
 		s.index.work <- struct{}{} // perhaps there is something left to do

@@ -9,24 +9,26 @@ import (
 )
 
 // job is what a caller hands to the writer and waits for: events to append, rows
-// to change, a view to attach. Until the writer takes it, it is its caller's and
-// may be withdrawn; then it is the writer's until it has ended.
+// to change, a view to attach, a slice of the index. Until the writer takes it, its
+// caller may withdraw it; then it is the writer's until it has ended.
+//
+// A new kind of job is a type that embeds a ticket and has enter; it overrides view or
+// alone if its answer is another. What enter adds to a turn is put into the transaction
+// by turn.fill; turn.changesFile must know of it.
 type job interface {
 	// enter judges the job against all before it and adds what it changes to
 	// the turn. It notes the outcome that it has if the turn becomes durable.
 	enter(t *turn)
+	// view returns the view whose rows the job changes, "" for none.
+	view() eventstore.ViewID
+	// alone reports whether the job must have a turn for itself.
+	alone() bool
 
-	// Every job has a ticket, which does the rest.
+	// The ticket does the rest.
 	take() bool
 	end(err error)
 	size() (weight, bytes int)
 	waiter() *ticket
-}
-
-// rowJob is a job that changes the rows of a view.
-type rowJob interface {
-	job
-	changes() eventstore.ViewID
 }
 
 // ticket is a job's place in the queue, and its outcome.
@@ -47,7 +49,9 @@ const (
 
 func newTicket(ctx context.Context) ticket { return ticket{ctx: ctx} }
 
-func (t *ticket) waiter() *ticket { return t }
+func (t *ticket) view() eventstore.ViewID { return "" }
+func (t *ticket) alone() bool             { return false }
+func (t *ticket) waiter() *ticket         { return t }
 
 func (t *ticket) size() (weight, bytes int) { return t.weight, t.bytes }
 
@@ -124,9 +128,7 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 		q.batches = append(q.batches, b)
 	}
 	b.jobs = append(b.jobs, j)
-	if _, changes := j.(rowJob); changes {
-		b.rows = true
-	}
+	b.rows = b.rows || j.view() != ""
 	b.weight += weight
 	b.bytes += bytes
 	q.bytes += bytes
@@ -171,7 +173,7 @@ func (q *queue) ringIfWaiting() {
 // fits reports whether the job can be put into the batch. A view is attached
 // between groups, and so is in a batch alone.
 func (b *batch) fits(j job) bool {
-	return b.weight < groupEvents && b.bytes < groupBytes && !isAttachment(j) && !isAttachment(b.jobs[0])
+	return b.weight < groupEvents && b.bytes < groupBytes && !j.alone() && !b.jobs[0].alone()
 }
 
 // take takes the batches that go into a group together.
@@ -180,11 +182,11 @@ func (q *queue) take() []*batch {
 	defer q.mu.Unlock()
 	weight, bytes, n := 0, 0, 0
 	for _, b := range q.batches {
-		if n > 0 && (weight+b.weight > groupEvents || bytes+b.bytes > groupBytes || isAttachment(b.jobs[0])) {
+		if n > 0 && (weight+b.weight > groupEvents || bytes+b.bytes > groupBytes || b.jobs[0].alone()) {
 			break
 		}
 		weight, bytes = weight+b.weight, bytes+b.bytes
-		if n++; isAttachment(b.jobs[0]) {
+		if n++; b.jobs[0].alone() {
 			break
 		}
 	}

@@ -32,7 +32,7 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	if err := eventstore.ValidateRead(q, opts); err != nil {
 		return err
 	}
-	w, err := s.reader.window(q, opts, s.tail.last().through)
+	w, err := s.reader.window(q, opts)
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,14 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 // else by walking the log. It is safe for concurrent use.
 type reader struct {
 	*disk
-	index  *indexKeeper
-	guards guardMemo
+	tail    *tail
+	index   *indexKeeper
+	guards  guardMemo
+	stopped <-chan struct{} // closed when the writer has ended
 }
+
+// scan returns the scan of a window.
+func (r *reader) scan(q eventstore.Query, w window) *scan { return newScan(r.disk, r.index, q, w) }
 
 // window is a closed range of positions and a direction. It is empty if from is
 // greater than to.
@@ -82,9 +87,9 @@ type window struct {
 	backward bool
 }
 
-// window returns the positions to be read, none beyond a head.
-func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions, head eventstore.Position) (window, error) {
-	w := window{from: max(opts.From, 1), to: head, backward: opts.Backward}
+// window returns the positions to be read, none beyond the head as it is now.
+func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions) (window, error) {
+	w := window{from: max(opts.From, 1), to: r.tail.last().through, backward: opts.Backward}
 	if opts.To > 0 {
 		w.to = min(w.to, opts.To)
 	}
@@ -131,7 +136,7 @@ func (r *reader) fromVersion(stream eventstore.StreamID, v eventstore.Version, h
 		}
 	})
 	switch {
-	case err != nil || p > 0:
+	case err != nil || indexed && p > 0:
 		return p, err
 	case indexed && newest < v:
 		return 0, r.mustKnowAll(last, head, "be of stream", string(stream))
@@ -212,4 +217,38 @@ func (r *reader) mustKnowAll(p, head eventstore.Position, what, name string) err
 		}
 		p = unknown
 	}
+}
+
+// readDurable is readTx for what the writer may change in place: rows and
+// checkpoints, which have no position by which to leave out what is not on disk
+// yet. A transaction whose meta page is written but not synced is seen by
+// readers already. So what was read is held back until the writer has said that
+// the transaction it was read in is durable; that is at most one sync away.
+func (r *reader) readDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
+	if r.file.BadRows != nil {
+		return r.file.BadRows
+	}
+	var seen int64
+	err := r.readTx(func(tx *bolt.Tx) error {
+		seen = int64(tx.ID())
+		return fn(tx)
+	})
+	r.tail.waiting.Add(1)
+	defer r.tail.waiting.Add(-1)
+	for err == nil {
+		last := r.tail.last()
+		if r.durableTx.Load() >= seen {
+			return nil
+		}
+		select {
+		case <-last.ready:
+		case <-r.failure:
+			return fmt.Errorf("read rows: %w", eventstore.ErrFailed)
+		case <-r.stopped:
+			return eventstore.ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
 }

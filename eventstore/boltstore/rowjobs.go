@@ -95,7 +95,7 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	if limit < 1 {
 		return false, fmt.Errorf("%w: limit %d, at least 1", eventstore.ErrInvalid, limit)
 	}
-	d := &rowDrop{ticket: newTicket(ctx), view: view}
+	d := &rowDrop{ticket: newTicket(ctx), id: view}
 	err = s.readTx(func(tx *bolt.Tx) error {
 		d.keys = viewfile.FirstKeys(tx, view, limit)
 		return nil
@@ -113,23 +113,23 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 // rowDrop is a slice of a view's end on its way to the writer.
 type rowDrop struct {
 	ticket
-	view   eventstore.ViewID
+	id     eventstore.ViewID
 	keys   [][]byte
 	change *viewChange // what became of it; nil: there was nothing to drop
 }
 
 // enter implements job.
 func (d *rowDrop) enter(t *turn) {
-	if t.w.views.refused[d.view] == nil && t.checkpoint(d.view).IsZero() && t.w.views.attached(d.view) == nil {
+	if t.w.views.refused[d.id] == nil && t.checkpoint(d.id).IsZero() && t.w.views.attached(d.id) == nil {
 		return // nothing to drop: no rows are without a checkpoint but those refused
 	}
-	change := t.change(d.view)
+	change := t.change(d.id)
 	change.checkpoint = eventstore.Checkpoint{}
 	change.drop = append(change.drop, d.keys...)
 	change.dropped, change.detach = true, true
 	d.change = change
 }
 
-func (r *rowChange) changes() eventstore.ViewID { return r.commit.View }
+func (r *rowChange) view() eventstore.ViewID { return r.commit.View }
 
-func (d *rowDrop) changes() eventstore.ViewID { return d.view }
+func (d *rowDrop) view() eventstore.ViewID { return d.id }

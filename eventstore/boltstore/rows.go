@@ -3,7 +3,6 @@ package boltstore
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"iter"
 
 	bolt "go.etcd.io/bbolt"
@@ -28,7 +27,7 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 		}
 	}
 	var set eventstore.RowSet
-	err := s.readDurable(ctx, func(tx *bolt.Tx) (err error) {
+	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) (err error) {
 		if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err != nil {
 			return err
 		}
@@ -51,7 +50,7 @@ func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan event
 				break
 			}
 			var set eventstore.RowSet
-			err = s.readDurable(ctx, func(tx *bolt.Tx) (err error) {
+			err = s.reader.readDurable(ctx, func(tx *bolt.Tx) (err error) {
 				if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err == nil {
 					set.Rows, err = pages.Next(tx)
 				}
@@ -80,7 +79,7 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 		return nil, err
 	}
 	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
-	err := s.readDurable(ctx, func(tx *bolt.Tx) error {
+	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
 		return viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 			all[view] = c
 			return err
@@ -92,49 +91,15 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	return all, nil
 }
 
-// readDurable is readTx for what the writer may change in place: rows and
-// checkpoints, which have no position by which to leave out what is not on disk
-// yet. A transaction whose meta page is written but not synced is seen by
-// readers already. So what was read is held back until the writer has said that
-// the transaction it was read in is durable; that is at most one sync away.
-func (s *Store) readDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
-	if s.file.BadRows != nil {
-		return s.file.BadRows
-	}
-	var seen int64
-	err := s.readTx(func(tx *bolt.Tx) error {
-		seen = int64(tx.ID())
-		return fn(tx)
-	})
-	s.tail.waiting.Add(1)
-	defer s.tail.waiting.Add(-1)
-	for err == nil {
-		last := s.tail.last()
-		if s.durableTx.Load() >= seen {
-			return nil
-		}
-		select {
-		case <-last.ready:
-		case <-s.failure:
-			return fmt.Errorf("read rows: %w", eventstore.ErrFailed)
-		case <-s.writer.stopped:
-			return eventstore.ErrClosed
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return err
-}
-
 // storedRows are the rows of a view as they are on disk, for those who apply
 // events while the writer waits, or before their view is attached.
 type storedRows struct {
-	store *Store
-	view  eventstore.ViewID
+	*disk
+	view eventstore.ViewID
 }
 
 func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err error) {
-	err = r.store.readTx(func(tx *bolt.Tx) (err error) {
+	err = r.readTx(func(tx *bolt.Tx) (err error) {
 		rows, err = viewfile.Get(tx, r.view, keys)
 		return err
 	})
@@ -145,7 +110,7 @@ func (r storedRows) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, erro
 	return func(yield func(eventstore.Row, error) bool) {
 		for pages := viewfile.NewScan(r.view, scan); !pages.Done; {
 			var page []eventstore.Row
-			err := r.store.readTx(func(tx *bolt.Tx) (err error) {
+			err := r.readTx(func(tx *bolt.Tx) (err error) {
 				page, err = pages.Next(tx)
 				return err
 			})

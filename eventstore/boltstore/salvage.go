@@ -95,11 +95,11 @@ func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (Salv
 	if err != nil {
 		return SalvageReport{}, fmt.Errorf("salvage %s: %w", damaged, err)
 	}
-	return salvagedOf(result), nil
+	return salvageReportOf(result), nil
 }
 
-// salvagedOf returns a result as a caller knows it.
-func salvagedOf(r salvage.Result) SalvageReport {
+// salvageReportOf returns a result as a caller knows it.
+func salvageReportOf(r salvage.Result) SalvageReport {
 	s := SalvageReport{
 		Events: r.Events, Head: r.Head, Unlinked: r.Unlinked, Through: r.Through,
 		MissingEvents: r.MissingEvents, Ambiguous: r.Ambiguous, Refused: r.Refused, Leftover: r.Leftover,

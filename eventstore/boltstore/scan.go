@@ -21,7 +21,8 @@ const pageSteps = 16_384
 // grows at its end, and the window's end is fixed, all pages together are one
 // snapshot.
 type scan struct {
-	in      *reader
+	disk    *disk
+	index   *indexKeeper
 	query   eventstore.Query
 	matcher record.Matcher
 	window
@@ -37,9 +38,10 @@ type scan struct {
 	done  bool                  // no page comes after this one
 }
 
-func (r *reader) scan(q eventstore.Query, w window) *scan {
-	sc := &scan{in: r, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
-	sc.ahead.File, sc.ahead.Tells = r.file.OS, !r.opts.ReadOnly
+// newScan returns the scan of a window.
+func newScan(d *disk, x *indexKeeper, q eventstore.Query, w window) *scan {
+	sc := &scan{disk: d, index: x, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
+	sc.ahead.File, sc.ahead.Tells = d.file.OS, !d.readOnly
 	sc.streams.begin(q, w)
 	return sc
 }
@@ -83,21 +85,21 @@ func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, re
 func (sc *scan) page(limit int) error {
 	sc.most = max(sc.most, len(sc.found))
 	sc.found, sc.bytes = sc.found[:0], 0
-	if sc.query.IsAll() || sc.in.index.down.Load() {
-		return sc.in.readTx(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logfile.LogBucket), limit) })
+	if sc.query.IsAll() || sc.index.down.Load() {
+		return sc.disk.readTx(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logfile.LogBucket), limit) })
 	}
 	// What the index knows of the latest events needs no transaction, and that
 	// there are none that match is often all there is to know.
-	x := sc.in.index.snapshot()
+	x := sc.index.snapshot()
 	n, ok := sc.askIndex(limit, func(fn func(*index.Reader)) bool { return x.recall(sc.to, fn) })
 	if ok && len(sc.named) == 0 {
 		sc.window, sc.done = n.rest, n.done
 		return nil
 	}
-	return sc.in.readTx(func(tx *bolt.Tx) error {
+	return sc.disk.readTx(func(tx *bolt.Tx) error {
 		log := tx.Bucket(logfile.LogBucket)
 		if !ok {
-			n, ok = sc.askIndex(limit, func(fn func(*index.Reader)) bool { return sc.in.index.lookUp(tx, x, sc.to, fn) })
+			n, ok = sc.askIndex(limit, func(fn func(*index.Reader)) bool { return sc.index.lookUp(tx, x, sc.to, fn) })
 		}
 		if ok {
 			return sc.takeNamed(log, x.index, limit, n)
@@ -213,7 +215,7 @@ func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem stri
 	}
 	err := sc.walkLog(log, limit)
 	if err == nil {
-		sc.in.index.suspect(x, fmt.Errorf("%w: %s", index.ErrUnusable, problem))
+		sc.index.suspect(x, fmt.Errorf("%w: %s", index.ErrUnusable, problem))
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 // multiple goroutines. It implements [eventstore.Store].
 type Store struct {
 	*disk
+	opts   Options
 	info   eventstore.Info
 	ids    ids.Source
 	tail   *tail

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -62,7 +63,7 @@ func (t *turn) commit() error {
 			w.index.suspect(t.slices[0].index, err)
 			t.dropSlices(errIndexReplaced)
 		case errors.As(err, &bad) && t.spared[bad.view] == nil:
-			w.opts.Logger.Error("a view's rows are damaged", "file", w.file.Path, "error", bad)
+			w.logger.Error("a view's rows are damaged", "file", w.file.Path, "error", bad)
 			t.spare(bad)
 		case len(t.slices) > 0 && len(t.group.entries)+len(t.changes) > 0 && !w.failed.Load():
 			t.dropSlices(err) // there may be room for the events, if not for the index
@@ -150,8 +151,8 @@ var errIndexPage = errors.New("the index")
 
 // putSlices puts the changes of the index into the transaction.
 func (t *turn) putSlices(tx *bolt.Tx) error {
-	for _, w := range t.slices {
-		err := logfile.Protect(func() error { return w.slice.Apply(tx) })
+	for _, write := range t.slices {
+		err := logfile.Protect(func() error { return write.slice.Apply(tx) })
 		if errors.Is(err, logfile.ErrBadPage) {
 			return fmt.Errorf("%w: %w", errIndexPage, err)
 		}
@@ -164,8 +165,32 @@ func (t *turn) putSlices(tx *bolt.Tx) error {
 
 // dropSlices takes the changes of the index out of the turn; their jobs end with err.
 func (t *turn) dropSlices(err error) {
-	for _, w := range t.slices {
-		w.err = err
+	for _, write := range t.slices {
+		write.err = err
 	}
 	t.slices = nil
+}
+
+// writeSlice makes a slice of an index durable, with the next group.
+func (w *writer) writeSlice(x *index.Index, slice *index.Slice) error {
+	return w.submit(&indexWrite{ticket: newTicket(context.Background()), index: x, slice: slice})
+}
+
+// indexWrite is a slice of an index on its way to the writer.
+type indexWrite struct {
+	ticket
+	index *index.Index
+	slice *index.Slice
+}
+
+// errIndexReplaced says that the index was built anew meanwhile, or will be.
+var errIndexReplaced = errors.New("the index is not in use any more")
+
+// enter implements job.
+func (w *indexWrite) enter(t *turn) {
+	if t.w.index.down.Load() || t.w.index.current.Load() != w.index {
+		w.err = errIndexReplaced
+		return
+	}
+	t.slices = append(t.slices, w)
 }

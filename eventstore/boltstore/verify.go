@@ -154,11 +154,11 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (VerifyReport, err
 	if err != nil {
 		err = fmt.Errorf("verify: %w", err)
 	}
-	return verificationOf(found), err
+	return verifyReportOf(found), err
 }
 
-// verificationOf returns what was found as a caller knows it.
-func verificationOf(found verify.Result) VerifyReport {
+// verifyReportOf returns what was found as a caller knows it.
+func verifyReportOf(found verify.Result) VerifyReport {
 	v := VerifyReport{
 		Head: found.Head, Events: found.Events, Postings: found.Postings, Views: found.Views, Rows: found.Rows,
 		Unsettled: found.Unsettled, Omitted: found.Omitted,

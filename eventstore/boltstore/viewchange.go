@@ -106,10 +106,7 @@ func (t *turn) spare(bad *badViewError) {
 
 // outcome returns the error that a job ends with, of a turn that is durable.
 func (t *turn) outcome(j job) error {
-	if changer, ok := j.(rowJob); ok {
-		return t.spared[changer.changes()]
-	}
-	return nil
+	return t.spared[j.view()]
 }
 
 // put writes the change of a view's rows.
@@ -134,6 +131,6 @@ func (w *writer) logFaults(changes map[eventstore.ViewID]*viewChange) {
 		if errors.As(change.cause, &more) {
 			attrs = append(attrs, "cause", more)
 		}
-		w.opts.Logger.Error("a view stopped at a fault and is detached", attrs...)
+		w.logger.Error("a view stopped at a fault and is detached", attrs...)
 	}
 }

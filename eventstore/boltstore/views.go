@@ -101,8 +101,8 @@ func (v *viewSet) detach(view eventstore.ViewID) {
 	}
 }
 
-// record notes what a turn has changed, now that it is on disk.
-func (v *viewSet) record(changes map[eventstore.ViewID]*viewChange) {
+// keep notes what a turn has changed, now that it is on disk.
+func (v *viewSet) keep(changes map[eventstore.ViewID]*viewChange) {
 	for view, change := range changes {
 		if change.checkpoint.IsZero() {
 			delete(v.checkpoints, view)

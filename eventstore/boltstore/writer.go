@@ -87,7 +87,9 @@ func (w *writer) run() {
 			return
 		}
 		w.pen.Lock()
-		w.index.repair()
+		if w.index.repair() {
+			w.tail.publish(w.newTurn().group) // wakes the readers that wait for these transactions
+		}
 		for w.writeNext() && !w.isClosing() {
 		}
 		w.pen.Unlock()
@@ -190,7 +192,7 @@ func (w *writer) write(batches []*batch) {
 		err = t.commit()
 		w.counters.count(t.group, time.Since(begin), err)
 		if err == nil {
-			w.views.record(t.changes)
+			w.views.keep(t.changes)
 			followed = w.tail.publish(t.group)
 			w.index.tend(t.group)
 		}

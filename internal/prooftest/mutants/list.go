@@ -112,7 +112,7 @@ func concurrency() []mutant {
 			file: writer,
 			edits: []edit{
 				{"		err = t.commit()\n", "		w.tail.publish(t.group)\n		err = t.commit()\n"},
-				{"			w.views.record(t.changes)\n			followed = w.tail.publish(t.group)\n", "			w.views.record(t.changes)\n"},
+				{"			w.views.keep(t.changes)\n			followed = w.tail.publish(t.group)\n", "			w.views.keep(t.changes)\n"},
 			},
 		},
 		{
