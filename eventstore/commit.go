@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/quote"
 )
 
@@ -72,8 +73,11 @@ func (r Receipt) Head(stream StreamID) (Version, bool) {
 // AppendTo appends events to one stream under one expectation: the short form
 // of Append for the common case. It copies the events and sets their Stream; an
 // event that names another stream is ErrInvalid. Its errors are those of
-// [Store].Append.
+// [Store].Append; a store that is nil or a nil pointer is ErrInvalid.
 func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, events ...NewEvent) (Receipt, error) {
+	if err := given.Value("the store", s); err != nil {
+		return Receipt{}, invalidf("append to stream %s: %v", quote.Name(string(stream)), err)
+	}
 	if stream == "" {
 		return Receipt{}, invalidf("append to a stream without a name")
 	}
@@ -90,8 +94,12 @@ func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, eve
 
 // VersionOf returns the version of a stream's last event; 0 if it has none. Others may
 // append meanwhile: what holds when events are appended is for an [Expectation] to
-// say. Its errors are those of [Store].Read.
+// say. Its errors are those of [Store].Read; a store that is nil or a nil pointer
+// is ErrInvalid.
 func VersionOf(ctx context.Context, s Store, stream StreamID) (Version, error) {
+	if err := given.Value("the store", s); err != nil {
+		return 0, invalidf("version of stream %s: %v", quote.Name(string(stream)), err)
+	}
 	for last, err := range s.Read(ctx, Stream(stream), ReadOptions{Backward: true, Limit: 1}) {
 		return last.Version, err
 	}

@@ -47,6 +47,14 @@ func TestAppendTo_Refused(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrInvalid, "no events")
 	_, err = eventstore.AppendTo(ctx, store, "cart-7", 0, eventstore.NewEvent{Type: "x"})
 	require.ErrorIs(t, err, eventstore.ErrInvalid, "no expectation")
+	for _, none := range []eventstore.Store{nil, (*memstore.Store)(nil)} {
+		_, err = eventstore.AppendTo(ctx, none, "cart-7", eventstore.Any, eventstore.NewEvent{Type: "x"})
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, "the store is")
+		_, err = eventstore.VersionOf(ctx, none, "cart-7")
+		require.ErrorIs(t, err, eventstore.ErrInvalid)
+		require.ErrorContains(t, err, "the store is")
+	}
 	head, err := store.Head(ctx)
 	require.NoError(t, err)
 	require.Zero(t, head)

@@ -162,6 +162,22 @@ func TestAttach_FaultIsLogged(t *testing.T) {
 	}
 }
 
+// TestAttach_FaultIsLoggedByDefault: without a Logger, the default one is told.
+func TestAttach_FaultIsLoggedByDefault(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var said bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&said, nil)))
+	s, err := boltstore.Open(logPath(t), nil)
+	require.NoError(t, err)
+	v := counter("count")
+	v.Apply = func(context.Context, eventstore.RowTx, []eventstore.Event) error { return errors.New("bad") }
+	require.NoError(t, s.Attach(t.Context(), v))
+	appendEvents(t, s, "s", 1)
+	require.NoError(t, s.Close())
+	require.Contains(t, said.String(), "detached")
+}
+
 // TestAttach_AppendsWithAnotherContext: that a view waits for itself cannot be known
 // then, but the fault says that it may have.
 func TestAttach_AppendsWithAnotherContext(t *testing.T) {

@@ -33,7 +33,8 @@ type Options struct {
 	IndexMemory int
 	// Logger is told what Open had to repair, what is found to be damaged later, and
 	// which attached view is detached because of a fault: at Error, with the view, the
-	// event, the error and, after a panic, the stack. Nil is silent.
+	// event, the error and, after a panic, the stack. Nil is slog.Default(); for silence,
+	// give one with slog.DiscardHandler.
 	Logger *slog.Logger
 
 	// alone: whoever opens the store writes to it himself; it has no indexer.
@@ -58,7 +59,7 @@ func (o *Options) withDefaults() Options {
 		opts.IndexMemory = 16 << 20
 	}
 	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
+		opts.Logger = slog.Default()
 	}
 	return opts
 }

@@ -19,7 +19,7 @@ const module = "github.com/yore-es/yore"
 // allowed lists, for each package, what it may import besides the standard library.
 // Packages of this module are named by their path in it.
 var allowed = map[string][]string{
-	"eventstore":           {"github.com/google/uuid", "internal/quote"},
+	"eventstore":           {"github.com/google/uuid", "internal/given", "internal/quote"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
 	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/progress", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
