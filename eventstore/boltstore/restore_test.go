@@ -166,7 +166,7 @@ var forgedFrames = map[string]forgery{
 	}, eventstore.ErrCorrupt, "too short"},
 	"without its first record": {func(p *backupParts) {
 		p.records = p.records[1:]
-	}, eventstore.ErrCorrupt, "position 2: comes behind position 0, and what is between is missing"},
+	}, eventstore.ErrCorrupt, "position 2: follows position 0, and the positions between are missing"},
 	"without its last record": {func(p *backupParts) {
 		p.records = p.records[:8]
 	}, eventstore.ErrCorrupt, "ends at position 8, and is to go through 9"},
@@ -176,7 +176,7 @@ var forgedFrames = map[string]forgery{
 	}, eventstore.ErrCorrupt, "position 9: the log ends before it, in a commit of 3 events"},
 	"with a record twice": {func(p *backupParts) {
 		p.records = slices.Insert(p.records, 4, p.records[3])
-	}, eventstore.ErrCorrupt, "position 4: comes behind position 4"},
+	}, eventstore.ErrCorrupt, "position 4: follows position 4"},
 	"with records exchanged": {func(p *backupParts) {
 		p.records[3], p.records[4] = p.records[4], p.records[3]
 	}, eventstore.ErrCorrupt, "position 5"},
@@ -190,7 +190,7 @@ var forgedRecords = map[string]forgery{
 	}, eventstore.ErrCorrupt, `version 7 of stream "cart-2", where version 1 comes next`},
 	"with a time going back": {func(p *backupParts) {
 		reseal(p.records[6], 6, 3, time.Unix(0, 0))
-	}, eventstore.ErrCorrupt, "before the event in front of it"},
+	}, eventstore.ErrCorrupt, "before the preceding event"},
 	"with a damaged record": {func(p *backupParts) {
 		p.records[6][60]++
 	}, eventstore.ErrCorrupt, "position 7: checksum"},
