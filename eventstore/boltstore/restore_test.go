@@ -169,7 +169,7 @@ var forgedFrames = map[string]forgery{
 	}, eventstore.ErrCorrupt, "position 2: follows position 0, and the positions between are missing"},
 	"without its last record": {func(p *backupParts) {
 		p.records = p.records[:8]
-	}, eventstore.ErrCorrupt, "ends at position 8, and is to go through 9"},
+	}, eventstore.ErrCorrupt, "ends at position 8, and should end at 9"},
 	"without its last commit's end": {func(p *backupParts) {
 		p.records = p.records[:8]
 		binary.BigEndian.PutUint64(p.header[44:], 8)
@@ -238,7 +238,7 @@ func TestRestore_RefusesTheHeaderOfAnotherBackup(t *testing.T) {
 func TestRestore_RefusesBytesBehindTheEnd(t *testing.T) {
 	_, err := boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader(append(smallBackup(t), 0)))
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
-	require.ErrorContains(t, err, "goes on behind its end")
+	require.ErrorContains(t, err, "bytes follow the end")
 }
 
 // reseal gives the record of a frame another version and time.
@@ -279,8 +279,8 @@ func TestRestore_BackupsMustContinueEachOther(t *testing.T) {
 		"exchanged":             {[][]byte{full, most, more}, "backup 2"},
 		"two full ones":         {[][]byte{full, full}, "begins after position 0, and the one before ends at 30"},
 		"of another store":      {[][]byte{full, foreign}, "it is of store"},
-		"of another epoch":      {[][]byte{full, newer}, "and the one before of store"},
-		"of another past":       {[][]byte{full, copied}, "the event at position 30 is not the one that it was made after"},
+		"of another epoch":      {[][]byte{full, newer}, "and the one before is of store"},
+		"of another past":       {[][]byte{full, copied}, "with another event at position 30"},
 		"with one given again":  {[][]byte{full, more, more}, "backup 3"},
 		"with an incremental 1": {[][]byte{foreign}, "incremental"},
 	}
