@@ -166,17 +166,17 @@ var forgedFrames = map[string]forgery{
 	}, eventstore.ErrCorrupt, "too short"},
 	"without its first record": {func(p *backupParts) {
 		p.records = p.records[1:]
-	}, eventstore.ErrCorrupt, "position 2: comes behind position 0, and what is between is missing"},
+	}, eventstore.ErrCorrupt, "position 2: follows position 0, and the positions between are missing"},
 	"without its last record": {func(p *backupParts) {
 		p.records = p.records[:8]
-	}, eventstore.ErrCorrupt, "ends at position 8, and is to go through 9"},
+	}, eventstore.ErrCorrupt, "ends at position 8, and should end at 9"},
 	"without its last commit's end": {func(p *backupParts) {
 		p.records = p.records[:8]
 		binary.BigEndian.PutUint64(p.header[44:], 8)
 	}, eventstore.ErrCorrupt, "position 9: the log ends before it, in a commit of 3 events"},
 	"with a record twice": {func(p *backupParts) {
 		p.records = slices.Insert(p.records, 4, p.records[3])
-	}, eventstore.ErrCorrupt, "position 4: comes behind position 4"},
+	}, eventstore.ErrCorrupt, "position 4: follows position 4"},
 	"with records exchanged": {func(p *backupParts) {
 		p.records[3], p.records[4] = p.records[4], p.records[3]
 	}, eventstore.ErrCorrupt, "position 5"},
@@ -190,7 +190,7 @@ var forgedRecords = map[string]forgery{
 	}, eventstore.ErrCorrupt, `version 7 of stream "cart-2", where version 1 comes next`},
 	"with a time going back": {func(p *backupParts) {
 		reseal(p.records[6], 6, 3, time.Unix(0, 0))
-	}, eventstore.ErrCorrupt, "before the event in front of it"},
+	}, eventstore.ErrCorrupt, "before the preceding event"},
 	"with a damaged record": {func(p *backupParts) {
 		p.records[6][60]++
 	}, eventstore.ErrCorrupt, "position 7: checksum"},
@@ -238,7 +238,7 @@ func TestRestore_RefusesTheHeaderOfAnotherBackup(t *testing.T) {
 func TestRestore_RefusesBytesBehindTheEnd(t *testing.T) {
 	_, err := boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader(append(smallBackup(t), 0)))
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
-	require.ErrorContains(t, err, "goes on behind its end")
+	require.ErrorContains(t, err, "bytes follow the end")
 }
 
 // reseal gives the record of a frame another version and time.
@@ -279,8 +279,8 @@ func TestRestore_BackupsMustContinueEachOther(t *testing.T) {
 		"exchanged":             {[][]byte{full, most, more}, "backup 2"},
 		"two full ones":         {[][]byte{full, full}, "begins after position 0, and the one before ends at 30"},
 		"of another store":      {[][]byte{full, foreign}, "it is of store"},
-		"of another epoch":      {[][]byte{full, newer}, "and the one before of store"},
-		"of another past":       {[][]byte{full, copied}, "the event at position 30 is not the one that it was made after"},
+		"of another epoch":      {[][]byte{full, newer}, "and the one before is of store"},
+		"of another past":       {[][]byte{full, copied}, "with another event at position 30"},
 		"with one given again":  {[][]byte{full, more, more}, "backup 3"},
 		"with an incremental 1": {[][]byte{foreign}, "incremental"},
 	}

@@ -205,7 +205,7 @@ func TestRewrite_LeavesAllAsItWas(t *testing.T) {
 	}{
 		"a record is damaged":          {damage: damageRecord, says: "position 7: checksum"},
 		"a record is missing":          {damage: func(tx *bolt.Tx) error { return tx.Bucket(log).Delete(p[:]) }, says: "position 7: the record is missing"},
-		"something else is in the log": {damage: func(tx *bolt.Tx) error { return tx.Bucket(log).Put([]byte("\xff"), []byte("x")) }, says: "key ff in the log"},
+		"something else is in the log": {damage: func(tx *bolt.Tx) error { return tx.Bucket(log).Put([]byte("\xff"), []byte("x")) }, says: "the log has the key ff"},
 		"it does not know its id":      {damage: func(tx *bolt.Tx) error { return tx.Bucket([]byte("yore")).Delete([]byte("id")) }, says: "description of itself"},
 		"it is cancelled half-way":     {cancel: true, says: "canceled"},
 	}

@@ -1,4 +1,4 @@
-// Package backup is the format of backups: a [Writer] for one, and a [Chain] that reads
-// a full one with the incremental ones that continue it, and trusts nothing in them.
-// docs/reference/backup-format.md describes the bytes.
+// Package backup is the format of backups. A [Writer] writes one backup; a [Chain] reads a
+// full backup and the incremental ones that continue it, and checks everything that it
+// reads. docs/reference/backup-format.md describes the bytes.
 package backup

@@ -12,9 +12,8 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// A backup is a stream: a header, a frame for each record, and a last frame that
-// says what all came to. docs/reference/backup-format.md draws it. Integers are
-// big-endian.
+// A backup is a stream: a header, a frame for each record, and a last frame, the manifest.
+// docs/reference/backup-format.md describes it. Integers are big-endian.
 //
 //	header    magic (8) | format (4) | store id (16) | epoch (8) | after (8) |
 //	          through (8) | created, ns since 1970 UTC (8) | seam (4) | CRC32C (4)
@@ -22,11 +21,11 @@ import (
 //	record    kind 'r': position (8) | record, as the log has it
 //	manifest  kind 'm': events (8) | bytes before this frame (8) | their SHA-256 (32)
 //
-// The seam is the checksum that ends the record at after, 0 for none: a backup
-// that continues another one must have been made of the same past.
+// The seam is the checksum that ends the record at after, or 0: an incremental backup must
+// continue the same log, not another one of the same store.
 //
-// Each checksum finds damage where it is, before what it covers is used; the
-// SHA-256 finds frames that are missing, or of another backup.
+// A CRC32C finds damage before the bytes that it covers are used. The SHA-256 finds frames
+// that are missing or belong to another backup.
 
 const (
 	backupMagic  = "yore-bak"
@@ -39,35 +38,35 @@ const (
 	frameRecord   = 'r'
 	frameManifest = 'm'
 
-	// maxFrame is more than the largest record needs, in bytes.
+	// maxFrame bounds the body of a frame, in bytes. No record is as large.
 	maxFrame = 64 << 20
 )
 
-// Manifest says what a backup holds.
+// Manifest describes a backup.
 type Manifest struct {
 	// StoreID and Epoch are those of the log.
 	StoreID uuid.UUID
 	Epoch   uint64
-	// After and Through say which events: those with positions greater than
-	// After, up to and including Through.
+	// After and Through bound the positions of the events: greater than After, up to and
+	// including Through.
 	After, Through eventstore.Position
 	// Created is when the backup was begun, by the store's clock, in UTC.
 	Created time.Time
-	// Events is how many there are.
+	// Events is the number of events.
 	Events int
-	// Bytes is how long the backup is.
+	// Bytes is the size of the backup.
 	Bytes int64
-	// SHA256 is the checksum of all that is before it in the backup.
+	// SHA256 is the checksum of the bytes before the manifest's frame.
 	SHA256 [sha256.Size]byte
 }
 
-// header is what a backup begins with.
+// header is the beginning of a backup.
 type header struct {
-	Manifest        // as far as it is known then
-	seam     uint32 // the checksum that ends the record at After
+	Manifest        // without Events, Bytes and SHA256
+	seam     uint32 // the checksum that ends the record at After; 0 for a full backup
 }
 
-// appendHeader appends the header's bytes.
+// appendHeader appends an encoded header.
 func appendHeader(dst []byte, h *header) []byte {
 	start := len(dst)
 	dst = append(dst, backupMagic...)
@@ -91,7 +90,7 @@ func appendRecord(dst []byte, p eventstore.Position, rec []byte) []byte {
 	return appendSum(dst, start)
 }
 
-// appendManifest appends the frame that ends a backup.
+// appendManifest appends the manifest's frame.
 func appendManifest(dst []byte, events int, size int64, sum []byte) []byte {
 	start := len(dst)
 	dst = append(dst, frameManifest)
@@ -102,12 +101,12 @@ func appendManifest(dst []byte, events int, size int64, sum []byte) []byte {
 	return appendSum(dst, start)
 }
 
-// appendSum appends the checksum of what dst has from start on.
+// appendSum appends the checksum of the bytes of dst from start on.
 func appendSum(dst []byte, start int) []byte {
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], logfile.Castagnoli))
 }
 
-// cutSum returns b without the checksum at its end, and whether that is right.
+// cutSum returns b without the checksum at its end, and whether the checksum is right.
 func cutSum(b []byte) ([]byte, bool) {
 	content := b[:len(b)-logfile.CrcSize]
 	return content, binary.BigEndian.Uint32(b[len(content):]) == crc32.Checksum(content, logfile.Castagnoli)

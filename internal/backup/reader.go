@@ -15,16 +15,16 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// reader reads a backup and trusts nothing in it.
+// reader reads one backup and checks everything in it.
 type reader struct {
 	header
 	in    *bufio.Reader
-	sum   hash.Hash // of all before the frame that is read
-	frame []byte    // the last frame, or the header
+	sum   hash.Hash // of all bytes before frame
+	frame []byte    // the last frame read, or the header
 }
 
-// newReader reads the header. A stream that is no backup, or one of a newer
-// format, matches ErrFormat; one that is damaged matches ErrCorrupt.
+// newReader reads the header. The error matches ErrFormat if the stream is not a backup or
+// has a newer format, and ErrCorrupt if it is damaged.
 func newReader(r io.Reader) (*reader, error) {
 	b := &reader{in: bufio.NewReaderSize(r, 256<<10), sum: sha256.New()}
 	b.frame = make([]byte, headerSize)
@@ -55,9 +55,9 @@ func newReader(r io.Reader) (*reader, error) {
 	return b, nil
 }
 
-// next returns the next record; it is valid until the next call. After the last
-// one it returns io.EOF, once it is sure that the backup is whole: until then
-// nothing that was returned is.
+// next returns the next record, valid until the next call. After the last one it checks
+// that the backup is whole and returns io.EOF. Until then, none of the records is proved to
+// be there in full.
 func (b *reader) next() (eventstore.Position, []byte, error) {
 	kind, body, err := b.nextFrame()
 	if err != nil {
@@ -76,12 +76,12 @@ func (b *reader) next() (eventstore.Position, []byte, error) {
 		}
 		return 0, nil, io.EOF
 	}
-	return 0, nil, fmt.Errorf("%w: the backup holds something of kind %q, which this version of Yore does not know", eventstore.ErrFormat, kind)
+	return 0, nil, fmt.Errorf("%w: the backup has a frame of kind %q, which this version of Yore does not know", eventstore.ErrFormat, kind)
 }
 
 // nextFrame reads a frame and checks it.
 func (b *reader) nextFrame() (kind byte, body []byte, err error) {
-	b.sum.Write(b.frame) // the one before: the manifest has the sum of what is before it
+	b.sum.Write(b.frame) // the frame before: the manifest has the sum of all frames before its own
 	b.frame = append(b.frame[:0], make([]byte, frameHead)...)
 	if _, err := io.ReadFull(b.in, b.frame); err != nil {
 		return 0, nil, cutShort(err)
@@ -102,7 +102,7 @@ func (b *reader) nextFrame() (kind byte, body []byte, err error) {
 	return content[0], content[frameHead:], nil
 }
 
-// end holds the backup to its manifest.
+// end compares the backup with its manifest, and checks that the stream ends there.
 func (b *reader) end(manifest []byte) error {
 	if len(manifest) != manifestSize {
 		return b.damaged("is not as long as a manifest")
@@ -110,11 +110,11 @@ func (b *reader) end(manifest []byte) error {
 	events, size := binary.BigEndian.Uint64(manifest), binary.BigEndian.Uint64(manifest[8:])
 	before := b.Bytes - int64(len(b.frame))
 	if uint64(b.Events) != events || uint64(before) != size || !bytes.Equal(b.sum.Sum(nil), manifest[16:]) {
-		return fmt.Errorf("%w: the backup has %d events in %d bytes, and its manifest, of %d events in %d bytes, is of another one",
+		return fmt.Errorf("%w: the backup has %d events in %d bytes, but its manifest is of another backup, with %d events in %d bytes",
 			eventstore.ErrCorrupt, b.Events, before, events, size)
 	}
 	if _, err := b.in.ReadByte(); err == nil {
-		return fmt.Errorf("%w: the backup goes on behind its end", eventstore.ErrCorrupt)
+		return fmt.Errorf("%w: bytes follow the end of the backup", eventstore.ErrCorrupt)
 	} else if !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -126,8 +126,7 @@ func (b *reader) damaged(how string) error {
 	return fmt.Errorf("%w: the frame at byte %d of the backup %s", eventstore.ErrCorrupt, b.Bytes, how)
 }
 
-// cutShort makes an end where there should be none an error in the contract's
-// words.
+// cutShort turns an unexpected end of the stream into an error that matches ErrCorrupt.
 func cutShort(err error) error {
 	if endOfStream(err) {
 		return fmt.Errorf("%w: the backup was cut short", eventstore.ErrCorrupt)

@@ -14,7 +14,8 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// SeamAt returns the checksum that ends the record at p, which must be whole.
+// SeamAt returns the checksum that ends the record at p. A missing or damaged record is a
+// [*eventstore.CorruptError].
 func SeamAt(tx *bolt.Tx, p eventstore.Position) (uint32, error) {
 	rec, err := logfile.NewReader(tx.Bucket(logfile.LogBucket)).At(p)
 	if err != nil {
@@ -29,22 +30,24 @@ func SeamAt(tx *bolt.Tx, p eventstore.Position) (uint32, error) {
 // seamOf returns the checksum that ends a record.
 func seamOf(rec []byte) uint32 { return binary.BigEndian.Uint32(rec[len(rec)-logfile.CrcSize:]) }
 
-// Writer writes a backup. It is not safe for concurrent use.
+// Writer writes a backup. After an error it cannot be used further, and the bytes written
+// are not a backup. It is not safe for concurrent use.
 type Writer struct {
 	Manifest // of what was written so far
 	w        io.Writer
-	sum      hash.Hash // of all that was written
+	sum      hash.Hash // of the bytes written
 	buf      []byte
 }
 
-// NewWriter writes the header of a backup to w: what of the manifest is known
-// before the records, and the seam, which is SeamAt of the position After, or 0.
+// NewWriter writes the header of a backup to w. m has all fields except Events, Bytes and
+// SHA256; seam is SeamAt of the position m.After, or 0 if that is 0.
 func NewWriter(w io.Writer, m Manifest, seam uint32) (*Writer, error) {
 	b := &Writer{Manifest: m, w: w, sum: sha256.New()}
 	return b, b.write(appendHeader(nil, &header{Manifest: m, seam: seam}))
 }
 
-// Records writes a page of records, when it is sure of each.
+// Records checks the records of a page and writes them, in one call of w. A damaged record
+// is a [*eventstore.CorruptError], and nothing of the page is written.
 func (b *Writer) Records(page *logfile.Page) error {
 	b.buf = b.buf[:0]
 	for p, rec := range page.All() {
@@ -57,7 +60,7 @@ func (b *Writer) Records(page *logfile.Page) error {
 	return b.write(b.buf)
 }
 
-// End writes the manifest.
+// End writes the manifest and returns it.
 func (b *Writer) End() (Manifest, error) {
 	b.sum.Sum(b.SHA256[:0])
 	if err := b.write(appendManifest(nil, b.Events, b.Bytes, b.SHA256[:])); err != nil {

@@ -1,6 +1,6 @@
-// Package jsonl is the format of exports: an event as a line of JSON, and back.
+// Package jsonl is the format of exports: one line of JSON per event.
 //
-// [AppendLine] writes the line of a record and [ParseLine] reads it; what comes out is
-// what went in, byte for byte. A [Reader] reads lines of bounded length.
-// docs/reference/export-format.md describes the fields.
+// [AppendLine] writes the line of a record and [ParseLine] reads it; a record that is
+// written and read again is the same, byte for byte. A [Reader] reads lines of bounded
+// length. docs/reference/export-format.md describes the fields.
 package jsonl

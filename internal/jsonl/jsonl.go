@@ -19,15 +19,13 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// A line of an export is an event as a JSON object; docs/reference/export-format.md
-// describes its fields. What comes out of a line is what went into it, byte for
-// byte: a payload that is compact JSON stands there as it is, and is taken from
-// the line as it stands there, so that what a JSON library makes of large numbers
-// and repeated names plays no part; any other payload is in base64.
+// A payload that is compact JSON is written into the line unchanged, and read from it
+// without being parsed: large numbers and repeated names, which a JSON library would
+// change, come back as they were. Any other payload is in base64.
 
-// AppendLine appends the line of a record, with its newline. A record that no
-// line can stand for, because it could not have been appended, is a
-// [*eventstore.CorruptError].
+// AppendLine appends the line of a record, with its newline, to dst. A record that has no
+// line, because no store could have appended it, is a [*eventstore.CorruptError]; dst is
+// then returned unchanged.
 func AppendLine(dst []byte, r *record.Record) ([]byte, error) {
 	e := &r.Event
 	w := lineWriter{b: append(dst, '{')}
@@ -68,7 +66,7 @@ func AppendLine(dst []byte, r *record.Record) ([]byte, error) {
 // lineWriter appends the fields of an object.
 type lineWriter struct {
 	b       []byte
-	problem string // why the object cannot be written; "" while it can
+	problem string // why the object cannot be written; "" if it can
 }
 
 // name appends a field's name, and the comma before it.
@@ -91,8 +89,8 @@ func (w *lineWriter) text(name, s string) {
 	w.quote(s)
 }
 
-// quote appends a string. U+2028 and U+2029 are valid within one, but some take
-// them for the end of a line.
+// quote appends a string. It escapes U+2028 and U+2029, which are valid in a JSON string
+// but which some programs take for the end of a line.
 func (w *lineWriter) quote(s string) {
 	if !utf8.ValidString(s) {
 		w.problem = fmt.Sprintf("%q is not UTF-8", s)
@@ -174,8 +172,8 @@ func (w *lineWriter) data(data []byte) {
 	}
 }
 
-// isCompactJSON reports whether the payload can stand in a line as it is: one
-// JSON value in UTF-8, without a space or a line's end outside of strings.
+// isCompactJSON reports whether a payload can be written into a line unchanged: it is one
+// JSON value in UTF-8 without spaces or newlines outside of strings.
 func isCompactJSON(data []byte) bool {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return false
@@ -186,7 +184,7 @@ func isCompactJSON(data []byte) bool {
 		case c == '"':
 			inString = !inString
 		case c == '\\':
-			i++ // what it escapes
+			i++ // skip the escaped byte
 		case c <= ' ' && !inString:
 			return false
 		}
@@ -194,8 +192,10 @@ func isCompactJSON(data []byte) bool {
 	return true
 }
 
-// ParseLine is the inverse of AppendLine, without the newline. It takes the
-// fields in any order, each once, and refuses what is not exactly described.
+// ParseLine parses a line without its newline. It takes the fields in any order, each at
+// most once, and spaces between them, and refuses everything that the format does not
+// describe. Its errors name the field and match none of the contract's. The record shares
+// no memory with the line.
 func ParseLine(line []byte) (record.Record, error) {
 	if !utf8.Valid(line) {
 		return record.Record{}, errors.New("it is not UTF-8")
@@ -211,7 +211,7 @@ func ParseLine(line []byte) (record.Record, error) {
 	return p.r, err
 }
 
-// lineParser collects the fields of a line.
+// lineParser parses the fields of a line into a record.
 type lineParser struct {
 	reader jsonReader
 	r      record.Record
@@ -220,7 +220,7 @@ type lineParser struct {
 
 func (p *lineParser) field(name string) (err error) {
 	if p.seen[name] {
-		return fmt.Errorf("field %q is there twice", name)
+		return fmt.Errorf("field %q occurs twice", name)
 	}
 	p.seen[name] = true
 	e := &p.r.Event
@@ -265,7 +265,7 @@ func (p *lineParser) field(name string) (err error) {
 
 func (p *lineParser) commitField(name string) (err error) {
 	if p.seen["commit."+name] {
-		return fmt.Errorf("%q is there twice", name)
+		return fmt.Errorf("%q occurs twice", name)
 	}
 	p.seen["commit."+name] = true
 	switch name {
@@ -291,7 +291,7 @@ func (p *lineParser) id() (uuid.UUID, error) {
 	}
 	id, err := uuid.Parse(s)
 	if err != nil || len(s) != 36 {
-		return uuid.Nil, fmt.Errorf("%q is no UUID", s)
+		return uuid.Nil, fmt.Errorf("%q is not a UUID", s)
 	}
 	if id == uuid.Nil {
 		return uuid.Nil, errors.New("is zero")
@@ -299,7 +299,7 @@ func (p *lineParser) id() (uuid.UUID, error) {
 	return id, nil
 }
 
-// time takes a time. One that is finer than nanoseconds would be cut.
+// time takes a time. It refuses one finer than nanoseconds, which would be cut.
 func (p *lineParser) time() (time.Time, error) {
 	s, err := p.reader.text()
 	if err != nil {
@@ -309,7 +309,7 @@ func (p *lineParser) time() (time.Time, error) {
 	_, fraction, _ := strings.Cut(s, ".")
 	digits := strings.IndexFunc(fraction, func(c rune) bool { return c < '0' || c > '9' })
 	if err != nil || digits > 9 || strings.Contains(s, ",") {
-		return time.Time{}, fmt.Errorf("%q is no time as RFC 3339 writes it, with nine decimals at most", s)
+		return time.Time{}, fmt.Errorf("%q is not a time of RFC 3339 with at most nine decimals", s)
 	}
 	return t.UTC(), nil
 }
@@ -319,7 +319,7 @@ func (p *lineParser) tags() ([]eventstore.Tag, error) {
 	err := p.reader.array(func() error {
 		tag, err := text[eventstore.Tag](&p.reader)
 		if err == nil && slices.Contains(tags, tag) {
-			err = fmt.Errorf("%q is there twice", tag)
+			err = fmt.Errorf("%q occurs twice", tag)
 		}
 		tags = append(tags, tag)
 		return err
@@ -332,7 +332,7 @@ func (p *lineParser) metadataField(name string) error {
 		p.r.Event.Metadata = make(eventstore.Metadata)
 	}
 	if _, twice := p.r.Event.Metadata[name]; twice {
-		return fmt.Errorf("%q is there twice", name)
+		return fmt.Errorf("%q occurs twice", name)
 	}
 	value, err := p.reader.text()
 	p.r.Event.Metadata[name] = value
@@ -351,7 +351,7 @@ func (p *lineParser) base64() ([]byte, error) {
 	return data, nil
 }
 
-// complete checks what concerns several fields, and fills in what was left out.
+// complete checks rules about several fields, and fills in fields that were left out.
 func (p *lineParser) complete() error {
 	e := &p.r.Event
 	for _, name := range []string{"position", "commit", "commit.i", "commit.n", "id", "type", "recorded"} {
@@ -375,7 +375,7 @@ func (p *lineParser) complete() error {
 	case p.r.Key != "" && place.I > 0:
 		return fmt.Errorf("event %d of a commit has the commit's key", place.I)
 	case p.seen["data"] && p.seen["data_base64"]:
-		return errors.New(`fields "data" and "data_base64" are both there`)
+		return errors.New(`there are both fields "data" and "data_base64"`)
 	case e.Recorded.Year() < 1678 || e.Recorded.Year() > 2261:
 		return fmt.Errorf("recorded at %v, outside the years 1678 to 2261", e.Recorded)
 	case e.Time.IsZero():
@@ -384,8 +384,8 @@ func (p *lineParser) complete() error {
 	return nil
 }
 
-// MaxLine is how long a line can be that stands for an event within the limits:
-// with each byte written in the longest way, and some room for spaces.
+// MaxLine returns an upper bound, in bytes, of the line of an event within the limits,
+// with every byte written in the longest way and some spaces.
 func MaxLine(l eventstore.Limits) int {
 	const escaped, fields = 6, 4096
 	names := (l.TagsPerEvent + 4) * (escaped*l.NameBytes + 4)

@@ -17,24 +17,26 @@ import (
 type Reader struct {
 	r      *bufio.Reader
 	limit  int
-	line   []byte // the buffer of those that the reader's own is too small for
-	Number int    // of the line that was read last, from 1
+	line   []byte // for lines longer than the buffer of r
+	Number int    // of the last line read, from 1; 0 before the first
 }
 
-// NewReader returns a reader of r that refuses lines of more than limit bytes.
+// NewReader returns a Reader of r that refuses lines of more than limit bytes, newline
+// included.
 func NewReader(r io.Reader, limit int) *Reader {
 	return &Reader{r: bufio.NewReaderSize(r, 256<<10), limit: limit}
 }
 
-// Next returns the next line without its newline, which the last one need not
-// have, or io.EOF. It is valid until the next call.
+// Next returns the next line without its newline, or io.EOF. The last line need not have a
+// newline. The line is valid until the next call. One that is too long matches ErrInvalid;
+// other errors are those of the underlying reader.
 func (l *Reader) Next() ([]byte, error) {
 	l.Number++
 	l.line = l.line[:0]
 	for {
 		part, err := l.r.ReadSlice('\n')
 		if len(l.line)+len(part) > l.limit {
-			return nil, fmt.Errorf("%w: it is longer than %d bytes, which no event needs", eventstore.ErrInvalid, l.limit)
+			return nil, fmt.Errorf("%w: it is longer than %d bytes, and no event needs that", eventstore.ErrInvalid, l.limit)
 		}
 		switch {
 		case err == nil && len(l.line) == 0:
@@ -56,7 +58,8 @@ func (l *Reader) Next() ([]byte, error) {
 	}
 }
 
-// Differs returns the field in which two records of one position differ, or "".
+// Differs returns the name of the first field in which two records of one position differ,
+// or "".
 func Differs(a, b *record.Record) string {
 	x, y := &a.Event, &b.Event
 	switch {

@@ -10,14 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// jsonReader takes JSON values from the front of a text in UTF-8. It is strict
-// where encoding/json is not: names are compared as they are, nothing is
-// replaced, and a value can be had as it stands there.
+// jsonReader takes JSON values from the front of a text in UTF-8. Unlike encoding/json it
+// compares names exactly, replaces nothing, and can return a value unparsed.
 type jsonReader struct{ rest []byte }
 
 var errJSON = errors.New("it is not JSON")
 
-// object takes an object and calls field with each name, to take its value.
+// object takes an object. It calls field with each name, and field takes the value.
 func (r *jsonReader) object(field func(name string) error) error {
 	return r.list('{', '}', func() error {
 		name, err := r.text()
@@ -31,12 +30,12 @@ func (r *jsonReader) object(field func(name string) error) error {
 	})
 }
 
-// array takes an array and calls element to take each value.
+// array takes an array. It calls element to take each value.
 func (r *jsonReader) array(element func() error) error { return r.list('[', ']', element) }
 
 func (r *jsonReader) list(begin, end byte, element func() error) error {
 	if !r.take(begin) {
-		return fmt.Errorf("%w: no %q where it must be", errJSON, begin)
+		return fmt.Errorf("%w: %q is missing", errJSON, begin)
 	}
 	if r.take(end) {
 		return nil
@@ -54,7 +53,7 @@ func (r *jsonReader) list(begin, end byte, element func() error) error {
 	}
 }
 
-// end checks that nothing is left.
+// end returns an error if anything but spaces is left.
 func (r *jsonReader) end() error {
 	if r.space(); len(r.rest) > 0 {
 		return fmt.Errorf("%w: something follows its end", errJSON)
@@ -62,7 +61,7 @@ func (r *jsonReader) end() error {
 	return nil
 }
 
-// number takes an integer of at most limit.
+// number takes an integer from 0 to limit.
 func (r *jsonReader) number(limit uint64) (uint64, error) {
 	r.space()
 	n := 0
@@ -72,7 +71,7 @@ func (r *jsonReader) number(limit uint64) (uint64, error) {
 	digits := string(r.rest[:n])
 	value, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil || value > limit || n > 1 && digits[0] == '0' {
-		return 0, fmt.Errorf("no integer from 0 to %d", limit)
+		return 0, fmt.Errorf("not an integer from 0 to %d", limit)
 	}
 	r.rest = r.rest[n:]
 	return value, nil
@@ -81,7 +80,7 @@ func (r *jsonReader) number(limit uint64) (uint64, error) {
 // text takes a string.
 func (r *jsonReader) text() (string, error) {
 	if !r.take('"') {
-		return "", errors.New("no string")
+		return "", errors.New("not a string")
 	}
 	for i, c := range r.rest {
 		switch {
@@ -98,7 +97,7 @@ func (r *jsonReader) text() (string, error) {
 	return "", fmt.Errorf("%w: a string does not end", errJSON)
 }
 
-// escapedText takes the rest of a string whose first escape is after n bytes.
+// escapedText takes the rest of a string, of which the first n bytes have no escape.
 func (r *jsonReader) escapedText(n int) (string, error) {
 	var s strings.Builder
 	for {
@@ -129,8 +128,8 @@ func (r *jsonReader) escapedText(n int) (string, error) {
 	}
 }
 
-// escape takes a backslash and what it escapes. Half of a surrogate pair is no
-// character, and would be lost.
+// escape takes an escape sequence. It refuses half of a surrogate pair, which is not a
+// character and would be lost.
 func (r *jsonReader) escape() (rune, error) {
 	if len(r.rest) >= 2 {
 		if i := strings.IndexByte(`"\/bfnrt`, r.rest[1]); i >= 0 {
@@ -145,12 +144,12 @@ func (r *jsonReader) escape() (rune, error) {
 		ok = ok && char != utf8.RuneError
 	}
 	if !ok {
-		return 0, fmt.Errorf("%w: an escape that is none", errJSON)
+		return 0, fmt.Errorf("%w: an invalid escape", errJSON)
 	}
 	return char, nil
 }
 
-// unicode takes a \u and four digits.
+// unicode takes \u and four hexadecimal digits.
 func (r *jsonReader) unicode() (rune, bool) {
 	if len(r.rest) < 6 || r.rest[0] != '\\' || r.rest[1] != 'u' {
 		return 0, false
@@ -160,8 +159,7 @@ func (r *jsonReader) unicode() (rune, bool) {
 	return rune(n), err == nil
 }
 
-// value takes any value, and returns it as it stands there. It is a part of the
-// text.
+// value takes any value and returns it unparsed, as a part of the text.
 func (r *jsonReader) value() ([]byte, error) {
 	r.space()
 	n := valueEnd(r.rest)
@@ -173,7 +171,7 @@ func (r *jsonReader) value() ([]byte, error) {
 	return v, nil
 }
 
-// valueEnd returns where the value at the front of b ends, if it is one.
+// valueEnd returns the length of the value at the front of b, if it is a valid one.
 func valueEnd(b []byte) int {
 	depth, inString := 0, false
 	for i := 0; i < len(b); i++ {
@@ -202,7 +200,7 @@ func valueEnd(b []byte) int {
 	return len(b)
 }
 
-// take takes the next character, after spaces, if it is c.
+// take skips spaces and takes the next byte if it is c. It reports whether it did.
 func (r *jsonReader) take(c byte) bool {
 	if r.space(); len(r.rest) > 0 && r.rest[0] == c {
 		r.rest = r.rest[1:]

@@ -17,73 +17,73 @@ import (
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
-// A Builder makes a whole log file from records that exist already. It is the
-// one mechanism under all that replaces a log: Restore, Compact, Reindex,
-// Salvage and Import.
+// A Builder makes a whole log file from encoded records. It is the one mechanism behind
+// everything that creates or replaces a log file.
 //
-// The file grows under a temporary name, the log's own with ".new-" and a
-// number behind it, in the directory where it is to be. Only finish gives it the
-// log's name, when it is complete, synced and read back, in one step of the file
-// system. So whatever happens at whatever moment, the name stands for the old
-// file or for the new one, and each is whole; a crash leaves behind at most the
-// temporary file, which may be deleted.
+// The file grows under a temporary name in its final directory: the final name, ".new-"
+// and a number. Finish gives it the final name, in one step of the file system, after it
+// is complete, synced and read back. So at every moment the name stands for the old file
+// or for the new one, and each is whole. A crash leaves at most the temporary file, which
+// may be deleted.
 //
-// Nothing is synced before finish, since until then the file is worth nothing.
-// Records, rows and the index are written in slices, so that memory is bounded.
+// Nothing is synced before Finish, since the file is useless until then. Records, rows and
+// the index are written in slices, so memory is bounded.
 //
 //	b, err := New(path, Options{ID: id, Epoch: epoch, Mode: mode})
 //	if err != nil {
 //		return err
 //	}
-//	defer func() { err = errors.Join(err, b.abandon()) }()
-//	// b.add for each record, in the order of positions
-//	// b.addCheckpoint and b.addRow for each view that is kept
-//	return b.finish(replace)
+//	defer func() { err = errors.Join(err, b.Abandon()) }()
+//	// b.Add for each record, in the order of positions
+//	return b.Finish(replace)
 //
-// A builder is not safe for concurrent use.
+// A Builder is not safe for concurrent use.
 type Builder struct {
-	path string // where the file is to be
-	temp string // where it is, "" when it is there or gone
+	path string // the final name
+	temp string // the temporary name; "" when there is no such file any more
 	db   *bolt.DB
 	log  logfile.Sequence // the records added
-	// Replaces is the file whose place this one takes, if it is known.
+	// Replaces, if not nil, is the file that the new one replaces. Finish fails if its
+	// path does not name it any more.
 	Replaces *Source
 
-	slice   logfile.Page // records not yet in the file
+	slice   logfile.Page // records that are not in the file yet
 	writer  logfile.Writer
 	index   *index.Index
-	rows    []builtRow // rows not yet in the file
-	rowSize int        // bytes of them
+	rows    []builtRow // rows that are not in the file yet
+	rowSize int        // bytes of rows
 	tallies map[eventstore.ViewID]*viewfile.Tally
 }
 
-// Options say what a new file is.
+// Options describe a new file.
 type Options struct {
 	ID    uuid.UUID   // of the store
-	Epoch uint64      // 1 or more
-	Mode  fs.FileMode // zero is 0o600
-	// Gaps lets positions and versions be missing, as where records were lost.
-	// They must increase all the same. A store that has gaps is damaged.
+	Epoch uint64      // at least 1
+	Mode  fs.FileMode // zero means 0o600
+	// Gaps allows missing positions and versions, as where records were lost. They must
+	// increase all the same. A store with gaps is damaged.
 	Gaps bool
 }
 
+// A slice is written when it has sliceRecords records or sliceBytes bytes.
 const (
-	sliceRecords = 16_384  // a slice is written when it has so many records
-	sliceBytes   = 8 << 20 // or so many bytes
+	sliceRecords = 16_384
+	sliceBytes   = 8 << 20
 )
 
-// builtIndex says how much of the index is in memory at once: much, so that the
-// index has few parts in the end.
+// builtIndex bounds the index in memory. It is large, so that the finished index has few
+// parts.
 var builtIndex = index.Limits{Bytes: 48 << 20, Events: 1 << 20}
 
-// builtRow is a row as the file holds it.
+// builtRow is a row as it is in the file.
 type builtRow struct {
 	view        eventstore.ViewID
 	key, sealed []byte
 }
 
-// New begins a file that is to be at path. Whether there is one is
-// finish's to look at.
+// New creates the temporary file of a log that is to be at path. Only Finish looks whether
+// path exists. The caller must call Finish or Abandon. Errors are those of the file system;
+// a missing directory matches fs.ErrNotExist.
 func New(path string, o Options) (_ *Builder, err error) {
 	temp, err := logfile.CreateTemp(path, o.Mode)
 	if err != nil {
@@ -117,11 +117,9 @@ func New(path string, o Options) (_ *Builder, err error) {
 	})
 }
 
-// Add adds the record at position p, as it lies in a log, behind those added
-// before. It copies rec. A record that is damaged, or cannot come behind the one
-// before it, is a [*eventstore.CorruptError] and has not been added; with gaps,
-// the next may be. That the versions of streams follow each other, and that no
-// key is that of two commits, is for finish to find out.
+// Add adds a copy of the encoded record at position p. A record that is damaged, or may
+// not follow the one before, is a [*eventstore.CorruptError] and is not added; the builder
+// can be used further. Versions and keys are checked by Finish.
 func (b *Builder) Add(p eventstore.Position, rec []byte) error {
 	r, err := b.log.Next(p, rec)
 	if err != nil {
@@ -140,8 +138,8 @@ func (b *Builder) Add(p eventstore.Position, rec []byte) error {
 	return nil
 }
 
-// addCheckpoint adds the checkpoint of a view, as it lies in a log, when all
-// records have been added. One that is damaged matches ErrCorrupt.
+// addCheckpoint adds the checkpoint of a view, as it is in a log, after all records. One
+// that is damaged or beyond the last record matches ErrCorrupt.
 func (b *Builder) addCheckpoint(view eventstore.ViewID, sealed []byte) error {
 	c, err := viewfile.OpenCheckpoint(view, sealed)
 	if err != nil {
@@ -159,9 +157,9 @@ func (b *Builder) addCheckpoint(view eventstore.ViewID, sealed []byte) error {
 	})
 }
 
-// addRow adds a row of a view, as it lies in a log. The rows of a view are added
-// in the order of their keys, and not its tally. It copies key and sealed. A row
-// that is damaged matches ErrCorrupt.
+// addRow adds copies of the key and value of a row, as they are in a log. The rows of a
+// view are added in the order of their keys; the tally is not one of them. A damaged row
+// matches ErrCorrupt.
 func (b *Builder) addRow(view eventstore.ViewID, key, sealed []byte) error {
 	if _, err := viewfile.OpenRow(view, key, sealed); err != nil {
 		return err
@@ -179,11 +177,13 @@ func (b *Builder) addRow(view eventstore.ViewID, key, sealed []byte) error {
 	return nil
 }
 
-// Finish writes what is left, makes the file durable, looks through it, and
-// gives it its name. Without replace, a file that is there is an error that
-// matches fs.ErrExist, and is left alone. On an error the name stands for what
-// it did before, with one exception, which says so: the directory could not be
-// synced.
+// Finish writes the rest, syncs the file, reads it back, and gives it its final name. With
+// replace it replaces a file of that name; without, such a file is an error that matches
+// fs.ErrExist. A commit that is not complete, versions that do not follow each other (unless
+// Gaps) and a key of two commits are a [*eventstore.CorruptError].
+//
+// After an error the name stands for the same file as before, with one exception, which
+// the error names: the directory could not be synced. The builder cannot be used afterwards.
 func (b *Builder) Finish(replace bool) (err error) {
 	defer func() { err = errors.Join(err, b.Abandon()) }()
 	if err := b.log.End(); err != nil {
@@ -216,13 +216,13 @@ func (b *Builder) Finish(replace bool) (err error) {
 		return err
 	}
 	if err := logfile.SyncDirectory(filepath.Dir(b.path)); err != nil {
-		return fmt.Errorf("the new file is in its place, but may lose it to the old one when power fails: %w", err)
+		return fmt.Errorf("the new file is in place, but a loss of power may bring back the old one: %w", err)
 	}
 	return nil
 }
 
-// letGo makes sure that the file which is replaced is still the one that was
-// copied, and lets go of it where an open file cannot be replaced.
+// letGo checks that the path still names the file that is to be replaced, and closes that
+// file where an open file cannot be replaced.
 func (b *Builder) letGo() error {
 	if b.Replaces == nil {
 		return nil
@@ -236,8 +236,8 @@ func (b *Builder) letGo() error {
 	return nil
 }
 
-// Abandon removes what has been made, unless finish has put it in its place. It
-// may be called at any time, and more than once.
+// Abandon removes the temporary file. After Finish and after a first Abandon it does
+// nothing.
 func (b *Builder) Abandon() (err error) {
 	if b.db != nil {
 		err = b.db.Close()
@@ -290,7 +290,7 @@ func (b *Builder) putRows(tx *bolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		bucket.FillPercent = 0.9 // in order now, but rows will come between later
+		bucket.FillPercent = 0.9 // in order now, but later rows will be inserted between
 		if err := bucket.Put(row.key, row.sealed); err != nil {
 			return err
 		}
@@ -307,7 +307,7 @@ func (b *Builder) putTallies(tx *bolt.Tx) error {
 	return nil
 }
 
-// readBack looks through the log as it is in the file now.
+// readBack reads the log in the file and checks every record, and the ends of log and index.
 func (b *Builder) readBack() error {
 	return logfile.Protect(func() error {
 		return b.db.View(func(tx *bolt.Tx) error {
@@ -315,14 +315,14 @@ func (b *Builder) readBack() error {
 			err := tx.Bucket(logfile.LogBucket).ForEach(func(key, value []byte) error {
 				v, err := logfile.WholeValue(key, value)
 				if err == nil && v.First <= last {
-					err = fmt.Errorf("%w: position %d comes behind %d in the log", eventstore.ErrCorrupt, v.First, last)
+					err = fmt.Errorf("%w: position %d follows position %d in the log", eventstore.ErrCorrupt, v.First, last)
 				}
 				last = v.Last
 				return err
 			})
 			through, throughErr := index.Through(tx)
 			if err = errors.Join(err, throughErr); err == nil && (last != b.log.Head || through != b.log.Head) {
-				err = fmt.Errorf("%w: the log ends at position %d, the index at %d, not at %d", eventstore.ErrCorrupt, last, through, b.log.Head)
+				err = fmt.Errorf("%w: the log ends at position %d and the index at %d, and both should end at %d", eventstore.ErrCorrupt, last, through, b.log.Head)
 			}
 			return err
 		})
@@ -333,7 +333,7 @@ func (b *Builder) update(fn func(*bolt.Tx) error) error {
 	return logfile.Protect(func() error { return b.db.Update(fn) })
 }
 
-// builtFile is the file of the index that is built.
+// builtFile is the index.File of a Builder.
 type builtFile struct{ b *Builder }
 
 // ReadTx implements index.File.

@@ -16,16 +16,17 @@ import (
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
-// Source is a log file, open and locked, from which a new one is made.
+// Source is an open, locked log file from which a new one is made.
 type Source struct {
 	db   *bolt.DB
 	file *logfile.File
-	Info eventstore.Info
+	Info eventstore.Info // the file's description
 }
 
-// OpenSource opens the file and keeps others from it. With readable it makes do
-// with a file that cannot be written any more, because its list of free pages is
-// damaged; then there may be readers beside it, but no writer.
+// OpenSource opens the file with an exclusive lock. With readable, a file that is too
+// damaged to be written, but can be read, is opened with a shared lock: other readers can
+// then open it too. Errors are those of [logfile.Open] and [logfile.LoadInfo]. A lockTimeout
+// of zero or less means 1 second.
 func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source, error) {
 	opts := logfile.OpenOptions{LockTimeout: lockTimeout}
 	db, f, err := logfile.Open(path, opts)
@@ -47,10 +48,10 @@ func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source,
 	return s, nil
 }
 
-// Close lets go of the file. It may be called more than once.
+// Close closes the file and gives up the lock. It may be called more than once.
 func (s *Source) Close() error { return logfile.Protect(s.db.Close) }
 
-// access returns how the file is read.
+// access returns the access to the file's records.
 func (s *Source) access() logfile.Access {
 	return logfile.Access{Usable: context.Context.Err, ReadTx: s.readTx}
 }
@@ -60,24 +61,28 @@ func (s *Source) readTx(fn func(*bolt.Tx) error) error {
 	return logfile.Protect(func() error { return s.db.View(fn) })
 }
 
-// RewriteOptions say how a file is rewritten.
+// RewriteOptions are the options of Rewrite.
 type RewriteOptions struct {
-	LockTimeout time.Duration
-	Views       bool // copy them too
-	Readable    bool // as OpenSource has it
-	Progress    func(done, total eventstore.Position)
+	LockTimeout time.Duration // zero or negative means 1 second
+	Views       bool          // copy the views too
+	Readable    bool          // see OpenSource
+	// Progress, if not nil, is called after each page of records with the position of its
+	// last record and the head, with no transaction open.
+	Progress func(done, total eventstore.Position)
 }
 
-// rewritten says what a file has become.
+// rewritten is the result of Rewrite.
 type rewritten struct {
-	Head          eventstore.Position
-	Views, Rows   int
-	Before, After int64 // bytes
+	Head          eventstore.Position // of the last record
+	Views, Rows   int                 // copied
+	Before, After int64               // sizes of the files, in bytes
 }
 
-// Rewrite puts a new file with the same log in the place of the one at path. All
-// that is in the new file was checked on the way, and the index was made from the
-// records. Until it is in its place, and on any error, the old one is as it was.
+// Rewrite replaces the file at path by a new one with the same log. Everything in the new
+// file is checked while it is copied, and the index is made from the records. Damage that
+// keeps it from being copied matches ErrCorrupt; a damaged record is a
+// [*eventstore.CorruptError]. After an error the old file is unchanged, with the exception
+// that [Builder.Finish] names.
 func Rewrite(ctx context.Context, path string, o RewriteOptions) (result rewritten, err error) {
 	path, err = filepath.EvalSymlinks(path) // replace the file, not a link to it
 	if err != nil {
@@ -139,8 +144,8 @@ func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, t
 	})
 }
 
-// copyViews adds all views of the source: those that have a checkpoint. What
-// rows others have is left of views that were being dropped.
+// copyViews adds the views of the source that have a checkpoint. Rows without one remain
+// of a view that was being dropped, and are left out.
 func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, err error) {
 	sealed := make(map[eventstore.ViewID][]byte)
 	err = src.readTx(func(tx *bolt.Tx) error {
@@ -169,8 +174,8 @@ func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, e
 	return len(sealed), rows, nil
 }
 
-// copyRows adds the rows of a view, a page at a time, and returns how many. They
-// must be those that the view's tally says, if it has one.
+// copyRows adds the rows of a view in pages, and returns how many. It compares them with
+// the view's tally, if there is one.
 func copyRows(ctx context.Context, src *Source, b *Builder, view eventstore.ViewID) (rows int, err error) {
 	walk := rowCopy{view: view}
 	for !walk.done {
@@ -188,20 +193,20 @@ func copyRows(ctx context.Context, src *Source, b *Builder, view eventstore.View
 		rows += len(walk.page)
 	}
 	if walk.tallied && !walk.tally.Counts(walk.counted) {
-		return 0, fmt.Errorf("%w: view %q: rows are missing, or older than they were: there are %d, and its tally is of %d",
+		return 0, fmt.Errorf("%w: view %q: rows are missing or older ones have come back: there are %d, the tally counts %d",
 			eventstore.ErrCorrupt, view, walk.counted.Rows, walk.tally.Rows)
 	}
 	return rows, nil
 }
 
-// rowCopy goes over the rows of a view, a page at a time.
+// rowCopy reads the rows of a view in pages.
 type rowCopy struct {
 	view    eventstore.ViewID
-	page    []builtRow     // the rows, without what was changed since
+	page    []builtRow     // the newest value of each row
 	tally   viewfile.Tally // as it is in the file
-	tallied bool           // there is one
+	tallied bool           // whether the file has one
 	counted viewfile.Tally
-	from    []byte // the key to go on from; nil: the first row's
+	from    []byte // the key at which the next page begins; nil: at the first row
 	done    bool
 }
 

@@ -1,14 +1,14 @@
 package logfile
 
-// The buckets of the file, but for that of the index, whose name is index.Bucket.
+// The top-level buckets of the file. That of the index is named index.Bucket.
 var (
-	StoreBucket       = []byte("yore")        // what the file says of itself
+	StoreBucket       = []byte("yore")        // the description of the file
 	LogBucket         = []byte("log")         // position -> record, or pack of records
 	RowsBucket        = []byte("rows")        // a bucket for each view: table, NUL, key -> value and checksum
 	ChangesBucket     = []byte("changes")     // a bucket for each view that has layers: number, table, NUL, key -> change and checksum
 	CheckpointsBucket = []byte("checkpoints") // view -> checkpoint
-	AsideBucket       = []byte("aside")       // damaged indexes, each in a bucket named after the transaction that moved it there
+	AsideBucket       = []byte("aside")       // damaged indexes, each in a bucket named by the id of the transaction that moved it
 )
 
-// bucketsOfViews are the buckets of what is derived for views.
+// bucketsOfViews are the buckets of rows and checkpoints.
 var bucketsOfViews = []string{string(RowsBucket), string(ChangesBucket), string(CheckpointsBucket)}

@@ -21,34 +21,38 @@ import (
 	"github.com/yore-es/yore/internal/pages"
 )
 
-// File is the log's file as the operating system has it.
+// File is an open log file. Its fields do not change after [Open].
 type File struct {
-	Path  string   // absolute
-	OS    *os.File // bbolt's
-	Info  fs.FileInfo
-	Found pages.State // its meta pages as they were when it was opened
+	Path  string      // absolute
+	OS    *os.File    // the handle that bbolt has opened; not to be closed
+	Info  fs.FileInfo // as of Open
+	Found pages.State // the meta pages as of Open
 
-	// What is wrong with the pages that lead to others, and so what is not to be
-	// walked: the index, or rows and checkpoints.
+	// Problems are the faults of the pages that lead to other pages. BadIndex and
+	// BadRows are not nil if the trees of the index, or of rows and checkpoints, have
+	// such a fault; these trees must not be walked.
 	Problems          []error
 	BadIndex, BadRows error
 }
 
-// OpenOptions say how to open a file.
+// OpenOptions are the options of Open.
 type OpenOptions struct {
-	// ReadOnly opens it for reading.
+	// ReadOnly opens the file for reading, with a shared lock.
 	ReadOnly bool
 	// LockTimeout is how long to wait for another opener to close the file; zero or
 	// negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is the permissions that bbolt is given; they matter only for a file
-	// that is created, and Open creates none.
+	// FileMode is the permissions that bbolt is given. bbolt uses them for a file that
+	// it creates; Open creates none.
 	FileMode fs.FileMode
 }
 
-// Open opens the file as a bbolt database, or says in the contract's words
-// why it cannot. What a process that was killed has left in the page cache only
-// is on disk when it returns.
+// Open opens the file as a bbolt database and locks it. When it returns, everything in
+// the file is on disk, also what a killed process had left in the page cache only.
+//
+// Errors a caller can match: fs.ErrNotExist, ErrLocked (another opener kept the file for
+// LockTimeout), ErrFormat (not a bbolt file), ErrCorrupt (the pages that lead to the log
+// are damaged, or others that a writer relies on), and those of the file system.
 func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
 	if opts.LockTimeout <= 0 {
 		opts.LockTimeout = time.Second
@@ -64,8 +68,7 @@ func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		// Who waited for the lock may have got that of a file which was replaced
-		// meanwhile.
+		// While Open waited for the lock, the file may have been replaced.
 		if f.InPlace() == nil {
 			if err := f.makeDurable(db, opts); err != nil {
 				return nil, nil, errors.Join(err, db.Close())
@@ -76,7 +79,7 @@ func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
 			return nil, nil, err
 		}
 		if time.Now().After(deadline) {
-			return nil, nil, fmt.Errorf("%w: it is replaced again and again", eventstore.ErrLocked)
+			return nil, nil, fmt.Errorf("%w: the file keeps being replaced", eventstore.ErrLocked)
 		}
 	}
 }
@@ -108,7 +111,7 @@ func (f *File) open(opts OpenOptions) (db *bolt.DB, err error) {
 	case errors.Is(err, ErrBadPage):
 		return nil, errors.Join(err, unlock(f.OS), f.OS.Close())
 	case errors.Is(err, berrors.ErrTimeout) && opts.ReadOnly:
-		return nil, fmt.Errorf("%w (waited %v): as long as it can write, nobody else can read", eventstore.ErrLocked, opts.LockTimeout)
+		return nil, fmt.Errorf("%w (waited %v): a file that is open for writing cannot be opened for reading", eventstore.ErrLocked, opts.LockTimeout)
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
@@ -117,16 +120,16 @@ func (f *File) open(opts OpenOptions) (db *bolt.DB, err error) {
 	return nil, err
 }
 
-// openExisting opens a file that must be there and be one that bbolt can open:
-// it would turn an empty file into a new database, and map pages of one that was
-// cut short that are not there.
+// openExisting opens a file that exists and that bbolt can open safely. bbolt would turn
+// an empty file into a new database, and would map pages beyond the end of a file that
+// was cut short.
 func openExisting(name string, flag int, mode fs.FileMode) (*os.File, error) {
-	info, err := os.Stat(name) // before opening, which waits for ever on a pipe
+	info, err := os.Stat(name) // before opening: to open a pipe blocks
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is no file, but %s", eventstore.ErrFormat, kindOf(info.Mode()))
+		return nil, fmt.Errorf("%w: it is not a regular file, but %s", eventstore.ErrFormat, kindOf(info.Mode()))
 	}
 	file, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
 	if err != nil {
@@ -150,8 +153,9 @@ func kindOf(mode fs.FileMode) string {
 	return "a device"
 }
 
-// Inspect reads the meta pages, and says in the contract's words what is wrong
-// with the file as a whole. It may be called while another process writes.
+// Inspect reads the meta pages. Its error matches ErrFormat if the file is not a bbolt
+// file, and ErrCorrupt if neither meta page is whole or the file was cut short. Inspect
+// may be called while another process writes.
 func Inspect(f *os.File) (pages.State, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -162,7 +166,7 @@ func Inspect(f *os.File) (pages.State, error) {
 	}
 	state, err := pages.Inspect(f, info.Size())
 	if now, statErr := f.Stat(); err != nil && statErr == nil && now.Size() > info.Size() {
-		return Inspect(f) // it has grown meanwhile, and the size that was seen was the old one
+		return Inspect(f) // the file has grown since its size was read
 	}
 	switch {
 	case errors.Is(err, pages.ErrForeign):
@@ -173,20 +177,20 @@ func Inspect(f *os.File) (pages.State, error) {
 	return state, err
 }
 
-// makeDurable notes what the meta pages say, now that nobody else writes them, looks at
-// the pages that lead to others, and makes all of it durable: a process that was
-// killed may have left it in the page cache only, and pages that the older state on
-// the disk still needs would be overwritten next.
+// makeDurable reads the meta pages again under the lock, checks the pages that lead to
+// others, and syncs the file. A killed process may have left its last transaction in the
+// page cache only. Without the sync, the next transaction could overwrite pages that the
+// older state on the disk still uses.
 func (f *File) makeDurable(db *bolt.DB, opts OpenOptions) (err error) {
 	if f.Found, err = Inspect(f.OS); err != nil {
 		return err
 	}
 	if opts.ReadOnly {
-		_ = f.OS.Sync() // a medium that cannot be written has nothing to sync
+		_ = f.OS.Sync() // fails on a read-only medium, which has nothing to sync
 		return f.checkBranches(opts.ReadOnly)
 	}
 	synced := make(chan error, 1)
-	go func() { synced <- f.sync(db) }() // the disk is at work while the pages are checked
+	go func() { synced <- f.sync(db) }() // at the same time as the pages are checked
 	problem := f.checkBranches(opts.ReadOnly)
 	if err := cmp.Or(problem, <-synced); err != nil {
 		return err
@@ -198,8 +202,8 @@ func (f *File) makeDurable(db *bolt.DB, opts OpenOptions) (err error) {
 	return err
 }
 
-// sync makes the file durable, and its name, for who created or replaced it may
-// have ended before that.
+// sync makes the file and its name durable. The process that created or replaced the
+// file may have ended before it synced the directory.
 func (f *File) sync(db *bolt.DB) error {
 	if err := db.Sync(); err != nil {
 		return err
@@ -207,25 +211,34 @@ func (f *File) sync(db *bolt.DB) error {
 	return SyncDirectory(filepath.Dir(f.Path))
 }
 
-// After a sync that failed, the system takes the pages for written, though the
-// disk has not got them: a further sync does nothing, in whatever process. The
-// newest meta page then is one that the disk does not have, and of a transaction
-// that was not acknowledged. So a writer whose commit fails like that leaves a
-// note beside the file, and the next who opens it writes that page once more, as
-// it is. The note need not be durable: what it tells of, the page cache, is lost
-// with it.
+// # The note of doubt
 //
-// Without a note the page is left alone, for it may be that of the last
-// transaction that was acknowledged, and a loss of power could make garbage of
-// what is being written.
+// Problem. After a sync has failed, Linux counts the pages as clean although the disk
+// does not have them: a later sync, in any process, does nothing. The page cache then
+// shows a newest meta page, of a transaction that was not acknowledged, which the disk
+// does not have. If such a file were used further, the next transactions would overwrite
+// pages that the disk's own, older meta page still leads to.
+//
+// Invariant. Before a file is written, its newest meta page is on the disk.
+//
+// Steps. A store whose commit ends like that takes no more changes and leaves a note
+// beside the file ([File.Doubt]). The next Open for writing finds the note, writes the
+// newest meta page again, with the same bytes, so that the page is dirty, syncs, and
+// removes the note. bbolt has synced the pages that a meta page leads to before it
+// writes the meta page. The note need not be durable: a crash that loses it also loses
+// the page cache, and with it the doubt.
+//
+// Rejected. To write the page at each Open: without a note, it may be the page of the
+// last acknowledged transaction, and a loss of power during that write could destroy
+// it.
 
-// doubtSuffix is what the name of the note has behind the file's.
+// doubtSuffix is appended to the name of the file to name the note.
 const doubtSuffix = ".doubt"
 
 // Doubt leaves the note.
 func (f *File) Doubt() error {
-	text := fmt.Sprintf("A write to %s could not be synced, so what the disk has of it is in doubt.\n"+
-		"When Yore opens the file, it sees to that and removes this note. Do not remove it before.\n", filepath.Base(f.Path))
+	text := fmt.Sprintf("A write to %s could not be synced, so it is not known what the disk has of it.\n"+
+		"When Yore next opens the file for writing, it repairs this and removes the note. Do not remove the note before.\n", filepath.Base(f.Path))
 	return os.WriteFile(f.Path+doubtSuffix, []byte(text), f.Info.Mode().Perm())
 }
 
@@ -238,7 +251,7 @@ func (f *File) doubted() (bool, error) {
 	return err == nil, err
 }
 
-// endDoubt writes the newest meta page as it is, and removes the note.
+// endDoubt writes the newest meta page again, unchanged, and removes the note.
 func (f *File) endDoubt(db *bolt.DB) error {
 	offset := int64(f.Found.TxID%2) * int64(f.Found.PageSize)
 	page := make([]byte, f.Found.PageSize)
@@ -254,18 +267,17 @@ func (f *File) endDoubt(db *bolt.DB) error {
 	return os.Remove(f.Path + doubtSuffix)
 }
 
-// checkBranches looks at the pages that lead to others and at the list of free
-// ones, which have no checksums. bbolt goes by them: with one that is wrong, a
-// reader may go in circles, and a transaction may overwrite pages that are in
-// use. So what is damaged is not walked, and a file is not written to if more
-// than its index is.
+// checkBranches checks the pages that lead to others and the list of free pages, which
+// have no checksums and which bbolt trusts. With a wrong one, a reader may loop for ever,
+// and a transaction may overwrite pages that are in use. So damaged trees are not walked,
+// and a file is not opened for writing if anything but its index is damaged.
 func (f *File) checkBranches(readOnly bool) error {
 	problems, err := f.branchProblems(string(AsideBucket))
 	if err != nil {
 		return err
 	}
-	// If it is the index, or the rows, that use pages which are free, it is they that
-	// are wrong.
+	// If only the index, or only the rows, use pages that are free, the fault is theirs
+	// and not that of the list.
 	for _, suspect := range []struct {
 		problem *error
 		buckets []string
@@ -299,14 +311,13 @@ func (f *File) checkBranches(readOnly bool) error {
 	return nil
 }
 
-// branchProblems are what is wrong with the pages that lead to others, one of
-// each kind: those of the log, of the index, of rows and checkpoints, and the
-// list of free ones.
+// branchProblems are faults of the pages that lead to others, one of each kind: of the
+// log, the index, rows and checkpoints, and the list of free pages.
 type branchProblems struct{ log, index, rows, free error }
 
-// branchProblems looks at the pages of all buckets but some; at the leaves of the
-// bucket of changes, too, for where a layer has lost something, what it lies over
-// would be taken for the newest.
+// branchProblems checks the pages of all buckets except the ignored ones. In the bucket
+// of changes it checks the leaves too: where a layer has lost a row, the older row below
+// would be read as the newest.
 func (f *File) branchProblems(ignore ...string) (problems branchProblems, err error) {
 	opts := pages.CheckOptions{Branches: true, Leaves: []string{string(ChangesBucket)}, Ignore: ignore}
 	err = pages.Check(f.OS, f.Found.Meta, opts, func(found pages.Finding) {
@@ -325,17 +336,19 @@ func (f *File) branchProblems(ignore ...string) (problems branchProblems, err er
 }
 
 // movedError says that the path does not name the open file any more. It matches
-// ErrFailed, but does not give its advice: closing would let go of the file.
+// ErrFailed without its advice to close the store: closing would lose a removed file.
 type movedError struct{ path, how string }
 
+// Error implements error.
 func (e *movedError) Error() string {
 	return fmt.Sprintf("the file %s was %s while it was open", e.path, e.how)
 }
 
+// Is reports whether target is ErrFailed.
 func (e *movedError) Is(target error) bool { return target == eventstore.ErrFailed }
 
-// InPlace returns an error if the path does not name the open file any more:
-// what is written to it then is lost when it is closed.
+// InPlace returns an error that matches ErrFailed if the path does not name the open
+// file any more. What is written to such a file is lost when it is closed.
 func (f *File) InPlace() error {
 	now, err := os.Stat(f.Path)
 	switch {
@@ -344,16 +357,16 @@ func (f *File) InPlace() error {
 	case err == nil && !os.SameFile(now, f.Info):
 		return &movedError{f.Path, "replaced by another one"}
 	}
-	return nil // also if it cannot be told
+	return nil // also when os.Stat fails otherwise
 }
 
-// ReservedAddresses is how much address space to map at once, in bytes. bbolt
-// maps the file again when it outgrows its map, and that stops all readers and
-// the writer; addresses that are not used cost nothing.
+// ReservedAddresses returns how many bytes of address space to map at once; 0 leaves it
+// to bbolt. bbolt maps the file again when it outgrows the map, which stops all readers
+// and the writer. Unused addresses cost nothing.
 func ReservedAddresses() int {
 	reserved := int64(16 << 30)
 	if runtime.GOOS == "windows" || reserved > math.MaxInt {
-		return 0 // there the file itself would become as large, or addresses are few
+		return 0 // Windows makes the file as large as the map; 32 bits have few addresses
 	}
 	return int(reserved)
 }

@@ -17,21 +17,20 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// fileFormat is the number of the file's format: the buckets, what is in them,
-// and the record and index formats. It changes when an older Yore could not
-// read what a newer one writes. Format 2 has the bucket of changes, format 3 packs in
-// the log.
+// fileFormat is the number of the file's format, which covers the buckets, their content
+// and the record format. It changes when an older Yore could not read what a newer one
+// writes. Format 2 added the bucket of changes, format 3 packs in the log.
 const (
 	fileFormat   = 3
-	oldestFormat = 1 // that is read, and written to; it is raised when that is needed
+	oldestFormat = 1 // the oldest that is read and written; see RaiseFormat
 )
 
-// Keys of the bucket in which the file describes itself.
+// Keys of StoreBucket, the file's description of itself.
 var (
 	FormatKey = []byte("format") // 4 bytes, big-endian
 	IdKey     = []byte("id")     // 16 bytes
 	EpochKey  = []byte("epoch")  // 8 bytes, big-endian
-	SumKey    = []byte("sum")    // CRC32C of these three values
+	SumKey    = []byte("sum")    // CRC32C of the three values above
 )
 
 // Castagnoli is the table of all checksums in the file, each of CrcSize bytes.
@@ -40,12 +39,13 @@ var Castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // CrcSize is the size of a checksum, in bytes.
 const CrcSize = 4
 
-// InfoSum is the checksum of what the file says of itself.
+// InfoSum returns the checksum of the file's description.
 func InfoSum(format, id, epoch []byte) []byte {
 	return binary.BigEndian.AppendUint32(nil, crc32.Checksum(slices.Concat(format, id, epoch), Castagnoli))
 }
 
-// RaiseFormat makes a file of an older format one of this one.
+// RaiseFormat gives a file of an older format the current number. It is called in the
+// transaction that first writes what an older Yore cannot read.
 func RaiseFormat(tx *bolt.Tx) error {
 	store := tx.Bucket(StoreBucket)
 	format := binary.BigEndian.AppendUint32(nil, fileFormat)
@@ -58,8 +58,8 @@ func RaiseFormat(tx *bolt.Tx) error {
 	)
 }
 
-// LoadInfo returns what the file says of itself. A file of another program or of a
-// newer format matches ErrFormat; a damaged description matches ErrCorrupt.
+// LoadInfo returns the file's description. The error matches ErrFormat for a file of
+// another program or of a newer format, and ErrCorrupt for a damaged description.
 func LoadInfo(tx *bolt.Tx) (eventstore.Info, error) {
 	store := tx.Bucket(StoreBucket)
 	if store == nil {
@@ -72,7 +72,7 @@ func LoadInfo(tx *bolt.Tx) (eventstore.Info, error) {
 				eventstore.ErrFormat, f, oldestFormat, fileFormat)
 		}
 	}
-	whole := sum == nil || bytes.Equal(sum, InfoSum(format, id, epoch)) // the first files had none
+	whole := sum == nil || bytes.Equal(sum, InfoSum(format, id, epoch)) // the first Yore wrote none
 	if !whole || len(format) != 4 || len(id) != 16 || len(epoch) != 8 || tx.Bucket(LogBucket) == nil {
 		return eventstore.Info{}, fmt.Errorf("%w: the file's description of itself is damaged", eventstore.ErrCorrupt)
 	}
@@ -85,10 +85,11 @@ func LoadInfo(tx *bolt.Tx) (eventstore.Info, error) {
 	}, nil
 }
 
-// LoadHead returns the position of the last event and when it was recorded. If
-// the last record is damaged, it returns the error beside the position that a
-// reader can go by: the record's own, if it is the one that comes next, else that
-// of the last whole one.
+// LoadHead returns the position of the last record and the time at which the last whole
+// one was recorded; zeros for an empty log. If values at the end of the log are damaged,
+// it returns the error together with a head that a reader can use: the position of the
+// last key, if the damaged records can reach that far, otherwise that of the last whole
+// record.
 func LoadHead(tx *bolt.Tx) (eventstore.Position, time.Time, error) {
 	cursor := tx.Bucket(LogBucket).Cursor()
 	key, _ := cursor.Last()
@@ -99,9 +100,8 @@ func LoadHead(tx *bolt.Tx) (eventstore.Position, time.Time, error) {
 	return head, recorded, err
 }
 
-// lastWhole returns the position of the last whole record, or 0, and when it was
-// recorded; how many damaged ones there may be behind it; and what is wrong with the
-// first of these that was found.
+// lastWhole returns the position and time of the last whole record, or zeros; the most
+// damaged records that may follow it; and the error of the first one found.
 func lastWhole(cursor *bolt.Cursor) (p eventstore.Position, recorded time.Time, damaged eventstore.Position, err error) {
 	for key, value := cursor.Last(); key != nil; key, value = cursor.Prev() {
 		v, damage := ParseValue(key, value)

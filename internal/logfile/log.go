@@ -11,51 +11,65 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// The log is a bucket whose keys are positions. Under a key is the record of that
-// position, or a pack: this record behind those of the positions before it. All
-// that is put into the log goes through a Writer, and all that is read by
-// position through a Reader, so that others need not know of packs.
+// # The log and its packs
 //
-// A pack is put into a page, and found there, in one step. So a transaction with
-// many events packs them. But the bucket's last page is written anew by the next
-// transaction, and bbolt keeps two values in a page, however large they are, and up
-// to four in the last one. If they were packs, each small append would write them
-// once more. So the last records of a transaction stand alone: they fill the last
-// page, and packs are never written twice. And packs are full: a few records in a
-// pack would take more room than by themselves.
+// The log is a bucket whose keys are positions. The value under a key is the record of
+// that position, or a pack: the records of consecutive positions, of which the key is
+// the last. A [Writer] writes all records and a [Reader] finds all records by position,
+// so no other code needs to know of packs.
+//
+// Problem. bbolt searches for the place of each value that it inserts, and does other work
+// for each. For a transaction with many events that is much of its time.
+//
+// Invariants. A pack is written once: no later transaction writes its page again. A
+// value has records of one transaction only, and at most record.MaxPacked of them.
+//
+// Steps. A transaction packs its records: a pack is inserted, and found, with one search.
+// Since the key of a pack is its last position, the last key of the log is the head, and
+// one search finds the pack of any position. But the next transaction writes the bucket's
+// last page again. bbolt keeps at least two values in a page, however large they are, and
+// up to four in the last one; if these were packs, each small append would write them
+// again. So the last packAlone records of a transaction are single values, which fill the
+// last page. And the writer makes full packs only: others would leave pages half empty.
+//
+// Rejected. To pack the last records too: each append of one event then wrote up to four
+// packs again (docs/adr/0017). The first position as the key: a reader would have to find
+// the next pack and step back. A checksum for each pack: it would find nothing that those
+// of the records do not, and damage to one record would be damage to all.
 
 const (
-	packBytes = 8160 // so that two packs fill four pages of 4 KiB, with what bbolt adds
-	packAlone = 4    // records that stand alone behind the last pack
+	packBytes = 8160 // two packs, with what bbolt adds, fill four pages of 4 KiB
+	packAlone = 4    // records behind the last pack that are single values
 )
 
-// Writer puts records into the log, in the order of their positions, in one
-// transaction after the other.
+// Writer puts records into the log, in the order of their positions, in one transaction
+// after the other. The zero Writer is ready for Begin. It is not safe for concurrent use.
 type Writer struct {
 	tx      *bolt.Tx
 	log     *bolt.Bucket
-	pending [][]byte            // records that are not put yet
-	first   eventstore.Position // of these
-	fit     int                 // so many of them fit into one pack,
-	bytes   int                 // and have so many bytes
-	packs   []byte              // the latest, to which the transaction refers until it ends
+	pending [][]byte            // records that are not in the log yet
+	first   eventstore.Position // of the first pending record
+	fit     int                 // how many pending records fit into one pack
+	bytes   int                 // how many bytes these have
+	packs   []byte              // memory of the latest packs, which the transaction refers to until it ends
 }
 
-// packRoom is how much memory a writer takes for packs at once. It keeps so much for
-// the next transaction.
-const packRoom = 256 << 10
+// packMemory is how many bytes a writer allocates for packs at a time. It keeps one such
+// piece for the next transaction.
+const packMemory = 256 << 10
 
-// Begin begins with a transaction, when that before it has ended.
+// Begin starts to write in tx. The transaction of the call before must have ended.
 func (w *Writer) Begin(tx *bolt.Tx) {
 	log := tx.Bucket(LogBucket)
 	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
 	*w = Writer{tx: tx, log: log, pending: slices.Delete(w.pending, 0, len(w.pending)), packs: w.packs[:0]}
 }
 
-// Put adds the next record, which is in the log at the latest after end, and must not
-// change until the transaction has ended.
+// Put adds the record at position p, which is greater than the one before. The record is
+// in the log after End at the latest. rec must not change until the transaction has
+// ended.
 func (w *Writer) Put(p eventstore.Position, rec []byte) error {
-	if p != w.first+eventstore.Position(len(w.pending)) { // behind a hole
+	if p != w.first+eventstore.Position(len(w.pending)) { // after a hole
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -70,7 +84,7 @@ func (w *Writer) Put(p eventstore.Position, rec []byte) error {
 	return nil
 }
 
-// fill counts the records that fit into a pack.
+// fill counts the pending records that fit into a pack.
 func (w *Writer) fill() {
 	for w.fit < min(len(w.pending), record.MaxPacked) {
 		bytes := w.bytes + len(w.pending[w.fit])
@@ -81,15 +95,15 @@ func (w *Writer) fill() {
 	}
 }
 
-// putFirst puts the first n of the pending records into the log, as one value.
+// putFirst puts the first n pending records into the log as one value.
 func (w *Writer) putFirst(n int) error {
 	value := w.pending[0]
 	if n > 1 {
-		if err := RaiseFormat(w.tx); err != nil { // an older Yore would not know what it is
+		if err := RaiseFormat(w.tx); err != nil { // an older Yore cannot read packs
 			return err
 		}
 		if cap(w.packs)-len(w.packs) < packBytes {
-			w.packs = make([]byte, 0, packRoom)
+			w.packs = make([]byte, 0, packMemory)
 		}
 		start := len(w.packs)
 		w.packs = record.AppendPack(w.packs, w.pending[:n])
@@ -102,14 +116,15 @@ func (w *Writer) putFirst(n int) error {
 	return w.log.Put(key[:], value)
 }
 
-// End puts what is pending into the log, and lets go of the transaction.
+// End puts the pending records into the log. The Writer does not refer to the transaction
+// afterwards.
 func (w *Writer) End() error {
 	err := w.flush()
 	w.tx, w.log = nil, nil
 	return err
 }
 
-// flush puts what is pending into the log.
+// flush puts the pending records into the log.
 func (w *Writer) flush() error {
 	for len(w.pending) > 0 {
 		if err := w.putFirst(1); err != nil {
@@ -119,16 +134,18 @@ func (w *Writer) flush() error {
 	return nil
 }
 
-// ParseValue returns what an element of the log's bucket holds.
+// ParseValue parses an element of the log's bucket. It does not check the records. The
+// error matches ErrCorrupt.
 func ParseValue(key, value []byte) (record.Value, error) {
 	last, ok := record.ParseKey(key)
 	if !ok || last == 0 {
-		return record.Value{}, fmt.Errorf("%w: key %x in the log", eventstore.ErrCorrupt, key[:min(len(key), 32)])
+		return record.Value{}, fmt.Errorf("%w: the log has the key %x, which is not a position", eventstore.ErrCorrupt, key[:min(len(key), 32)])
 	}
 	return record.ParseValue(last, value)
 }
 
-// WholeValue returns what an element of the log's bucket holds, if all of it is whole.
+// WholeValue parses an element of the log's bucket and checks its records. The error
+// matches ErrCorrupt.
 func WholeValue(key, value []byte) (record.Value, error) {
 	v, err := ParseValue(key, value)
 	for p, rec := range v.All() {
@@ -139,19 +156,20 @@ func WholeValue(key, value []byte) (record.Value, error) {
 	return v, err
 }
 
-// Reader reads records by their positions. One that lies next to the one before
-// is reached by a step and not by a search.
+// Reader finds records by position in one transaction. It reaches the value beside the
+// last one by a step of its cursor, without a search. It is not safe for concurrent use.
 type Reader struct {
 	cursor *bolt.Cursor
-	value  record.Value // where the cursor is, if it is known
+	value  record.Value // at the cursor; zero: not known
 }
 
-// NewReader returns a reader of the log's bucket, for one transaction.
+// NewReader returns a reader of the log's bucket. It is valid until the transaction ends.
 func NewReader(log *bolt.Bucket) *Reader {
 	return &Reader{cursor: log.Cursor()}
 }
 
-// At returns the record at p, which must be there, as the log has it.
+// At returns the encoded record at p, unchecked, valid until the transaction ends. A
+// missing one is a [*eventstore.CorruptError].
 func (r *Reader) At(p eventstore.Position) ([]byte, error) {
 	if there, err := r.Seek(p); err != nil || !there {
 		return nil, cmp.Or(err, Missing(p))
@@ -159,8 +177,8 @@ func (r *Reader) At(p eventstore.Position) ([]byte, error) {
 	return r.value.At(p), nil
 }
 
-// Seek reports whether there is a record at p. If that cannot be told, the error is
-// a [*eventstore.CorruptError].
+// Seek reports whether there is a record at p. The error is a [*eventstore.CorruptError]
+// if none was found and its absence is not certain, as beyond the last record.
 func (r *Reader) Seek(p eventstore.Position) (there bool, err error) {
 	if r.value.Has(p) {
 		return true, nil
@@ -184,9 +202,9 @@ func (r *Reader) Seek(p eventstore.Position) (there bool, err error) {
 	return false, r.checkHole(p)
 }
 
-// checkHole returns an error unless there is a hole at p, as Salvage leaves them:
-// nothing, between values that are whole and in order. The record may be in one that
-// is not.
+// checkHole returns an error unless there is a hole at p, as Salvage leaves it: the
+// values before and after p are whole and in order. Otherwise one of them may be the
+// record's own, damaged.
 func (r *Reader) checkHole(p eventstore.Position) error {
 	want := record.Key(p)
 	after, err := WholeValue(r.cursor.Seek(want[:]))
@@ -197,10 +215,11 @@ func (r *Reader) checkHole(p eventstore.Position) error {
 	if err == nil && before.Last < p && p < after.First {
 		return nil
 	}
-	return &eventstore.CorruptError{Position: p, Reason: "the record is missing, or is in a damaged value beside it"}
+	return &eventstore.CorruptError{Position: p, Reason: "the record is missing, or in a damaged value beside its place"}
 }
 
-// GetRecord returns the record at p, which must be there.
+// GetRecord decodes the record at p. A missing or damaged one is a
+// [*eventstore.CorruptError].
 func GetRecord(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
 	rec, err := NewReader(log).At(p)
 	if err != nil {
@@ -209,7 +228,7 @@ func GetRecord(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
 	return record.Decode(p, rec)
 }
 
-// Missing returns the error that there is no record at p.
+// Missing returns the error for a position without a record.
 func Missing(p eventstore.Position) error {
 	return &eventstore.CorruptError{Position: p, Reason: "the record is missing"}
 }

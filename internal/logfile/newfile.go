@@ -17,20 +17,21 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-// newSuffix is what the name of a file that is not complete has behind the name
-// that it is to get; a dash and a number follow.
+// newSuffix follows the final name in the name of a file that is not complete yet; a
+// dash and a number follow it.
 const newSuffix = ".new"
 
-// CreateTemp makes an empty file beside path, and returns its name.
+// CreateTemp creates an empty file in the directory of path and returns its name. A mode
+// of zero means 0o600. A missing directory matches fs.ErrNotExist.
 func CreateTemp(path string, mode fs.FileMode) (string, error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+newSuffix+"-*")
 	if err != nil {
-		var pathError *fs.PathError // it names a file that nobody knows of
+		var pathError *fs.PathError // it names the temporary file, which the caller does not know
 		if errors.As(err, &pathError) {
 			err = pathError.Err
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("its directory is not there: %w", err)
+			err = fmt.Errorf("the directory does not exist: %w", err)
 		}
 		return "", err
 	}
@@ -43,9 +44,9 @@ func CreateTemp(path string, mode fs.FileMode) (string, error) {
 	return temp.Name(), nil
 }
 
-// Install gives the file at temp the name path: instead of the file that has it,
-// or only if none has; then the error matches fs.ErrExist. Without replace, temp
-// may still be there too. The directory is not synced yet.
+// Install gives the file at temp the name path. With replace it replaces a file of that
+// name; without, the error matches fs.ErrExist if there is one, and temp may still exist
+// after success too. The caller syncs the directory.
 func Install(temp, path string, replace bool) error {
 	if replace {
 		return os.Rename(temp, path)
@@ -54,7 +55,7 @@ func Install(temp, path string, replace bool) error {
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	// A file system without links: there, of two who do this at once the last one wins.
+	// The file system has no links. Of two concurrent calls, the last one wins there.
 	if _, statErr := os.Lstat(path); statErr == nil {
 		return fs.ErrExist
 	}
@@ -64,7 +65,7 @@ func Install(temp, path string, replace bool) error {
 	return nil
 }
 
-// SyncDirectory makes a new name in a directory durable.
+// SyncDirectory makes names in the directory durable.
 func SyncDirectory(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil // a directory cannot be synced there; NTFS journals names
@@ -76,7 +77,8 @@ func SyncDirectory(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// Describe makes the buckets of a new log and writes what it says of itself.
+// Describe creates the buckets of a new log and writes its description. epoch is at
+// least 1.
 func Describe(tx *bolt.Tx, id uuid.UUID, epoch uint64) error {
 	store, err := tx.CreateBucket(StoreBucket)
 	if err != nil {
@@ -96,9 +98,9 @@ func Describe(tx *bolt.Tx, id uuid.UUID, epoch uint64) error {
 	)
 }
 
-// NewEpoch returns an epoch for a log that takes the place of others, which had
-// these: later than each of them, and, since it goes by the clock, than those
-// of logs that are not there any more to be asked.
+// NewEpoch returns the epoch of a log that replaces logs with the given epochs; there
+// must be one at least. It is greater than each of them and at least the time in
+// milliseconds, and so greater than that of a log that was replaced before and is gone.
 func NewEpoch(others ...uint64) uint64 {
 	return max(uint64(time.Now().UnixMilli()), slices.Max(others)+1)
 }

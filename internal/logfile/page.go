@@ -13,35 +13,37 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// The bounds of a page: of what is read in one transaction.
+// The bounds of a page, which is what one transaction reads.
 const (
 	PageEvents = 256     // events at most
-	PageBytes  = 1 << 20 // bytes of payload at most; a single larger event is a page of its own
+	PageBytes  = 1 << 20 // bytes at most; a single larger event is a page of its own
 )
 
-// Page is a number of records as they lie in the log, copied.
+// Page holds copies of encoded records. The zero Page is empty. It is not safe for
+// concurrent use.
 type Page struct {
 	positions []eventstore.Position
-	Ends      []int  // where in bytes each ends
-	Bytes     []byte // the records, one behind another
+	Ends      []int  // the offset in Bytes at which each record ends
+	Bytes     []byte // the records, one after the other
 }
 
-// Add copies a record to the end of the page.
+// Add appends a copy of a record to the page.
 func (r *Page) Add(p eventstore.Position, rec []byte) {
 	r.Bytes = append(r.Bytes, rec...)
 	r.Ends = append(r.Ends, len(r.Bytes))
 	r.positions = append(r.positions, p)
 }
 
-// Reset empties the page and keeps its memory.
+// Reset empties the page and keeps its memory for later records.
 func (r *Page) Reset() {
 	r.positions, r.Ends, r.Bytes = r.positions[:0], r.Ends[:0], r.Bytes[:0]
 }
 
-// Last returns the position of the last record. There must be one.
+// Last returns the position of the last record. The page must not be empty.
 func (r *Page) Last() eventstore.Position { return r.positions[len(r.positions)-1] }
 
-// All yields the records. They are valid until the page is reset.
+// All yields the records in the order in which they were added. They are parts of Bytes,
+// valid until Reset.
 func (r *Page) All() iter.Seq2[eventstore.Position, []byte] {
 	return func(yield func(eventstore.Position, []byte) bool) {
 		start := 0
@@ -54,17 +56,19 @@ func (r *Page) All() iter.Seq2[eventstore.Position, []byte] {
 	}
 }
 
-// Access is how an open file is read.
+// Access reads an open file.
 type Access struct {
-	// Usable returns why nothing more can be read, or nil.
+	// Usable returns the error with which a read must end, such as that of the context,
+	// or nil.
 	Usable func(context.Context) error
 	// ReadTx runs a function in a read transaction.
 	ReadTx func(func(*bolt.Tx) error) error
 }
 
-// CopyRecords calls use with the records from a position through another, a page
-// at a time, outside of any transaction. The records are not decoded, nor
-// checked; but one that is not there is a [*eventstore.CorruptError].
+// CopyRecords calls use with the records at positions first to last, both included, in
+// pages. No transaction is open while use runs. use may keep nothing of the page. The
+// records are not checked, but a missing one is a [*eventstore.CorruptError]. Errors of
+// use end the copying and are returned.
 func CopyRecords(ctx context.Context, from Access, first, last eventstore.Position, use func(*Page) error) error {
 	var page Page
 	for first <= last {
@@ -84,8 +88,8 @@ func CopyRecords(ctx context.Context, from Access, first, last eventstore.Positi
 	return nil
 }
 
-// fill adds the records from first on, at most through last, until the page is
-// full. It adds one at least, or returns an error.
+// fill adds the records from first to last until the page is full. It adds at least one,
+// or returns an error.
 func (r *Page) fill(log *bolt.Bucket, first, last eventstore.Position) error {
 	records := NewReader(log)
 	for p := first; p <= last; p++ {
@@ -101,18 +105,19 @@ func (r *Page) fill(log *bolt.Bucket, first, last eventstore.Position) error {
 	return nil
 }
 
-// Sequence holds records to what may follow what in a log.
+// Sequence checks that records may follow each other in a log: positions without gaps,
+// times that do not decrease, whole commits. The zero Sequence begins at position 1.
 type Sequence struct {
-	// Gaps lets positions be missing, and so parts of commits.
+	// Gaps allows missing positions, and so incomplete commits.
 	Gaps bool
 
-	Head     eventstore.Position // of the last record
-	recorded time.Time           // when it was recorded
-	place    record.Place        // in its commit; none: the next may be in the middle of one
+	Head     eventstore.Position // of the last record; a sequence may begin after any position
+	recorded time.Time           // of the last record
+	place    record.Place        // of the last record; zero: the next may be inside a commit
 }
 
-// Next decodes the record that is to come next. If it is damaged, or cannot come
-// there, the error is a [*eventstore.CorruptError] and the sequence as before.
+// Next decodes the next record. If it is damaged, or may not follow the last one, the
+// error is a [*eventstore.CorruptError] and the sequence does not change.
 func (s *Sequence) Next(p eventstore.Position, rec []byte) (record.Record, error) {
 	r, err := record.Decode(p, rec)
 	if err != nil {
@@ -125,7 +130,7 @@ func (s *Sequence) Next(p eventstore.Position, rec []byte) (record.Record, error
 	return r, nil
 }
 
-// End returns the error that the log ends in the middle of a commit, or nil.
+// End returns a [*eventstore.CorruptError] if the last commit is not complete.
 func (s *Sequence) End() error {
 	if s.Gaps || s.place.I+1 >= s.place.N {
 		return nil
@@ -133,16 +138,16 @@ func (s *Sequence) End() error {
 	return &eventstore.CorruptError{Position: s.Head + 1, Reason: fmt.Sprintf("the log ends before it, in a commit of %d events", s.place.N)}
 }
 
-// refuses returns why the record cannot come next, or "".
+// refuses returns why the record may not come next, or "".
 func (s *Sequence) refuses(r *record.Record) string {
 	p := r.Event.Position
 	switch {
 	case p <= s.Head:
-		return fmt.Sprintf("comes behind position %d", s.Head)
+		return fmt.Sprintf("follows position %d", s.Head)
 	case p > s.Head+1 && !s.Gaps:
-		return fmt.Sprintf("comes behind position %d, and what is between is missing", s.Head)
+		return fmt.Sprintf("follows position %d, and the positions between are missing", s.Head)
 	case r.Event.Recorded.Before(s.recorded):
-		return fmt.Sprintf("recorded at %v, before the event in front of it", r.Event.Recorded)
+		return fmt.Sprintf("recorded at %v, before the preceding event", r.Event.Recorded)
 	case s.Gaps:
 		return ""
 	}
@@ -156,7 +161,7 @@ func (s *Sequence) refuses(r *record.Record) string {
 	return ""
 }
 
-// IndexEntry returns what the index has of a record.
+// IndexEntry returns the entry of the index for a record.
 func IndexEntry(r *record.Record) index.Entry {
 	return index.Entry{
 		Position: r.Event.Position, Stream: r.Event.Stream, Version: r.Event.Version,

@@ -114,9 +114,9 @@ func TestSequence_Next(t *testing.T) {
 	}{
 		"the end of the commit":       {4, record.Place{I: 2, N: 3}, recorded, "", ""},
 		"recorded later":              {4, record.Place{I: 2, N: 3}, recorded.Add(time.Hour), "", ""},
-		"the last position again":     {3, record.Place{I: 2, N: 3}, recorded, "comes behind position 3", "comes behind position 3"},
-		"a position too far":          {5, record.Place{I: 2, N: 3}, recorded, "what is between is missing", ""},
-		"recorded earlier":            {4, record.Place{I: 2, N: 3}, earlier, "before the event in front of it", "before the event in front of it"},
+		"the last position again":     {3, record.Place{I: 2, N: 3}, recorded, "follows position 3", "follows position 3"},
+		"a position too far":          {5, record.Place{I: 2, N: 3}, recorded, "the positions between are missing", ""},
+		"recorded earlier":            {4, record.Place{I: 2, N: 3}, earlier, "before the preceding event", "before the preceding event"},
 		"another commit":              {4, record.Place{I: 0, N: 1}, recorded, "event 0 of a commit of 1, where event 2 of 3 comes next", ""},
 		"another place in the commit": {4, record.Place{I: 1, N: 3}, recorded, "where event 2 of 3 comes next", ""},
 	}

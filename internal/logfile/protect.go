@@ -10,9 +10,10 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Protect runs fn, which reads or writes a file through bbolt. bbolt trusts the
-// pages it reads and may run out of them or panic on damaged ones; here that
-// becomes an error.
+// Protect runs fn, which reads or writes a file through bbolt. bbolt trusts the pages
+// that it reads: on damaged ones it may panic or read beyond the map. Protect turns that
+// into an error that matches ErrBadPage and ErrCorrupt. A bucket found where a value
+// belongs, or the reverse, matches ErrCorrupt. Other errors of fn are returned unchanged.
 func Protect(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -20,16 +21,16 @@ func Protect(fn func() error) (err error) {
 			err = badPage(r)
 		}
 		if errors.Is(err, berrors.ErrIncompatibleValue) && !errors.Is(err, eventstore.ErrCorrupt) {
-			err = fmt.Errorf("%w: what should be a bucket is a value, or a value a bucket: %w", eventstore.ErrCorrupt, err)
+			err = fmt.Errorf("%w: a value is where a bucket belongs, or a bucket where a value belongs: %w", eventstore.ErrCorrupt, err)
 		}
 	}()
 	return fn()
 }
 
-// ErrBadPage says that bbolt panicked.
+// ErrBadPage means that bbolt panicked, or read beyond the map.
 var ErrBadPage = errors.New("a page of the file is damaged, or the file was cut short")
 
-// badPage is the error for what bbolt panicked with.
+// badPage returns the error for a recovered panic.
 func badPage(recovered any) error {
 	return fmt.Errorf("%w: %w: %v", eventstore.ErrCorrupt, ErrBadPage, recovered)
 }

@@ -7,44 +7,48 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// bbolt maps its file and tells the system that it will be read at random, so
-// that the system reads a page at a time and none ahead. For queries that is
-// right; a scan of a log that is not in the page cache would wait for the disk at
-// every page. Records lie in the file about as they lie in the log. So a scan reads
-// the file, in order, before it walks the map, and throws away what it has read: it
-// is in the page cache then. And systems notice who reads in order, and read ahead
-// of him, in large pieces, while he does something else. A scan begins to read when it
-// comes to what is not known to be in the page cache, and does not leave off: who
-// leaves out what the system has read ahead is not noticed any more.
+// # Reading ahead
 //
-// They do not notice who reads backward. Such a scan asks for what it will need,
-// where there is a way to ask, and that comes in small pieces.
+// Problem. bbolt maps its file and advises the system that it will be read at random, so
+// that the system reads single pages and none ahead. That is right for queries, but a
+// scan of a log that is not in the page cache would wait for the disk at every page.
+//
+// Steps. Records lie in the file about in the order of the log. Before a scan walks the
+// map, it reads the file in order and throws the bytes away: afterwards they are in the
+// page cache. The system detects sequential reads and reads further ahead on its own, in
+// large pieces, while the scan works. A scan begins to read at the first piece that is
+// not known to be in the page cache. From then on it reads every piece: if it left out
+// those that the system has read ahead, the system would not count its reads as
+// sequential any more.
+//
+// Backward reads are not detected. A backward scan asks the system for the pages that it
+// will need, where there is such a call.
 
-// ReadAhead is how far ahead of a scan the file has been read.
+// ReadAhead reads a file ahead of one scan. It is not safe for concurrent use.
 type ReadAhead struct {
 	File  io.ReaderAt
-	Tells bool // the system tells what is in the page cache, as it does who may write
+	Tells bool // the system tells what is in the page cache; it does so to processes that may write
 	begun bool
-	done  int64  // the offset up to which it has, or, backward, down to which
+	done  int64  // the offset up to which the file was read, or, backward, down to which
 	buf   []byte // for a piece; nil: none was read yet
 }
 
 const (
-	firstLead = 64 << 10  // at first, and where the log goes on elsewhere, for it may end there
-	lead      = 1 << 20   // later
-	aheadStep = 128 << 10 // a piece
+	firstLead = 64 << 10  // bytes ahead at first, and where the log goes on elsewhere in the file: it may end soon
+	lead      = 1 << 20   // bytes ahead later
+	aheadStep = 128 << 10 // bytes of a piece
 
-	// Backward, there is more to be asked for at once, since nobody goes on by himself.
+	// Backward, the scan asks for more at once, since the system does not go on alone.
 	backwardLead = 2 << 20
-	backwardStep = 512 << 10 // in one request, since systems cut larger ones short
+	backwardStep = 512 << 10 // bytes of a request; systems cut larger ones short
 )
 
-// From reads what comes next, if the value lies in the mapped file. It is called in
-// the transaction that the value is of.
+// From reads what follows a value, or precedes it, if the value lies in the mapped file.
+// It must be called in the transaction of the value.
 func (r *ReadAhead) From(tx *bolt.Tx, value []byte, backward bool) {
 	here := unsafe.Pointer(unsafe.SliceData(value))
 	at := int64(uintptr(here)) - int64(tx.DB().Info().Data)
-	if at < 0 || at >= tx.Size() { // the log of a small file may be a copy
+	if at < 0 || at >= tx.Size() { // a small bucket lies inside another page, which may be a copy
 		return
 	}
 	if backward {
@@ -56,8 +60,8 @@ func (r *ReadAhead) From(tx *bolt.Tx, value []byte, backward bool) {
 	}
 }
 
-// Forward reads the file up to where it is to be read when the scan is at a value, from
-// the first piece on that is not cached.
+// Forward reads the file up to the lead of a scan whose value begins at offset at and has
+// size bytes, but not beyond end. It begins with the first piece that is not cached.
 func (r *ReadAhead) Forward(at, size, end int64, cached func(from, size int64) bool) {
 	until := at + size + lead
 	if r.begin(at, 2*lead) {
@@ -74,12 +78,13 @@ func (r *ReadAhead) Forward(at, size, end int64, cached func(from, size int64) b
 		}
 		n, err := r.File.ReadAt(r.buf[:piece], r.done)
 		if r.done += int64(n); err != nil {
-			return // whoever walks the map sees what is wrong
+			return // the scan meets the same fault in the map
 		}
 	}
 }
 
-// backward asks for what is before the scan, which is here, at an offset.
+// backward asks for the pages before the scan, which is at the address here and at the
+// offset at.
 func (r *ReadAhead) backward(here unsafe.Pointer, at int64) {
 	r.begin(at, 2*backwardLead)
 	for r.done > 0 && at-min(r.done, at) < backwardLead {
@@ -89,8 +94,8 @@ func (r *ReadAhead) backward(here unsafe.Pointer, at int64) {
 	}
 }
 
-// begin begins anew if the scan is where nothing near has been read, and reports
-// whether it has.
+// begin restarts at an offset if nothing within near bytes of it was read, and reports
+// whether it did.
 func (r *ReadAhead) begin(at, near int64) bool {
 	distance := max(r.done, at) - min(r.done, at)
 	if r.begun && distance <= near {

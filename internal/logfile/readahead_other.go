@@ -4,8 +4,8 @@ package logfile
 
 import "unsafe"
 
-// willNeed does nothing where there is no way to ask.
+// willNeed does nothing: there is no portable call for it.
 func willNeed(unsafe.Pointer, int) {}
 
-// inCache does not know.
+// inCache reports false: it is not known.
 func inCache(unsafe.Pointer, int) bool { return false }

@@ -14,31 +14,31 @@ import (
 )
 
 const (
-	maxListed   = 10_000 // ranges and positions in a report
-	maxRetries  = 1_000  // records that turn out not to fit when all are there
+	maxListed   = 10_000 // bounds Missing and Ambiguous of a Result
+	maxRetries  = 1_000  // bounds the records that are found not to fit when all are added
 	noticeEvery = 4_096  // events between two calls of Progress
 )
 
-// salvager makes a new log from the remains of another.
+// salvager makes a new log from the remains of a damaged one.
 type salvager struct {
 	found  *remains
 	opts   Options
-	avoid  map[eventstore.Position]bool // records that do not fit
+	avoid  map[eventstore.Position]bool // positions of records that were found not to fit
 	result Result
 
 	linked ranges              // the positions that the tree leads to
-	last   eventstore.Position // the last of them
-	end    bool                // it is the last there was
+	last   eventstore.Position // the last linked position
+	end    bool                // last was the last position of the log
 
 	b        *logbuild.Builder
-	next     eventstore.Position // the position that comes next
-	previous record.Record       // the last one that was added
+	next     eventstore.Position // the position after the last one added
+	previous record.Record       // the last record added
 
-	window []candidate         // for the next positions that the tree does not lead to
-	before eventstore.Position // the window has all candidates before this one
+	window []candidate         // for the next positions that are not linked
+	before eventstore.Position // the window has all candidates before this position; 0: all there are
 }
 
-// identify decides what the new log is called.
+// identify chooses the store id and the epoch of the new log.
 func (v *salvager) identify() error {
 	id, epoch, ok, err := v.found.identity()
 	if err != nil {
@@ -51,7 +51,7 @@ func (v *salvager) identify() error {
 	return nil
 }
 
-// survey finds out what the tree leads to.
+// survey notes the positions that the tree leads to.
 func (v *salvager) survey() (err error) {
 	v.end, err = v.found.walk(func(r *record.Record, _ []byte) error {
 		v.linked.add(r.Event.Position)
@@ -64,7 +64,7 @@ func (v *salvager) survey() (err error) {
 	return err
 }
 
-// copy adds all records that are to be had to the builder, in their order.
+// copy adds all records that can be saved to the builder, in order.
 func (v *salvager) copy() error {
 	v.next, v.previous, v.window, v.before = 1, record.Record{}, nil, 1
 	_, err := v.found.walk(func(r *record.Record, raw []byte) error {
@@ -78,15 +78,15 @@ func (v *salvager) copy() error {
 	}
 	v.result.Head = v.next - 1
 	through := v.result.Through
-	if last := v.previous.Place; last.N > 0 { // the rest of its commit was there
+	if last := v.previous.Place; last.N > 0 { // the rest of its commit existed
 		through = max(through, v.result.Head+eventstore.Position(last.N-1-last.I))
 	}
 	v.missing(through + 1)
 	return err
 }
 
-// add adds a record that comes next or later. One that the builder refuses
-// contradicts those before it, and is left out.
+// add adds a record at position next or later. A record that the builder refuses
+// contradicts those before it and is left out.
 func (v *salvager) add(r *record.Record, raw []byte, unlinked bool) error {
 	p := r.Event.Position
 	if v.avoid[p] {
@@ -112,8 +112,7 @@ func (v *salvager) add(r *record.Record, raw []byte, unlinked bool) error {
 	return nil
 }
 
-// missing notes that nothing was found from next up to a position, that not
-// included.
+// missing notes that nothing was found from next up to p, p not included.
 func (v *salvager) missing(p eventstore.Position) {
 	if p <= v.next {
 		return
@@ -124,7 +123,7 @@ func (v *salvager) missing(p eventstore.Position) {
 	}
 }
 
-// fill adds what is found otherwise between next and a record of the tree.
+// fill adds the records that a scan finds between next and a record of the tree.
 func (v *salvager) fill(to *record.Record) error {
 	for p := v.next; p < to.Event.Position; {
 		same, err := v.candidates(p)
@@ -142,10 +141,12 @@ func (v *salvager) fill(to *record.Record) error {
 	return nil
 }
 
-// copyTail adds what is found beyond what the tree leads to. If the file says
-// where its log ends, there is nothing: what lies beyond was never committed. If
-// the page that says so may be an older one, the transaction after it is taken,
-// which goes on there without a gap. If the end was not reached, all is taken.
+// copyTail adds records beyond the last linked position:
+//   - none, if the tree shows where the log ends and its meta page is the newest: later
+//     records were never committed;
+//   - those without a gap, if the meta page may be an older one: they are of the next
+//     transaction;
+//   - all, if the end of the tree was not reached.
 func (v *salvager) copyTail() error {
 	if scanned := v.before != 1; v.end && v.found.certain && !scanned {
 		return nil
@@ -165,8 +166,8 @@ func (v *salvager) copyTail() error {
 	}
 }
 
-// candidates returns those for the first position from p on that has any and that
-// the tree does not lead to. The file is scanned only when that is needed.
+// candidates returns the candidates for the first position from p on that is not linked
+// and has any. It scans the file only if the window does not have the answer.
 func (v *salvager) candidates(p eventstore.Position) (same []candidate, err error) {
 	if v.before != 0 && p >= v.before {
 		wanted := func(q eventstore.Position) bool { return q >= p && !v.linked.has(q) }
@@ -188,8 +189,8 @@ func (v *salvager) candidates(p eventstore.Position) (same []candidate, err erro
 	return v.window[i:n], nil
 }
 
-// addOne adds the one of several candidates for a position that fits those around
-// it. to is the next record of the tree, nil if there is none.
+// addOne adds the candidate for a position that fits the records around it, if there is
+// one. to is the next record of the tree, nil if there is none.
 func (v *salvager) addOne(same []candidate, to *record.Record) error {
 	var fitting []found
 	for _, c := range same {
@@ -219,14 +220,14 @@ func (v *salvager) addOne(same []candidate, to *record.Record) error {
 	return v.add(&fitting[0].Record, fitting[0].raw, true)
 }
 
-// found is a record and its bytes.
+// found is a decoded record and its bytes.
 type found struct {
 	record.Record
 	raw []byte
 }
 
-// likely returns those of several records for a position that one for the next
-// position can follow; all, if there is none that could tell.
+// likely returns the records of a list, all for one position, that a record of the next
+// position can follow; the whole list, if there is no such record.
 func (v *salvager) likely(list []found) ([]found, error) {
 	next := list[0].Event.Position + 1
 	after, err := v.candidates(next)
@@ -252,13 +253,13 @@ func (v *salvager) likely(list []found) ([]found, error) {
 	return likely, nil
 }
 
-// follows reports whether b can come behind a in a log.
+// follows reports whether b can follow a in a log, with or without records between.
 func follows(a, b *record.Record) bool {
 	if b.Event.Recorded.Before(a.Event.Recorded) {
 		return false
 	}
 	if b.Event.Position != a.Event.Position+1 {
-		return true // nothing is known of what is between
+		return true // the records between are not known
 	}
 	if a.Place.I+1 < a.Place.N {
 		return b.Place == record.Place{I: a.Place.I + 1, N: a.Place.N} && b.Event.Recorded.Equal(a.Event.Recorded)
@@ -266,7 +267,7 @@ func follows(a, b *record.Record) bool {
 	return b.Place.I == 0
 }
 
-// ranges is a set of positions, which are added in ascending order.
+// ranges is a set of positions. They must be added in ascending order.
 type ranges []Range
 
 func (s *ranges) add(p eventstore.Position) {

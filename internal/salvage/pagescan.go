@@ -17,14 +17,13 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// remains is what there is of a damaged file. It is read by itself, without
-// bbolt, which trusts what it reads.
+// remains is a damaged file.
 type remains struct {
-	ctx      context.Context // of the call that it lives for
+	ctx      context.Context // of the call of Run
 	file     *os.File
 	size     int64
-	tree     bool // a meta page is whole
-	certain  bool // both are, so that the newer is the newest there was
+	tree     bool // at least one meta page is whole
+	certain  bool // both meta pages are whole, so the newer one is of the last transaction
 	meta     pages.Meta
 	pageSize int
 	seed     maphash.Seed
@@ -36,7 +35,7 @@ func newRemains(ctx context.Context, file *os.File) (*remains, error) {
 		return nil, err
 	}
 	m := &remains{ctx: ctx, file: file, size: info.Size(), seed: maphash.MakeSeed()}
-	state, err := pages.Inspect(file, m.size) // which also says what it can of a file that was cut short
+	state, err := pages.Inspect(file, m.size) // the state is valid as far as possible also with these errors
 	if err != nil && !errors.Is(err, pages.ErrForeign) && !errors.Is(err, pages.ErrDamaged) {
 		return nil, err
 	}
@@ -50,8 +49,8 @@ func newRemains(ctx context.Context, file *os.File) (*remains, error) {
 	return m, nil
 }
 
-// likelyPageSize returns the size of pages with which most records are found at
-// the beginning of the file.
+// likelyPageSize returns the page size with which a scan of the beginning of the file finds
+// the most records.
 func (m *remains) likelyPageSize() (likely int, err error) {
 	const probe = 16 << 20 // bytes
 	most := -1
@@ -77,8 +76,8 @@ func (m *remains) likelyPageSize() (likely int, err error) {
 	return likely, nil
 }
 
-// walk visits the records that the file's tree leads to, by position. It reports
-// whether the last of them is the last there was.
+// walk calls visit with the records that the file's tree leads to, by position. It reports
+// whether the walk reached the end of the log.
 func (m *remains) walk(visit func(r *record.Record, raw []byte) error) (end bool, err error) {
 	if !m.tree {
 		return false, nil
@@ -98,7 +97,7 @@ func (m *remains) walk(visit func(r *record.Record, raw []byte) error) (end bool
 	})
 }
 
-// identity returns what the file says of itself, if it can be found.
+// identity returns the store id and epoch of the file; ok is false if they were not found.
 func (m *remains) identity() (id uuid.UUID, epoch uint64, ok bool, err error) {
 	said := make(map[string][]byte)
 	collect := func(key, value []byte) {
@@ -129,7 +128,7 @@ func (m *remains) identity() (id uuid.UUID, epoch uint64, ok bool, err error) {
 	return uuid.UUID(said[string(logfile.IdKey)]), binary.BigEndian.Uint64(said[string(logfile.EpochKey)]), true, nil
 }
 
-// candidate is a record that was found by looking at every page.
+// candidate is a record that was found by a scan of every page.
 type candidate struct {
 	position eventstore.Position
 	offset   int64 // in the file
@@ -137,20 +136,19 @@ type candidate struct {
 	sum      uint64 // of its bytes
 }
 
-// maxCandidates is how many are kept in memory; for more, the file is scanned
-// again.
+// maxCandidates is how many candidates a scan keeps in memory. If there are more, the file
+// is scanned again for the rest.
 const maxCandidates = 1 << 20
 
-// scan returns the records in the file at positions that are wanted, by
-// position, each that is different once; and the position before which these are
-// all there are, 0 if there are no others.
+// scan returns the distinct records in the file at wanted positions, by position. They are
+// all with positions less than before, or all if before is 0.
 func (m *remains) scan(wanted func(eventstore.Position) bool) (found []candidate, before eventstore.Position, err error) {
 	err = pages.Scan(m.file, m.size, m.pageSize, m.ctx.Err, func(e pages.Element) (bool, error) {
-		v, _ := logfile.ParseValue(e.Key, e.Value) // of no records, if it cannot be read
+		v, _ := logfile.ParseValue(e.Key, e.Value) // has no records if it cannot be parsed
 		whole := v.Last > 0
 		for p, raw := range v.All() {
 			if _, err := record.Decode(p, raw); err != nil {
-				whole = false // there may be other pages in its place by now
+				whole = false // its pages may be used otherwise by now
 				continue
 			}
 			if (before == 0 || p < before) && wanted(p) {
@@ -168,7 +166,7 @@ func (m *remains) scan(wanted func(eventstore.Position) bool) (found []candidate
 	return distinct(found), before, err
 }
 
-// distinct sorts candidates by position, and drops those that are there twice.
+// distinct sorts candidates by position and removes repeated ones.
 func distinct(list []candidate) []candidate {
 	slices.SortFunc(list, func(a, b candidate) int {
 		switch {
@@ -188,8 +186,8 @@ func distinct(list []candidate) []candidate {
 	})
 }
 
-// lowest cuts a sorted list to about n, between positions, and returns the first
-// position that is cut off.
+// lowest cuts a sorted list to about n candidates, between two positions, and returns the
+// first position that is cut off.
 func lowest(list []candidate, n int) ([]candidate, eventstore.Position) {
 	before := list[n].position
 	for n > 0 && list[n-1].position == before {
@@ -208,12 +206,12 @@ func (m *remains) read(c candidate) (record.Record, []byte, error) {
 	return r, raw, err
 }
 
-// wholeRecords yields the records of an element of a leaf that are whole, with
-// their bytes, which are parts of value. A record's checksum covers its position too,
-// so no other bytes are taken for one.
+// wholeRecords yields the whole records of an element of a leaf, with their bytes, which are
+// parts of value. The checksum of a record covers its position, so no other bytes are taken
+// for a record.
 func wholeRecords(key, value []byte) iter.Seq2[record.Record, []byte] {
 	return func(yield func(record.Record, []byte) bool) {
-		v, _ := logfile.ParseValue(key, value) // of no records, if it cannot be read
+		v, _ := logfile.ParseValue(key, value) // has no records if it cannot be parsed
 		for p, raw := range v.All() {
 			if r, err := record.Decode(p, raw); err == nil && !yield(r, raw) {
 				return

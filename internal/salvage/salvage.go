@@ -15,15 +15,14 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// Options say how to salvage. boltstore.SalvageOptions describes the fields.
+// Options are the options of Run. boltstore.SalvageOptions describes the fields.
 type Options struct {
 	LockTimeout time.Duration
 	FileMode    fs.FileMode
 	Progress    func(done, total eventstore.Position)
 }
 
-// Result says what has been saved, and what has not. boltstore.SalvageReport describes
-// the fields.
+// Result reports what was saved and what was not. boltstore.SalvageReport describes the fields.
 type Result struct {
 	Events        int
 	Head          eventstore.Position
@@ -39,11 +38,12 @@ type Result struct {
 	SameStore     bool
 }
 
-// Range is the positions from First to Last, both included.
+// Range is a range of positions; First and Last are included.
 type Range struct{ First, Last eventstore.Position }
 
-// Run copies all records of a damaged log that are whole into a new one at
-// into, which must not be there.
+// Run copies the whole records of the log at damaged into a new log at into, which must not
+// exist. It holds the lock of the damaged file if bbolt can open it. boltstore.Salvage lists
+// the errors.
 func Run(ctx context.Context, damaged, into string, opts Options) (_ Result, err error) {
 	if _, err := os.Lstat(into); err == nil {
 		return Result{}, fmt.Errorf("into %s: %w", into, fs.ErrExist)
@@ -67,9 +67,9 @@ func Run(ctx context.Context, damaged, into string, opts Options) (_ Result, err
 	return rebuildFrom(found, into, opts)
 }
 
-// rebuildFrom makes the new log. That a record contradicts another far away, of
-// its stream or with its key, shows only when all are there: then it is made
-// once more without it.
+// rebuildFrom makes the new log. A record that contradicts a distant one, of its stream or
+// with its key, is found only when all records are added. Then the log is made again
+// without it.
 func rebuildFrom(found *remains, into string, opts Options) (Result, error) {
 	v := &salvager{found: found, opts: opts, avoid: make(map[eventstore.Position]bool)}
 	if err := errors.Join(v.identify(), v.survey()); err != nil {
@@ -98,7 +98,7 @@ func (v *salvager) build(into string) (err error) {
 		return err
 	}
 	if v.result.Events == 0 {
-		return fmt.Errorf("%w: not one event was found", eventstore.ErrCorrupt)
+		return fmt.Errorf("%w: no event was found", eventstore.ErrCorrupt)
 	}
 	return v.b.Finish(false)
 }

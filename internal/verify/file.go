@@ -11,8 +11,7 @@ import (
 	"github.com/yore-es/yore/internal/pages"
 )
 
-// checkFile checks what can be seen without bbolt: that the path still names the
-// file that is open, and its pages.
+// checkFile checks, without bbolt, that the path still names the open file, and the pages.
 func (v *verifier) checkFile() error {
 	if err := v.store.File.InPlace(); err != nil {
 		v.add(File, 0, "%v", err)
@@ -23,18 +22,18 @@ func (v *verifier) checkFile() error {
 			return err
 		}
 	}
-	v.add(MetaPage, 0, "the two pages that describe the file cannot be read as they should")
+	v.add(MetaPage, 0, "the two pages that describe the file cannot be read")
 	return nil
 }
 
-// metaTries is how often the meta pages are read before they count as damaged:
-// one that is being written at that moment is seen half.
+// metaTries is how often the meta pages are read before they count as damaged: a read during
+// a write may see half of a page.
 const metaTries = 200
 
-// checkPages checks the meta pages and, by them, all others. The transaction
-// keeps the pages that they lead to from being used again meanwhile. It reports
-// whether it was the transaction of the newest meta page, and the other one is
-// whole, or the last try.
+// checkPages checks the meta pages and the pages that they lead to, inside a transaction,
+// which keeps these pages from being reused. It reports stable false, and must be called
+// again, if the transaction is not that of the newest meta page, or if a meta page is
+// damaged and this is not the last try.
 func (v *verifier) checkPages(last bool) (stable bool, err error) {
 	interrupted := func() error { return v.store.Usable(v.ctx) }
 	damage, err := v.page(func(tx *bolt.Tx) error {
@@ -65,8 +64,8 @@ func (v *verifier) checkPages(last bool) (stable bool, err error) {
 	return stable, err
 }
 
-// checkBuckets checks that the file holds what it should, and nothing else, and
-// what it says of itself.
+// checkBuckets checks the file's description, and that the file has no unknown buckets or
+// keys.
 func (v *verifier) checkBuckets() error {
 	known := [][]byte{logfile.StoreBucket, logfile.LogBucket, []byte(index.Bucket), logfile.RowsBucket, logfile.ChangesBucket, logfile.CheckpointsBucket, logfile.AsideBucket}
 	damage, err := v.page(func(tx *bolt.Tx) error {
@@ -78,9 +77,9 @@ func (v *verifier) checkBuckets() error {
 			isKnown := slices.ContainsFunc(known, func(k []byte) bool { return string(k) == string(name) })
 			switch {
 			case value != nil:
-				v.add(StrayBucket, 0, "the file holds the key %q, outside of all buckets", name)
+				v.add(StrayBucket, 0, "the file has the key %q outside of all buckets", name)
 			case !isKnown:
-				v.add(StrayBucket, 0, "the file holds the bucket %q", name)
+				v.add(StrayBucket, 0, "the file has the unknown bucket %q", name)
 			}
 		}
 		return nil

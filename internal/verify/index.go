@@ -9,26 +9,30 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// The index is checked against the log in both directions. While the log is
-// walked, the postings that its events must have are summed up; then a walk over
-// the index sums up those that it has. Where the sums differ, what differs is
-// looked for, event by event. A stream's postings lie in the order of positions,
-// so the walk over the index sees, too, whether versions follow each other. None
-// of it needs memory for each stream or key.
+// # Log and index are compared in both directions
 //
-// What the index has in memory only, of the latest events, is looked up for each
-// of them.
+// Problem. Each event must have its postings, and each posting its event. To look up every
+// posting would take a random access each; to remember them, memory for each stream or key.
+//
+// Steps. The walk over the log adds up checksums of the postings that its events must have,
+// by ranges of positions. The walk over the index adds up those of the postings that it has.
+// Only where the sums of a range differ, its events and postings are looked up one by one
+// (findDifferences). The postings of a stream lie in the order of positions, so the walk
+// over the index also checks that versions follow each other.
+//
+// The part of the index that is in memory only, of the latest events, is looked up for each
+// of these events (checkLatest).
 
-// beginIndex takes hold of the index, as it is on disk now.
+// beginIndex takes a snapshot of the index on disk. endIndex must be called.
 func (v *verifier) beginIndex() {
 	if x, _ := v.store.Index(); x != nil && v.store.File.BadIndex == nil {
 		v.index = x.Check()
 	}
 }
 
-// checkStatus checks that there is an index and that it is one of this log.
+// checkStatus checks that there is an index and that it does not reach beyond the log.
 func (v *verifier) checkStatus() error {
-	if v.store.File.BadIndex != nil { // its pages have been reported
+	if v.store.File.BadIndex != nil { // reported by checkFile
 		return nil
 	}
 	damage, err := v.page(func(tx *bolt.Tx) error {
@@ -39,7 +43,7 @@ func (v *verifier) checkStatus() error {
 		if log := tx.Bucket(logfile.LogBucket); log != nil {
 			key, _ := log.Cursor().Last()
 			if last, _ := record.ParseKey(key); last < through {
-				v.add(IndexEntry, 0, "the index says that it reaches to position %d, the log ends at position %d", through, last)
+				v.add(IndexEntry, 0, "the index reaches to position %d, and the log ends at position %d", through, last)
 			}
 		}
 		return nil
@@ -51,7 +55,7 @@ func (v *verifier) checkStatus() error {
 	return err
 }
 
-// endIndex lets go of the index.
+// endIndex releases the snapshot of the index.
 func (v *verifier) endIndex() {
 	if v.index != nil {
 		v.index.Close()
@@ -59,7 +63,7 @@ func (v *verifier) endIndex() {
 	}
 }
 
-// checkEntries takes what the index must have of a page of records.
+// checkEntries notes the entries that the index must have for a page of records.
 func (v *verifier) checkEntries(entries []index.Entry) error {
 	if v.index == nil {
 		return nil
@@ -73,7 +77,7 @@ func (v *verifier) checkEntries(entries []index.Entry) error {
 	return nil
 }
 
-// checkLatest looks up what the index has of events.
+// checkLatest looks up the entries of events that are not in the index on disk.
 func (v *verifier) checkLatest(entries []index.Entry) error {
 	if _, down := v.store.Index(); down {
 		return nil
@@ -83,7 +87,7 @@ func (v *verifier) checkLatest(entries []index.Entry) error {
 		v.add(IndexEntry, entries[0].Position, "%v", damage)
 	}
 	for _, p := range problems {
-		if p.Kind != index.BrokenStream || v.damaged == 0 { // versions that are missing have been reported
+		if p.Kind != index.BrokenStream || v.damaged == 0 { // else a missing version was reported with its record
 			v.addProblem(p, IndexEntry)
 		}
 	}
@@ -91,8 +95,8 @@ func (v *verifier) checkLatest(entries []index.Entry) error {
 	return err
 }
 
-// lookUp looks up the events in the index, and returns how many postings are as
-// they should be, and what is not.
+// lookUp looks up events in the index. It returns the number of right postings and the
+// problems. damage and err are those of page.
 func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Problem, damage, err error) {
 	x, _ := v.store.Index()
 	snapshot := x.Snapshot()
@@ -113,8 +117,8 @@ func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Pr
 	return found, problems, damage, err
 }
 
-// addProblem notes a problem that the index has, or, if its kind is not that of
-// one, the log.
+// addProblem notes a problem that the index has found, with the given kind unless it is a
+// problem of the log.
 func (v *verifier) addProblem(p index.Problem, kind Kind) {
 	switch p.Kind {
 	case index.RepeatedKey:
@@ -125,7 +129,7 @@ func (v *verifier) addProblem(p index.Problem, kind Kind) {
 	v.add(kind, p.Position, "%s", p.Text)
 }
 
-// checkIndex walks the index.
+// checkIndex walks over the index and compares it with the log.
 func (v *verifier) checkIndex() error {
 	if v.index == nil {
 		return nil
@@ -148,15 +152,15 @@ func (v *verifier) checkIndex() error {
 		}
 	}
 	if damage != nil {
-		v.add(DamagedPage, 0, "the index cannot be read on: %v", damage)
+		v.add(DamagedPage, 0, "the rest of the index cannot be read: %v", damage)
 	}
 	v.result.Postings += v.index.Postings()
 	for _, p := range problems {
 		switch {
 		case p.Kind == index.BrokenStream && v.damaged > 0:
-			continue // versions that are missing have been reported
+			continue // a missing version was reported with its record
 		case p.Kind == index.BrokenStream && v.index.Differs(p.Position):
-			p.Kind = index.WrongEntry // it is not as the log has it
+			p.Kind = index.WrongEntry // the entry differs from the log
 		}
 		v.addProblem(p, IndexEntry)
 	}
@@ -166,8 +170,8 @@ func (v *verifier) checkIndex() error {
 	return v.findDifferences()
 }
 
-// findDifferences looks for what differs between the log and the index, where
-// something does. It takes long, and is not done if there is nothing.
+// findDifferences looks up the events and postings of the ranges whose sums differ. That is
+// slow, and happens only if there are such ranges.
 func (v *verifier) findDifferences() error {
 	ranges := v.index.Differing()
 	if len(ranges) == 0 {
@@ -182,12 +186,12 @@ func (v *verifier) findDifferences() error {
 		return err
 	}
 	if v.damaged == 0 && len(v.result.Findings) == 0 {
-		v.add(IndexEntry, ranges[0][0], "the index is not as the log has it, between here and position %d", ranges[0][1])
+		v.add(IndexEntry, ranges[0][0], "the index differs from the log between here and position %d", ranges[0][1])
 	}
 	return nil
 }
 
-// compare looks up the events of a range of positions, a page at a time.
+// compare looks up the events at positions from to to, both included, in pages.
 func (v *verifier) compare(from, to eventstore.Position) error {
 	for from <= to {
 		var entries []index.Entry
@@ -204,7 +208,7 @@ func (v *verifier) compare(from, to eventstore.Position) error {
 		if err != nil {
 			return err
 		}
-		if damage == nil { // else it has been reported by the walk over the log
+		if damage == nil { // damage was reported by the walk over the log
 			if err := v.compareEntries(entries); err != nil {
 				return err
 			}
@@ -214,8 +218,7 @@ func (v *verifier) compare(from, to eventstore.Position) error {
 	return nil
 }
 
-// compareEntries looks up events, those by themselves that cannot be looked up
-// together.
+// compareEntries looks up events, together if possible, otherwise each alone.
 func (v *verifier) compareEntries(entries []index.Entry) error {
 	_, problems, damage, err := v.lookUp(entries)
 	if err != nil {
@@ -234,17 +237,17 @@ func (v *verifier) compareEntries(entries []index.Entry) error {
 		return nil
 	}
 	for _, p := range problems {
-		if p.Kind == index.WrongEntry { // the others have been reported by the walk
+		if p.Kind == index.WrongEntry { // others were reported by the walk over the index
 			v.addProblem(p, IndexEntry)
 		}
 	}
 	return nil
 }
 
-// findStray looks up the record of each posting, to find those that are too many.
+// findStray looks up the record of each posting, to find postings without one.
 func (v *verifier) findStray() error {
 	readTx := func(fn func(*bolt.Tx) error) error {
-		_, err := v.page(fn) // damage has been reported by the walk before
+		_, err := v.page(fn) // damage was reported by the walk over the index
 		return err
 	}
 	known := func(p eventstore.Position) (e index.Entry, ok bool) {

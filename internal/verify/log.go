@@ -12,8 +12,8 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// checkLog checks every record up to the head, and that the index has what it
-// must have of each.
+// checkLog checks every record up to the head, and notes the entries that the index must
+// have.
 func (v *verifier) checkLog() error {
 	w := &logWalk{v: v, next: 1}
 	for !w.done {
@@ -40,19 +40,18 @@ func (v *verifier) checkLog() error {
 	return nil
 }
 
-// logWalk goes over the log bucket. What it knows outlives a page that ends in a
-// panic.
+// logWalk walks over the log's bucket. Its state remains valid when a page ends in a panic.
 type logWalk struct {
 	v        *verifier
-	from     []byte              // the key to go on from; nil: the first
-	next     eventstore.Position // the position that comes next
+	from     []byte              // the key at which the next page begins; nil: the first
+	next     eventstore.Position // the next position
 	done     bool
-	previous record.Record // the one before next,
-	known    bool          // if it is whole
-	entries  []index.Entry // what the page's records must have in the index
+	previous record.Record // the record at next-1, if known is true
+	known    bool
+	entries  []index.Entry // what the index must have for the records of the page
 }
 
-// page checks the next records.
+// page checks the next page of records.
 func (w *logWalk) page(tx *bolt.Tx) error {
 	log := tx.Bucket(logfile.LogBucket)
 	if log == nil {
@@ -66,7 +65,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 		p, ok := record.ParseKey(key)
 		if key == nil || ok && p > w.v.result.Head {
 			if end := record.Key(w.v.result.Head); w.next <= w.v.result.Head && log.Get(end[:]) != nil {
-				return fmt.Errorf("the log seems to end at position %d, and does not", w.next)
+				return fmt.Errorf("the log does not lead to position %d, and does not end there", w.next)
 			}
 			w.miss(w.v.result.Head + 1)
 			w.done = true
@@ -76,12 +75,12 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 		case len(key) > 1<<10:
 			return fmt.Errorf("a key of %d bytes follows position %d", len(key), w.next-1)
 		case !ok || p < w.next:
-			w.v.add(StrayRecord, 0, "the log has a key that is no position in it: %x", key[:min(len(key), 32)])
-			w.v.damaged++ // it hides the next one from a reader
+			w.v.add(StrayRecord, 0, "the log has the key %x, which is not a position in it", key[:min(len(key), 32)])
+			w.v.damaged++ // it may hide the next record from readers
 		default:
 			w.checkValue(p, key, value)
 			if !bytes.Equal(log.Get(key), value) {
-				w.v.add(DamagedPage, p, "the log does not lead to the record, which is there")
+				w.v.add(DamagedPage, p, "a search in the log does not find the record, which is there")
 			}
 		}
 		w.from = append(append(w.from[:0], key...), 0)
@@ -90,7 +89,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 	return nil
 }
 
-// miss reports the positions from next up to p, p not included.
+// miss reports that the positions from next up to p, p not included, have no record.
 func (w *logWalk) miss(p eventstore.Position) {
 	if p <= w.next {
 		return
@@ -99,13 +98,13 @@ func (w *logWalk) miss(p eventstore.Position) {
 	w.skip(p)
 }
 
-// skip goes on at p, with nothing known of what is before.
+// skip continues at p; the record before it is not known.
 func (w *logWalk) skip(p eventstore.Position) {
 	w.v.damaged += int(p - w.next)
 	w.next, w.known = p, false
 }
 
-// checkValue checks what is under the key of p, which is the next or a later one.
+// checkValue checks the value under the key of p, which is at least next.
 func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
 	v, err := logfile.ParseValue(key, value)
 	if err != nil {
@@ -124,7 +123,7 @@ func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
 	}
 }
 
-// check checks the record at p, which is the next.
+// check checks the record at p, which is next.
 func (w *logWalk) check(p eventstore.Position, value []byte) {
 	r, reason := decodeReason(p, value)
 	if reason != "" {
@@ -142,7 +141,7 @@ func (w *logWalk) check(p eventstore.Position, value []byte) {
 	w.next, w.previous, w.known = p+1, r, true
 }
 
-// checkPlace checks the record's place in its commit.
+// checkPlace checks the record's place in its commit, and its time.
 func (w *logWalk) checkPlace(r *record.Record) {
 	p, place := r.Event.Position, r.Place
 	if r.Key != "" && place.I > 0 {
@@ -169,13 +168,12 @@ func (w *logWalk) checkPlace(r *record.Record) {
 	}
 }
 
-// leap goes on behind a page that cannot be read. The page is somewhere at or
-// after next; how far it reaches is found by trying positions ever further on,
-// and then by halving.
+// leap continues after a page that cannot be read and that has records at next or later. It
+// finds the first readable position by doubling steps, and then by halving the last one.
 func (w *logWalk) leap(damage error) error {
 	head := w.v.result.Head
 	start := record.Key(w.next)
-	if !bytes.Equal(w.from, start[:]) { // what cannot be read may be before next
+	if !bytes.Equal(w.from, start[:]) { // the page that cannot be read may be before next
 		w.v.add(DamagedPage, w.next, "a page before position %d cannot be read: %v", w.next, damage)
 		w.from = append(w.from[:0], start[:]...)
 		return nil
@@ -228,7 +226,7 @@ func (w *logWalk) readable(p eventstore.Position) (bool, error) {
 	return damage == nil, err
 }
 
-// decodeReason is record.Decode with the reason alone.
+// decodeReason is record.Decode with the reason instead of an error; "" means none.
 func decodeReason(p eventstore.Position, value []byte) (record.Record, string) {
 	r, err := record.Decode(p, value)
 	if err != nil {
@@ -237,7 +235,7 @@ func decodeReason(p eventstore.Position, value []byte) (record.Record, string) {
 	return r, ""
 }
 
-// positionsText says "position 3 has" or "positions 3 to 5 have".
+// positionsText returns a text such as "position 3 has" or "positions 3 to 5 have".
 func positionsText(from, to eventstore.Position, one, many string) string {
 	if from == to {
 		return fmt.Sprintf("position %d %s", from, one)

@@ -12,28 +12,27 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// Store is the store that is verified.
+// Store is an open store, as Run needs it.
 type Store struct {
 	logfile.Access
 	// Head returns the highest durable position.
 	Head func() eventstore.Position
 	File *logfile.File
-	// Index returns the index, nil if there is none, and whether the store has
-	// stopped using it because it is damaged.
+	// Index returns the index, or nil, and whether the store has stopped using it because
+	// it is damaged.
 	Index func() (x *index.Index, down bool)
 }
 
-// Options say how to verify.
+// Options are the options of Run.
 type Options struct {
-	// MaxFindings is how many findings are returned at most.
+	// MaxFindings bounds the findings that are returned; more are counted. Zero returns none.
 	MaxFindings int
-	// Progress, if not nil, is called with the position through which the log has
-	// been checked, and the head, with no transaction open.
+	// Progress, if not nil, is called after each page of records with the position through
+	// which the log has been checked, and the head. No transaction is open then.
 	Progress func(done, total eventstore.Position)
 }
 
-// Result is what was looked at and found. boltstore.VerifyReport describes
-// the fields.
+// Result reports what was checked and found. boltstore.VerifyReport describes the fields.
 type Result struct {
 	Head                          eventstore.Position
 	Events, Postings, Views, Rows int
@@ -42,15 +41,15 @@ type Result struct {
 	Omitted                       int
 }
 
-// Finding is one thing that is not as it was written.
+// Finding is one fault.
 type Finding struct {
 	Kind     Kind
-	Position eventstore.Position // 0: of no event
-	View     eventstore.ViewID   // "": of no view
+	Position eventstore.Position // of the event concerned; 0: none
+	View     eventstore.ViewID   // concerned; "": none
 	Problem  string
 }
 
-// Kind says what a finding concerns.
+// Kind is the kind of a finding.
 type Kind string
 
 // The kinds of findings; boltstore documents them under the same names.
@@ -74,13 +73,14 @@ const (
 	File              Kind = "file"
 )
 
-// Run reads all that the file holds up to the head, and returns what is not as
-// it was written. The error is what ended the verification before its end.
+// Run reads everything in the file up to the head, and returns the faults. Damage is not an
+// error. The error, that of Usable or ErrClosed, means that the verification is not complete;
+// the result then has what was found before.
 func Run(ctx context.Context, s Store, opts Options) (Result, error) {
 	v := &verifier{store: s, ctx: ctx, opts: opts}
 	v.beginIndex()
 	defer v.endIndex()
-	v.result.Head = s.Head() // not before what is on disk of the index
+	v.result.Head = s.Head() // read after the snapshot of the index, so the index is not beyond it
 	for _, check := range []func() error{v.checkFile, v.checkBuckets, v.checkStatus, v.checkLog, v.checkIndex, v.checkViews} {
 		if err := check(); err != nil {
 			return v.result, err
@@ -89,18 +89,18 @@ func Run(ctx context.Context, s Store, opts Options) (Result, error) {
 	return v.result, nil
 }
 
-// verifier is one run of verify. It is not safe for concurrent use.
+// verifier is one call of Run.
 type verifier struct {
 	store  Store
-	ctx    context.Context // of the call that it lives for
+	ctx    context.Context // of the call
 	opts   Options
 	result Result
 
-	index   *index.Checker // nil: there is no index that could be checked
-	damaged int            // records that could not be read, and so have postings that nobody knows of
+	index   *index.Checker // nil: there is no index to check
+	damaged int            // how many records could not be read; their postings are not known
 }
 
-const verifyEvents = 1024 // events and rows a page
+const verifyEvents = 1024 // events or rows in a page
 
 // add notes a finding.
 func (v *verifier) add(kind Kind, p eventstore.Position, problem string, args ...any) {
@@ -115,8 +115,8 @@ func (v *verifier) addFinding(f Finding) {
 	v.result.Findings = append(v.result.Findings, f)
 }
 
-// page runs fn in a short transaction. Damage that ends it is returned as
-// damage; err is what ends the verification.
+// page runs fn in a short transaction. An error of fn or of bbolt is returned as damage; err
+// is an error that ends the verification.
 func (v *verifier) page(fn func(*bolt.Tx) error) (damage, err error) {
 	if err := v.store.Usable(v.ctx); err != nil {
 		return nil, err

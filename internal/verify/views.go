@@ -18,7 +18,7 @@ import (
 
 // checkViews checks the checkpoints and rows of all views.
 func (v *verifier) checkViews() error {
-	if v.store.File.BadRows != nil { // their pages have been reported
+	if v.store.File.BadRows != nil { // reported by checkFile
 		return nil
 	}
 	views, err := v.findViews()
@@ -37,9 +37,9 @@ func (v *verifier) checkViews() error {
 	return nil
 }
 
-// findViews checks all checkpoints and returns the views there are, and whether
-// they have rows. There are few, and one transaction must see them all: a view
-// that is written meanwhile gets both at once.
+// findViews checks all checkpoints. It returns the views, and whether each has rows. One
+// transaction must see all views, since a new view gets checkpoint and rows in one
+// transaction; there are few.
 func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
 	views := make(map[eventstore.ViewID]bool)
 	damage, err := v.page(func(tx *bolt.Tx) error {
@@ -57,7 +57,7 @@ func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
 		if changes := tx.Bucket(logfile.ChangesBucket); changes != nil {
 			return changes.ForEach(func(name, _ []byte) error {
 				if !views[eventstore.ViewID(name)] {
-					v.add(StrayBucket, 0, "there are changes of rows of view %q, which has none", name)
+					v.add(StrayBucket, 0, "there are changes of rows of view %q, which has no rows", name)
 				}
 				return nil
 			})
@@ -76,15 +76,15 @@ func (v *verifier) findRows(views map[eventstore.ViewID]bool, name, value []byte
 	_, hasCheckpoint := views[view]
 	switch {
 	case value != nil:
-		v.add(StrayBucket, 0, "among the rows of views there is the key %q, which is no view", name)
+		v.add(StrayBucket, 0, "the bucket of rows has the key %q, which is not a view", name)
 		return
 	case !hasCheckpoint:
-		v.addFinding(Finding{Kind: StrayRow, View: view, Problem: "there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost"})
+		v.addFinding(Finding{Kind: StrayRow, View: view, Problem: "there are rows but no checkpoint: the view is being dropped, or its checkpoint was lost"})
 	}
 	views[view] = true
 }
 
-// checkCheckpoints adds the views that have a checkpoint, also a damaged one.
+// checkCheckpoints adds the views that have a checkpoint, whole or damaged, to views.
 func (v *verifier) checkCheckpoints(tx *bolt.Tx, views map[eventstore.ViewID]bool) error {
 	var head eventstore.Position
 	if log := tx.Bucket(logfile.LogBucket); log != nil {
@@ -103,11 +103,11 @@ func (v *verifier) checkCheckpoints(tx *bolt.Tx, views map[eventstore.ViewID]boo
 	})
 }
 
-// rowTries is how often the rows of a view that changes are counted.
+// rowTries is how often the rows of a view that changes meanwhile are counted.
 const rowTries = 3
 
-// checkRows checks each row of a view, and that there are those that its tally
-// says. A view that changes meanwhile is counted again.
+// checkRows checks each row of a view and compares their number and sum with the tally. If
+// the view changes meanwhile, its rows are counted again.
 func (v *verifier) checkRows(view eventstore.ViewID) error {
 	for range rowTries {
 		w := &rowWalk{v: v, view: view}
@@ -118,7 +118,7 @@ func (v *verifier) checkRows(view eventstore.ViewID) error {
 				return err
 			}
 			if damage != nil {
-				v.addFinding(Finding{Kind: DamagedPage, View: view, Problem: fmt.Sprintf("its rows cannot be read on from key %q: %v", w.from, damage)})
+				v.addFinding(Finding{Kind: DamagedPage, View: view, Problem: fmt.Sprintf("its rows cannot be read from key %q on: %v", w.from, damage)})
 				return nil
 			}
 		}
@@ -136,23 +136,23 @@ func (v *verifier) checkRows(view eventstore.ViewID) error {
 	return nil
 }
 
-// rowWalk goes once over the rows of a view.
+// rowWalk walks once over the rows of a view.
 type rowWalk struct {
 	v    *verifier
 	view eventstore.ViewID
-	from []byte // the key to go on from; nil: the first
+	from []byte // the key at which the next page begins; nil: the first
 	done bool
 
-	said    []byte // the view's tally, as it is in the file
+	said    []byte // the view's tally as it is in the file
 	dropped bool   // the view has no checkpoint: it is being dropped
-	changed bool   // it did not stay the same
-	gone    bool   // the view did not stay
-	rows    int    // whole ones, as they are under the layers of changes
+	changed bool   // the view has changed during the walk
+	gone    bool   // the view has been dropped during the walk
+	rows    int    // whole rows, as a reader sees them
 	counted viewfile.Tally
-	damaged bool // some rows are, so the tally cannot be right
+	damaged bool // some rows are damaged, so the tally cannot be compared
 }
 
-// page checks the next rows.
+// page checks the next page of rows.
 func (w *rowWalk) page(tx *bolt.Tx) error {
 	b := viewfile.Rows(tx, w.view)
 	if b == nil { // it has been dropped since
@@ -188,12 +188,11 @@ func (w *rowWalk) page(tx *bolt.Tx) error {
 	}
 }
 
-// changes checks the layers over the view's own rows: those that its tally says there
-// are, and that there are no others.
+// changes checks the layers over the view's own rows, and that the tally names all of them.
 func (w *rowWalk) changes(tx *bolt.Tx) error {
 	t, err := viewfile.OpenTally(w.view, w.said)
 	if err != nil {
-		return nil //nolint:nilerr // there is no telling; compare reports it
+		return nil //nolint:nilerr // without a tally they cannot be checked; compare reports it
 	}
 	b := viewfile.ChangesBucket(tx, w.view)
 	if b == nil {
@@ -202,7 +201,7 @@ func (w *rowWalk) changes(tx *bolt.Tx) error {
 	l := viewfile.Layer{View: w.view, Bucket: b}
 	if err := b.ForEach(func(key, sealed []byte) error {
 		if !t.Knows(key) {
-			w.v.addFinding(Finding{Kind: StrayRow, View: w.view, Problem: fmt.Sprintf("there is a change %q of which its tally does not know", key)})
+			w.v.addFinding(Finding{Kind: StrayRow, View: w.view, Problem: fmt.Sprintf("there is a change %q of a layer that its tally does not name", key)})
 			return nil
 		}
 		l.Number = key[:viewfile.NumberSize]
@@ -214,8 +213,7 @@ func (w *rowWalk) changes(tx *bolt.Tx) error {
 	return w.countChanges(tx, t)
 }
 
-// countChanges counts what the changes make of the number of rows, as far as they can be
-// read.
+// countChanges adjusts the number of rows by the changes, as far as they can be read.
 func (w *rowWalk) countChanges(tx *bolt.Tx, t viewfile.Tally) error {
 	changes := viewfile.Cursor{From: viewfile.FirstRow}
 	layers, err := viewfile.Changes(tx, w.view, t)
@@ -234,14 +232,13 @@ func (w *rowWalk) countChanges(tx *bolt.Tx, t viewfile.Tally) error {
 			w.rows--
 		}
 	}
-	if errors.Is(err, eventstore.ErrCorrupt) { // and has been reported
+	if errors.Is(err, eventstore.ErrCorrupt) { // reported by changes
 		return nil
 	}
 	return err
 }
 
-// check checks what a layer has under a key, and counts it. It reports whether that is
-// whole.
+// check checks an entry of a layer, counts it, and reports whether it is whole.
 func (w *rowWalk) check(l *viewfile.Layer, key, sealed []byte) bool {
 	problem := ""
 	if table, name, ok := strings.Cut(string(key[len(l.Number):]), "\x00"); !ok || table == "" || name == "" {
@@ -264,24 +261,24 @@ func (w *rowWalk) compare() {
 	said, err := viewfile.OpenTally(w.view, w.said)
 	switch {
 	case w.said == nil && w.dropped:
-		return // it went first
+		return // Drop deletes the tally first
 	case w.said == nil:
-		problem = "there is no tally of its rows"
+		problem = "its rows have no tally"
 	case err != nil:
 		problem = err.Error()
 	case w.damaged:
 		return
 	case said.Rows != w.counted.Rows:
-		problem = fmt.Sprintf("there are %d rows, and should be %d", w.counted.Rows, said.Rows)
+		problem = fmt.Sprintf("there are %d rows, and there should be %d", w.counted.Rows, said.Rows)
 	case said.Sum != w.counted.Sum:
-		problem = "there are as many rows as there should be, but not the same"
+		problem = "there are as many rows as there should be, but others"
 	default:
 		return
 	}
 	w.v.addFinding(Finding{Kind: MissingRow, View: w.view, Problem: problem})
 }
 
-// reasonOf is the text of an error without what its kind says already.
+// reasonOf returns the text of an error without the part that the finding's kind repeats.
 func reasonOf(err error) string {
 	var corrupt *eventstore.CorruptError
 	if errors.As(err, &corrupt) {

@@ -10,8 +10,10 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// Change writes rows of a view, or deletes those whose value is nil, and keeps
-// the view's tally. The buckets of views must be there.
+// Change puts rows of a view, deletes those whose value is nil, and updates the view's
+// tally. A row that occurs twice gets its last value. The buckets of views must exist
+// ([CreateBuckets]). Damaged layers match ErrCorrupt; the transaction must then be rolled
+// back.
 func Change(tx *bolt.Tx, view eventstore.ViewID, rows []eventstore.Row) error {
 	if len(rows) == 0 {
 		return nil
@@ -26,10 +28,9 @@ func Change(tx *bolt.Tx, view eventstore.ViewID, rows []eventstore.Row) error {
 	return t.close()
 }
 
-// Drop deletes the rows of a view under some keys, which FirstKeys has returned:
-// the tally with the first of them, and the bucket when nothing is left in it. It
-// reports whether the bucket is gone. Before the first, the layers of changes are
-// folded; those that are damaged are dropped.
+// Drop deletes rows of a view under keys that FirstKeys has returned, and reports whether
+// the view has no rows and no bucket any more. The first call also folds the layers, or
+// deletes them if they are damaged, and deletes the tally.
 func Drop(tx *bolt.Tx, view eventstore.ViewID, keys [][]byte) (gone bool, err error) {
 	rows := tx.Bucket(logfile.RowsBucket)
 	b := rows.Bucket([]byte(view))
@@ -57,8 +58,8 @@ func Drop(tx *bolt.Tx, view eventstore.ViewID, keys [][]byte) (gone bool, err er
 	return true, rows.DeleteBucket([]byte(view))
 }
 
-// FirstKeys returns the keys of a view's first rows, at most so many. Of rows that are
-// damaged it returns those in the view's own bucket.
+// FirstKeys returns copies of the keys of a view's first rows, at most limit. If rows are
+// damaged, they are those in the view's own bucket.
 func FirstKeys(tx *bolt.Tx, view eventstore.ViewID, limit int) (keys [][]byte) {
 	rows := Cursor{From: FirstRow}
 	layers, err := Layers(tx, view)

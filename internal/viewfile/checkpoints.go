@@ -7,8 +7,9 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// ReadCheckpoint returns a view's checkpoint, the zero one if there is none. A damaged
-// one, and a neighbour that does not prove its absence, match ErrCorrupt.
+// ReadCheckpoint returns a view's checkpoint, or the zero one if there is none. The error
+// matches ErrCorrupt if the checkpoint is damaged, or if none was found and its absence is
+// not proved.
 func ReadCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint, error) {
 	b := tx.Bucket(logfile.CheckpointsBucket)
 	if b == nil {
@@ -21,7 +22,8 @@ func ReadCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint,
 	return OpenCheckpoint(view, sealed)
 }
 
-// ForEachCheckpoint visits all checkpoints, each with the error if it is damaged.
+// ForEachCheckpoint calls visit for each checkpoint, with an error that matches ErrCorrupt
+// if it is damaged. An error of visit ends the walk and is returned.
 func ForEachCheckpoint(tx *bolt.Tx, visit func(eventstore.ViewID, eventstore.Checkpoint, error) error) error {
 	b := tx.Bucket(logfile.CheckpointsBucket)
 	if b == nil {
@@ -34,7 +36,7 @@ func ForEachCheckpoint(tx *bolt.Tx, visit func(eventstore.ViewID, eventstore.Che
 	})
 }
 
-// Rows returns the bucket of a view's rows, or nil if it has none.
+// Rows returns the bucket of a view's own rows, or nil if the view has none.
 func Rows(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
 	b := tx.Bucket(logfile.RowsBucket)
 	if b == nil {
@@ -43,8 +45,8 @@ func Rows(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
 	return b.Bucket([]byte(view))
 }
 
-// CreateBuckets makes the buckets of views if they are not there, and returns that
-// of the checkpoints.
+// CreateBuckets creates the buckets of views if they do not exist, and returns the one of
+// checkpoints.
 func CreateBuckets(tx *bolt.Tx) (checkpoints *bolt.Bucket, err error) {
 	if _, err := tx.CreateBucketIfNotExists(logfile.RowsBucket); err != nil {
 		return nil, err

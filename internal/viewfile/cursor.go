@@ -7,25 +7,31 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Cursor goes over what layers say of the rows of a range, in order. Also of what
-// it passes, and of what is behind the range's ends, it sees that it is whole: so
-// there is nothing between.
+// Cursor walks over the entries of layers in a range of rows, in key order; of several
+// entries of one row it returns the newest. It checks every entry that it passes, and the
+// entries beside the ends of the range (see neighbours.go), so that it misses none.
+//
+// The caller sets the fields and calls Start before Next. A Cursor is valid until the
+// transaction ends, and not safe for concurrent use.
 type Cursor struct {
-	From, to []byte // from ≤ key < to; to nil: no end
+	From, to []byte // From ≤ key < to; to nil: no end
 	backward bool
 	layers   []layerCursor // the newest first
-	Passed   func(Entry)   // if it is set, told of each entry of each layer
+	// Passed, if not nil, is called with each entry of each layer, also those that newer
+	// ones replace.
+	Passed func(Entry)
 }
 
-// layerCursor is where a Cursor is in one layer.
+// layerCursor is the place of a Cursor in one layer.
 type layerCursor struct {
 	Layer
 	cursor   *bolt.Cursor
 	from, to []byte // the range, as keys of the layer's bucket
-	at       Entry  // with a nil key behind the last of the range
+	at       Entry  // the next entry; its key is nil at the end of the range
 }
 
-// Start goes to the range's first row, in the direction of the cursor.
+// Start goes to the first row of the range, in the cursor's direction. layers are those
+// that [Layers] or [Changes] has returned. Damage matches ErrCorrupt.
 func (c *Cursor) Start(layers []Layer) error {
 	c.layers = make([]layerCursor, len(layers))
 	for i := range layers {
@@ -81,7 +87,7 @@ func (c *Cursor) load(l *layerCursor, move func(*layerCursor) (key, sealed []byt
 		return nil
 	}
 	below, above := bytes.Compare(key, l.from) < 0, l.to != nil && bytes.Compare(key, l.to) >= 0
-	if below || above { // of another layer, the tally, or behind the end
+	if below || above { // of another layer, the tally, or beyond the range
 		if c.backward != below {
 			return errMisplaced(l.View, key)
 		}
@@ -97,7 +103,7 @@ func (c *Cursor) load(l *layerCursor, move func(*layerCursor) (key, sealed []byt
 	return err
 }
 
-// before reports whether the cursor comes to one key before another.
+// before reports whether the cursor reaches key a before key b.
 func (c *Cursor) before(a, b []byte) bool {
 	if c.backward {
 		a, b = b, a
@@ -105,8 +111,8 @@ func (c *Cursor) before(a, b []byte) bool {
 	return bytes.Compare(a, b) < 0
 }
 
-// Next returns what is said of the next row of which anything is; its key is nil at
-// the end of the range.
+// Next returns the newest entry of the next row that has any; its key is nil at the end of
+// the range. Damage matches ErrCorrupt.
 func (c *Cursor) Next() (Entry, error) {
 	var newest Entry
 	for i := range c.layers {

@@ -11,49 +11,65 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// The rows of a view lie in layers. The lowest is the view's own bucket, which has
-// all rows but for what the last few groups have changed of them. Each of these
-// has left its changes in another bucket, under its number, as a layer over those
-// before.
+// # Layers
 //
-// For a group changes rows at random places, and in the view's bucket each would
-// be on a page of its own: four times the bytes of the events, at as many places.
-// One behind the other, they are on a few pages. When there are maxChanges of such
-// layers, the next group that changes the view folds them all into the view's
-// bucket: each page is written once for all that they have changed on it.
+// Problem. A group of commits changes rows at random keys. In the view's bucket each of
+// them lies on a page of its own: the group would write four times the bytes of its
+// events, in as many places.
 //
-// What is read is what the newest layer has that has anything under a key. Which there
-// are is in the view's tally.
+// Layout. The lowest layer is the view's own bucket, which has all rows except the changes
+// of the latest groups. Each of these groups has written its changes as a layer: entries
+// of another bucket, under the number of the layer, in key order, and so on few pages. A
+// change is a new value or a deletion. The view's tally says which layers there are.
+//
+// Invariants. A row has the value of the newest layer that has an entry for it. A layer
+// does not change once it is written. A view has at most maxChanges layers over its own
+// rows, with consecutive numbers, which are never used again while the tally exists. The
+// tally counts the entries of all layers.
+//
+// Steps. A group that changes enough rows, but no large part of the view, adds a layer
+// (worthLayer). A reader looks for a row in each layer, the newest first, and then in the
+// view's own rows; a Cursor merges them. When there are maxChanges layers, or changes do
+// not make one, they are folded: the newest value of each changed row goes into the view's
+// own bucket, in key order, so that each page is written once for all its changes, and the
+// layers are deleted.
+//
+// Rejected. A bucket for each layer: to open it takes longer than to look into it. Changes
+// in memory until there are many: after a crash the view would be behind the log. Merging
+// layers with each other before they are folded: it pays only for views far larger than
+// what groups change (docs/adr/0015).
 
-// maxChanges is how many layers may lie over a view's own. Whoever reads a row looks
-// through all that are there.
+// maxChanges is how many layers may lie over a view's own rows. A reader of a row looks
+// into all of them.
 const maxChanges = 8
 
-// What a group changes of a view is worth a layer if there are so many rows, or layers
-// already, and the view has so many times more: else it has few pages to write, or the
-// view has. And it is bounded, in bytes, as layers are folded as a whole.
+// A change of a view becomes a layer if it has layerRows rows, or there are layers already;
+// if the view has at least layerShare times as many rows, since otherwise the change covers
+// most pages of the view; and if it has at most layerBytes bytes, since all layers are
+// folded in one transaction.
 const (
 	layerRows  = 8
 	layerShare = 4
 	layerBytes = 256 << 10
 )
 
-// A change is what a layer has under a row's key: the row's value behind a byte
-// that says that there is one, or nothing where the row was deleted.
+// changePut is the first byte of a change that puts a value; the value follows. A change
+// that deletes the row is empty.
 const changePut = 1
 
-// FirstRow is the first key that a row can have in a bucket; before it is the tally.
+// FirstRow is not greater than the key of any row in a bucket, and greater than TallyKey.
 var FirstRow = []byte{1}
 
-// Layer is a view's own rows, or changes of them.
+// Layer is the view's own rows, or one layer of changes.
 type Layer struct {
 	View   eventstore.ViewID
 	Bucket *bolt.Bucket
-	Number []byte // what the keys of changes begin with; nil: the view's own rows
+	Number []byte // 8 bytes that its keys begin with; nil: the view's own rows
 }
 
-// Layers returns the layers of a view, the newest first; none if the view has no
-// rows.
+// Layers returns the layers of a view, the newest first and its own rows last; none if the
+// view has no rows. They are valid until the transaction ends. Layers that are missing, or
+// whose tally is damaged, match ErrCorrupt.
 func Layers(tx *bolt.Tx, view eventstore.ViewID) ([]Layer, error) {
 	own := Rows(tx, view)
 	if own == nil {
@@ -70,15 +86,15 @@ func Layers(tx *bolt.Tx, view eventstore.ViewID) ([]Layer, error) {
 	return append(over, Layer{View: view, Bucket: own}), nil
 }
 
-// Changes returns the layers over a view's own that its tally says there are, the
-// newest first.
+// Changes returns the layers of changes that the tally of a view names, the newest first.
+// If there is no bucket of them, the error matches ErrCorrupt.
 func Changes(tx *bolt.Tx, view eventstore.ViewID, t Tally) ([]Layer, error) {
 	if t.changes == 0 {
 		return nil, nil
 	}
 	b := ChangesBucket(tx, view)
 	if b == nil {
-		return nil, fmt.Errorf("%w: view %q: the last changes of its rows are missing", eventstore.ErrCorrupt, view)
+		return nil, fmt.Errorf("%w: view %q: the latest changes of its rows are missing", eventstore.ErrCorrupt, view)
 	}
 	layers := make([]Layer, 0, t.changes+1)
 	for number := t.newest; number > t.newest-uint64(t.changes); number-- {
@@ -87,7 +103,7 @@ func Changes(tx *bolt.Tx, view eventstore.ViewID, t Tally) ([]Layer, error) {
 	return layers, nil
 }
 
-// ChangesBucket returns the bucket of a view's layers, or nil if it has none.
+// ChangesBucket returns the bucket of a view's layers of changes, or nil if it has none.
 func ChangesBucket(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
 	b := tx.Bucket(logfile.ChangesBucket)
 	if b == nil {
@@ -96,9 +112,8 @@ func ChangesBucket(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
 	return b.Bucket([]byte(view))
 }
 
-// makeChanges returns the bucket of a view's layers, which it makes if it is not there.
-// An older Yore would not look there, so the file has a format that it refuses from
-// then on.
+// makeChanges returns the bucket of a view's layers of changes and creates it if needed.
+// An older Yore would not read it, so the file gets a format that an older Yore refuses.
 func makeChanges(tx *bolt.Tx, view eventstore.ViewID) (*bolt.Bucket, error) {
 	if err := logfile.RaiseFormat(tx); err != nil {
 		return nil, err
@@ -110,7 +125,7 @@ func makeChanges(tx *bolt.Tx, view eventstore.ViewID) (*bolt.Bucket, error) {
 	return b.CreateBucketIfNotExists([]byte(view))
 }
 
-// dropChanges removes all layers over a view's own.
+// dropChanges deletes all layers of changes of a view.
 func dropChanges(tx *bolt.Tx, view eventstore.ViewID) error {
 	if ChangesBucket(tx, view) == nil {
 		return nil
@@ -118,15 +133,15 @@ func dropChanges(tx *bolt.Tx, view eventstore.ViewID) error {
 	return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view))
 }
 
-// Entry is what a layer says of a row.
+// Entry is what a layer has for a row. Its memory belongs to the transaction.
 type Entry struct {
-	Key    []byte // the row's, without the layer's number
-	Sealed []byte // as the file holds it
-	Value  []byte // part of sealed; nil: the row was deleted
+	Key    []byte // of the row, without the number of the layer
+	Sealed []byte // the whole value in the file, with its checksum
+	Value  []byte // of the row, a part of Sealed; nil: the row was deleted
 }
 
-// Open returns the entry that the layer has under a key of its bucket. It is good until
-// the transaction ends.
+// Open checks and parses what the layer has under a key of its bucket. The error matches
+// ErrCorrupt. The entry is valid until the transaction ends.
 func (l *Layer) Open(key, sealed []byte) (Entry, error) {
 	if err := checkRow(l.View, key, sealed); err != nil {
 		return Entry{}, err
@@ -139,12 +154,12 @@ func (l *Layer) Open(key, sealed []byte) (Entry, error) {
 	case len(value) == 0:
 		return Entry{key, sealed, nil}, nil
 	case value[0] != changePut:
-		return Entry{}, corruptRow(l.View, key, "it is of no kind of change")
+		return Entry{}, corruptRow(l.View, key, "it is not a change that this version of Yore knows")
 	}
 	return Entry{key, sealed, value[1:]}, nil
 }
 
-// rowFinder looks rows up in layers, the newest first.
+// rowFinder looks up rows in layers, the newest first.
 type rowFinder struct {
 	layers  []Layer
 	cursors []*bolt.Cursor
@@ -163,7 +178,7 @@ func newRowFinder(layers []Layer) *rowFinder {
 	return f
 }
 
-// find returns a copy of the value of the row under a key; nil if there is none.
+// find returns a copy of the value of a row; nil if there is none.
 func (f *rowFinder) find(key []byte) ([]byte, error) {
 	for i := range f.layers {
 		l := &f.layers[i]
@@ -180,7 +195,8 @@ func (f *rowFinder) find(key []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// change writes rows, or deletes those whose value is nil.
+// change puts rows, or deletes those whose value is nil: as a layer, or into the view's
+// own bucket.
 func (t *tallied) change(rows []eventstore.Row) error {
 	if t.worthLayer(rows) {
 		return t.addLayer(rows)
@@ -196,10 +212,10 @@ func (t *tallied) change(rows []eventstore.Row) error {
 	return nil
 }
 
-// worthLayer reports whether the rows had better be written as a layer.
+// worthLayer reports whether to write the rows as a layer.
 func (t *tallied) worthLayer(rows []eventstore.Row) bool {
 	if t.tally.changes == maxChanges || t.tally.Rows/layerShare < uint64(len(rows)) {
-		return false // also if no tally is kept
+		return false // also when no tally is kept
 	}
 	if t.tally.changes == 0 && len(rows) < layerRows {
 		return false
@@ -219,7 +235,7 @@ func (t *tallied) addLayer(rows []eventstore.Row) error {
 	}
 	t.tally.newest++
 	t.tally.changes++
-	b.FillPercent = 1 // what is there is never changed, and layers come one behind the other
+	b.FillPercent = 1 // keys come in order, and a layer never changes
 	for i := range rows {
 		key := changeKey(t.tally.newest, rows[i].Table, rows[i].Key)
 		if old := b.Get(key); old != nil {
@@ -234,8 +250,7 @@ func (t *tallied) addLayer(rows []eventstore.Row) error {
 	return nil
 }
 
-// fold puts what the layers of changes say into the view's own bucket, and removes
-// them.
+// fold applies the layers of changes to the view's own bucket, and deletes them.
 func (t *tallied) fold() error {
 	layers, err := Changes(t.tx, t.view, t.tally)
 	if len(layers) == 0 || err != nil {

@@ -8,15 +8,29 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// A checksum shows that what is there is damaged, not that something is missing.
-// But a search that is led astray by a damaged key, or by a page that leads
-// there, ends beside the place where it should have: what it ends at is not
-// whole, or not on the right side. So that nothing is there is told by the
-// neighbours.
+// # Neighbours prove absence
+//
+// Problem. A checksum shows that an entry is damaged, but not that one is missing. A
+// damaged key, in a leaf or in a page that leads to it, makes bbolt's search end at a
+// wrong place, where it finds nothing. A row would seem to be absent.
+//
+// Invariant. A key is reported absent only if the entries before and after its place are
+// whole and on the right sides of it: absence is proved by intact, ordered neighbours.
+//
+// Steps. If the search finds the key itself, the key was right, and the entry's own
+// checksum covers the value. Otherwise lookUp checks the entry at which the search ended,
+// which must be greater than the key, and the one before, which must be less. A search
+// that was led astray ends beside a damaged entry, or at entries that are out of order.
+// Before the first entry of a bucket and after the last one there is one neighbour only.
+//
+// Limits. A leaf whose header counts too few entries looks intact. Open checks the leaves
+// of layers for that, where an older row would be read instead; among a view's own rows,
+// the tally shows it to Verify.
+//
+// Rejected. The tally alone: it shows that a row is missing only to a walk over all rows.
 
-// lookUp returns the value under key as it is sealed, nil if there is none. The view is
-// named in messages; check returns an error unless what a bucket holds under a key is
-// whole.
+// lookUp returns the sealed value under key, nil if it is absent. check returns an error
+// unless an entry is whole. view is for messages.
 func lookUp(
 	cursor *bolt.Cursor, view eventstore.ViewID, key []byte, check func(view eventstore.ViewID, key, sealed []byte) error,
 ) ([]byte, error) {
@@ -42,11 +56,10 @@ func lookUp(
 }
 
 func errMisplaced(view eventstore.ViewID, key []byte) error {
-	return corruptRow(view, key, "it is out of place")
+	return corruptRow(view, key, "it is out of order")
 }
 
-// checkCheckpoint returns an error unless the checkpoint of the view of that name is
-// whole.
+// checkCheckpoint returns an error unless the checkpoint under the name of a view is whole.
 func checkCheckpoint(_ eventstore.ViewID, name, sealed []byte) error {
 	view := eventstore.ViewID(name)
 	if checkRow(view, nil, sealed) != nil {

@@ -9,8 +9,9 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// Get returns copies of a view's rows under keys, in their order; the value of a row
-// that is not there is nil.
+// Get returns copies of a view's rows, one for each key and in that order. The value of an
+// absent row is nil, that of an empty one is not. Damage, and an absence that is not
+// proved, match ErrCorrupt.
 func Get(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]eventstore.Row, error) {
 	layers, err := Layers(tx, view)
 	if err != nil {
@@ -26,18 +27,20 @@ func Get(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]event
 	return rows, nil
 }
 
-// Scan goes over the rows of a scan, a page at a time.
+// Scan reads the rows of a range page by page, each in a transaction of the caller's. It
+// is not safe for concurrent use.
 type Scan struct {
 	view     eventstore.ViewID
 	table    string
 	from, to []byte // keys in the bucket: from ≤ key < to, narrowed page by page
 	backward bool
-	left     int // rows still to come, if limited
+	left     int // rows still to return, if limited
 	limited  bool
-	Done     bool
+	Done     bool // there are no more pages
 }
 
-// NewScan returns a scan of a view's rows that begins with the first page.
+// NewScan returns a scan whose first page is read by the first call of Next. It keeps no
+// memory of the arguments.
 func NewScan(view eventstore.ViewID, scan eventstore.RowScan) *Scan {
 	p := &Scan{
 		view: view, table: scan.Table, backward: scan.Backward,
@@ -45,12 +48,14 @@ func NewScan(view eventstore.ViewID, scan eventstore.RowScan) *Scan {
 		left: scan.Limit, limited: scan.Limit > 0,
 	}
 	if len(scan.To) == 0 {
-		p.to[len(p.to)-1] = 1 // after every key of the table: its NUL, plus one
+		p.to[len(p.to)-1] = 1 // greater than every key of the table: its NUL plus one
 	}
 	return p
 }
 
-// Next returns the next page.
+// Next returns copies of the next rows: at most logfile.PageEvents, and about
+// logfile.PageBytes of values. A page may be empty though more pages follow. Done must be
+// false. Damage in the range and beside its ends matches ErrCorrupt.
 func (p *Scan) Next(tx *bolt.Tx) ([]eventstore.Row, error) {
 	layers, err := Layers(tx, p.view)
 	if err != nil {
@@ -87,7 +92,7 @@ func (p *Scan) Next(tx *bolt.Tx) ([]eventstore.Row, error) {
 	return page, nil
 }
 
-// pass narrows the scan to what comes after a key.
+// pass narrows the scan to the keys after one.
 func (p *Scan) pass(key []byte) {
 	if p.backward {
 		p.to = bytes.Clone(key)

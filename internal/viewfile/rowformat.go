@@ -10,12 +10,12 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// How rows and checkpoints lie in the file; docs/reference/format.md draws it.
+// The format of rows and checkpoints; docs/reference/format.md draws it.
 //
-// A row's key in its view's bucket is its table, NUL, and its key: tables hold
-// no NUL, so no table's rows run into another's. Its value is followed by a
-// CRC32C over the view, NUL, that key, and the value, each part's length in
-// front of it: a row found under another's key is found out.
+// The key of a row in its view's bucket is its table, NUL, and the row's key. A table holds
+// no NUL, so the rows of two tables do not mix. The value is followed by a CRC32C over the
+// view, the length of that key in 8 bytes, the key and the value: a row that is moved to
+// another key, table or view fails its checksum.
 
 const (
 	// NumberSize is the size of the number of a layer of changes, in bytes.
@@ -35,14 +35,14 @@ func appendRowKey(dst []byte, table string, key []byte) []byte {
 	return append(dst, key...)
 }
 
-// changeKey returns the key of what a layer of changes says of a row. No row's own is
-// like it: it begins with a number below 2^56, and so with a NUL.
+// changeKey returns the key of a row in a layer of changes. It differs from the key of any
+// row in the view's own bucket: the number is below 2^56, so the key begins with NUL.
 func changeKey(layer uint64, table string, key []byte) []byte {
 	k := make([]byte, 0, NumberSize+len(table)+1+len(key))
 	return appendRowKey(binary.BigEndian.AppendUint64(k, layer), table, key)
 }
 
-// rowSum is the checksum of what a bucket of a view holds under key.
+// rowSum returns the checksum of the value under a key of a view.
 func rowSum(view eventstore.ViewID, key, value []byte) uint32 {
 	var size [8]byte
 	sum := crc32.Checksum([]byte(view), logfile.Castagnoli)
@@ -52,15 +52,15 @@ func rowSum(view eventstore.ViewID, key, value []byte) uint32 {
 	return crc32.Update(sum, logfile.Castagnoli, value)
 }
 
-// SealRow returns the value as the file holds it under key.
+// SealRow returns the value as it is in the file under key, followed by its checksum.
 func SealRow(view eventstore.ViewID, key, value []byte) []byte {
 	sealed := make([]byte, 0, len(value)+logfile.CrcSize)
 	sealed = append(sealed, value...)
 	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, value))
 }
 
-// sealChange returns what a layer of changes holds under key: that the row has a value,
-// or, if it is nil, that it was deleted.
+// sealChange returns the change that a layer holds under key: it puts value, or deletes
+// the row if value is nil.
 func sealChange(view eventstore.ViewID, key, value []byte) []byte {
 	sealed := make([]byte, 0, 1+len(value)+logfile.CrcSize)
 	if value != nil {
@@ -69,7 +69,8 @@ func sealChange(view eventstore.ViewID, key, value []byte) []byte {
 	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, sealed))
 }
 
-// OpenRow returns a copy of the value that is held under key.
+// OpenRow checks what is in the file under key, and returns a copy of the value. The error
+// matches ErrCorrupt.
 func OpenRow(view eventstore.ViewID, key, sealed []byte) ([]byte, error) {
 	if err := checkRow(view, key, sealed); err != nil {
 		return nil, err
@@ -77,19 +78,19 @@ func OpenRow(view eventstore.ViewID, key, sealed []byte) ([]byte, error) {
 	return append([]byte{}, sealed[:len(sealed)-logfile.CrcSize]...), nil
 }
 
-// checkRow returns an error unless what is held under key is whole.
+// checkRow returns an error unless what is in the file under key is whole.
 func checkRow(view eventstore.ViewID, key, sealed []byte) error {
 	if len(sealed) < logfile.CrcSize {
 		return corruptRow(view, key, "it is too short")
 	}
 	value, sum := sealed[:len(sealed)-logfile.CrcSize], binary.BigEndian.Uint32(sealed[len(sealed)-logfile.CrcSize:])
 	if got := rowSum(view, key, value); got != sum {
-		return corruptRow(view, key, fmt.Sprintf("checksum is %08x, the row says %08x", got, sum))
+		return corruptRow(view, key, fmt.Sprintf("checksum is %08x, the row has %08x", got, sum))
 	}
 	return nil
 }
 
-// corruptRow says what is wrong with a view's row, or with a change of it.
+// corruptRow returns the error for a row of a view, or for a change of it.
 func corruptRow(view eventstore.ViewID, key []byte, reason string) error {
 	if len(key) > NumberSize && key[0] == 0 {
 		key = key[NumberSize:]
@@ -98,10 +99,9 @@ func corruptRow(view eventstore.ViewID, key []byte, reason string) error {
 	return fmt.Errorf("%w: view %q, table %q, key %q: %s", eventstore.ErrCorrupt, view, table, name, reason)
 }
 
-// SealCheckpoint returns the checkpoint as the file holds it: format (1),
-// flags (1), position (8), with flag 1 the fault (position 8, uvarint and bytes
-// of the type, uvarint and bytes of the reason), the data, and a CRC32C like a
-// row's.
+// SealCheckpoint returns the checkpoint as it is in the file: format (1 byte), flags (1),
+// position (8), with flag 1 the fault (position 8, uvarint and bytes of the type, uvarint
+// and bytes of the reason), the data, and a CRC32C like that of a row.
 func SealCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint) []byte {
 	b := []byte{checkpointFormat, 0}
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Position))
@@ -117,7 +117,8 @@ func SealCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint) []byte {
 	return binary.BigEndian.AppendUint32(b, rowSum(view, nil, b))
 }
 
-// OpenCheckpoint decodes a view's checkpoint.
+// OpenCheckpoint checks and decodes a view's checkpoint. The error matches ErrCorrupt. The
+// result shares no memory with sealed.
 func OpenCheckpoint(view eventstore.ViewID, sealed []byte) (eventstore.Checkpoint, error) {
 	b, err := OpenRow(view, nil, sealed)
 	if err != nil {
@@ -147,7 +148,7 @@ func OpenCheckpoint(view eventstore.ViewID, sealed []byte) (eventstore.Checkpoin
 	return c, nil
 }
 
-// cutText takes a text with its uvarint length from the front of b.
+// cutText cuts a text, which follows its length as a uvarint, from the front of b.
 func cutText(b []byte) (text string, rest []byte, ok bool) {
 	size, n := binary.Uvarint(b)
 	if n <= 0 || size > uint64(len(b)-n) {

@@ -10,34 +10,32 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// A Tally is what a view's rows come to: how many there are, and the sum of
-// their checksums, in all layers. It lies in the view's bucket beside them and is
-// brought up to date in each transaction that changes them. A row's own checksum shows
-// that the row is damaged; the tally shows that one is missing, or that an older one
-// has come back. Verify compares it with the rows. And it says which layers of
-// changes there are, which whoever reads a row goes by.
+// A Tally counts the entries of a view's layers and adds up their checksums. It lies in the
+// view's own bucket and is updated in each transaction that changes rows. The checksum of a
+// row shows that the row is damaged; the tally shows that a row is missing, or that an
+// older one has come back. Verify compares it with the rows. It also says which layers of
+// changes there are, which every reader needs.
 type Tally struct {
-	Rows    uint64
-	Sum     uint64 // of the rows' checksums, modulo 2^64
-	newest  uint64 // number of the newest layer of changes that there ever was
-	changes uint32 // layers of changes, up to the newest
+	Rows    uint64 // entries in all layers
+	Sum     uint64 // of their checksums, modulo 2^64
+	newest  uint64 // number of the newest layer of changes that ever was; 0: none was
+	changes uint32 // how many layers of changes there are; their numbers end with newest
 }
 
-// Counts reports whether another tally has counted the same rows.
+// Counts reports whether both tallies count the same entries.
 func (t Tally) Counts(other Tally) bool { return t.Rows == other.Rows && t.Sum == other.Sum }
 
-// TallyKey is the tally's key. It is no row's, for that begins with the name of
-// a table.
+// TallyKey is the key of the tally. The key of a row begins with its table and differs.
 var TallyKey = []byte{0}
 
-// Add counts a row, as the file holds it.
+// Add counts an entry that is whole, given as it is in the file.
 func (t *Tally) Add(sealed []byte) {
 	t.Rows++
 	t.Sum += uint64(binary.BigEndian.Uint32(sealed[len(sealed)-logfile.CrcSize:]))
 }
 
-// remove takes away a row that add has added. One that is too damaged to have a
-// checksum is not taken away; Verify will tell.
+// remove takes back Add. An entry too short to have a checksum is left counted; Verify
+// reports the difference.
 func (t *Tally) remove(sealed []byte) {
 	if len(sealed) >= logfile.CrcSize {
 		t.Rows--
@@ -45,7 +43,7 @@ func (t *Tally) remove(sealed []byte) {
 	}
 }
 
-// Knows reports whether a key is that of an entry of a layer that there is.
+// Knows reports whether a key of the bucket of changes belongs to a layer that exists.
 func (t Tally) Knows(key []byte) bool {
 	if len(key) < NumberSize {
 		return false
@@ -54,8 +52,8 @@ func (t Tally) Knows(key []byte) bool {
 	return number <= t.newest && number > t.newest-uint64(t.changes)
 }
 
-// SealTally returns the tally as the file holds it: rows (8), sum (8), and, if
-// there ever were any, newest (8) and changes (4), and a CRC32C like a row's.
+// SealTally returns the tally as it is in the file: rows (8 bytes), sum (8), if there ever
+// were layers newest (8) and changes (4), and a CRC32C like that of a row.
 func SealTally(view eventstore.ViewID, t Tally) []byte {
 	value := binary.BigEndian.AppendUint64(nil, t.Rows)
 	value = binary.BigEndian.AppendUint64(value, t.Sum)
@@ -66,7 +64,7 @@ func SealTally(view eventstore.ViewID, t Tally) []byte {
 	return SealRow(view, TallyKey, value)
 }
 
-// OpenTally decodes a view's tally.
+// OpenTally checks and decodes a view's tally. The error matches ErrCorrupt.
 func OpenTally(view eventstore.ViewID, sealed []byte) (t Tally, err error) {
 	value, err := OpenRow(view, TallyKey, sealed)
 	if err != nil || len(value) != 16 && len(value) != 28 {
@@ -86,9 +84,10 @@ func corruptTally(view eventstore.ViewID) error {
 	return fmt.Errorf("%w: view %q: the tally of its rows is damaged", eventstore.ErrCorrupt, view)
 }
 
-// ReadTally returns the tally in a view's bucket, and whether there is one that is whole:
-// rows that were written before there were tallies have none, and where there are no
-// layers of changes, rows can do without.
+// ReadTally returns the tally in a view's own bucket b; ok is false if it is missing or
+// damaged. That is an error, which matches ErrCorrupt, only if the view has layers of
+// changes: other rows can be read without a tally, and those of the first versions of Yore
+// have none.
 func ReadTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t Tally, ok bool, err error) {
 	t, err = OpenTally(view, b.Get(TallyKey))
 	if err != nil && ChangesBucket(tx, view) == nil {
@@ -97,16 +96,16 @@ func ReadTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t Tally, ok
 	return t, err == nil, err
 }
 
-// tallied is a view's rows, whose tally is kept while they are changed.
+// tallied changes a view's rows together with their tally.
 type tallied struct {
 	tx     *bolt.Tx
-	bucket *bolt.Bucket // the view's own
+	bucket *bolt.Bucket // of the view's own rows
 	view   eventstore.ViewID
 	tally  Tally
-	kept   bool // no tally is kept of rows that had none, or a damaged one
+	kept   bool // whether the tally is updated; false if it was missing or damaged
 }
 
-// openTallied returns the rows of a view, whose bucket it makes if it is not there.
+// openTallied returns the rows of a view, and creates their bucket if needed.
 func openTallied(tx *bolt.Tx, view eventstore.ViewID) (*tallied, error) {
 	rows := tx.Bucket(logfile.RowsBucket)
 	if b := rows.Bucket([]byte(view)); b != nil {
@@ -115,13 +114,13 @@ func openTallied(tx *bolt.Tx, view eventstore.ViewID) (*tallied, error) {
 	}
 	b, err := rows.CreateBucket([]byte(view))
 	if err == nil {
-		err = dropChanges(tx, view) // of rows that were lost
+		err = dropChanges(tx, view) // layers whose own rows were lost
 	}
 	return &tallied{tx: tx, bucket: b, view: view, kept: true}, err
 }
 
-// put writes a row into the view's own bucket, over which there are no layers, or
-// deletes it if its value is nil.
+// put writes a row into the view's own bucket, or deletes it if value is nil. No layer may
+// have an entry of the row that is not folded yet.
 func (t *tallied) put(key, value []byte) error {
 	if t.kept {
 		if old := t.bucket.Get(key); old != nil {
