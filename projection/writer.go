@@ -313,7 +313,7 @@ func (w *writer) finish(ctx context.Context, err error) error {
 }
 
 func newFailure(e *eventstore.Event, err error) Failure {
-	fault := rows.NewFault(*e, err)
+	fault := rows.NewFault(e.Position, e.Type, err)
 	return Failure{Position: fault.Position, Type: fault.Type, Reason: fault.Reason, Time: time.Now().UTC()}
 }
 

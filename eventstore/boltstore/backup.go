@@ -125,7 +125,7 @@ func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	log := logfile.Sequence{Head: chain.Manifest().After}
+	log := logfile.NewSequence(chain.Manifest().After, false)
 	err = chain.Read(ctx, func(p eventstore.Position, rec []byte) error {
 		_, err := log.Next(p, rec)
 		return err

@@ -39,7 +39,7 @@ type disk struct {
 }
 
 func openDisk(path string, opts Options) (*disk, error) {
-	db, file, err := logfile.Open(path, logfile.OpenOptions{ReadOnly: opts.ReadOnly, LockTimeout: opts.LockTimeout, FileMode: opts.FileMode})
+	db, file, err := logfile.Open(path, logfile.OpenOptions{ReadOnly: opts.ReadOnly, LockTimeout: opts.LockTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func create(path string, opts Options) (err error) {
 	if err != nil {
 		return err
 	}
-	b, err := logbuild.New(path, logbuild.Options{ID: id, Epoch: 1, Mode: opts.FileMode})
+	b, err := logbuild.New(path, logbuild.Options{Identity: logfile.Identity{StoreID: id, Epoch: 1}, Mode: opts.FileMode})
 	if err != nil {
 		return err
 	}
@@ -75,10 +75,11 @@ func create(path string, opts Options) (err error) {
 // load reads what the store must know before it can be used, puts its parts together,
 // and brings the index up to the log.
 func (s *Store) load() error {
+	var identity logfile.Identity
 	var head eventstore.Position
 	var recorded time.Time
 	err := s.readTx(func(tx *bolt.Tx) (err error) {
-		if s.info, err = logfile.LoadInfo(tx); err != nil {
+		if identity, err = logfile.LoadIdentity(tx); err != nil {
 			return err
 		}
 		if head, recorded, err = logfile.LoadHead(tx); err != nil {
@@ -106,7 +107,10 @@ func (s *Store) load() error {
 	s.index.write = s.writer.writeSlice
 	s.reader = &reader{disk: s.disk, tail: s.tail, index: s.index, stopped: s.writer.stopped}
 	err = s.index.open(head)
-	s.info.Warnings = s.warnings
+	s.info = eventstore.Info{
+		StoreID: identity.StoreID, Epoch: identity.Epoch, Gapless: true, Durable: true,
+		Limits: eventstore.StandardLimits(), Warnings: s.warnings,
+	}
 	return err
 }
 

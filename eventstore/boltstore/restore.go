@@ -84,12 +84,13 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	defer func() { err = errors.Join(err, old.close()) }()
 	whole := chain.Manifest()
 	epoch := old.epochAfter(whole)
-	b, err := logbuild.New(old.path, logbuild.Options{ID: whole.StoreID, Epoch: epoch, Mode: old.mode})
+	b, err := logbuild.New(old.path, logbuild.Options{
+		Identity: logfile.Identity{StoreID: whole.StoreID, Epoch: epoch}, Mode: old.mode, Replaces: old.Source,
+	})
 	if err != nil {
 		return Manifest{}, err
 	}
 	defer func() { err = errors.Join(err, b.Abandon()) }()
-	b.Replaces = old.Source
 	if err := chain.Read(ctx, b.Add, progress.Reporter(0, opts.Progress)); err != nil {
 		return Manifest{}, err
 	}
@@ -149,10 +150,10 @@ func (r *replaced) close() error {
 
 // epochAfter returns the epoch that tells the restored log from the backed up
 // one, and from the one that is replaced.
-func (r *replaced) epochAfter(backup backup.Manifest) uint64 {
+func (r *replaced) epochAfter(whole backup.Manifest) uint64 {
 	replaced := uint64(0)
-	if r.Source != nil && r.Info.StoreID == backup.StoreID {
-		replaced = r.Info.Epoch
+	if r.Source != nil && r.Identity.StoreID == whole.StoreID {
+		replaced = r.Identity.Epoch
 	}
-	return logfile.NewEpoch(backup.Epoch, replaced)
+	return logfile.NewEpoch(whole.Epoch, replaced)
 }

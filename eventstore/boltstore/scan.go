@@ -41,7 +41,7 @@ type scan struct {
 // newScan returns the scan of a window.
 func newScan(d *disk, x *indexKeeper, q eventstore.Query, w window) *scan {
 	sc := &scan{disk: d, index: x, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
-	sc.ahead.File, sc.ahead.Tells = d.file.OS, !d.readOnly
+	sc.ahead = logfile.NewReadAhead(d.file.OS, d.readOnly)
 	sc.streams.begin(q, w)
 	return sc
 }

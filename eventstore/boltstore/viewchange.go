@@ -52,8 +52,7 @@ func (t *turn) putViews(tx *bolt.Tx) error {
 	if len(t.changes) == 0 {
 		return nil
 	}
-	checkpoints, err := viewfile.CreateBuckets(tx)
-	if err != nil {
+	if err := viewfile.CreateBuckets(tx); err != nil {
 		return err
 	}
 	for view, change := range t.changes {
@@ -64,12 +63,7 @@ func (t *turn) putViews(tx *bolt.Tx) error {
 		if err != nil {
 			return err
 		}
-		if change.checkpoint.IsZero() {
-			err = checkpoints.Delete([]byte(view))
-		} else {
-			err = checkpoints.Put([]byte(view), viewfile.SealCheckpoint(view, change.checkpoint))
-		}
-		if err != nil {
+		if err := viewfile.PutCheckpoint(tx, view, change.checkpoint); err != nil {
 			return err
 		}
 	}
@@ -100,7 +94,7 @@ func (t *turn) spare(bad *badViewError) {
 		return
 	}
 	checkpoint := rows.CloneCheckpoint(t.w.views.checkpoints[bad.view])
-	checkpoint.Fault = rows.NewFault(eventstore.Event{Position: t.group.first, Type: t.group.entries[0].kind}, bad)
+	checkpoint.Fault = rows.NewFault(t.group.first, t.group.entries[0].kind, bad)
 	t.changes[bad.view] = &viewChange{checkpoint: checkpoint, detach: true, cause: bad}
 }
 

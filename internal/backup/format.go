@@ -3,7 +3,6 @@ package backup
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"hash/crc32"
 	"time"
 
 	"github.com/google/uuid"
@@ -103,11 +102,11 @@ func appendManifest(dst []byte, events int, size int64, sum []byte) []byte {
 
 // appendSum appends the checksum of the bytes of dst from start on.
 func appendSum(dst []byte, start int) []byte {
-	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], logfile.Castagnoli))
+	return binary.BigEndian.AppendUint32(dst, logfile.Checksum(dst[start:]))
 }
 
 // cutSum returns b without the checksum at its end, and whether the checksum is right.
 func cutSum(b []byte) ([]byte, bool) {
-	content := b[:len(b)-logfile.CrcSize]
-	return content, binary.BigEndian.Uint32(b[len(content):]) == crc32.Checksum(content, logfile.Castagnoli)
+	content := b[:len(b)-logfile.ChecksumSize]
+	return content, logfile.ChecksumAt(b) == logfile.Checksum(content)
 }

@@ -90,7 +90,7 @@ func (b *reader) nextFrame() (kind byte, body []byte, err error) {
 	if size > maxFrame {
 		return 0, nil, b.damaged("is too long")
 	}
-	b.frame = append(b.frame, make([]byte, size+logfile.CrcSize)...)
+	b.frame = append(b.frame, make([]byte, size+logfile.ChecksumSize)...)
 	if _, err := io.ReadFull(b.in, b.frame[frameHead:]); err != nil {
 		return 0, nil, cutShort(err)
 	}

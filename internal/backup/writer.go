@@ -2,7 +2,6 @@ package backup
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"hash"
 	"io"
@@ -28,12 +27,12 @@ func SeamAt(tx *bolt.Tx, p eventstore.Position) (uint32, error) {
 }
 
 // seamOf returns the checksum that ends a record.
-func seamOf(rec []byte) uint32 { return binary.BigEndian.Uint32(rec[len(rec)-logfile.CrcSize:]) }
+func seamOf(rec []byte) uint32 { return logfile.ChecksumAt(rec) }
 
 // Writer writes a backup. After an error it cannot be used further, and the bytes written
 // are not a backup. It is not safe for concurrent use.
 type Writer struct {
-	Manifest // of what was written so far
+	manifest Manifest // of what was written so far
 	w        io.Writer
 	sum      hash.Hash // of the bytes written
 	buf      []byte
@@ -42,7 +41,7 @@ type Writer struct {
 // NewWriter writes the header of a backup to w. m has all fields except Events, Bytes and
 // SHA256; seam is SeamAt of the position m.After, or 0 if that is 0.
 func NewWriter(w io.Writer, m Manifest, seam uint32) (*Writer, error) {
-	b := &Writer{Manifest: m, w: w, sum: sha256.New()}
+	b := &Writer{manifest: m, w: w, sum: sha256.New()}
 	return b, b.write(appendHeader(nil, &header{Manifest: m, seam: seam}))
 }
 
@@ -55,18 +54,18 @@ func (b *Writer) Records(page *logfile.Page) error {
 			return err
 		}
 		b.buf = appendRecord(b.buf, p, rec)
-		b.Events++
+		b.manifest.Events++
 	}
 	return b.write(b.buf)
 }
 
 // End writes the manifest and returns it.
 func (b *Writer) End() (Manifest, error) {
-	b.sum.Sum(b.SHA256[:0])
-	if err := b.write(appendManifest(nil, b.Events, b.Bytes, b.SHA256[:])); err != nil {
+	b.sum.Sum(b.manifest.SHA256[:0])
+	if err := b.write(appendManifest(nil, b.manifest.Events, b.manifest.Bytes, b.manifest.SHA256[:])); err != nil {
 		return Manifest{}, err
 	}
-	return b.Manifest, nil
+	return b.manifest, nil
 }
 
 func (b *Writer) write(p []byte) error {
@@ -77,7 +76,7 @@ func (b *Writer) write(p []byte) error {
 	if err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	b.Bytes += int64(n)
+	b.manifest.Bytes += int64(n)
 	b.sum.Write(p)
 	return nil
 }

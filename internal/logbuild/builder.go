@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
@@ -29,7 +28,7 @@ import (
 // Nothing is synced before Finish, since the file is useless until then. Records, rows and
 // the index are written in slices, so memory is bounded.
 //
-//	b, err := New(path, Options{ID: id, Epoch: epoch, Mode: mode})
+//	b, err := New(path, Options{Identity: identity, Mode: mode})
 //	if err != nil {
 //		return err
 //	}
@@ -39,30 +38,30 @@ import (
 //
 // A Builder is not safe for concurrent use.
 type Builder struct {
-	path string // the final name
-	temp string // the temporary name; "" when there is no such file any more
-	db   *bolt.DB
-	log  logfile.Sequence // the records added
-	// Replaces, if not nil, is the file that the new one replaces. Finish fails if its
-	// path does not name it any more.
-	Replaces *Source
+	path     string // the final name
+	temp     string // the temporary name; "" when there is no such file any more
+	db       *bolt.DB
+	log      logfile.Sequence // the records added
+	replaces *Source          // see Options
 
 	slice   logfile.Page // records that are not in the file yet
 	writer  logfile.Writer
 	index   *index.Index
-	rows    []builtRow // rows that are not in the file yet
-	rowSize int        // bytes of rows
-	tallies map[eventstore.ViewID]*viewfile.Tally
+	rows    []viewfile.SealedRow // rows that are not in the file yet
+	rowSize int                  // bytes of rows
+	views   viewfile.Loader
 }
 
 // Options describe a new file.
 type Options struct {
-	ID    uuid.UUID   // of the store
-	Epoch uint64      // at least 1
-	Mode  fs.FileMode // zero means 0o600
+	Identity logfile.Identity
+	Mode     fs.FileMode // zero means 0o600
 	// Gaps allows missing positions and versions, as where records were lost. They must
 	// increase all the same. A store with gaps is damaged.
 	Gaps bool
+	// Replaces is the open file that the new one replaces, nil if there is none. Finish
+	// makes sure that it is still in its place.
+	Replaces *Source
 }
 
 // A slice is written when it has sliceRecords records or sliceBytes bytes.
@@ -75,12 +74,6 @@ const (
 // parts.
 var builtIndex = index.Limits{Bytes: 48 << 20, Events: 1 << 20}
 
-// builtRow is a row as it is in the file.
-type builtRow struct {
-	view        eventstore.ViewID
-	key, sealed []byte
-}
-
 // New creates the temporary file of a log that is to be at path. Only Finish looks whether
 // path exists. The caller must call Finish or Abandon. Errors are those of the file system;
 // a missing directory matches fs.ErrNotExist.
@@ -91,8 +84,8 @@ func New(path string, o Options) (_ *Builder, err error) {
 	}
 	b := &Builder{
 		path: path, temp: temp,
-		log:     logfile.Sequence{Gaps: o.Gaps},
-		tallies: make(map[eventstore.ViewID]*viewfile.Tally),
+		log:      logfile.NewSequence(0, o.Gaps),
+		replaces: o.Replaces,
 	}
 	defer func() {
 		if err != nil {
@@ -108,7 +101,7 @@ func New(path string, o Options) (_ *Builder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.update(func(tx *bolt.Tx) error { return logfile.Describe(tx, o.ID, o.Epoch) }); err != nil {
+	if err := b.update(func(tx *bolt.Tx) error { return logfile.Create(tx, o.Identity) }); err != nil {
 		return nil, err
 	}
 	return b, b.db.View(func(tx *bolt.Tx) (err error) {
@@ -132,7 +125,7 @@ func (b *Builder) Add(p eventstore.Position, rec []byte) error {
 		}
 	}
 	b.slice.Add(p, rec)
-	if len(b.slice.Ends) >= sliceRecords || len(b.slice.Bytes) >= sliceBytes {
+	if b.slice.Len() >= sliceRecords || b.slice.Size() >= sliceBytes {
 		return b.flush()
 	}
 	return nil
@@ -145,32 +138,24 @@ func (b *Builder) addCheckpoint(view eventstore.ViewID, sealed []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.Position > b.log.Head {
-		return fmt.Errorf("%w: checkpoint of view %q at position %d, beyond the head %d", eventstore.ErrCorrupt, view, c.Position, b.log.Head)
+	if c.Position > b.log.Head() {
+		return fmt.Errorf("%w: checkpoint of view %q at position %d, beyond the head %d", eventstore.ErrCorrupt, view, c.Position, b.log.Head())
 	}
 	return b.update(func(tx *bolt.Tx) error {
-		checkpoints, err := viewfile.CreateBuckets(tx)
-		if err != nil {
+		if err := viewfile.CreateBuckets(tx); err != nil {
 			return err
 		}
-		return checkpoints.Put([]byte(view), viewfile.SealCheckpoint(view, c))
+		return viewfile.PutCheckpoint(tx, view, c)
 	})
 }
 
-// addRow adds copies of the key and value of a row, as they are in a log. The rows of a
-// view are added in the order of their keys; the tally is not one of them. A damaged row
-// matches ErrCorrupt.
-func (b *Builder) addRow(view eventstore.ViewID, key, sealed []byte) error {
-	if _, err := viewfile.OpenRow(view, key, sealed); err != nil {
-		return err
+// addRows adds rows of a view, as they are in a log; those of a view in the order of their
+// keys. The builder keeps them. A damaged row matches ErrCorrupt when it is written.
+func (b *Builder) addRows(rows []viewfile.SealedRow) error {
+	b.rows = append(b.rows, rows...)
+	for i := range rows {
+		b.rowSize += rows[i].Size()
 	}
-	if b.tallies[view] == nil {
-		b.tallies[view] = new(viewfile.Tally)
-	}
-	b.tallies[view].Add(sealed)
-	both := append(append(make([]byte, 0, len(key)+len(sealed)), key...), sealed...)
-	b.rows = append(b.rows, builtRow{view, both[:len(key):len(key)], both[len(key):]})
-	b.rowSize += len(both)
 	if len(b.rows) >= sliceRecords || b.rowSize >= sliceBytes {
 		return b.flush()
 	}
@@ -192,10 +177,10 @@ func (b *Builder) Finish(replace bool) (err error) {
 	if err := b.flush(); err != nil {
 		return err
 	}
-	if err := b.update(b.putTallies); err != nil {
+	if err := b.update(b.views.Finish); err != nil {
 		return err
 	}
-	if err := b.index.Finish(builtFile{b}, b.log.Gaps); err != nil {
+	if err := b.index.Finish(builtFile{b}, b.log.HasGaps()); err != nil {
 		return err
 	}
 	if err := b.db.Sync(); err != nil {
@@ -224,14 +209,14 @@ func (b *Builder) Finish(replace bool) (err error) {
 // letGo checks that the path still names the file that is to be replaced, and closes that
 // file where an open file cannot be replaced.
 func (b *Builder) letGo() error {
-	if b.Replaces == nil {
+	if b.replaces == nil {
 		return nil
 	}
-	if err := b.Replaces.file.InPlace(); err != nil {
+	if err := b.replaces.file.InPlace(); err != nil {
 		return err
 	}
 	if runtime.GOOS == "windows" {
-		return b.Replaces.Close()
+		return b.replaces.Close()
 	}
 	return nil
 }
@@ -254,11 +239,11 @@ func (b *Builder) Abandon() (err error) {
 
 // flush writes the slice and the rows.
 func (b *Builder) flush() error {
-	if len(b.slice.Ends)+len(b.rows) == 0 {
+	if b.slice.Len()+len(b.rows) == 0 {
 		return nil
 	}
 	err := b.update(func(tx *bolt.Tx) error {
-		return errors.Join(b.putRecords(tx), b.putRows(tx))
+		return errors.Join(b.putRecords(tx), b.views.Put(tx, b.rows))
 	})
 	if err != nil {
 		return err
@@ -278,35 +263,6 @@ func (b *Builder) putRecords(tx *bolt.Tx) error {
 	return b.writer.End()
 }
 
-func (b *Builder) putRows(tx *bolt.Tx) error {
-	if len(b.rows) == 0 {
-		return nil
-	}
-	if _, err := viewfile.CreateBuckets(tx); err != nil {
-		return err
-	}
-	for _, row := range b.rows {
-		bucket, err := tx.Bucket(logfile.RowsBucket).CreateBucketIfNotExists([]byte(row.view))
-		if err != nil {
-			return err
-		}
-		bucket.FillPercent = 0.9 // in order now, but later rows will be inserted between
-		if err := bucket.Put(row.key, row.sealed); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *Builder) putTallies(tx *bolt.Tx) error {
-	for view, t := range b.tallies {
-		if err := viewfile.Rows(tx, view).Put(viewfile.TallyKey, viewfile.SealTally(view, *t)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // readBack reads the log in the file and checks every record, and the ends of log and index.
 func (b *Builder) readBack() error {
 	return logfile.Protect(func() error {
@@ -321,8 +277,8 @@ func (b *Builder) readBack() error {
 				return err
 			})
 			through, throughErr := index.Through(tx)
-			if err = errors.Join(err, throughErr); err == nil && (last != b.log.Head || through != b.log.Head) {
-				err = fmt.Errorf("%w: the log ends at position %d and the index at %d, and both should end at %d", eventstore.ErrCorrupt, last, through, b.log.Head)
+			if err = errors.Join(err, throughErr); err == nil && (last != b.log.Head() || through != b.log.Head()) {
+				err = fmt.Errorf("%w: the log ends at position %d and the index at %d, and both should end at %d", eventstore.ErrCorrupt, last, through, b.log.Head())
 			}
 			return err
 		})

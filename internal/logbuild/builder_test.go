@@ -24,7 +24,7 @@ import (
 var (
 	recorded = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	storeID  = uuid.MustParse("01956f1e-7c00-7abc-8def-0123456789ab")
-	options  = logbuild.Options{ID: storeID, Epoch: 3}
+	options  = logbuild.Options{Identity: logfile.Identity{StoreID: storeID, Epoch: 3}}
 )
 
 // event is an event of a log to be built: version v of stream "s".
@@ -83,10 +83,9 @@ func requireLog(t *testing.T, path string, n int) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	require.NoError(t, err)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		info, err := logfile.LoadInfo(tx)
+		identity, err := logfile.LoadIdentity(tx)
 		require.NoError(t, err)
-		require.Equal(t, storeID, info.StoreID)
-		require.EqualValues(t, 3, info.Epoch)
+		require.Equal(t, logfile.Identity{StoreID: storeID, Epoch: 3}, identity)
 		head, _, err := logfile.LoadHead(tx)
 		require.NoError(t, err)
 		require.EqualValues(t, n, head)
@@ -235,12 +234,11 @@ func withView(t *testing.T, path string) {
 		return list
 	}
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
-		checkpoints, err := viewfile.CreateBuckets(tx)
-		if err != nil {
+		if err := viewfile.CreateBuckets(tx); err != nil {
 			return err
 		}
 		return errors.Join(
-			checkpoints.Put([]byte("v"), viewfile.SealCheckpoint("v", eventstore.Checkpoint{Position: 2})),
+			viewfile.PutCheckpoint(tx, "v", eventstore.Checkpoint{Position: 2}),
 			viewfile.Change(tx, "v", rows(0, 100, "first")), viewfile.Change(tx, "v", rows(0, 10, "second")),
 			viewfile.Change(tx, "dropped", rows(0, 5, "left")))
 	}))
@@ -295,7 +293,7 @@ func TestOpenSource_LocksTheFile(t *testing.T) {
 	require.NoError(t, begin(t, path, options, several(3)...).Finish(false))
 	src, err := logbuild.OpenSource(path, 0, false)
 	require.NoError(t, err)
-	require.Equal(t, storeID, src.Info.StoreID)
+	require.Equal(t, storeID, src.Identity.StoreID)
 	_, err = logbuild.OpenSource(path, time.Millisecond, false)
 	require.ErrorIs(t, err, eventstore.ErrLocked)
 	_, err = logbuild.Rewrite(t.Context(), path, logbuild.RewriteOptions{LockTimeout: time.Millisecond})

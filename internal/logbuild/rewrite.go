@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,14 +17,14 @@ import (
 
 // Source is an open, locked log file from which a new one is made.
 type Source struct {
-	db   *bolt.DB
-	file *logfile.File
-	Info eventstore.Info // the file's description
+	db       *bolt.DB
+	file     *logfile.File
+	Identity logfile.Identity
 }
 
 // OpenSource opens the file with an exclusive lock. With readable, a file that is too
 // damaged to be written, but can be read, is opened with a shared lock: other readers can
-// then open it too. Errors are those of [logfile.Open] and [logfile.LoadInfo]. A lockTimeout
+// then open it too. Errors are those of [logfile.Open] and [logfile.LoadIdentity]. A lockTimeout
 // of zero or less means 1 second.
 func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source, error) {
 	opts := logfile.OpenOptions{LockTimeout: lockTimeout}
@@ -39,7 +38,7 @@ func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source,
 	}
 	s := &Source{db: db, file: f}
 	err = s.readTx(func(tx *bolt.Tx) (err error) {
-		s.Info, err = logfile.LoadInfo(tx)
+		s.Identity, err = logfile.LoadIdentity(tx)
 		return err
 	})
 	if err != nil {
@@ -71,8 +70,8 @@ type RewriteOptions struct {
 	Progress func(done, total eventstore.Position)
 }
 
-// rewritten is the result of Rewrite.
-type rewritten struct {
+// RewriteResult is the result of Rewrite.
+type RewriteResult struct {
 	Head          eventstore.Position // of the last record
 	Views, Rows   int                 // copied
 	Before, After int64               // sizes of the files, in bytes
@@ -83,40 +82,39 @@ type rewritten struct {
 // keeps it from being copied matches ErrCorrupt; a damaged record is a
 // [*eventstore.CorruptError]. After an error the old file is unchanged, with the exception
 // that [Builder.Finish] names.
-func Rewrite(ctx context.Context, path string, o RewriteOptions) (result rewritten, err error) {
+func Rewrite(ctx context.Context, path string, o RewriteOptions) (result RewriteResult, err error) {
 	path, err = filepath.EvalSymlinks(path) // replace the file, not a link to it
 	if err != nil {
-		return rewritten{}, err
+		return RewriteResult{}, err
 	}
 	src, err := OpenSource(path, o.LockTimeout, o.Readable)
 	if err != nil {
-		return rewritten{}, err
+		return RewriteResult{}, err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	b, err := New(path, Options{ID: src.Info.StoreID, Epoch: src.Info.Epoch, Mode: src.file.Info.Mode().Perm()})
+	b, err := New(path, Options{Identity: src.Identity, Mode: src.file.Info.Mode().Perm(), Replaces: src})
 	if err != nil {
-		return rewritten{}, err
+		return RewriteResult{}, err
 	}
 	defer func() { err = errors.Join(err, b.Abandon()) }()
-	b.Replaces = src
 	if result.Head, err = copyLog(ctx, src, b, o.Progress); err != nil {
-		return rewritten{}, err
+		return RewriteResult{}, err
 	}
 	if o.Views {
 		if result.Views, result.Rows, err = copyViews(ctx, src, b); err != nil {
-			return rewritten{}, err
+			return RewriteResult{}, err
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return rewritten{}, err
+		return RewriteResult{}, err
 	}
 	if err := b.Finish(true); err != nil {
-		return rewritten{}, err
+		return RewriteResult{}, err
 	}
 	result.Before = src.file.Info.Size()
 	now, err := os.Stat(path)
 	if err != nil {
-		return rewritten{}, err
+		return RewriteResult{}, err
 	}
 	result.After = now.Size()
 	return result, nil
@@ -177,68 +175,23 @@ func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, e
 // copyRows adds the rows of a view in pages, and returns how many. It compares them with
 // the view's tally, if there is one.
 func copyRows(ctx context.Context, src *Source, b *Builder, view eventstore.ViewID) (rows int, err error) {
-	walk := rowCopy{view: view}
-	for !walk.done {
+	source := viewfile.NewCopier(view)
+	for !source.Done() {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		if err := src.readTx(walk.next); err != nil {
+		var page []viewfile.SealedRow
+		err := src.readTx(func(tx *bolt.Tx) (err error) {
+			page, err = source.Next(tx)
+			return err
+		})
+		if err != nil {
 			return 0, err
 		}
-		for _, row := range walk.page {
-			if err := b.addRow(row.view, row.key, row.sealed); err != nil {
-				return 0, err
-			}
+		if err := b.addRows(page); err != nil {
+			return 0, err
 		}
-		rows += len(walk.page)
+		rows += len(page)
 	}
-	if walk.tallied && !walk.tally.Counts(walk.counted) {
-		return 0, fmt.Errorf("%w: view %q: rows are missing or older ones have come back: there are %d, the tally counts %d",
-			eventstore.ErrCorrupt, view, walk.counted.Rows, walk.tally.Rows)
-	}
-	return rows, nil
-}
-
-// rowCopy reads the rows of a view in pages.
-type rowCopy struct {
-	view    eventstore.ViewID
-	page    []builtRow     // the newest value of each row
-	tally   viewfile.Tally // as it is in the file
-	tallied bool           // whether the file has one
-	counted viewfile.Tally
-	from    []byte // the key at which the next page begins; nil: at the first row
-	done    bool
-}
-
-// next reads the next page.
-func (r *rowCopy) next(tx *bolt.Tx) error {
-	r.page, r.done = r.page[:0], true
-	layers, err := viewfile.Layers(tx, r.view)
-	if len(layers) == 0 || err != nil {
-		return err
-	}
-	if r.from == nil {
-		r.from = viewfile.FirstRow
-		if r.tally, r.tallied, err = viewfile.ReadTally(tx, viewfile.Rows(tx, r.view), r.view); err != nil {
-			return err
-		}
-	}
-	cursor := viewfile.Cursor{From: r.from, Passed: func(e viewfile.Entry) { r.counted.Add(e.Sealed) }}
-	if err := cursor.Start(layers); err != nil {
-		return err
-	}
-	for n, size := 0, 0; n < logfile.PageEvents && size < logfile.PageBytes; n++ {
-		e, err := cursor.Next()
-		if e.Key == nil || err != nil {
-			return err
-		}
-		r.from = append(bytes.Clone(e.Key), 0)
-		if e.Value != nil {
-			key := bytes.Clone(e.Key)
-			r.page = append(r.page, builtRow{r.view, key, viewfile.SealRow(r.view, key, e.Value)})
-		}
-		size += len(e.Sealed)
-	}
-	r.done = false
-	return nil
+	return rows, source.Check()
 }

@@ -42,9 +42,6 @@ type OpenOptions struct {
 	// LockTimeout is how long to wait for another opener to close the file; zero or
 	// negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is the permissions that bbolt is given. bbolt uses them for a file that
-	// it creates; Open creates none.
-	FileMode fs.FileMode
 }
 
 // Open opens the file as a bbolt database and locks it. When it returns, everything in
@@ -97,10 +94,10 @@ func (f *File) open(opts OpenOptions) (db *bolt.DB, err error) {
 		},
 	}
 	err = Protect(func() error {
-		db, err = bolt.Open(f.Path, opts.FileMode, options)
+		db, err = bolt.Open(f.Path, 0o600, options)
 		if errors.Is(err, syscall.ENOMEM) && options.InitialMmapSize > 0 { // addresses are limited
 			options.InitialMmapSize = 0
-			db, err = bolt.Open(f.Path, opts.FileMode, options)
+			db, err = bolt.Open(f.Path, 0o600, options)
 		}
 		return err
 	})

@@ -2,6 +2,7 @@ package logfile_test
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -73,11 +74,11 @@ func TestOpen_Refuses(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "log.yore")
 				require.NoError(t, tt.make(path))
 				for range 2 { // the first one keeps no lock
-					_, _, err := logfile.Open(path, logfile.OpenOptions{ReadOnly: readOnly, LockTimeout: time.Millisecond, FileMode: 0o600})
+					_, _, err := logfile.Open(path, logfile.OpenOptions{ReadOnly: readOnly, LockTimeout: time.Millisecond})
 					require.ErrorIs(t, err, tt.want)
 					require.ErrorContains(t, err, tt.says)
 				}
-				if tt.want == fs.ErrNotExist {
+				if errors.Is(tt.want, fs.ErrNotExist) {
 					require.NoFileExists(t, path)
 				}
 			})

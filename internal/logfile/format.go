@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,22 +25,34 @@ const (
 )
 
 // Keys of StoreBucket, the file's description of itself.
-var (
-	FormatKey = []byte("format") // 4 bytes, big-endian
-	IdKey     = []byte("id")     // 16 bytes
-	EpochKey  = []byte("epoch")  // 8 bytes, big-endian
-	SumKey    = []byte("sum")    // CRC32C of the three values above
+const (
+	formatKey = "format" // 4 bytes, big-endian
+	idKey     = "id"     // 16 bytes
+	epochKey  = "epoch"  // 8 bytes, big-endian
+	sumKey    = "sum"    // CRC32C of the three values above
 )
 
-// Castagnoli is the table of all checksums in the file, each of CrcSize bytes.
-var Castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// ChecksumSize is the size of a checksum in the file, in bytes. It is big-endian.
+const ChecksumSize = 4
 
-// CrcSize is the size of a checksum, in bytes.
-const CrcSize = 4
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// InfoSum returns the checksum of the file's description.
-func InfoSum(format, id, epoch []byte) []byte {
-	return binary.BigEndian.AppendUint32(nil, crc32.Checksum(slices.Concat(format, id, epoch), Castagnoli))
+// Checksum returns the CRC32C of the concatenation of parts: the checksum of everything in
+// the file.
+func Checksum(parts ...[]byte) uint32 {
+	var sum uint32
+	for _, part := range parts {
+		sum = crc32.Update(sum, castagnoli, part)
+	}
+	return sum
+}
+
+// ChecksumAt returns the checksum with which b ends.
+func ChecksumAt(b []byte) uint32 { return binary.BigEndian.Uint32(b[len(b)-ChecksumSize:]) }
+
+// descriptionSum returns the checksum of the file's description.
+func descriptionSum(format, id, epoch []byte) []byte {
+	return binary.BigEndian.AppendUint32(nil, Checksum(format, id, epoch))
 }
 
 // RaiseFormat gives a file of an older format the current number. It is called in the
@@ -49,40 +60,83 @@ func InfoSum(format, id, epoch []byte) []byte {
 func RaiseFormat(tx *bolt.Tx) error {
 	store := tx.Bucket(StoreBucket)
 	format := binary.BigEndian.AppendUint32(nil, fileFormat)
-	if bytes.Equal(store.Get(FormatKey), format) {
+	if bytes.Equal(store.Get([]byte(formatKey)), format) {
 		return nil
 	}
+	sum := descriptionSum(format, store.Get([]byte(idKey)), store.Get([]byte(epochKey)))
 	return errors.Join(
-		store.Put(SumKey, InfoSum(format, store.Get(IdKey), store.Get(EpochKey))),
-		store.Put(FormatKey, format),
+		store.Put([]byte(sumKey), sum),
+		store.Put([]byte(formatKey), format),
 	)
 }
 
-// LoadInfo returns the file's description. The error matches ErrFormat for a file of
+// describe makes the buckets of a new log and writes the file's description.
+func describe(tx *bolt.Tx, identity Identity) error {
+	store, err := tx.CreateBucket(StoreBucket)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.CreateBucket(LogBucket); err != nil {
+		return err
+	}
+	format := binary.BigEndian.AppendUint32(nil, fileFormat)
+	epoch := binary.BigEndian.AppendUint64(nil, identity.Epoch)
+	return errors.Join(
+		store.Put([]byte(formatKey), format),
+		store.Put([]byte(idKey), identity.StoreID[:]),
+		store.Put([]byte(epochKey), epoch),
+		store.Put([]byte(sumKey), descriptionSum(format, identity.StoreID[:], epoch)),
+	)
+}
+
+// Identity says which log a file holds.
+type Identity struct {
+	StoreID uuid.UUID
+	Epoch   uint64 // 1 or more; new after Restore
+}
+
+// ParseIdentity returns the identity that a description gives, and whether the description
+// is whole. get returns the value under a key of StoreBucket, nil if there is none.
+func ParseIdentity(get func(key string) []byte) (identity Identity, ok bool) {
+	format, id, epoch := get(formatKey), get(idKey), get(epochKey)
+	if len(format) != 4 || len(id) != 16 || len(epoch) != 8 || !bytes.Equal(get(sumKey), descriptionSum(format, id, epoch)) {
+		return Identity{}, false
+	}
+	return Identity{StoreID: uuid.UUID(id), Epoch: binary.BigEndian.Uint64(epoch)}, true
+}
+
+// LoadIdentity returns the identity of the file. The error matches ErrFormat for a file of
 // another program or of a newer format, and ErrCorrupt for a damaged description.
-func LoadInfo(tx *bolt.Tx) (eventstore.Info, error) {
+func LoadIdentity(tx *bolt.Tx) (Identity, error) {
 	store := tx.Bucket(StoreBucket)
 	if store == nil {
-		return eventstore.Info{}, fmt.Errorf("%w: not a Yore log, but another program's bbolt file", eventstore.ErrFormat)
+		return Identity{}, fmt.Errorf("%w: not a Yore log, but another program's bbolt file", eventstore.ErrFormat)
 	}
-	format, id, epoch, sum := store.Get(FormatKey), store.Get(IdKey), store.Get(EpochKey), store.Get(SumKey)
-	if len(format) == 4 {
+	get := func(key string) []byte { return store.Get([]byte(key)) }
+	if format := get(formatKey); len(format) == 4 {
 		if f := binary.BigEndian.Uint32(format); f < oldestFormat || f > fileFormat {
-			return eventstore.Info{}, fmt.Errorf("%w: the file has format %d, this version of Yore reads formats %d to %d",
+			return Identity{}, fmt.Errorf("%w: the file has format %d, this version of Yore reads formats %d to %d",
 				eventstore.ErrFormat, f, oldestFormat, fileFormat)
 		}
 	}
-	whole := sum == nil || bytes.Equal(sum, InfoSum(format, id, epoch)) // the first Yore wrote none
-	if !whole || len(format) != 4 || len(id) != 16 || len(epoch) != 8 || tx.Bucket(LogBucket) == nil {
-		return eventstore.Info{}, fmt.Errorf("%w: the file's description of itself is damaged", eventstore.ErrCorrupt)
+	if get(sumKey) == nil { // the first Yore wrote none
+		get = withSum(get)
 	}
-	return eventstore.Info{
-		StoreID: uuid.UUID(id),
-		Epoch:   binary.BigEndian.Uint64(epoch),
-		Gapless: true,
-		Durable: true,
-		Limits:  eventstore.StandardLimits(),
-	}, nil
+	identity, ok := ParseIdentity(get)
+	if !ok || tx.Bucket(LogBucket) == nil {
+		return Identity{}, fmt.Errorf("%w: the file's description of itself is damaged", eventstore.ErrCorrupt)
+	}
+	return identity, nil
+}
+
+// withSum completes a description without a checksum.
+func withSum(get func(key string) []byte) func(key string) []byte {
+	return func(key string) []byte {
+		if key == sumKey {
+			return descriptionSum(get(formatKey), get(idKey), get(epochKey))
+		}
+		return get(key)
+	}
 }
 
 // LoadHead returns the position of the last record and the time at which the last whole

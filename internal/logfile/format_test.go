@@ -16,34 +16,34 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-func loadInfo(t *testing.T, path string) (info eventstore.Info, err error) {
-	view(t, path, func(tx *bolt.Tx) { info, err = logfile.LoadInfo(tx) })
-	return info, err
+func loadIdentity(t *testing.T, path string) (identity logfile.Identity, err error) {
+	view(t, path, func(tx *bolt.Tx) { identity, err = logfile.LoadIdentity(tx) })
+	return identity, err
 }
 
-func TestLoadInfo(t *testing.T) {
+func TestLoadIdentity(t *testing.T) {
 	path := newLog(t)
-	info, err := loadInfo(t, path)
+	identity, err := loadIdentity(t, path)
 	require.NoError(t, err)
-	require.Equal(t, eventstore.Info{StoreID: storeID, Epoch: 7, Gapless: true, Durable: true, Limits: eventstore.StandardLimits()}, info)
+	require.Equal(t, logfile.Identity{StoreID: storeID, Epoch: 7}, identity)
 
 	foreign := newLog(t)
 	update(t, foreign, func(tx *bolt.Tx) error { return tx.DeleteBucket(logfile.StoreBucket) })
-	_, err = loadInfo(t, foreign)
+	_, err = loadIdentity(t, foreign)
 	require.ErrorIs(t, err, eventstore.ErrFormat)
 	for _, format := range []uint32{0, 4} {
 		other := newLog(t)
 		update(t, other, func(tx *bolt.Tx) error {
-			return tx.Bucket(logfile.StoreBucket).Put(logfile.FormatKey, binary.BigEndian.AppendUint32(nil, format))
+			return tx.Bucket(logfile.StoreBucket).Put([]byte("format"), binary.BigEndian.AppendUint32(nil, format))
 		})
-		_, err = loadInfo(t, other)
+		_, err = loadIdentity(t, other)
 		require.ErrorIs(t, err, eventstore.ErrFormat)
 		require.ErrorContains(t, err, fmt.Sprintf("format %d", format))
 	}
-	for _, key := range [][]byte{logfile.FormatKey, logfile.IdKey, logfile.EpochKey, logfile.SumKey} {
+	for _, key := range []string{"format", "id", "epoch", "sum"} {
 		damaged := newLog(t)
-		update(t, damaged, func(tx *bolt.Tx) error { return tx.Bucket(logfile.StoreBucket).Put(key, []byte("x")) })
-		_, err = loadInfo(t, damaged)
+		update(t, damaged, func(tx *bolt.Tx) error { return tx.Bucket(logfile.StoreBucket).Put([]byte(key), []byte("x")) })
+		_, err = loadIdentity(t, damaged)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt, "%s", key)
 	}
 }
@@ -53,22 +53,22 @@ func TestRaiseFormat(t *testing.T) {
 	path := newLog(t)
 	format := func() (format uint32) {
 		view(t, path, func(tx *bolt.Tx) {
-			format = binary.BigEndian.Uint32(tx.Bucket(logfile.StoreBucket).Get(logfile.FormatKey))
+			format = binary.BigEndian.Uint32(tx.Bucket(logfile.StoreBucket).Get([]byte("format")))
 		})
 		return format
 	}
 	update(t, path, func(tx *bolt.Tx) error {
 		b, one := tx.Bucket(logfile.StoreBucket), binary.BigEndian.AppendUint32(nil, 1)
-		sum := logfile.InfoSum(one, b.Get(logfile.IdKey), b.Get(logfile.EpochKey))
-		return errors.Join(b.Put(logfile.FormatKey, one), b.Put(logfile.SumKey, sum))
+		sum := binary.BigEndian.AppendUint32(nil, logfile.Checksum(one, b.Get([]byte("id")), b.Get([]byte("epoch"))))
+		return errors.Join(b.Put([]byte("format"), one), b.Put([]byte("sum"), sum))
 	})
 	write(t, path, 1, 10, 20)
 	require.EqualValues(t, 1, format())
 	write(t, path, 11, 100, 250)
 	require.EqualValues(t, 3, format())
-	info, err := loadInfo(t, path)
+	identity, err := loadIdentity(t, path)
 	require.NoError(t, err, "the checksum is that of the new format")
-	require.Equal(t, storeID, info.StoreID)
+	require.Equal(t, storeID, identity.StoreID)
 }
 
 func TestLoadHead(t *testing.T) {

@@ -26,7 +26,7 @@ var (
 func newLog(tb testing.TB) (path string) {
 	tb.Helper()
 	path = filepath.Join(tb.TempDir(), "log.yore")
-	update(tb, path, func(tx *bolt.Tx) error { return logfile.Describe(tx, storeID, 7) })
+	update(tb, path, func(tx *bolt.Tx) error { return logfile.Create(tx, logfile.Identity{StoreID: storeID, Epoch: 7}) })
 	return path
 }
 

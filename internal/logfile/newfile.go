@@ -1,7 +1,6 @@
 package logfile
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/internal/index"
@@ -77,25 +75,9 @@ func SyncDirectory(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// Describe creates the buckets of a new log and writes its description. epoch is at
-// least 1.
-func Describe(tx *bolt.Tx, id uuid.UUID, epoch uint64) error {
-	store, err := tx.CreateBucket(StoreBucket)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.CreateBucket(LogBucket); err != nil {
-		return err
-	}
-	formatValue := binary.BigEndian.AppendUint32(nil, fileFormat)
-	epochValue := binary.BigEndian.AppendUint64(nil, epoch)
-	return errors.Join(
-		store.Put(FormatKey, formatValue),
-		store.Put(IdKey, id[:]),
-		store.Put(EpochKey, epochValue),
-		store.Put(SumKey, InfoSum(formatValue, id[:], epochValue)),
-		index.Create(tx),
-	)
+// Create makes the buckets of a new log of an identity, with an empty index.
+func Create(tx *bolt.Tx, identity Identity) error {
+	return errors.Join(describe(tx, identity), index.Create(tx))
 }
 
 // NewEpoch returns the epoch of a log that replaces logs with the given epochs; there

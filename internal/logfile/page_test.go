@@ -49,8 +49,8 @@ func TestCopyRecords_ReadsPagesOfBoundedSize(t *testing.T) {
 	next, pages := eventstore.Position(3), 0
 	err := logfile.CopyRecords(t.Context(), accessTo(t, path), 3, 609, func(page *logfile.Page) error {
 		pages++
-		require.LessOrEqual(t, len(page.Ends), logfile.PageEvents)
-		require.True(t, len(page.Bytes) <= logfile.PageBytes || len(page.Ends) == 1)
+		require.LessOrEqual(t, page.Len(), logfile.PageEvents)
+		require.True(t, page.Size() <= logfile.PageBytes || page.Len() == 1)
 		for p, got := range page.All() {
 			require.Equal(t, next, p)
 			r, err := record.Decode(p, got)
@@ -92,15 +92,15 @@ func TestCopyRecords_EndsWithAnError(t *testing.T) {
 // first two events of a commit of three.
 func after(t *testing.T, gaps bool) *logfile.Sequence {
 	t.Helper()
-	s := &logfile.Sequence{Gaps: gaps}
+	s := logfile.NewSequence(0, gaps)
 	for p, place := range []record.Place{{I: 0, N: 1}, {I: 0, N: 3}, {I: 1, N: 3}} {
 		p := eventstore.Position(p + 1)
 		r, err := s.Next(p, recAt(p, 10, place, recorded))
 		require.NoError(t, err)
 		require.Equal(t, place, r.Place)
-		require.Equal(t, p, s.Head)
+		require.Equal(t, p, s.Head())
 	}
-	return s
+	return &s
 }
 
 func TestSequence_Next(t *testing.T) {
@@ -130,14 +130,14 @@ func TestSequence_Next(t *testing.T) {
 				_, err := s.Next(tt.p, recAt(tt.p, 10, tt.place, tt.at))
 				if refuses == "" {
 					require.NoError(t, err)
-					require.Equal(t, tt.p, s.Head)
+					require.Equal(t, tt.p, s.Head())
 					return
 				}
 				var corrupt *eventstore.CorruptError
 				require.ErrorAs(t, err, &corrupt)
 				require.Equal(t, tt.p, corrupt.Position)
 				require.ErrorContains(t, err, refuses)
-				require.EqualValues(t, 3, s.Head)
+				require.EqualValues(t, 3, s.Head())
 				_, err = s.Next(4, recAt(4, 10, record.Place{I: 2, N: 3}, recorded))
 				require.NoError(t, err, "the refused record changed the sequence")
 			})
@@ -146,7 +146,7 @@ func TestSequence_Next(t *testing.T) {
 	s := after(t, false)
 	_, err := s.Next(4, rec(5, 10))
 	require.ErrorIs(t, err, eventstore.ErrCorrupt, "a record of another position")
-	require.EqualValues(t, 3, s.Head)
+	require.EqualValues(t, 3, s.Head())
 }
 
 func TestSequence_End(t *testing.T) {
@@ -166,7 +166,7 @@ func TestSequence_End(t *testing.T) {
 // TestSequence_BeginsAnywhere: a sequence that goes on after a position takes the rest
 // of a commit.
 func TestSequence_BeginsAnywhere(t *testing.T) {
-	s := logfile.Sequence{Head: 10}
+	s := logfile.NewSequence(10, false)
 	_, err := s.Next(11, recAt(11, 10, record.Place{I: 1, N: 2}, recorded))
 	require.NoError(t, err)
 	var first logfile.Sequence

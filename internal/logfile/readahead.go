@@ -26,11 +26,17 @@ import (
 
 // ReadAhead reads a file ahead of one scan. It is not safe for concurrent use.
 type ReadAhead struct {
-	File  io.ReaderAt
-	Tells bool // the system tells what is in the page cache; it does so to processes that may write
+	file  io.ReaderAt
+	tells bool // the system tells what is in the page cache
 	begun bool
 	done  int64  // the offset up to which the file was read, or, backward, down to which
 	buf   []byte // for a piece; nil: none was read yet
+}
+
+// NewReadAhead returns a ReadAhead of the file. readOnly says that the process may not
+// write to it: systems do not tell such a process what is in the page cache.
+func NewReadAhead(file io.ReaderAt, readOnly bool) ReadAhead {
+	return ReadAhead{file: file, tells: !readOnly}
 }
 
 const (
@@ -54,15 +60,15 @@ func (r *ReadAhead) From(tx *bolt.Tx, value []byte, backward bool) {
 	if backward {
 		r.backward(here, at)
 	} else {
-		r.Forward(at, int64(len(value)), tx.Size(), func(from, size int64) bool {
-			return r.Tells && inCache(unsafe.Add(here, int(from-at)), int(size))
+		r.forward(at, int64(len(value)), tx.Size(), func(from, size int64) bool {
+			return r.tells && inCache(unsafe.Add(here, int(from-at)), int(size))
 		})
 	}
 }
 
-// Forward reads the file up to the lead of a scan whose value begins at offset at and has
+// forward reads the file up to the lead of a scan whose value begins at offset at and has
 // size bytes, but not beyond end. It begins with the first piece that is not cached.
-func (r *ReadAhead) Forward(at, size, end int64, cached func(from, size int64) bool) {
+func (r *ReadAhead) forward(at, size, end int64, cached func(from, size int64) bool) {
 	until := at + size + lead
 	if r.begin(at, 2*lead) {
 		until = at + size + firstLead
@@ -76,7 +82,7 @@ func (r *ReadAhead) Forward(at, size, end int64, cached func(from, size int64) b
 		if r.buf == nil {
 			r.buf = make([]byte, aheadStep)
 		}
-		n, err := r.File.ReadAt(r.buf[:piece], r.done)
+		n, err := r.file.ReadAt(r.buf[:piece], r.done)
 		if r.done += int64(n); err != nil {
 			return // the scan meets the same fault in the map
 		}

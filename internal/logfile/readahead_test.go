@@ -39,7 +39,7 @@ func (f *readFile) end(t *testing.T) (end int64) {
 // readAhead returns a function that a scan calls with the offset and size of its value,
 // and the size of the file. cached reports what is in the page cache.
 func readAhead(file io.ReaderAt, cached func(from, size int64) bool) func(at, size, end int64) {
-	r := &logfile.ReadAhead{File: file}
+	r := logfile.NewReadAhead(file, false)
 	return func(at, size, end int64) { r.Forward(at, size, end, cached) }
 }
 

@@ -56,8 +56,8 @@ type Application struct {
 	fault error   // of the first that did not
 }
 
-// Start begins to apply commits to base, and ends at a time. The context carries nothing
-// of a caller's. After pause, if that is not the zero Time, no further commit is begun: a
+// Start begins to apply commits to base, until end at the latest. The context must carry
+// nothing of a caller's. After pause, if that is not the zero Time, no further commit is begun: a
 // view with much to catch up with must not overrun for that alone.
 func Start(ctx context.Context, v eventstore.InlineView, base Base, commits Commits, end, pause time.Time) *Application {
 	a := &Application{apply: v.Apply, commits: commits, pause: pause, all: New(base), done: make(chan struct{})}
@@ -160,7 +160,7 @@ func (a *Application) Wait() Applied {
 	result := Applied{Good: a.good, Rows: a.all.Rows()}
 	if fault != nil {
 		position, kind := a.commits.First(a.good)
-		result.Fault, result.Cause = NewFault(eventstore.Event{Position: position, Type: kind}, fault), fault
+		result.Fault, result.Cause = NewFault(position, kind, fault), fault
 	}
 	return result
 }

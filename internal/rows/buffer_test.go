@@ -325,15 +325,15 @@ func TestBuffer_CloseFromAnotherGoroutine(t *testing.T) {
 
 func TestNewFault(t *testing.T) {
 	first := eventstore.Event{Position: 7, Type: "added"}
-	require.Equal(t, eventstore.Fault{Position: 7, Type: "added", Reason: "why"}, *rows.NewFault(first, errors.New("why")))
+	require.Equal(t, eventstore.Fault{Position: 7, Type: "added", Reason: "why"}, *rows.NewFault(first.Position, first.Type, errors.New("why")))
 	for pad := range 4 {
 		text := strings.Repeat("x", pad) + strings.Repeat("\U0001f6d2", 2000)
-		reason := rows.NewFault(first, errors.New(text)).Reason
+		reason := rows.NewFault(first.Position, first.Type, errors.New(text)).Reason
 		require.True(t, strings.HasPrefix(text, reason))
 		require.LessOrEqual(t, len(reason), 4096)
 		require.Greater(t, len(reason), 4096-4)
 		require.Equal(t, strings.ToValidUTF8(reason, "?"), reason)
 	}
 	exact := strings.Repeat("y", 4096)
-	require.Equal(t, exact, rows.NewFault(first, errors.New(exact)).Reason)
+	require.Equal(t, exact, rows.NewFault(first.Position, first.Type, errors.New(exact)).Reason)
 }

@@ -9,9 +9,9 @@ import (
 // reasonBytes is the longest reason of a fault, in bytes.
 const reasonBytes = 4 << 10
 
-// NewFault returns the fault of a view that failed on events of which first is the
-// first. A long reason is cut.
-func NewFault(first eventstore.Event, reason error) *eventstore.Fault {
+// NewFault returns the fault of a view that failed on events: position and kind are the
+// position and the type of the first of them. A long reason is cut.
+func NewFault(position eventstore.Position, kind string, reason error) *eventstore.Fault {
 	text := reason.Error()
 	if len(text) > reasonBytes {
 		end := reasonBytes
@@ -20,5 +20,5 @@ func NewFault(first eventstore.Event, reason error) *eventstore.Fault {
 		}
 		text = text[:end]
 	}
-	return &eventstore.Fault{Position: first.Position, Type: first.Type, Reason: text}
+	return &eventstore.Fault{Position: position, Type: kind, Reason: text}
 }

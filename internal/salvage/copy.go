@@ -40,14 +40,14 @@ type salvager struct {
 
 // identify chooses the store id and the epoch of the new log.
 func (v *salvager) identify() error {
-	id, epoch, ok, err := v.found.identity()
+	identity, ok, err := v.found.identity()
 	if err != nil {
 		return err
 	}
 	if !ok {
-		id, epoch = uuid.New(), 0
+		identity.StoreID = uuid.New()
 	}
-	v.result.StoreID, v.result.Epoch, v.result.SameStore = id, logfile.NewEpoch(epoch), ok
+	v.result.StoreID, v.result.Epoch, v.result.SameStore = identity.StoreID, logfile.NewEpoch(identity.Epoch), ok
 	return nil
 }
 

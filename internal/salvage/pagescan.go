@@ -2,14 +2,11 @@ package salvage
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"hash/maphash"
 	"iter"
 	"os"
 	"slices"
-
-	"github.com/google/uuid"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
@@ -97,35 +94,27 @@ func (m *remains) walk(visit func(r *record.Record, raw []byte) error) (end bool
 	})
 }
 
-// identity returns the store id and epoch of the file; ok is false if they were not found.
-func (m *remains) identity() (id uuid.UUID, epoch uint64, ok bool, err error) {
+// identity returns the identity of the file; ok is false if it was not found.
+func (m *remains) identity() (identity logfile.Identity, ok bool, err error) {
 	said := make(map[string][]byte)
-	collect := func(key, value []byte) {
-		said[string(key)] = slices.Clone(value)
-	}
-	whole := func() bool {
-		format, sum := said[string(logfile.FormatKey)], said[string(logfile.SumKey)]
-		id, epoch := said[string(logfile.IdKey)], said[string(logfile.EpochKey)]
-		return len(id) == 16 && len(epoch) == 8 && slices.Equal(sum, logfile.InfoSum(format, id, epoch))
-	}
+	get := func(key string) []byte { return said[key] }
 	if m.tree {
 		_, err = pages.Walk(m.file, m.meta, string(logfile.StoreBucket), m.ctx.Err, func(key, value []byte) error {
-			collect(key, value)
+			said[string(key)] = slices.Clone(value)
 			return nil
 		})
 	}
-	if err == nil && !whole() {
-		err = pages.Scan(m.file, m.size, m.pageSize, m.ctx.Err, func(e pages.Element) (bool, error) {
-			if e.Bucket == string(logfile.StoreBucket) && !whole() {
-				collect(e.Key, e.Value)
-			}
-			return false, nil
-		})
+	if identity, ok = logfile.ParseIdentity(get); ok || err != nil {
+		return identity, ok, err
 	}
-	if err != nil || !whole() {
-		return uuid.Nil, 0, false, err
-	}
-	return uuid.UUID(said[string(logfile.IdKey)]), binary.BigEndian.Uint64(said[string(logfile.EpochKey)]), true, nil
+	err = pages.Scan(m.file, m.size, m.pageSize, m.ctx.Err, func(e pages.Element) (bool, error) {
+		if _, whole := logfile.ParseIdentity(get); e.Bucket == string(logfile.StoreBucket) && !whole {
+			said[string(e.Key)] = slices.Clone(e.Value)
+		}
+		return false, nil
+	})
+	identity, ok = logfile.ParseIdentity(get)
+	return identity, ok, err
 }
 
 // candidate is a record that was found by a scan of every page.

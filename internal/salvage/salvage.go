@@ -89,7 +89,9 @@ func rebuildFrom(found *remains, into string, opts Options) (Result, error) {
 }
 
 func (v *salvager) build(into string) (err error) {
-	v.b, err = logbuild.New(into, logbuild.Options{ID: v.result.StoreID, Epoch: v.result.Epoch, Mode: v.opts.FileMode, Gaps: true})
+	v.b, err = logbuild.New(into, logbuild.Options{
+		Identity: logfile.Identity{StoreID: v.result.StoreID, Epoch: v.result.Epoch}, Mode: v.opts.FileMode, Gaps: true,
+	})
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (v *verifier) checkPages(last bool) (stable bool, err error) {
 func (v *verifier) checkBuckets() error {
 	known := [][]byte{logfile.StoreBucket, logfile.LogBucket, []byte(index.Bucket), logfile.RowsBucket, logfile.ChangesBucket, logfile.CheckpointsBucket, logfile.AsideBucket}
 	damage, err := v.page(func(tx *bolt.Tx) error {
-		if _, err := logfile.LoadInfo(tx); err != nil {
+		if _, err := logfile.LoadIdentity(tx); err != nil {
 			v.add(Description, 0, "%v", err)
 		}
 		cursor := tx.Cursor()

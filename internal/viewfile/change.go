@@ -62,7 +62,7 @@ func Drop(tx *bolt.Tx, view eventstore.ViewID, keys [][]byte) (gone bool, err er
 // damaged, they are those in the view's own bucket.
 func FirstKeys(tx *bolt.Tx, view eventstore.ViewID, limit int) (keys [][]byte) {
 	rows := Cursor{From: FirstRow}
-	layers, err := Layers(tx, view)
+	layers, err := layersOf(tx, view)
 	if err == nil {
 		err = rows.Start(layers)
 	}

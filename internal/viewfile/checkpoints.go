@@ -45,11 +45,21 @@ func Rows(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
 	return b.Bucket([]byte(view))
 }
 
-// CreateBuckets creates the buckets of views if they do not exist, and returns the one of
-// checkpoints.
-func CreateBuckets(tx *bolt.Tx) (checkpoints *bolt.Bucket, err error) {
+// CreateBuckets creates the buckets of views if they do not exist.
+func CreateBuckets(tx *bolt.Tx) error {
 	if _, err := tx.CreateBucketIfNotExists(logfile.RowsBucket); err != nil {
-		return nil, err
+		return err
 	}
-	return tx.CreateBucketIfNotExists(logfile.CheckpointsBucket)
+	_, err := tx.CreateBucketIfNotExists(logfile.CheckpointsBucket)
+	return err
+}
+
+// PutCheckpoint writes a view's checkpoint, or deletes it if c is the zero Checkpoint. The
+// buckets of views must be there.
+func PutCheckpoint(tx *bolt.Tx, view eventstore.ViewID, c eventstore.Checkpoint) error {
+	checkpoints := tx.Bucket(logfile.CheckpointsBucket)
+	if c.IsZero() {
+		return checkpoints.Delete([]byte(view))
+	}
+	return checkpoints.Put([]byte(view), sealCheckpoint(view, c))
 }

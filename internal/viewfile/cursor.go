@@ -31,7 +31,7 @@ type layerCursor struct {
 }
 
 // Start goes to the first row of the range, in the cursor's direction. layers are those
-// that [Layers] or [Changes] has returned. Damage matches ErrCorrupt.
+// that its layers or [Changes] has returned. Damage matches ErrCorrupt.
 func (c *Cursor) Start(layers []Layer) error {
 	c.layers = make([]layerCursor, len(layers))
 	for i := range layers {

@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// # Layers
+// # layers
 //
 // Problem. A group of commits changes rows at random keys. In the view's bucket each of
 // them lies on a page of its own: the group would write four times the bytes of its
@@ -67,15 +67,15 @@ type Layer struct {
 	Number []byte // 8 bytes that its keys begin with; nil: the view's own rows
 }
 
-// Layers returns the layers of a view, the newest first and its own rows last; none if the
-// view has no rows. They are valid until the transaction ends. Layers that are missing, or
+// layersOf returns the layers of a view, the newest first and its own rows last; none if the
+// view has no rows. They are valid until the transaction ends. layers that are missing, or
 // whose tally is damaged, match ErrCorrupt.
-func Layers(tx *bolt.Tx, view eventstore.ViewID) ([]Layer, error) {
+func layersOf(tx *bolt.Tx, view eventstore.ViewID) ([]Layer, error) {
 	own := Rows(tx, view)
 	if own == nil {
 		return nil, nil
 	}
-	t, _, err := ReadTally(tx, own, view)
+	t, _, err := readTally(tx, own, view)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (l *Layer) Open(key, sealed []byte) (Entry, error) {
 	if err := checkRow(l.View, key, sealed); err != nil {
 		return Entry{}, err
 	}
-	value := sealed[: len(sealed)-logfile.CrcSize : len(sealed)-logfile.CrcSize]
+	value := sealed[: len(sealed)-logfile.ChecksumSize : len(sealed)-logfile.ChecksumSize]
 	if l.Number == nil {
 		return Entry{key, sealed, value}, nil
 	}

@@ -13,7 +13,7 @@ import (
 // absent row is nil, that of an empty one is not. Damage, and an absence that is not
 // proved, match ErrCorrupt.
 func Get(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]eventstore.Row, error) {
-	layers, err := Layers(tx, view)
+	layers, err := layersOf(tx, view)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func NewScan(view eventstore.ViewID, scan eventstore.RowScan) *Scan {
 // logfile.PageBytes of values. A page may be empty though more pages follow. Done must be
 // false. Damage in the range and beside its ends matches ErrCorrupt.
 func (p *Scan) Next(tx *bolt.Tx) ([]eventstore.Row, error) {
-	layers, err := Layers(tx, p.view)
+	layers, err := layersOf(tx, p.view)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package viewfile
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"strings"
 
 	"github.com/yore-es/yore/eventstore"
@@ -45,16 +44,13 @@ func changeKey(layer uint64, table string, key []byte) []byte {
 // rowSum returns the checksum of the value under a key of a view.
 func rowSum(view eventstore.ViewID, key, value []byte) uint32 {
 	var size [8]byte
-	sum := crc32.Checksum([]byte(view), logfile.Castagnoli)
 	binary.BigEndian.PutUint64(size[:], uint64(len(key)))
-	sum = crc32.Update(sum, logfile.Castagnoli, size[:])
-	sum = crc32.Update(sum, logfile.Castagnoli, key)
-	return crc32.Update(sum, logfile.Castagnoli, value)
+	return logfile.Checksum([]byte(view), size[:], key, value)
 }
 
-// SealRow returns the value as it is in the file under key, followed by its checksum.
-func SealRow(view eventstore.ViewID, key, value []byte) []byte {
-	sealed := make([]byte, 0, len(value)+logfile.CrcSize)
+// sealRow returns the value as it is in the file under key, followed by its checksum.
+func sealRow(view eventstore.ViewID, key, value []byte) []byte {
+	sealed := make([]byte, 0, len(value)+logfile.ChecksumSize)
 	sealed = append(sealed, value...)
 	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, value))
 }
@@ -62,28 +58,28 @@ func SealRow(view eventstore.ViewID, key, value []byte) []byte {
 // sealChange returns the change that a layer holds under key: it puts value, or deletes
 // the row if value is nil.
 func sealChange(view eventstore.ViewID, key, value []byte) []byte {
-	sealed := make([]byte, 0, 1+len(value)+logfile.CrcSize)
+	sealed := make([]byte, 0, 1+len(value)+logfile.ChecksumSize)
 	if value != nil {
 		sealed = append(append(sealed, changePut), value...)
 	}
 	return binary.BigEndian.AppendUint32(sealed, rowSum(view, key, sealed))
 }
 
-// OpenRow checks what is in the file under key, and returns a copy of the value. The error
+// openRow checks what is in the file under key, and returns a copy of the value. The error
 // matches ErrCorrupt.
-func OpenRow(view eventstore.ViewID, key, sealed []byte) ([]byte, error) {
+func openRow(view eventstore.ViewID, key, sealed []byte) ([]byte, error) {
 	if err := checkRow(view, key, sealed); err != nil {
 		return nil, err
 	}
-	return append([]byte{}, sealed[:len(sealed)-logfile.CrcSize]...), nil
+	return append([]byte{}, sealed[:len(sealed)-logfile.ChecksumSize]...), nil
 }
 
 // checkRow returns an error unless what is in the file under key is whole.
 func checkRow(view eventstore.ViewID, key, sealed []byte) error {
-	if len(sealed) < logfile.CrcSize {
+	if len(sealed) < logfile.ChecksumSize {
 		return corruptRow(view, key, "it is too short")
 	}
-	value, sum := sealed[:len(sealed)-logfile.CrcSize], binary.BigEndian.Uint32(sealed[len(sealed)-logfile.CrcSize:])
+	value, sum := sealed[:len(sealed)-logfile.ChecksumSize], logfile.ChecksumAt(sealed)
 	if got := rowSum(view, key, value); got != sum {
 		return corruptRow(view, key, fmt.Sprintf("checksum is %08x, the row has %08x", got, sum))
 	}
@@ -99,10 +95,10 @@ func corruptRow(view eventstore.ViewID, key []byte, reason string) error {
 	return fmt.Errorf("%w: view %q, table %q, key %q: %s", eventstore.ErrCorrupt, view, table, name, reason)
 }
 
-// SealCheckpoint returns the checkpoint as it is in the file: format (1 byte), flags (1),
+// sealCheckpoint returns the checkpoint as it is in the file: format (1 byte), flags (1),
 // position (8), with flag 1 the fault (position 8, uvarint and bytes of the type, uvarint
 // and bytes of the reason), the data, and a CRC32C like that of a row.
-func SealCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint) []byte {
+func sealCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint) []byte {
 	b := []byte{checkpointFormat, 0}
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Position))
 	if c.Fault != nil {
@@ -120,7 +116,7 @@ func SealCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint) []byte {
 // OpenCheckpoint checks and decodes a view's checkpoint. The error matches ErrCorrupt. The
 // result shares no memory with sealed.
 func OpenCheckpoint(view eventstore.ViewID, sealed []byte) (eventstore.Checkpoint, error) {
-	b, err := OpenRow(view, nil, sealed)
+	b, err := openRow(view, nil, sealed)
 	if err != nil {
 		return eventstore.Checkpoint{}, err
 	}

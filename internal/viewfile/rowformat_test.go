@@ -11,20 +11,20 @@ import (
 func TestRowFormat_TellsAnyChangedBitAndAnyOtherPlace(t *testing.T) {
 	key := rowKey("table", []byte("key"))
 	for _, value := range [][]byte{{}, []byte("value")} {
-		sealed := SealRow("view", key, value)
-		got, err := OpenRow("view", key, sealed)
+		sealed := sealRow("view", key, value)
+		got, err := openRow("view", key, sealed)
 		require.NoError(t, err)
 		require.Equal(t, value, got)
 
 		for bit := range len(sealed) * 8 {
 			damaged := append([]byte{}, sealed...)
 			damaged[bit/8] ^= 1 << (bit % 8)
-			_, err := OpenRow("view", key, damaged)
+			_, err := openRow("view", key, damaged)
 			require.ErrorIs(t, err, eventstore.ErrCorrupt, "bit %d", bit)
 		}
-		_, err = OpenRow("view", rowKey("table", []byte("kez")), sealed)
+		_, err = openRow("view", rowKey("table", []byte("kez")), sealed)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt, "another key")
-		_, err = OpenRow("viex", key, sealed)
+		_, err = openRow("viex", key, sealed)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt, "another view")
 		require.ErrorContains(t, err, `table "table", key "key"`)
 	}
@@ -38,7 +38,7 @@ func TestCheckpointFormat_RoundTrips(t *testing.T) {
 		{Position: 7, Fault: &eventstore.Fault{Position: 8, Type: "t", Reason: "because"}},
 		{Position: 7, Fault: &eventstore.Fault{}, Data: []byte("data")},
 	} {
-		sealed := SealCheckpoint("view", c)
+		sealed := sealCheckpoint("view", c)
 		got, err := OpenCheckpoint("view", sealed)
 		require.NoError(t, err)
 		require.Equal(t, c, got)
@@ -58,12 +58,12 @@ func FuzzOpenCheckpoint(f *testing.F) {
 	f.Add([]byte{checkpointFormat, 0, 0, 0, 0, 0, 0, 0, 0, 9})
 	f.Add([]byte{checkpointFormat, flagFault, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 8, 1, 't', 2, 'n', 'o', 'd'})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := OpenCheckpoint("view", SealRow("view", nil, body)) // under a right checksum
+		got, err := OpenCheckpoint("view", sealRow("view", nil, body)) // under a right checksum
 		if err != nil {
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			return
 		}
-		again, err := OpenCheckpoint("view", SealCheckpoint("view", got))
+		again, err := OpenCheckpoint("view", sealCheckpoint("view", got))
 		require.NoError(t, err)
 		require.Equal(t, got, again)
 	})

@@ -31,15 +31,15 @@ var TallyKey = []byte{0}
 // Add counts an entry that is whole, given as it is in the file.
 func (t *Tally) Add(sealed []byte) {
 	t.Rows++
-	t.Sum += uint64(binary.BigEndian.Uint32(sealed[len(sealed)-logfile.CrcSize:]))
+	t.Sum += uint64(logfile.ChecksumAt(sealed))
 }
 
 // remove takes back Add. An entry too short to have a checksum is left counted; Verify
 // reports the difference.
 func (t *Tally) remove(sealed []byte) {
-	if len(sealed) >= logfile.CrcSize {
+	if len(sealed) >= logfile.ChecksumSize {
 		t.Rows--
-		t.Sum -= uint64(binary.BigEndian.Uint32(sealed[len(sealed)-logfile.CrcSize:]))
+		t.Sum -= uint64(logfile.ChecksumAt(sealed))
 	}
 }
 
@@ -52,21 +52,21 @@ func (t Tally) Knows(key []byte) bool {
 	return number <= t.newest && number > t.newest-uint64(t.changes)
 }
 
-// SealTally returns the tally as it is in the file: rows (8 bytes), sum (8), if there ever
+// sealTally returns the tally as it is in the file: rows (8 bytes), sum (8), if there ever
 // were layers newest (8) and changes (4), and a CRC32C like that of a row.
-func SealTally(view eventstore.ViewID, t Tally) []byte {
+func sealTally(view eventstore.ViewID, t Tally) []byte {
 	value := binary.BigEndian.AppendUint64(nil, t.Rows)
 	value = binary.BigEndian.AppendUint64(value, t.Sum)
 	if t.newest > 0 {
 		value = binary.BigEndian.AppendUint64(value, t.newest)
 		value = binary.BigEndian.AppendUint32(value, t.changes)
 	}
-	return SealRow(view, TallyKey, value)
+	return sealRow(view, TallyKey, value)
 }
 
 // OpenTally checks and decodes a view's tally. The error matches ErrCorrupt.
 func OpenTally(view eventstore.ViewID, sealed []byte) (t Tally, err error) {
-	value, err := OpenRow(view, TallyKey, sealed)
+	value, err := openRow(view, TallyKey, sealed)
 	if err != nil || len(value) != 16 && len(value) != 28 {
 		return Tally{}, corruptTally(view)
 	}
@@ -84,11 +84,11 @@ func corruptTally(view eventstore.ViewID) error {
 	return fmt.Errorf("%w: view %q: the tally of its rows is damaged", eventstore.ErrCorrupt, view)
 }
 
-// ReadTally returns the tally in a view's own bucket b; ok is false if it is missing or
+// readTally returns the tally in a view's own bucket b; ok is false if it is missing or
 // damaged. That is an error, which matches ErrCorrupt, only if the view has layers of
 // changes: other rows can be read without a tally, and those of the first versions of Yore
 // have none.
-func ReadTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t Tally, ok bool, err error) {
+func readTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t Tally, ok bool, err error) {
 	t, err = OpenTally(view, b.Get(TallyKey))
 	if err != nil && ChangesBucket(tx, view) == nil {
 		return Tally{}, false, nil
@@ -109,7 +109,7 @@ type tallied struct {
 func openTallied(tx *bolt.Tx, view eventstore.ViewID) (*tallied, error) {
 	rows := tx.Bucket(logfile.RowsBucket)
 	if b := rows.Bucket([]byte(view)); b != nil {
-		t, kept, err := ReadTally(tx, b, view)
+		t, kept, err := readTally(tx, b, view)
 		return &tallied{tx, b, view, t, kept}, err
 	}
 	b, err := rows.CreateBucket([]byte(view))
@@ -130,7 +130,7 @@ func (t *tallied) put(key, value []byte) error {
 	if value == nil {
 		return t.bucket.Delete(key)
 	}
-	sealed := SealRow(t.view, key, value)
+	sealed := sealRow(t.view, key, value)
 	t.tally.Add(sealed)
 	return t.bucket.Put(key, sealed)
 }
@@ -140,5 +140,5 @@ func (t *tallied) close() error {
 	if !t.kept {
 		return nil
 	}
-	return t.bucket.Put(TallyKey, SealTally(t.view, t.tally))
+	return t.bucket.Put(TallyKey, sealTally(t.view, t.tally))
 }
