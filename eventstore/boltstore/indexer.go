@@ -11,15 +11,8 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// The indexer is the store's other goroutine. It writes what the index holds in
-// memory to the file, and keeps the parts of the index few, as internal/index
-// tells. It sorts and encodes on its own, and hands the writer slices of bounded
-// size, which go to disk with the next group: no append waits for more than that.
-//
-// Only if events are appended faster than the indexer can follow do appends wait
-// until it has made room, so that memory is bounded.
-
-// run is the indexer's goroutine. It ends when the store is closing.
+// run is the indexer, a goroutine of the store (see indexkeeper.go). It ends when the store
+// is closing.
 func (k *indexKeeper) run() {
 	defer close(k.stopped)
 	for {
@@ -36,14 +29,15 @@ func (k *indexKeeper) run() {
 			errors.Is(err, eventstore.ErrFailed), errors.Is(err, eventstore.ErrUnknownOutcome):
 		case errors.Is(err, index.ErrUnusable), errors.Is(err, logfile.ErrBadPage), x.Overflowing():
 			k.suspect(x, err)
-		default: // a full disk, perhaps; it is tried again when more has been appended
+		default: // such as a full disk; the next group wakes the indexer again
 			k.opts.Logger.Warn("the index could not be written", "file", k.file.Path, "error", err)
 		}
 		k.room.open()
 	}
 }
 
-// tend is called by the writer when a group is durable.
+// tend wakes the indexer if there is work for it. The writer calls it when a group is
+// durable.
 func (k *indexKeeper) tend(g *group) {
 	x := k.current.Load()
 	if len(g.entries) == 0 || k.down.Load() || !x.Freeze(false) && !x.Waiting() {
@@ -51,16 +45,16 @@ func (k *indexKeeper) tend(g *group) {
 	}
 	select {
 	case k.work <- struct{}{}:
-	default: // it has been told already
+	default: // it is woken already
 	}
 }
 
-// awaitRoom returns when the index has room for more in memory. If the indexer
-// could not write, the append goes on: it may fail for the same reason, and if not,
-// the indexer tries again.
+// awaitRoom returns when the index's memory has room, or when the context ends, the store
+// fails or closes. It does not wait if the indexer cannot write: the append may fail for the
+// same reason, and otherwise wakes the indexer again.
 func (k *indexKeeper) awaitRoom(ctx context.Context) error {
 	for {
-		room := k.room.opened() // before looking: it is opened when there is something new to see
+		room := k.room.opened() // taken before the check, so that no opening is missed
 		if k.down.Load() || k.stuck.Load() || !k.current.Load().Crowded() {
 			return nil
 		}
@@ -76,8 +70,7 @@ func (k *indexKeeper) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// indexFile is the file of an index for the indexer: what it writes goes through
-// the writer.
+// indexFile is the index.File of the indexer. Its slices are written by the writer.
 type indexFile struct {
 	keeper *indexKeeper
 	index  *index.Index
@@ -89,7 +82,7 @@ func (f indexFile) View(fn func(*bolt.Tx) error) error { return f.keeper.readTx(
 // Write implements index.File.
 func (f indexFile) Write(slice *index.Slice) error {
 	err := f.keeper.submit(&indexWrite{ticket: newTicket(context.Background()), index: f.index, slice: slice})
-	f.keeper.room.open() // there may be some
+	f.keeper.room.open() // the slice may have made room
 	return err
 }
 
@@ -100,7 +93,7 @@ type indexWrite struct {
 	slice *index.Slice
 }
 
-// errIndexReplaced says that the index was built anew meanwhile, or will be.
+// errIndexReplaced means that the index has been rebuilt meanwhile, or will be.
 var errIndexReplaced = errors.New("the index is not in use any more")
 
 // enter implements job.
@@ -112,9 +105,8 @@ func (w *indexWrite) enter(t *turn) {
 	t.slices = append(t.slices, w)
 }
 
-// save writes what the index holds in memory when the store is closed, so
-// that the next Open need not read it again. With little, that is not worth a
-// part of its own.
+// save writes the part of the index in memory when the store is closed, so that the next
+// Open need not read these events again. A few events are not worth a part of their own.
 func (k *indexKeeper) save() {
 	const few = 1024
 	if k.opts.ReadOnly || k.failed.Load() || k.down.Load() {

@@ -92,11 +92,10 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	return all, nil
 }
 
-// readDurable is readTx for what the writer may change in place: rows and
-// checkpoints, which have no position by which to leave out what is not on disk
-// yet. A transaction whose meta page is written but not synced is seen by
-// readers already. So what was read is held back until the writer has said that
-// the transaction it was read in is durable; that is at most one sync away.
+// readDurable is readTx for rows and checkpoints, which the writer changes in place. Readers
+// already see a transaction whose meta page is written but not synced, and rows have no
+// position by which to leave it out, as events have. So readDurable returns only when the
+// transaction that it has read is durable, at most one sync later.
 func (s *Store) readDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
 	if s.file.BadRows != nil {
 		return s.file.BadRows
@@ -126,8 +125,8 @@ func (s *Store) readDurable(ctx context.Context, fn func(*bolt.Tx) error) error 
 	return err
 }
 
-// storedRows are the rows of a view as they are on disk, for those who apply
-// events while the writer waits, or before their view is attached.
+// storedRows reads the rows of a view on disk, without waiting as readDurable does. It is
+// used while the writer waits for a view, and before the view is attached.
 type storedRows struct {
 	store *Store
 	view  eventstore.ViewID
