@@ -15,17 +15,16 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// Append implements [eventstore.Store]. A nil error means that the events are
-// on disk: written and synced. An error of the file system, such as a full
-// disk, fails this commit and those written together with it, and no others;
-// appending works again once its cause is gone.
+// Append implements [eventstore.Store]. A nil error means that the events are on disk:
+// written and synced. An error of the file system, such as a full disk, fails the commits of
+// one transaction, and no others; appends succeed again when its cause is gone.
 func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
 	receipt, err := s.append(ctx, c)
 	return receipt, during("append", err)
 }
 
-// during says in which call an error came up. A conflict, which is no fault, is left
-// as it is.
+// during adds the name of the call to an error. A conflict, which is not a fault, is returned
+// unchanged.
 func during(call string, err error) error {
 	if err == nil || errors.Is(err, eventstore.ErrConflict) {
 		return err
@@ -71,22 +70,22 @@ func (s *Store) append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 type request struct {
 	ticket
 	commit   eventstore.Commit
-	onDisk   durable              // what its caller judges it against
-	since    recent               // what the writer judges it against
-	base     *group               // the last group that its caller judged it against
+	onDisk   durable              // the past that the caller judges it against
+	since    recent               // the past that the writer judges it against
+	base     *group               // the last group that the caller has judged it against
 	versions []eventstore.Version // as of base, of the stream of each expectation
 	few      [2]eventstore.Version
-	recorded time.Time // when the caller handed it over
+	recorded time.Time // by the clock, on the caller's goroutine
 	entries  []entry
 	one      [1]entry
 
 	receipt eventstore.Receipt // the outcome, if there is no error
 }
 
-// requests are zero ones to be used again, for they are large.
+// requests are zero requests for reuse, since requests are large.
 var requests = sync.Pool{New: func() any { return new(request) }}
 
-// release gives back a request that the writer has done: nobody looks at it any more.
+// release returns the request to the pool. The writer and the caller must be done with it.
 func (r *request) release() {
 	*r = request{}
 	requests.Put(r)
@@ -103,9 +102,8 @@ func (s *Store) newRequest(ctx context.Context, c eventstore.Commit) *request {
 	return r
 }
 
-// advance judges the commit against what has been published since base, as long
-// as that is much: what took long to judge on disk is left in small part to the
-// writer. What it finds is final, as what is found on disk.
+// advance judges the commit again while many events have been published since base, so that
+// few are left for the writer. What it finds is final, like what is found on disk.
 func (r *request) advance(t *tail) (eventstore.Receipt, bool, error) {
 	const few, rounds = groupEvents, 8
 	for range rounds {
@@ -121,8 +119,8 @@ func (r *request) advance(t *tail) (eventstore.Receipt, bool, error) {
 	return eventstore.Receipt{}, false, nil
 }
 
-// judgeSince judges the commit against groups in memory: those from one on that
-// have been published, and one more. It brings versions up to date.
+// judgeSince judges the commit against groups in memory: the published ones from published
+// on, and more. If nothing speaks against the commit, it brings versions up to date.
 func (r *request) judgeSince(published, more *group) (eventstore.Receipt, bool, error) {
 	r.since = recent{expect: r.commit.Expect, versions: r.versions, published: published, more: more}
 	receipt, repeated, err := judge(&r.commit, &r.since)
@@ -134,8 +132,8 @@ func (r *request) judgeSince(published, more *group) (eventstore.Receipt, bool, 
 	return receipt, repeated, err
 }
 
-// enter implements job: it judges the commit against what came after base, and
-// adds its events to the group.
+// enter implements job. It judges the commit against the groups after base, and adds its
+// events to the turn's group.
 func (r *request) enter(t *turn) {
 	var repeated bool
 	if r.receipt, repeated, r.err = r.judgeSince(r.base.next.Load(), t.group); repeated || r.err != nil {
@@ -144,21 +142,21 @@ func (r *request) enter(t *turn) {
 	r.receipt = t.group.add(r)
 }
 
-// entry is an event on its way into the log, and in the tail. The writer fills
-// in version and seals the record; then nothing of it changes again.
+// entry is an event of a request, and later of a group in the tail. The writer sets the
+// version and seals the record; after that an entry does not change.
 type entry struct {
 	stream  eventstore.StreamID
 	expect  int // index of the stream's expectation in the commit
 	version eventstore.Version
-	kind    string
+	kind    string // the event's type
 	tags    []eventstore.Tag
 	id      uuid.UUID
 	size    int // of the payload, in bytes
 	record  []byte
 }
 
-// encode makes the request's entries, all but what the writer has to add. What
-// the application has injected runs here, on its own goroutine.
+// encode makes the request's entries, except for what the writer adds. Clock and NewID run
+// here, on the caller's goroutine.
 func (r *request) encode(s *Store) error {
 	r.recorded = s.opts.Clock()
 	if year := r.recorded.Year(); year < 1678 || year > 2261 {
@@ -177,7 +175,7 @@ func (r *request) encode(s *Store) error {
 	buffer := make([]byte, 0, r.bytes)
 	tags := make([]eventstore.Tag, 0, tagged)
 	expectations := expectationIndex(r.commit.Expect)
-	expect := -1 // of the event before, whose stream is often the same
+	expect := -1 // of the previous event, whose stream is often the same
 	for i := range events {
 		event := events[i]
 		if event.ID == uuid.Nil {
@@ -207,7 +205,7 @@ func (r *request) encode(s *Store) error {
 	return nil
 }
 
-// newID returns an id for an event that is recorded at a time.
+// newID returns an id for an event that is recorded at the given time.
 func (s *Store) newID(recorded time.Time) (uuid.UUID, error) {
 	if s.opts.NewID != nil {
 		return s.opts.NewID()
@@ -215,8 +213,7 @@ func (s *Store) newID(recorded time.Time) (uuid.UUID, error) {
 	return s.ids.New(recorded)
 }
 
-// expectationIndex returns a function from a stream to the index of its
-// expectation.
+// expectationIndex returns a function that returns the index of a stream's expectation.
 func expectationIndex(expect []eventstore.Expect) func(eventstore.StreamID) int {
 	if len(expect) <= 8 {
 		return func(stream eventstore.StreamID) int {
@@ -235,7 +232,7 @@ func expectationIndex(expect []eventstore.Expect) func(eventstore.StreamID) int 
 	return func(stream eventstore.StreamID) int { return index[stream] }
 }
 
-// appendUnique appends the tags in order, each once.
+// appendUnique appends the tags in order, without repeats.
 func appendUnique(dst, tags []eventstore.Tag) []eventstore.Tag {
 	first := len(dst)
 	for _, tag := range tags {

@@ -13,18 +13,18 @@ import (
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
-// catchUpEvents is about how many events a view that catches up is given, and
-// commits, at a time.
+// catchUpEvents is about how many events a view that catches up applies and commits at a
+// time.
 const catchUpEvents = 1024
 
-// attachEvents is how many events a view may be behind when it goes to the
-// writer, which then applies what has come until its turn: few, for the view has
-// only its Timeout for them.
+// attachEvents bounds the events that a view may be behind when it is submitted to the
+// writer, which applies the events up to its turn. They are few, since the view has only its
+// Timeout for them.
 const attachEvents = 256
 
-// Attach implements [eventstore.RowStore]. The view catches up on the caller's
-// goroutine, by commits of rows, until what is left is in the tail; that last
-// part the writer applies itself, between two groups, so that there is no gap.
+// Attach implements [eventstore.RowStore]. The view catches up on the caller's goroutine, by
+// commits of rows, until the events that it lacks are few and in the tail. The writer
+// applies these between two groups, so that there is no gap.
 func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 	return during("attach", s.attach(ctx, v))
 }
@@ -46,9 +46,9 @@ func (s *Store) attach(ctx context.Context, v eventstore.InlineView) error {
 	return err
 }
 
-// attachClaimed attaches a view that nobody else does or has.
+// attachClaimed attaches a view that the caller has claimed.
 func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
-	var known eventstore.Checkpoint // that v.rows are those of
+	var known eventstore.Checkpoint // the checkpoint of the rows in v.rows
 	for {
 		if err := s.usable(ctx); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 		if checkpoint.Fault != nil {
 			return faulted(v.View, checkpoint)
 		}
-		if v.rows == nil || !checkpoint.Equal(known) { // somebody else has written them
+		if v.rows == nil || !checkpoint.Equal(known) { // another caller has changed the rows
 			v.rows = rows.NewCache(storedRows{s.disk, v.View}, empty)
 		}
 		if s.tail.last().through-checkpoint.Position <= attachEvents {
@@ -75,8 +75,7 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 	}
 }
 
-// viewState returns the checkpoint of a view that is to be attached, and whether it has
-// no rows.
+// viewState returns the checkpoint of a view, and whether it has no rows.
 func (s *Store) viewState(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, empty bool, err error) {
 	err = s.reader.readDurable(ctx, func(tx *bolt.Tx) (err error) {
 		empty = viewfile.Rows(tx, view) == nil
@@ -92,8 +91,8 @@ func faulted(view eventstore.ViewID, c eventstore.Checkpoint) error {
 	return &eventstore.FaultedError{View: view, Through: c.Position, Fault: *c.Fault}
 }
 
-// catchUp applies some of the events after the checkpoint and commits the rows.
-// It returns the checkpoint that it has committed.
+// catchUp applies the next events after a checkpoint, commits the rows, and returns the new
+// checkpoint.
 func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Checkpoint) (eventstore.Checkpoint, error) {
 	commits, through, err := s.storedCommits(v.Query, checkpoint.Position)
 	if err != nil {
@@ -113,8 +112,8 @@ func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Ch
 	return change.checkpoint, err
 }
 
-// storedCommits returns the next commits after a position that have events for
-// the query, and the position through which there are no others.
+// storedCommits returns the next commits after a position that have events for the query,
+// and the position through which these are all.
 func (s *Store) storedCommits(q eventstore.Query, after eventstore.Position) (commits viewCommits, through eventstore.Position, err error) {
 	head := s.tail.last().through
 	count := 0
@@ -138,10 +137,10 @@ func (s *Store) storedCommits(q eventstore.Query, after eventstore.Position) (co
 	return commits, head, nil
 }
 
-// errBehind says that too much has been appended since the view's checkpoint.
+// errBehind means that the tail does not reach back to the view's checkpoint any more.
 var errBehind = errors.New("the view is too far behind")
 
-// attachment is a view on its way to the writer, which it enters between groups.
+// attachment is a view on its way to the writer, which attaches it between groups.
 type attachment struct {
 	ticket
 	inline   *inline
@@ -151,7 +150,7 @@ type attachment struct {
 func (a *attachment) view() eventstore.ViewID { return a.inline.View }
 func (a *attachment) alone() bool             { return true }
 
-// enter implements job. The group is the attachment's alone.
+// enter implements job. The turn has no other jobs.
 func (a *attachment) enter(t *turn) {
 	view := a.inline.View
 	if a.err = t.w.views.refused[view]; a.err != nil {

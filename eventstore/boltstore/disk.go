@@ -19,10 +19,15 @@ import (
 //
 // # Failed transactions
 //
-// A transaction that fails leaves the file as it was, as long as it cannot have become
-// the newest one in the file. If it can, whether it survives is the operating system's
-// to decide: then the store has failed. It takes no changes until it is opened again,
-// which finds out.
+// Problem. A commit that fails may or may not survive: if its meta page was written and
+// not synced, the operating system decides.
+//
+// Invariant. The outcome that a caller is told does not change later.
+//
+// Steps. After a failed commit, disk looks whether the transaction is the newest in the
+// file. If it cannot be, the file is as before, and only this transaction has failed. If it
+// may be, the outcome is unknown: the store has failed and takes no changes until it is
+// opened again, which makes the newest transaction durable.
 type disk struct {
 	db       *bolt.DB
 	file     *logfile.File

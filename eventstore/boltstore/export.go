@@ -77,7 +77,7 @@ func (x *exporter) run(ctx context.Context) error {
 	}
 	report := progress.Reporter(x.opts.After, x.opts.Progress)
 	for scan := x.store.reader.scan(eventstore.All(), window{from: x.opts.After + 1, to: head}); !scan.done; {
-		pageErr := scan.page(logfile.PageEvents) // what was found before an error is written before it
+		pageErr := scan.page(logfile.PageEvents) // records found before the error are written first
 		if err := x.page(scan); err != nil {
 			return err
 		}

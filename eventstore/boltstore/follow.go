@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// batchPositions is how many positions a batch covers at most.
+// batchPositions bounds the positions that a batch covers.
 const batchPositions = 4096
 
 // Follow implements [eventstore.Store].
@@ -23,8 +23,7 @@ func (s *Store) Follow(ctx context.Context, q eventstore.Query, after eventstore
 	}
 }
 
-// follow yields batches until the loop is left, or returns the error that it
-// ends with.
+// follow yields batches until the loop is left, or returns the error with which Follow ends.
 func (s *Store) follow(ctx context.Context, q eventstore.Query, after eventstore.Position, yield func(eventstore.Batch, error) bool) error {
 	if err := s.usable(ctx); err != nil {
 		return err
@@ -65,7 +64,7 @@ func (s *Store) await(ctx context.Context, p eventstore.Position) error {
 			return nil
 		}
 		select {
-		case <-last.ready: // perhaps by a group of rows only
+		case <-last.ready: // the next group may have no events
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-s.closing:
@@ -74,8 +73,8 @@ func (s *Store) await(ctx context.Context, p eventstore.Position) error {
 	}
 }
 
-// nextBatch returns the batch that follows position through, from memory if the
-// tail has it and else from the file.
+// nextBatch returns the batch after position through, from memory if the tail reaches back
+// that far, and otherwise from the file.
 func (s *Store) nextBatch(q eventstore.Query, through eventstore.Position) (eventstore.Batch, error) {
 	head := s.tail.last().through
 	b := batchBuilder{query: q, to: min(head, through+batchPositions)}
@@ -87,13 +86,13 @@ func (s *Store) nextBatch(q eventstore.Query, through eventstore.Position) (even
 		err = b.fromFile(s.reader)
 	}
 	if err != nil && len(b.batch.Events) == 0 {
-		return eventstore.Batch{}, err // else it is met again after these events
+		return eventstore.Batch{}, err // with events before it, the next batch meets it again
 	}
 	b.batch.Live = b.batch.Through == head
 	return b.batch, nil
 }
 
-// batchBuilder fills a batch with what matches, up to position to.
+// batchBuilder fills a batch with the matching events up to position to.
 type batchBuilder struct {
 	query eventstore.Query
 	to    eventstore.Position

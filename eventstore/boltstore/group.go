@@ -10,8 +10,8 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// group is the commits that one transaction of the writer appends, in their order. The
-// writer's turn forms it; once it is published it never changes.
+// group is the commits that one transaction of the writer appends, in order. The writer's
+// turn forms it; once it is published it does not change, except for next.
 type group struct {
 	first    eventstore.Position // of its first event
 	through  eventstore.Position // of its last event; first-1 while it has none
@@ -19,7 +19,7 @@ type group struct {
 	entries  []entry
 	commits  []span
 	heads    map[eventstore.StreamID]eventstore.Version // of the streams written
-	keys     map[string]int                             // index in commits
+	keys     map[string]int                             // to the index in commits
 	bytes    int                                        // of the records
 
 	terms termIndex
@@ -34,17 +34,18 @@ type span struct {
 	recorded time.Time
 }
 
-// newGroup returns an empty group that follows a position.
+// newGroup returns an empty group that begins after a position. recorded is the time of
+// the commit before.
 func newGroup(after eventstore.Position, recorded time.Time) *group {
 	return &group{first: after + 1, through: after, recorded: recorded, ready: make(chan struct{})}
 }
 
-// weight is what the group counts for in the tail; at least one, so that groups
-// without events do not pile up.
+// weight is the number of events that the group counts for in the tail: at least one, so
+// that the tail also drops groups without events.
 func (g *group) weight() int { return max(1, len(g.entries)) }
 
-// add appends a request that has been judged to the group, and returns its
-// receipt. It brings the request's versions up to date.
+// add appends the events of a judged request to the group and returns the receipt. It brings
+// the request's versions up to date.
 func (g *group) add(r *request) eventstore.Receipt {
 	g.recorded = later(g.recorded, r.recorded)
 	commit := span{start: len(g.entries), n: len(r.entries), recorded: g.recorded}
@@ -75,7 +76,7 @@ func (g *group) add(r *request) eventstore.Receipt {
 	return g.receipt(len(g.commits) - 1)
 }
 
-// later returns the later of two times, as a record can hold it.
+// later returns the later of two times, in UTC and to the nanosecond, as a record holds it.
 func later(a, b time.Time) time.Time {
 	if b = time.Unix(0, b.UnixNano()).UTC(); b.After(a) {
 		return b
@@ -99,19 +100,19 @@ func (g *group) receipt(i int) eventstore.Receipt {
 // position returns the position of the group's i-th entry.
 func (g *group) position(i int) eventstore.Position { return g.first + eventstore.Position(i) }
 
-// commitOf returns the index of the commit that wrote the entry.
+// commitOf returns the index of the commit that has an entry.
 func (g *group) commitOf(entry int) int {
 	after := sort.Search(len(g.commits), func(i int) bool { return g.commits[i].start > entry })
 	return after - 1
 }
 
-// sighting returns the group's i-th entry as one.
+// sighting returns the group's i-th entry as a sighting.
 func (g *group) sighting(i int) sighting {
 	return sighting{position: g.position(i), eventType: g.entries[i].kind, id: g.entries[i].id}
 }
 
-// merge returns groups that follow each other, up to the last one, as one to be
-// judged against.
+// merge returns one group with the content of the groups from g through last, to judge
+// against.
 func merge(g, last *group) *group {
 	m := newGroup(g.first-1, time.Time{})
 	m.through = last.through
@@ -133,7 +134,8 @@ func merge(g, last *group) *group {
 	}
 }
 
-// decode returns copies of the group's entries with these indexes.
+// decode returns the events of the entries with the given indexes. They share no memory with
+// the group.
 func (g *group) decode(indexes []int) ([]eventstore.Event, error) {
 	events := make([]eventstore.Event, len(indexes))
 	for i, j := range indexes {

@@ -6,18 +6,18 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// A guard may have thousands of items, and a group thousands of events; the
-// writer must not compare each with each. So a group that guards are judged
-// against gets a small index of its own, by which an item that has no name in
-// common with the group costs a look-up and no more.
+// A guard may have thousands of items and a group thousands of events, and the writer must
+// not compare all of them with each other. So a group that guards are judged against gets a
+// small index of its own: an item without a name in common with the group costs one map
+// access.
 
-// termIndex is the entries of a group by what is known of them. It is made when
-// it is first asked for and follows the group while that is being formed; once
-// it has all entries of a published group, it changes no more.
+// termIndex is an index of the entries of a group. It is made when it is first needed and
+// extended while the group is formed. Once it has all entries of a published group, it does
+// not change.
 type termIndex struct {
 	mu      sync.Mutex
-	entries map[term][]int // indexes of entries, ascending
-	through int            // so many entries are in it
+	entries map[term][]int // to indexes of entries, ascending
+	through int            // how many entries are in it
 }
 
 type term struct {
@@ -32,7 +32,7 @@ const (
 	tagTerm      = 'g'
 )
 
-// byTerm returns the index of all of the group's entries.
+// byTerm returns the index of all entries that the group has now.
 func (g *group) byTerm() map[term][]int {
 	x := &g.terms
 	x.mu.Lock()
@@ -59,8 +59,8 @@ func (x *termIndex) add(kind byte, name string) {
 	x.entries[t] = append(x.entries[t], x.through)
 }
 
-// firstMatch returns the index of the group's first entry after a position that
-// matches, or -1.
+// firstMatch returns the index of the group's first entry after a position that matches the
+// query, or -1.
 func (g *group) firstMatch(q eventstore.Query, after eventstore.Position) int {
 	if g.through <= after {
 		return -1
@@ -91,8 +91,8 @@ func (g *group) firstMatch(q eventstore.Query, after eventstore.Position) int {
 	return first
 }
 
-// candidates returns lists of entries that hold all those that match the item:
-// the entries with its rarest tag, or else with each of its streams, types or
+// candidates returns lists of entries that contain all entries that match the item: those
+// with its rarest tag, or, without tags, those with each of its streams, types or
 // categories.
 func candidates(byTerm map[term][]int, item eventstore.Item) [][]int {
 	if len(item.Tags) > 0 {

@@ -6,27 +6,28 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// A guard that reaches far back is often judged again and again, with each append
-// to what it guards: "nothing has closed this account". The log only grows, so
-// what did not match up to a position never will; only what came since has to be
-// looked through the next time.
+// A guard that reaches far back, such as "no event has closed this account", is judged again
+// with each append to what it guards. The log only grows, so a range of positions without a
+// match stays without one: the next time, only the positions after it are searched.
 
-// guardMemo remembers what guards were found to hold over. It is bounded.
+// guardMemo remembers ranges of positions without a match of a query. It is bounded. The
+// zero guardMemo is ready for use, by multiple goroutines.
 type guardMemo struct {
 	mu    sync.Mutex
-	holds map[string]stretch // by query
+	holds map[string]stretch // by the query, see appendQuery
 }
 
-// stretch is a range of positions without a match: from behind after up to through.
+// stretch is the range of positions greater than after, up to and including through.
 type stretch struct{ after, through eventstore.Position }
 
 const (
-	memoGuards = 4096
-	memoQuery  = 512 // bytes of a query that is remembered, at most
-	memoFar    = 256 // positions: a guard that reaches back less is looked through faster than remembered
+	memoGuards = 4096 // queries
+	memoQuery  = 512  // bytes of a query; longer ones are not remembered
+	memoFar    = 256  // positions; to search fewer is faster than to remember them
 )
 
-// since returns the position behind which the guard has to be looked through.
+// since returns the position after which the query must be searched for a match after
+// after.
 func (m *guardMemo) since(query []byte, after eventstore.Position) eventstore.Position {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -36,8 +37,8 @@ func (m *guardMemo) since(query []byte, after eventstore.Position) eventstore.Po
 	return after
 }
 
-// note remembers that nothing behind after, up to through, matches. What was known
-// already is part of it if since made use of it.
+// note remembers that no event after after, up to through, matches. It joins the range with
+// a known one that overlaps it.
 func (m *guardMemo) note(query []byte, after, through eventstore.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,8 +58,8 @@ func (m *guardMemo) note(query []byte, after, through eventstore.Position) {
 	m.holds[string(query)] = stretch{after, through}
 }
 
-// appendQuery appends what the query says. Names hold no NUL, so no two queries say
-// the same.
+// appendQuery appends an encoding of the query. Names hold no NUL, so two different queries
+// have different encodings.
 func appendQuery(b []byte, q eventstore.Query) []byte {
 	for _, item := range q.Items() {
 		b = append(b, 'i')

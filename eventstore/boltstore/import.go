@@ -117,7 +117,7 @@ func newImporter(s *Store, r io.Reader, opts ImportOptions) *importer {
 
 func (i *importer) run(ctx context.Context) error {
 	err := i.readLines(ctx)
-	if ctx.Err() == nil { // what came before another error stays
+	if ctx.Err() == nil { // whole commits before another error stay
 		err = errors.Join(err, i.write())
 	}
 	return err
@@ -150,7 +150,7 @@ func (i *importer) readLines(ctx context.Context) error {
 // end checks that the last commit is whole.
 func (i *importer) end() error {
 	if i.place.I+1 < i.place.N {
-		return fmt.Errorf("%w: the lines end after event %d of %d of the commit at position %d, of which nothing was appended",
+		return fmt.Errorf("%w: the lines end after event %d of %d of the commit at position %d; nothing of that commit was appended",
 			eventstore.ErrInvalid, i.place.I+1, i.place.N, i.last-eventstore.Position(i.place.I))
 	}
 	return nil
@@ -179,7 +179,7 @@ func (i *importer) checkOrder(r *record.Record) error {
 	p, place := r.Event.Position, r.Place
 	switch {
 	case i.last == 0 && p > i.done.Head+1:
-		return fmt.Errorf("%w: position %d, and the log ends at position %d: what is between is missing", eventstore.ErrInvalid, p, i.done.Head)
+		return fmt.Errorf("%w: position %d, and the log ends at position %d: the positions between are missing", eventstore.ErrInvalid, p, i.done.Head)
 	case i.last > 0 && p != i.last+1:
 		return fmt.Errorf("%w: position %d follows position %d", eventstore.ErrInvalid, p, i.last)
 	}
@@ -209,7 +209,7 @@ func (i *importer) compare(r *record.Record) error {
 	have := &i.present.found[i.at]
 	i.at++
 	if field := jsonl.Differs(r, have); field != "" {
-		return fmt.Errorf("%w: position %d: %s is not that of the event in the log: it is another log", eventstore.ErrInvalid, p, field)
+		return fmt.Errorf("%w: position %d: %s differs from that of the event in the log: it is another log", eventstore.ErrInvalid, p, field)
 	}
 	return nil
 }
@@ -236,7 +236,7 @@ func (i *importer) take(r *record.Record) error {
 	i.commit.Events = append(i.commit.Events, event)
 	i.size += len(e.Data)
 	if limits := i.store.info.Limits; i.size > limits.CommitBytes || len(i.commit.Events) > limits.EventsPerCommit {
-		return i.checkCommit() // says so
+		return i.checkCommit() // returns the error
 	}
 	rec := record.Append(make([]byte, 0, record.MaxSize(&event, i.commit.Key)), &event, r.Place, i.commit.Key)
 	record.Seal(rec, e.Position, e.Version, e.Recorded)
@@ -298,7 +298,7 @@ func (i *importer) checkCommit() error {
 		return err
 	}
 	if first > 0 || i.batch.keys[c.Key] {
-		return fmt.Errorf("%w: the commit that ends here: an earlier one has its key %q", eventstore.ErrInvalid, c.Key)
+		return fmt.Errorf("%w: the commit that ends here: an earlier commit has its key %q", eventstore.ErrInvalid, c.Key)
 	}
 	i.batch.keys[c.Key] = true
 	return nil
@@ -357,7 +357,7 @@ func (b *importBatch) full() bool {
 }
 
 func (b *importBatch) reset() {
-	clear(b.records) // what they refer to is done with
+	clear(b.records) // so that the garbage collector can free what they refer to
 	clear(b.entries)
 	*b = importBatch{
 		records: b.records[:0], entries: b.entries[:0],

@@ -308,7 +308,7 @@ var misfitLines = map[string]misfit{
 // misfitLogs are lines that do not continue the log.
 var misfitLogs = map[string]misfit{
 	"a gap":                {func(l []string) { l[2] = strings.Replace(l[2], `"position":3`, `"position":4`, 1) }, 3, "follows position 2", 2},
-	"a start beyond":       {func(l []string) { l[0], l[1] = l[2], "" }, 1, "is missing", 0},
+	"a start beyond":       {func(l []string) { l[0], l[1] = l[2], "" }, 1, "are missing", 0},
 	"a repeated line":      {func(l []string) { l[1] = l[0] }, 2, "follows position 1", 0},
 	"a wrong version":      {inLine(3, `"version":2`, `"version":3`), 3, "version 2 comes next", 2},
 	"a version too low":    {inLine(3, `"version":2`, `"version":1`), 3, "version 2 comes next", 2},
@@ -316,7 +316,7 @@ var misfitLogs = map[string]misfit{
 	"two times":            {inLine(2, `"recorded":"2026-01-02T03:04:06`, `"recorded":"2026-01-02T03:04:07`), 2, "others of its commit", 0},
 	"an empty type":        {inLine(3, `"type":"u"`, `"type":""`), 3, "type is empty", 2},
 	"a stream with a dash": {inLine(1, `"stream":"s-1"`, `"stream":"-1"`), 2, "starts with a dash", 0},
-	"a key twice":          {inLine(3, `"n":1`, `"n":1,"key":"k"`), 3, "an earlier one has its key", 2},
+	"a key twice":          {inLine(3, `"n":1`, `"n":1,"key":"k"`), 3, "an earlier commit has its key", 2},
 	"half a commit":        {inLine(3, `"n":1`, `"n":2`), 0, "end after event 1 of 2", 2},
 	"a commit's middle":    {inLine(3, `"i":0,"n":1`, `"i":1,"n":2`), 3, "event 0 of 2 comes next", 2},
 	"an empty tag":         {inLine(2, `["x"]`, `[""]`), 2, "tag is empty", 0},
@@ -369,7 +369,7 @@ func TestImport_RefusesAnotherLog(t *testing.T) {
 		lines[2] = changed
 		_, err := boltstore.Import(t.Context(), path, strings.NewReader(strings.Join(lines, "")), nil)
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
-		require.ErrorContains(t, err, "position 3: "+field+" is not that")
+		require.ErrorContains(t, err, "position 3: "+field+" differs")
 	}
 }
 

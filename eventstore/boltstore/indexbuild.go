@@ -12,12 +12,12 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// maxUnsaved is how many events a store that cannot write to its index holds in
-// memory at most. With more, queries read the log.
+// maxUnsaved bounds the events in the index's memory of a store that is open for reading. If
+// the index on disk lacks more events, queries read the log.
 const maxUnsaved = 1 << 21
 
-// open looks at the index when the store is opened, and brings it up to the
-// log: what the last appends had in memory is read from there again.
+// open loads the index when the store is opened and adds the events that it lacks, or
+// rebuilds it.
 func (k *indexKeeper) open(head eventstore.Position) error {
 	unusable, err := k.load(head)
 	if err != nil {
@@ -34,12 +34,11 @@ func (k *indexKeeper) open(head eventstore.Position) error {
 		k.warn(fmt.Sprintf("%v; queries read the whole log until the file is opened for writing", unusable))
 		return nil
 	}
-	k.warn(fmt.Sprintf("%v; it was built anew", unusable))
+	k.warn(fmt.Sprintf("%v; it was rebuilt", unusable))
 	return k.rebuild()
 }
 
-// load opens the index that is in the file. What is wrong with the index is
-// returned as unusable.
+// load opens the index in the file. unusable is the error if the index cannot be used.
 func (k *indexKeeper) load(head eventstore.Position) (unusable, err error) {
 	if k.file.BadIndex != nil {
 		return fmt.Errorf("%w: %w", index.ErrUnusable, k.file.BadIndex), nil
@@ -62,12 +61,12 @@ func (k *indexKeeper) load(head eventstore.Position) (unusable, err error) {
 	return nil, nil
 }
 
-// unsavedEvents is how many events the index has in memory before they are
-// written. After a crash, Open reads up to three times as many again.
+// unsavedEvents is the number of events in a part of the index in memory. After a crash,
+// Open reads up to three times as many events again.
 const unsavedEvents = 1 << 17
 
-// repair is the writer's answer to suspect. It reports whether it has written
-// transactions. Readers use the log meanwhile.
+// repair rebuilds an index that suspect has turned down, while readers use the log. It
+// reports whether it has written transactions. The holder of the pen calls it.
 func (k *indexKeeper) repair() (wrote bool) {
 	if !k.down.Load() || k.repaired {
 		return false
@@ -76,14 +75,15 @@ func (k *indexKeeper) repair() (wrote bool) {
 	err := k.rebuild()
 	if err == nil {
 		k.down.Store(false)
-		k.logger.Info("the index was built anew", "file", k.file.Path)
+		k.logger.Info("the index was rebuilt", "file", k.file.Path)
 	} else if !errors.Is(err, eventstore.ErrClosed) {
-		k.logger.Error("the index cannot be built anew", "file", k.file.Path, "error", err)
+		k.logger.Error("the index cannot be rebuilt", "file", k.file.Path, "error", err)
 	}
 	return true
 }
 
-// rebuild makes a new index of the whole log.
+// rebuild replaces the index by one made from the whole log. Only the holder of the pen, or
+// the opener of the store, may call it.
 func (k *indexKeeper) rebuild() error {
 	if err := k.transact(setIndexAside); err != nil {
 		return err
@@ -103,9 +103,9 @@ func (k *indexKeeper) rebuild() error {
 	return nil
 }
 
-// catchUp adds to the index what the log has and the index has not. What a
-// damaged record says is not known: whoever reads by a query comes by it, and is
-// told that it is damaged.
+// catchUp adds the events through head that the index lacks. The terms of a damaged record
+// are not known: the index notes the position as unknown, and every query that reads there
+// returns its error.
 func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
 	for scan := newScan(k.disk, k, eventstore.All(), window{from: x.Through() + 1, to: head}); !scan.done; {
 		if err := k.usable(context.Background()); err != nil {
@@ -130,8 +130,7 @@ func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
 	return nil
 }
 
-// ownIndexFile is the file of an index for whoever alone writes to the store at
-// the moment.
+// ownIndexFile is the index.File of the one goroutine that may write to the store.
 type ownIndexFile struct{ keeper *indexKeeper }
 
 // ReadTx implements index.File.

@@ -117,7 +117,7 @@ func TestOpen_RebuildsTheIndex(t *testing.T) {
 
 			var said bytes.Buffer
 			s := open(t, path, &boltstore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
-			require.Contains(t, said.String(), "built anew")
+			require.Contains(t, said.String(), "rebuilt")
 			require.Len(t, s.Info().Warnings, 1)
 			verify(t, s)
 			requireIndexed(t, s)
@@ -411,7 +411,7 @@ func TestStore_SetsADamagedIndexAside(t *testing.T) {
 
 	var said bytes.Buffer
 	s = open(t, path, &boltstore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
-	require.Contains(t, said.String(), "it was built anew")
+	require.Contains(t, said.String(), "it was rebuilt")
 	for i := range 100 {
 		stream := eventstore.StreamID(fmt.Sprint("s-", i))
 		require.Len(t, positions(t, s, eventstore.Stream(stream)), 20)

@@ -13,36 +13,57 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// The index is derived, and the store can do without it: whatever the index
-// tells, the log tells too, but slowly. So nothing that is asked fails because
-// the index is damaged. What comes upon damage looks in the log instead, as does
-// all that follows, until the writer has set the damaged index aside and built a
-// new one. It does so once while the file is open: if that one is found wrong
-// again, something else is, and the log serves until the file is opened anew.
+// # How the index is maintained
 //
-// A damaged tree of pages is not deleted, for its pages would be freed by what
-// they say of themselves, and the log's among them if they lie. It is moved into
-// a bucket that nothing reads, until the file is compacted.
+// Problem. To write the postings of each event with the event would cost a page at a random
+// place for each of its terms. And the index can be damaged like any other part of the file,
+// but it holds nothing that the log does not hold.
+//
+// Invariants. The index has the postings of all durable events, on disk or in memory, or
+// it is down. Its memory is bounded. No question fails because the index is damaged: what
+// the index answers, the log answers too, slowly (I6). No append waits for more than a
+// slice of the index.
+//
+// Steps, while the index is sound. The writer adds the postings of each group to the
+// index's memory (turn.indexGroup). When a part of that memory is full (tend), the indexer,
+// a goroutine of the store, sorts and encodes it, and merges parts on disk so that they
+// stay few; internal/index describes how. It submits the result to the writer in slices of
+// bounded size, as jobs, which are written with the next turn. If events are appended
+// faster than the indexer writes, appends wait (awaitRoom). If the indexer cannot write,
+// for example because the disk is full, appends go on and the indexer tries again later.
+// Close writes what is worth a part of its own (save); Open reads the events again that the
+// index on disk lacks (indexbuild.go).
+//
+// Steps, when damage is found. The reader that finds it turns the index down (suspect). It
+// and all later readers read the log instead. The writer sets the damaged index aside,
+// builds a new one from the log and turns it up again (repair). It does so once while the
+// file is open: if the new index is found damaged too, something else is wrong, and the log
+// is read until the file is opened again.
+//
+// Rejected. To delete a damaged index: its pages would be freed according to their own
+// headers, and a wrong header would free pages of the log. So its bucket is moved into one
+// that nothing reads, until the file is compacted. Postings as keys written with each
+// event, or an unsorted tree written later: each term still costs a page (docs/adr/0010).
 
-// indexKeeper keeps the index: it answers from it, has it written behind the log, and
-// replaces it when it is damaged. The questions and suspect are safe for concurrent use.
-// open is for Open, save for Close; run is the indexer's; tend and repair need the pen.
+// indexKeeper answers from the index, has it written, and replaces it when it is damaged.
+// The questions and suspect are safe for concurrent use by multiple goroutines. open is for
+// Open and save for Close; run is the indexer's; tend and repair need the pen.
 type indexKeeper struct {
 	*disk
 	tail   *tail
-	limits index.Limits // of what is in memory
+	limits index.Limits // of a part of the index in memory; a full part is written
 	// write hands a slice of an index to the writer and waits until it is durable.
 	write func(*index.Index, *index.Slice) error
 
 	current  atomic.Pointer[index.Index]
 	down     atomic.Bool   // the index is damaged; the log is read instead
-	repairs  chan struct{} // asks the writer to build the index anew
-	repaired bool          // the writer has tried to; used with the pen
+	repairs  chan struct{} // buffer of one; asks the writer to rebuild the index
+	repaired bool          // the writer has tried to rebuild it; used with the pen
 
-	work    chan struct{} // tells the indexer that there is something to do
-	stuck   atomic.Bool   // the indexer could not write when it last tried
+	work    chan struct{} // buffer of one; wakes the indexer
+	stuck   atomic.Bool   // the indexer's last attempt to write has failed
 	stopped chan struct{} // closed when the indexer has ended
-	room    gate          // opened when there may be room in the index's memory
+	room    gate          // opened when the index's memory may have room
 }
 
 func newIndexKeeper(d *disk, t *tail, limits index.Limits) *indexKeeper {
@@ -52,21 +73,22 @@ func newIndexKeeper(d *disk, t *tail, limits index.Limits) *indexKeeper {
 	}
 }
 
-// indexSnapshot is the index as it was before a transaction began.
+// indexSnapshot is the state of the index at a moment. It can be read in a transaction that
+// has begun later.
 type indexSnapshot struct {
 	index    *index.Index
 	snapshot *index.Snapshot
 }
 
-// snapshot returns the index as it is now.
+// snapshot returns the present state of the index.
 func (k *indexKeeper) snapshot() indexSnapshot {
 	x := k.current.Load()
 	return indexSnapshot{x, x.Snapshot()}
 }
 
-// ask runs fn with a reader of the index up to head. It reports whether the index
-// can be used; if not, what fn found is worth nothing, and the caller looks in the
-// log. fn may be run twice, for what is known in memory is found without the file.
+// ask runs fn with a reader of the index up to head. It reports whether the index could be
+// used; if not, what fn has found must be ignored, and the caller reads the log. fn may run
+// twice: it runs first without the file, and the part of the index in memory may suffice.
 func (k *indexKeeper) ask(head eventstore.Position, fn func(*index.Reader)) (indexed bool, err error) {
 	if k.down.Load() {
 		return false, nil
@@ -82,7 +104,7 @@ func (k *indexKeeper) ask(head eventstore.Position, fn func(*index.Reader)) (ind
 	return indexed, err
 }
 
-// recall is ask for what is in memory. It reports whether that was enough.
+// recall runs fn with a reader of the part in memory. It reports whether that sufficed.
 func (x indexSnapshot) recall(head eventstore.Position, fn func(*index.Reader)) bool {
 	reader, err := x.snapshot.Reader(nil, head)
 	if err != nil {
@@ -92,7 +114,7 @@ func (x indexSnapshot) recall(head eventstore.Position, fn func(*index.Reader)) 
 	return reader.Err() == nil
 }
 
-// lookUp is ask in a transaction that has begun after the view was taken.
+// lookUp is ask in a transaction that has begun after the snapshot was taken.
 func (k *indexKeeper) lookUp(tx *bolt.Tx, x indexSnapshot, head eventstore.Position, fn func(*index.Reader)) (indexed bool) {
 	if k.down.Load() {
 		return false
@@ -111,21 +133,20 @@ func (k *indexKeeper) lookUp(tx *bolt.Tx, x indexSnapshot, head eventstore.Posit
 	return err == nil
 }
 
-// suspect turns the index off, because of what was found in it, and asks the
-// writer to build it anew. If it is not that index any more which is in use, what
-// was found does not count.
+// suspect turns the index down because of damage found in x, and asks the writer to rebuild
+// it. It does nothing if x is not in use any more.
 func (k *indexKeeper) suspect(x *index.Index, found error) {
 	if k.current.Load() != x || !k.down.CompareAndSwap(false, true) {
 		return
 	}
-	k.logger.Warn("the index is damaged, the log is read instead", "file", k.file.Path, "found", found)
+	k.logger.Warn("the index is damaged; queries read the log instead", "file", k.file.Path, "found", found)
 	select {
 	case k.repairs <- struct{}{}:
-	default: // it has been asked already
+	default: // it is asked already
 	}
 }
 
-// setIndexAside makes an empty index, and keeps one that is there out of the way.
+// setIndexAside creates an empty index. It moves an existing one into AsideBucket.
 func setIndexAside(tx *bolt.Tx) error {
 	if tx.Bucket([]byte(index.Bucket)) != nil {
 		aside, err := tx.CreateBucketIfNotExists(logfile.AsideBucket)
@@ -140,7 +161,7 @@ func setIndexAside(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	// A damaged element may say that the bucket is a value.
+	// A damaged element may be a value in place of the bucket.
 	cursor := tx.Cursor()
 	if key, _ := cursor.Seek([]byte(index.Bucket)); string(key) == index.Bucket {
 		if err := cursor.Delete(); err != nil {
@@ -150,15 +171,8 @@ func setIndexAside(tx *bolt.Tx) error {
 	return index.Create(tx)
 }
 
-// The indexer is the store's other goroutine. It writes what the index holds in
-// memory to the file, and keeps the parts of the index few, as internal/index
-// tells. It sorts and encodes on its own, and hands the writer slices of bounded
-// size, which go to disk with the next group: no append waits for more than that.
-//
-// Only if events are appended faster than the indexer can follow do appends wait
-// until it has made room, so that memory is bounded.
-
-// run is the indexer's goroutine. It ends when the store is closing.
+// run is the indexer, a goroutine of the store. It ends when the store
+// is closing.
 func (k *indexKeeper) run() {
 	defer close(k.stopped)
 	for {
@@ -175,14 +189,15 @@ func (k *indexKeeper) run() {
 			errors.Is(err, eventstore.ErrFailed), errors.Is(err, eventstore.ErrUnknownOutcome):
 		case errors.Is(err, index.ErrUnusable), errors.Is(err, logfile.ErrBadPage), x.Overflowing():
 			k.suspect(x, err)
-		default: // a full disk, perhaps; it is tried again when more has been appended
+		default: // such as a full disk; the next group wakes the indexer again
 			k.logger.Warn("the index could not be written", "file", k.file.Path, "error", err)
 		}
 		k.room.open()
 	}
 }
 
-// tend is called by the writer when a group is durable.
+// tend wakes the indexer if there is work for it. The writer calls it when a group is
+// durable.
 func (k *indexKeeper) tend(g *group) {
 	x := k.current.Load()
 	if len(g.entries) == 0 || k.down.Load() || !x.Freeze(false) && !x.Waiting() {
@@ -190,16 +205,16 @@ func (k *indexKeeper) tend(g *group) {
 	}
 	select {
 	case k.work <- struct{}{}:
-	default: // it has been told already
+	default: // it is woken already
 	}
 }
 
-// awaitRoom returns when the index has room for more in memory. If the indexer
-// could not write, the append goes on: it may fail for the same reason, and if not,
-// the indexer tries again.
+// awaitRoom returns when the index's memory has room, or when the context ends, the store
+// fails or closes. It does not wait if the indexer cannot write: the append may fail for the
+// same reason, and otherwise wakes the indexer again.
 func (k *indexKeeper) awaitRoom(ctx context.Context) error {
 	for {
-		room := k.room.opened() // before looking: it is opened when there is something new to see
+		room := k.room.opened() // taken before the check, so that no opening is missed
 		if k.down.Load() || k.stuck.Load() || !k.current.Load().Crowded() {
 			return nil
 		}
@@ -215,8 +230,7 @@ func (k *indexKeeper) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// indexFile is the file of an index for the indexer: what it writes goes through
-// the writer.
+// indexFile is the index.File of the indexer. Its slices are written by the writer.
 type indexFile struct {
 	keeper *indexKeeper
 	index  *index.Index
@@ -228,13 +242,15 @@ func (f indexFile) ReadTx(fn func(*bolt.Tx) error) error { return f.keeper.readT
 // Write implements index.File.
 func (f indexFile) Write(slice *index.Slice) error {
 	err := f.keeper.write(f.index, slice)
-	f.keeper.room.open() // there may be some
+	f.keeper.room.open() // the slice may have made room
 	return err
 }
 
-// save writes what the index holds in memory when the store is closed, so
-// that the next Open need not read it again. With little, that is not worth a
-// part of its own.
+// errIndexReplaced means that the index has been rebuilt meanwhile, or will be.
+var errIndexReplaced = errors.New("the index is not in use any more")
+
+// save writes the part of the index in memory when the store is closed, so that the next
+// Open need not read these events again. A few events are not worth a part of their own.
 func (k *indexKeeper) save() {
 	const few = 1024
 	if k.readOnly || k.failed.Load() || k.down.Load() {

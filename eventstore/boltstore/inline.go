@@ -8,24 +8,24 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// inline is a view that is attached, or about to be. Its rows are in the transaction that
-// makes the events durable: before that transaction is opened, the view's code is run on
-// a goroutine of its own (see rows.Application).
+// inline is a view that is attached, or being attached. Its rows are written in the
+// transaction that makes the events durable. Before that transaction is opened, the view's
+// code runs on a goroutine of its own (see rows.Application).
 type inline struct {
 	eventstore.InlineView
-	ctx context.Context // what the view does with it is known to be done by it
-	// rows are as they are on disk. Once the view is attached, nobody but the store
-	// writes them, so what was read or committed is remembered.
+	ctx context.Context // of the view's code; the store recognizes calls with it
+	// rows are the rows on disk. While the view is attached, only the store writes them,
+	// so rows that were read or committed are cached.
 	rows *rows.Cache
 }
 
 // viewCommit is the events of one commit that a view takes.
 type viewCommit struct {
-	first    eventstore.Position // of the commit, or of the part of it that is left
-	sighting sighting            // of the first of the events
-	events   []eventstore.Event  // or, where they are in the tail:
-	group    *group
-	entries  []int // indexes in the group
+	first    eventstore.Position // of the commit, or of its part that is not applied yet
+	sighting sighting            // the first event
+	events   []eventstore.Event  // if group is nil
+	group    *group              // that has the events; nil: they are in events
+	entries  []int               // indexes of the events in group
 }
 
 // viewCommits implements rows.Commits.
@@ -44,7 +44,7 @@ func (c viewCommits) Load(i int) ([]eventstore.Event, error) {
 	return c[i].group.decode(c[i].entries)
 }
 
-// timeout is how long the view may take to apply a group.
+// timeout returns how long the view may take to apply a group.
 func (v *inline) timeout() time.Duration {
 	if v.Timeout == 0 {
 		return eventstore.DefaultTimeout
@@ -52,12 +52,12 @@ func (v *inline) timeout() time.Duration {
 	return v.Timeout
 }
 
-// firstPart is the part of its time after which the view is not given more to do, where
-// that can be put off.
+// firstPart returns the part of its time after which the view gets no more events that can be
+// applied later.
 func (v *inline) firstPart() time.Duration { return v.timeout() / 4 }
 
-// apply applies the commits to the view's rows; the view has all its time for them. With
-// patience, it begins no more of them when a part of that time has passed.
+// apply applies the commits to the view's rows. The view has its whole timeout for them. With
+// patience it begins no further commit after the first part of that time.
 func (v *inline) apply(commits viewCommits, patience bool) rows.Applied {
 	now, pause := time.Now(), time.Time{}
 	if patience {
@@ -66,11 +66,11 @@ func (v *inline) apply(commits viewCommits, patience bool) rows.Applied {
 	return rows.Start(v.ctx, v.InlineView, v.rows, commits, now.Add(v.timeout()), pause).Wait()
 }
 
-// applyInline lets every attached view apply the group's events. Meanwhile others
-// come, and while the group is small, and no view has used much of its time, it takes
-// them in: once its transaction is open they could not join it. But it goes on no longer
-// than a transaction takes, for that is what they save: with a view that is slower,
-// those who came first would wait for all who come.
+// applyInline lets every attached view apply the group's events. Jobs that arrive meanwhile
+// join the group while it is small and no view has used much of its time, since they cannot
+// join once the transaction is open. That goes on for no longer than the last transaction
+// took, which is what a job saves by joining: with a slower view, the first callers would
+// wait for all later ones.
 func (t *turn) applyInline() {
 	w, g := t.w, t.group
 	if len(w.views.inline) == 0 {
@@ -88,7 +88,7 @@ func (t *turn) applyInline() {
 	}
 }
 
-// early reports whether after so long every attached view has most of its time left.
+// early reports whether, after elapsed, every attached view has most of its time left.
 func (v *viewSet) early(elapsed time.Duration) bool {
 	for _, in := range v.inline {
 		if elapsed > in.firstPart() {
@@ -98,8 +98,8 @@ func (v *viewSet) early(elapsed time.Duration) bool {
 	return true
 }
 
-// applyFrom lets every attached view apply the group's events from an index on. The
-// time of the views counts from begin.
+// applyFrom lets every attached view apply the group's events from index from on. The time of
+// the views counts from begin.
 func (t *turn) applyFrom(from int, begin time.Time) {
 	w, g := t.w, t.group
 	var views []*inline
@@ -126,8 +126,8 @@ func (t *turn) applyFrom(from int, begin time.Time) {
 	}
 }
 
-// note adds to the change what became of commits, which reach through a
-// position.
+// note adds the result of applying commits to the change. through is the position through
+// which commits are all commits for the view.
 func (c *viewChange) note(commits viewCommits, result rows.Applied, through eventstore.Position) {
 	c.rows = append(c.rows, result.Rows...)
 	c.checkpoint.Fault, c.cause = result.Fault, result.Cause
@@ -137,8 +137,8 @@ func (c *viewChange) note(commits viewCommits, result rows.Applied, through even
 	c.checkpoint.Position = through
 }
 
-// commits returns the commits of the group, from a position on, that have
-// events for the view.
+// commits returns the commits of the group that have events for the view at position from or
+// later, with these events.
 func (v *inline) commits(g *group, from eventstore.Position) viewCommits {
 	var commits viewCommits
 	for _, c := range g.commits {

@@ -8,21 +8,31 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// A commit is judged in two parts, so that the writer never waits for a page.
+// # A commit is judged in two parts
 //
-// The appending goroutine judges it against the durable log up to the head that
-// it sees ([durable]), on disk where need be. What it finds there is final:
-// versions only grow, keys stay, events that match a guard stay. If nothing is
-// found, the writer judges the same commit, by the same function, against the
-// groups of commits that came after that head, the one being formed included
-// ([recent]); these are in memory. The groups form a linked list, and a request
-// holds on to the group it was judged up to, so all later ones can be reached
-// from it however long it took.
+// Problem. A commit's key, expectations and guards are judged against all events before it,
+// which are on disk. If the writer did that, every append would wait for the slowest page
+// read.
 //
-// Both parts together are all events before the commit, and nothing else (I5).
+// Invariants. A commit is judged against all events before it, and no others (I5). The
+// writer reads no page to judge. What the caller's part finds is final: versions only grow,
+// keys and events that match a guard stay.
+//
+// Steps. The appending goroutine judges the commit against the durable log up to the head
+// that it sees ([durable]). If all conditions hold there, the writer judges the commit
+// again, by the same function, against the groups of commits after that head, including
+// the group that is being formed ([recent]); these are in memory. Published groups form a
+// linked list, and a request refers to the last group that it was judged against. So all
+// later groups can be reached from it, however long its caller took, and are garbage when
+// no request refers to them. If many events were published meanwhile, the caller judges
+// them too (advance), so that few are left for the writer.
+//
+// Rejected. A ring of recent events of fixed size: a caller slower than the ring would have
+// to judge again, and beside bulk appends might never succeed (docs/adr/0001).
 
-// judge returns the receipt of the commit that c repeats, marked so, or the
-// conflict with which c ends, or neither if all of its conditions hold.
+// judge returns the receipt of the commit that c repeats, with Repeated set and the second
+// result true; or the conflict of the first condition of c that fails; or neither if all
+// conditions hold.
 func judge(c *eventstore.Commit, p past) (eventstore.Receipt, bool, error) {
 	if c.Key != "" {
 		receipt, found, err := p.byKey(c.Key)
@@ -71,8 +81,8 @@ func judge(c *eventstore.Commit, p past) (eventstore.Receipt, bool, error) {
 	return eventstore.Receipt{}, false, nil
 }
 
-// checkExpectation returns the conflict in which the expectation ends, and the
-// first event that breaks it, if it does not hold.
+// checkExpectation returns a conflict and the first event that broke the expectation, or
+// nil if the i-th expectation holds.
 func checkExpectation(x *eventstore.Expect, i int, p past) (*eventstore.ConflictError, sighting, error) {
 	actual, err := p.version(i)
 	if err != nil || x.At.Holds(actual) {
@@ -87,8 +97,8 @@ func checkExpectation(x *eventstore.Expect, i int, p past) (*eventstore.Conflict
 	return &eventstore.ConflictError{Stream: x.Stream, Expected: x.At, Actual: actual}, s, nil
 }
 
-// repeats returns the receipt of the commit that wrote the event in which a
-// condition of c failed, if that commit was c: the same ids in the same order.
+// repeats returns the receipt of the commit that wrote the event s, which broke a condition
+// of c, if that commit was c itself: it has the same ids in the same order.
 func repeats(c *eventstore.Commit, p past, s sighting) (eventstore.Receipt, bool, error) {
 	ofCommit := func(e eventstore.NewEvent) bool { return e.ID == s.id }
 	if s.position == 0 || !slices.ContainsFunc(c.Events, ofCommit) {

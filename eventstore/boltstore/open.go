@@ -16,12 +16,12 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// Open opens the log in the file at path, and creates it if there is none and
-// Options do not say ReadOnly. The caller must Close it.
+// Open opens the log in the file at path, and creates it if there is none, unless
+// o.ReadOnly is true. The caller must close the Store. A nil o means the defaults.
 //
-// Errors a caller can match: ErrInvalid (an empty path), ErrLocked (another opener has the file and kept it
-// for LockTimeout), ErrFormat (the file is not a Yore log, or of a newer
-// format), ErrCorrupt (it was one), and those of the file system.
+// Errors a caller can match: ErrInvalid (the path is empty), ErrLocked (another opener kept
+// the file for LockTimeout), ErrFormat (the file is not a Yore log, or has a newer format),
+// ErrCorrupt (the log is damaged), and those of the file system.
 func Open(path string, o *Options) (*Store, error) {
 	if path == "" {
 		return nil, fmt.Errorf("open: %w: the path is empty", eventstore.ErrInvalid)
@@ -51,9 +51,8 @@ func open(path string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// create makes a new, empty log at path if there is no file. It is there as a
-// whole or not at all, and of two who create it at once neither takes away what
-// the other has opened.
+// create creates an empty log at path if there is no file. The log appears whole or not at
+// all, and of two concurrent calls neither replaces the file of the other.
 func create(path string, opts Options) (err error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -69,11 +68,11 @@ func create(path string, opts Options) (err error) {
 	if err := b.Finish(false); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return nil // somebody else has just made it
+	return nil // a concurrent call has created it
 }
 
-// load reads what the store must know before it can be used, puts its parts together,
-// and brings the index up to the log.
+// load reads the state that the store needs, puts its parts together, and brings the index
+// up to the log.
 func (s *Store) load() error {
 	var identity logfile.Identity
 	var head eventstore.Position
@@ -84,7 +83,7 @@ func (s *Store) load() error {
 		}
 		if head, recorded, err = logfile.LoadHead(tx); err != nil {
 			if !s.readOnly || head == 0 {
-				return fmt.Errorf("%w: the log may be opened for reading, and salvaged", err)
+				return fmt.Errorf("%w; the log can be opened for reading, and salvaged", err)
 			}
 			s.warn(fmt.Sprintf("the last record is damaged: %v", err))
 		}
@@ -114,10 +113,10 @@ func (s *Store) load() error {
 	return err
 }
 
-// warnOfDamage warns of the damage that does not keep the store from being opened.
+// warnOfDamage warns of damage with which the store can be opened.
 func (s *Store) warnOfDamage() {
 	if s.file.Found.Damaged != "" {
-		s.warn(s.file.Found.Damaged + ": the transaction before the last one that was written is all there is; if power was lost while it was written, that is as it should be")
+		s.warn(s.file.Found.Damaged + ": the file has the state before its last transaction; that is right if power was lost during that transaction")
 	}
 	for _, problem := range s.file.Problems {
 		s.warn(problem.Error())
@@ -139,7 +138,7 @@ func (s *Store) start() {
 	if s.readOnly || s.opts.alone {
 		close(s.index.stopped)
 	} else {
-		s.index.work <- struct{}{} // perhaps there is something left to do
+		s.index.work <- struct{}{} // the index may have unfinished work
 		go s.index.run()
 	}
 }

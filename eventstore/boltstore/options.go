@@ -8,36 +8,34 @@ import (
 	"github.com/google/uuid"
 )
 
-// Options say how to open a store. Nil and zero values mean the defaults.
+// Options are the options of Open. Nil and zero values mean the defaults.
 type Options struct {
-	// ReadOnly opens an existing file for reading. Append returns ErrReadOnly.
-	// Any number of readers can have the file open at once, but none while a
-	// writer has it.
+	// ReadOnly opens an existing file for reading. Append returns ErrReadOnly. Any number
+	// of readers can have the file open at once, but none while a writer has it open.
 	ReadOnly bool
-	// LockTimeout is how long Open waits for another opener to let go of the
-	// file before it returns ErrLocked; zero and less is 1 second.
+	// LockTimeout is how long Open waits for another opener to close the file before it
+	// returns ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is that of a new file; the default is 0o600.
+	// FileMode is the permissions of a new file. Zero means 0o600.
 	FileMode fs.FileMode
-	// Clock gives the time that is recorded; the default is time.Now. It is
-	// called on the goroutine that appends. A clock that goes backward does
-	// not make recorded times do so.
+	// Clock returns the time at which an event is recorded. Nil means time.Now. It is
+	// called on the goroutine that appends. Recorded times do not decrease, even if the
+	// clock goes backward.
 	Clock func() time.Time
-	// NewID gives the ids of events that have none. It is called on the goroutine
-	// that appends. The default makes UUIDs of version 7, of the time that Clock gives.
+	// NewID returns the ids of events that have none. It is called on the goroutine that
+	// appends. Nil means UUIDs of version 7 with the time of Clock.
 	NewID func() (uuid.UUID, error)
-	// IndexMemory is about how many bytes of what is known of the last events are
-	// held in memory before they are written to the index on disk; zero and less
-	// is 16 MiB. It may become three times as much while much is appended. After
-	// a crash, Open reads these events again.
+	// IndexMemory is about how many bytes the index holds in memory before they are
+	// written to the file. Zero or negative means 16 MiB. While many events are appended
+	// it may be three times as much. After a crash, Open reads these events again.
 	IndexMemory int
-	// Logger is told what Open had to repair, what is found to be damaged later, and
-	// which attached view is detached because of a fault: at Error, with the view, the
-	// event, the error and, after a panic, the stack. Nil is slog.Default(); for silence,
-	// give one with slog.DiscardHandler.
+	// Logger logs what Open has repaired, damage that is found later, and attached views
+	// that are detached because of a fault: at Error, with the view, the event, the error
+	// and, after a panic, the stack. Nil means slog.Default(); a logger with
+	// slog.DiscardHandler is silent.
 	Logger *slog.Logger
 
-	// alone: whoever opens the store writes to it himself; it has no indexer.
+	// alone starts no indexer: the opener writes the index.
 	alone bool
 }
 

@@ -12,34 +12,34 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// past is what a commit is judged against.
+// past is a part of the log that a commit is judged against.
 type past interface {
-	// byKey returns the receipt of the commit with that key, if there is one.
+	// byKey returns the receipt of the commit with the key, and whether there is one.
 	byKey(key string) (eventstore.Receipt, bool, error)
 	// version returns the version of the stream of the commit's i-th expectation.
 	version(i int) (eventstore.Version, error)
-	// event returns the event that has version v in that stream.
+	// event returns the event with version v of that stream.
 	event(i int, v eventstore.Version) (sighting, error)
-	// firstMatch returns the first event after a position that matches, or the
+	// firstMatch returns the first event after a position that matches the query, or the
 	// zero sighting.
 	firstMatch(q eventstore.Query, after eventstore.Position) (sighting, error)
-	// commit returns the ids and the receipt of the commit that wrote the event.
+	// commit returns the ids of the events and the receipt of the commit that wrote s.
 	commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error)
 }
 
-// sighting is an event in which a condition failed.
+// sighting is an event that breaks a condition.
 type sighting struct {
 	position  eventstore.Position // 0: there is none
 	eventType string
 	id        uuid.UUID
 }
 
-// durable is the past on disk, up to a head.
+// durable is the log on disk up to a head.
 type durable struct {
 	in       *reader
 	head     eventstore.Position
 	expect   []eventstore.Expect
-	versions []eventstore.Version // of each expectation's stream, filled in as they are looked up
+	versions []eventstore.Version // of each expectation's stream; set by version
 }
 
 func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
@@ -154,13 +154,12 @@ func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 	return ids, b.receipt, nil
 }
 
-// recent is the past that came after what a request's caller judged it against:
-// groups that have been published since, and one more, the one that is being
-// formed.
+// recent is the log after the part that a request's caller has judged against: the groups
+// that have been published since, and more, usually the group that is being formed.
 type recent struct {
 	expect    []eventstore.Expect
-	versions  []eventstore.Version // before these groups, of each expectation's stream
-	published *group               // the first of them, or nil
+	versions  []eventstore.Version // of each expectation's stream, before these groups
+	published *group               // the first published one, or nil
 	more      *group
 }
 
@@ -229,10 +228,10 @@ func (p *recent) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 	return ids, g.receipt(i), nil
 }
 
-// receiptBuilder collects a receipt's heads from its events in their order.
+// receiptBuilder collects the heads of a receipt from the events of a commit, in order.
 type receiptBuilder struct {
 	receipt eventstore.Receipt
-	heads   map[eventstore.StreamID]int // index in receipt.Heads, made when there is more than one
+	heads   map[eventstore.StreamID]int // to the index in receipt.Heads; nil for one stream
 }
 
 func (b *receiptBuilder) add(stream eventstore.StreamID, v eventstore.Version) {

@@ -8,23 +8,23 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// job is what a caller hands to the writer and waits for: events to append, rows
-// to change, a view to attach, a slice of the index. Until the writer takes it, its
-// caller may withdraw it; then it is the writer's until it has ended.
+// job is what a caller submits to the writer and waits for: events to append, rows to
+// change, a view to attach, a slice of the index. Its caller can withdraw it until the
+// writer takes it; from then until it has ended, only the writer uses it.
 //
 // A new kind of job is a type that embeds a ticket and has enter; it overrides view or
 // alone if its answer is another. What enter adds to a turn is put into the transaction
 // by turn.fill; turn.changesFile must know of it.
 type job interface {
-	// enter judges the job against all before it and adds what it changes to
-	// the turn. It notes the outcome that it has if the turn becomes durable.
+	// enter judges the job against everything before it, adds its changes to the turn, and
+	// notes the outcome that it has if the turn becomes durable.
 	enter(t *turn)
 	// view returns the view whose rows the job changes, "" for none.
 	view() eventstore.ViewID
 	// alone reports whether the job must have a turn for itself.
 	alone() bool
 
-	// The ticket does the rest.
+	// A job has a ticket, which implements the rest.
 	take() bool
 	end(err error)
 	size() (weight, bytes int)
@@ -55,8 +55,8 @@ func (t *ticket) waiter() *ticket         { return t }
 
 func (t *ticket) size() (weight, bytes int) { return t.weight, t.bytes }
 
-// take makes the job the writer's, unless its caller has given it up, or would: a
-// job whose context has ended is withdrawn, and ends with the context's error.
+// take takes the job for the writer and reports whether it did. A job whose context has
+// ended is withdrawn instead, and ends with the context's error.
 func (t *ticket) take() bool {
 	if err := t.ctx.Err(); err != nil {
 		if t.state.CompareAndSwap(waiting, withdrawn) {
@@ -67,50 +67,51 @@ func (t *ticket) take() bool {
 	return t.state.CompareAndSwap(waiting, taken)
 }
 
-// end notes the outcome: the one that the job noted, or err, with which its group
-// failed, if it was in that.
+// end notes err, with which the job's turn has failed, as the outcome. If err is nil, the
+// outcome that enter noted stands. A withdrawn job was not in the turn.
 func (t *ticket) end(err error) {
 	if err != nil && t.state.Load() != withdrawn {
 		t.err = err
 	}
 }
 
-// queue is what waits for the writer, in the order in which it came. It is bounded;
-// who finds it full waits to be let in.
+// queue holds the jobs that wait for the writer, in the order of their arrival. It is
+// bounded: if it is full, a caller waits before its job enters.
 //
-// Jobs that come while the writer is busy are put together in a batch, which ends
-// as a whole: one channel wakes all of its callers.
+// Jobs that arrive while the writer is busy form a batch, which ends as a whole: one channel
+// wakes all of its callers.
 type queue struct {
 	mu      sync.Mutex
 	batches []*batch
-	bytes   int
-	usual   int // jobs in a batch: as many as the last one had
+	bytes   int // of all batches
+	usual   int // the capacity of a new batch: the jobs of the last one taken
 	closed  bool
 
-	jobs   atomic.Int64  // how many are in the batches
-	weight atomic.Int64  // theirs
-	bell   chan struct{} // has room for one; rung when there are jobs and nobody is writing
-	plenty chan struct{} // has room for one; rung when there is enough for a group
-	space  gate          // opened when there may be room
+	jobs   atomic.Int64  // in all batches
+	weight atomic.Int64  // of these jobs
+	bell   chan struct{} // buffer of one; wakes the writer's goroutine when jobs wait
+	plenty chan struct{} // buffer of one; says that the jobs are enough for a group
+	space  gate          // opened when batches have been removed
 }
 
+// The bounds of the queue. A job that is larger than queueBytes enters an empty queue.
 const (
 	queueJobs  = 4096
 	queueBytes = 64 << 20
 )
 
-// batch is jobs that are done in one group, and end together.
+// batch is a list of jobs that enter one turn and end together.
 type batch struct {
 	jobs          []job
 	weight, bytes int
-	rows          bool // some change rows
-	ended         chan struct{}
+	rows          bool          // some of the jobs change rows
+	ended         chan struct{} // closed when the jobs have ended
 }
 
 func newQueue() *queue { return &queue{bell: make(chan struct{}, 1), plenty: make(chan struct{}, 1)} }
 
-// push puts a job into the queue, and returns its batch. If the queue is full, it
-// returns a channel instead that is closed when it may not be any more.
+// push adds a job to the queue and returns its batch. If the queue is full, it returns a
+// channel instead, which is closed when the queue may have space.
 func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	weight, bytes := j.size()
 	q.mu.Lock()
@@ -142,8 +143,8 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	return b, nil, nil
 }
 
-// pushWaiting puts a job into the queue, and returns its batch. It waits while the queue
-// is full, until the job's context ends.
+// pushWaiting adds a job to the queue and returns its batch. While the queue is full it
+// waits, until the job's context ends.
 func (q *queue) pushWaiting(j job) (*batch, error) {
 	for {
 		b, full, err := q.push(j)
@@ -159,24 +160,24 @@ func (q *queue) pushWaiting(j job) (*batch, error) {
 	}
 }
 
-// ringIfWaiting wakes the writer's goroutine if there are jobs.
+// ringIfWaiting wakes the writer's goroutine if jobs wait.
 func (q *queue) ringIfWaiting() {
 	if q.jobs.Load() == 0 {
 		return
 	}
 	select {
 	case q.bell <- struct{}{}:
-	default: // it has been rung already
+	default: // it is rung already
 	}
 }
 
-// fits reports whether the job can be put into the batch. A view is attached
-// between groups, and so is in a batch alone.
+// fits reports whether the job can join the batch. An attachment is a batch of its own,
+// since views are attached between groups.
 func (b *batch) fits(j job) bool {
 	return b.weight < groupEvents && b.bytes < groupBytes && !j.alone() && !b.jobs[0].alone()
 }
 
-// take takes the batches that go into a group together.
+// take removes and returns the batches for the next turn, within the bounds of a group.
 func (q *queue) take() []*batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -193,7 +194,7 @@ func (q *queue) take() []*batch {
 	return q.remove(n)
 }
 
-// takeMore takes the next batch if it can join those of a group that is being written.
+// takeMore removes and returns the next batch if it can join the batches of a turn.
 func (q *queue) takeMore(group []*batch) []*batch {
 	if q.jobs.Load() == 0 {
 		return nil
@@ -214,7 +215,7 @@ func (q *queue) takeMore(group []*batch) []*batch {
 	return q.remove(1)
 }
 
-// remove takes the first n batches. It is called with mu held.
+// remove removes and returns the first n batches. The caller holds mu.
 func (q *queue) remove(n int) []*batch {
 	batches := q.batches[:n:n]
 	q.batches = q.batches[n:]
@@ -230,14 +231,14 @@ func (q *queue) remove(n int) []*batch {
 	return batches
 }
 
-// load returns how many jobs wait, and how many bytes they have.
+// load returns the number and the bytes of the waiting jobs.
 func (q *queue) load() (jobs, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return int(q.jobs.Load()), q.bytes
 }
 
-// close ends all jobs that wait, and those that come later, with ErrClosed.
+// close ends all waiting jobs with ErrClosed; later pushes return it.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -252,13 +253,14 @@ func (q *queue) close() {
 	q.space.open()
 }
 
-// gate lets those pass who wait for it, each time that it is opened.
+// gate is a broadcast: each call of open wakes the goroutines that wait for it. The zero
+// gate is ready for use.
 type gate struct {
 	mu sync.Mutex
 	ch chan struct{}
 }
 
-// opened returns a channel that is closed when the gate is opened the next time.
+// opened returns a channel that the next call of open closes.
 func (g *gate) opened() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()

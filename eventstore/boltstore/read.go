@@ -24,7 +24,7 @@ func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	}
 }
 
-// read yields what Read does and returns the error that it ends with, if any.
+// read yields the events of Read and returns the error with which Read ends, if any.
 func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions, yield func(eventstore.Event, error) bool) error {
 	if err := s.usable(ctx); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	if err != nil {
 		return err
 	}
-	left := opts.Limit // counts down to 0, or away from it if there is no limit
+	left := opts.Limit // never 0 after the decrement if there is no limit
 	scan := s.reader.scan(q, w)
 	scan.borrow()
 	defer scan.giveBack()
@@ -45,7 +45,7 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 		if opts.Limit > 0 {
 			limit = min(limit, left)
 		}
-		pageErr := scan.page(limit) // what was found before an error is yielded before it
+		pageErr := scan.page(limit) // records found before the error are yielded first
 		for i := range scan.found {
 			if err := s.usable(ctx); err != nil {
 				return err
@@ -67,8 +67,8 @@ func (s *Store) read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	return nil
 }
 
-// reader answers questions from the durable log: by the index where it can be used,
-// else by walking the log. It is safe for concurrent use.
+// reader answers questions from the durable log: from the index if it can be used, and
+// otherwise from the log. It is safe for concurrent use by multiple goroutines.
 type reader struct {
 	*disk
 	tail    *tail
@@ -80,14 +80,14 @@ type reader struct {
 // scan returns the scan of a window.
 func (r *reader) scan(q eventstore.Query, w window) *scan { return newScan(r.disk, r.index, q, w) }
 
-// window is a closed range of positions and a direction. It is empty if from is
-// greater than to.
+// window is a range of positions, both ends included, and a direction. It is empty if from
+// is greater than to.
 type window struct {
 	from, to eventstore.Position
 	backward bool
 }
 
-// window returns the positions to be read, none beyond the head as it is now.
+// window returns the positions to read, none beyond the head.
 func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions) (window, error) {
 	w := window{from: max(opts.From, 1), to: r.tail.last().through, backward: opts.Backward}
 	if opts.To > 0 {
@@ -125,8 +125,8 @@ func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions) (window
 	return w, nil
 }
 
-// fromVersion returns the position, up to a head, at which a stream has a version or,
-// where there is a hole, the next one; 0 if it ends before.
+// fromVersion returns the position, at most head, of version v of a stream, or of the next
+// version that is there if v is in a hole; 0 if the stream ends before v.
 func (r *reader) fromVersion(stream eventstore.StreamID, v eventstore.Version, head eventstore.Position) (p eventstore.Position, err error) {
 	var last eventstore.Position
 	var newest eventstore.Version
@@ -146,8 +146,8 @@ func (r *reader) fromVersion(stream eventstore.StreamID, v eventstore.Version, h
 	return p, err
 }
 
-// asOf returns the last position up to head that was recorded at t or before,
-// or 0. Recorded times never decrease, so it is found by halving.
+// asOf returns the last position up to head that was recorded at t or before, or 0. Recorded
+// times do not decrease, so a binary search finds it.
 func (r *reader) asOf(t time.Time, head eventstore.Position) (eventstore.Position, error) {
 	var later int
 	err := r.readTx(func(tx *bolt.Tx) (err error) {
@@ -160,13 +160,13 @@ func (r *reader) asOf(t time.Time, head eventstore.Position) (eventstore.Positio
 	return eventstore.Position(later), err
 }
 
-// recordedFrom returns when the first whole record from p on was recorded, or,
-// if there is none, a time after all.
+// recordedFrom returns the time at which the first whole record from p on was recorded, or a
+// time after all others if there is none.
 func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
 	cursor := log.Cursor()
 	start := record.Key(p)
 	for key, value := cursor.Seek(start[:]); key != nil; key, value = cursor.Next() {
-		v, _ := logfile.ParseValue(key, value) // of no records, if it cannot be read
+		v, _ := logfile.ParseValue(key, value) // has no records if it cannot be parsed
 		for at := max(v.First, p); v.Has(at); at++ {
 			if r, err := record.Decode(at, v.At(at)); err == nil {
 				return r.Event.Recorded
@@ -176,7 +176,7 @@ func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
 	return time.Unix(1<<40, 0)
 }
 
-// version returns the version of a stream as of a head.
+// version returns the version of a stream as of a head, 0 if it has no events.
 func (r *reader) version(stream eventstore.StreamID, head eventstore.Position) (v eventstore.Version, err error) {
 	if !r.index.down.Load() {
 		if _, v, known := r.index.current.Load().Snapshot().Head(stream, head); known {
@@ -196,9 +196,9 @@ func (r *reader) version(stream eventstore.StreamID, head eventstore.Position) (
 	return v, err
 }
 
-// mustKnowAll returns an error if there is a damaged record after a position of
-// which nothing is known: it may have what was not found there. One that is missing
-// altogether does not count, for Salvage leaves such holes.
+// mustKnowAll returns an error if a record after p, up to head, is damaged and its terms are
+// not in the index: it may be what a caller has not found. A position without a record does
+// not count, since Salvage leaves holes.
 func (r *reader) mustKnowAll(p, head eventstore.Position, what, name string) error {
 	for {
 		var unknown eventstore.Position
@@ -219,11 +219,10 @@ func (r *reader) mustKnowAll(p, head eventstore.Position, what, name string) err
 	}
 }
 
-// readDurable is readTx for what the writer may change in place: rows and
-// checkpoints, which have no position by which to leave out what is not on disk
-// yet. A transaction whose meta page is written but not synced is seen by
-// readers already. So what was read is held back until the writer has said that
-// the transaction it was read in is durable; that is at most one sync away.
+// readDurable is readTx for rows and checkpoints, which the writer changes in place. Readers
+// already see a transaction whose meta page is written but not synced, and rows have no
+// position by which to leave it out, as events have. So readDurable returns only when the
+// transaction that it has read is durable, at most one sync later.
 func (r *reader) readDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
 	if r.file.BadRows != nil {
 		return r.file.BadRows

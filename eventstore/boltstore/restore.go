@@ -135,7 +135,7 @@ func findReplaced(path string, opts RestoreOptions) (*replaced, error) {
 	}
 	r.Source, err = logbuild.OpenSource(r.path, opts.LockTimeout, true)
 	if errors.Is(err, eventstore.ErrCorrupt) {
-		return r, nil // nobody else can open it either
+		return r, nil // no other opener can open it either
 	}
 	return r, err
 }

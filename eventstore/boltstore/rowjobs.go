@@ -26,8 +26,8 @@ func (s *Store) commitRows(ctx context.Context, c eventstore.RowCommit) error {
 	return s.writer.submit(newRowChange(ctx, c))
 }
 
-// writable returns the error that every call which changes a view ends with on
-// a store that is closed or takes no changes, or not from the caller.
+// writable returns the error of every call that changes a view, if the store is closed or
+// takes no changes, or if a view's own code calls.
 func (s *Store) writable(ctx context.Context) error {
 	if err := s.usable(ctx); err != nil {
 		return err
@@ -110,18 +110,18 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	return d.change != nil && !d.change.empty, nil
 }
 
-// rowDrop is a slice of a view's end on its way to the writer.
+// rowDrop is a request to drop some rows of a view on its way to the writer.
 type rowDrop struct {
 	ticket
 	id     eventstore.ViewID
 	keys   [][]byte
-	change *viewChange // what became of it; nil: there was nothing to drop
+	change *viewChange // of the turn; nil: there was nothing to drop
 }
 
 // enter implements job.
 func (d *rowDrop) enter(t *turn) {
 	if t.w.views.refused[d.id] == nil && t.checkpoint(d.id).IsZero() && t.w.views.attached(d.id) == nil {
-		return // nothing to drop: no rows are without a checkpoint but those refused
+		return // nothing to drop: a view that has rows and no checkpoint is refused
 	}
 	change := t.change(d.id)
 	change.checkpoint = eventstore.Checkpoint{}

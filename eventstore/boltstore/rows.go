@@ -91,8 +91,8 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	return all, nil
 }
 
-// storedRows are the rows of a view as they are on disk, for those who apply
-// events while the writer waits, or before their view is attached.
+// storedRows reads the rows of a view on disk, without waiting as readDurable does. It is
+// used while the writer waits for a view, and before the view is attached.
 type storedRows struct {
 	*disk
 	view eventstore.ViewID

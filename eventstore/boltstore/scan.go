@@ -13,29 +13,28 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// pageSteps is about how many steps through the index a page takes at most.
+// pageSteps bounds the steps through the index, or the records skipped, in one page.
 const pageSteps = 16_384
 
-// scan goes over the records that match a query, a page at a time. Each page is
-// one short transaction; between pages nothing is held. Since the log only
-// grows at its end, and the window's end is fixed, all pages together are one
-// snapshot.
+// scan reads the records that match a query, in pages. Each page is one short transaction;
+// nothing is held between pages. The log grows only at its end and the window has a fixed
+// end, so all pages together are one snapshot. It is not safe for concurrent use.
 type scan struct {
 	disk    *disk
 	index   *indexKeeper
 	query   eventstore.Query
 	matcher record.Matcher
-	window
+	window  // what is left
 	streams streamCheck
 
 	ahead logfile.ReadAhead
 
-	named []eventstore.Position // by the index, for the page
+	named []eventstore.Position // of the page, from the index
 	found []record.Record       // the page
-	most  int                   // records there were in a page before
+	most  int                   // the most records of an earlier page
 	buf   *[]record.Record      // borrowed for found
 	bytes int                   // of payload in the page
-	done  bool                  // no page comes after this one
+	done  bool                  // there are no more pages
 }
 
 // newScan returns the scan of a window.
@@ -46,25 +45,25 @@ func newScan(d *disk, x *indexKeeper, q eventstore.Query, w window) *scan {
 	return sc
 }
 
-// pageBuffers are for the records of a page, which take more memory than most of what is
-// read: who reads little and often would leave much garbage.
+// pageBuffers are buffers for the records of a page. A page takes more memory than most reads
+// return, so without reuse small reads would leave much garbage.
 var pageBuffers = sync.Pool{New: func() any { return new([]record.Record) }}
 
-// borrow gives the scan a buffer that other scans have used.
+// borrow takes a buffer from the pool.
 func (sc *scan) borrow() {
 	sc.buf = pageBuffers.Get().(*[]record.Record)
 	sc.found = *sc.buf
 }
 
-// giveBack gives the buffer to other scans, and so ends this one.
+// giveBack returns the buffer to the pool. The scan must not be used afterwards.
 func (sc *scan) giveBack() {
 	clear(sc.found[:max(sc.most, len(sc.found))])
 	*sc.buf = sc.found[:0]
 	pageBuffers.Put(sc.buf)
 }
 
-// first returns the first record of the rest of the scan that is wanted, and its
-// position, or zeros.
+// first returns the first wanted record of the rest of the scan, and its position; zeros if
+// there is none.
 func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, record.Record, error) {
 	for !sc.done {
 		err := sc.page(logfile.PageEvents)
@@ -80,16 +79,16 @@ func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, re
 	return 0, record.Record{}, nil
 }
 
-// page replaces found with the next records, at most limit, and narrows the
-// window to what is left.
+// page replaces found with the next records, at most limit, and narrows the window to what is
+// left. If it returns an error, found has the records before it.
 func (sc *scan) page(limit int) error {
 	sc.most = max(sc.most, len(sc.found))
 	sc.found, sc.bytes = sc.found[:0], 0
 	if sc.query.IsAll() || sc.index.down.Load() {
 		return sc.disk.readTx(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logfile.LogBucket), limit) })
 	}
-	// What the index knows of the latest events needs no transaction, and that
-	// there are none that match is often all there is to know.
+	// The part of the index in memory needs no transaction, and often suffices to know that
+	// no record matches.
 	x := sc.index.snapshot()
 	n, ok := sc.askIndex(limit, func(fn func(*index.Reader)) bool { return x.recall(sc.to, fn) })
 	if ok && len(sc.named) == 0 {
@@ -108,7 +107,7 @@ func (sc *scan) page(limit int) error {
 	})
 }
 
-// walkLog takes the records as they lie in the log, those that match.
+// walkLog takes the matching records in the order of the log.
 func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	records := logfile.NewReader(log)
 	start, skipped := sc.next(), 0
@@ -118,7 +117,7 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 		if err != nil {
 			return err
 		}
-		if p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // it is a long one
+		if p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // a long scan
 			sc.ahead.From(log.Tx(), rec, sc.backward)
 		}
 		r, matches, err := sc.matcher.Decode(p, rec)
@@ -142,17 +141,17 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	return nil
 }
 
-// names is what the index tells of the records to come.
+// names describes the positions that the index has named.
 type names struct {
-	exact bool   // all that it names match
-	rest  window // what is left behind them
-	done  bool   // nothing is
+	exact bool   // each of them matches
+	rest  window // what is left after them
+	done  bool   // nothing is left
 }
 
-// askIndex puts into named the positions of the next records that match. ask runs
-// a function with a reader of the index; ok is false if it cannot.
+// askIndex sets named to the positions of the next records that match, or may match. ask
+// runs a function with a reader of the index; ok is false if it cannot.
 func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names, ok bool) {
-	const few = 16 // some may turn out not to match
+	const few = 16 // some may not match
 	limit = max(limit, few)
 	var ahead scan
 	ok = ask(func(reader *index.Reader) {
@@ -176,8 +175,8 @@ func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names
 	return n, ok
 }
 
-// takeNamed takes the records that the index has named. If the log does not bear
-// the index out, what was taken before that stands, and the log tells the rest.
+// takeNamed takes the records that the index has named. If a record contradicts the index,
+// the records taken before it stand, and askLog continues.
 func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
 	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
 	records := logfile.NewReader(log)
@@ -207,11 +206,11 @@ func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) 
 	return nil
 }
 
-// askLog goes on in the log, because of a problem with what the index says. If the
-// log can be read there, the index is what is wrong.
+// askLog continues in the log after a contradiction between log and index. If the log can be
+// read there, the index is wrong.
 func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem string) error {
 	if len(sc.found) > 0 {
-		return nil // these first; the index names the rest again
+		return nil // return these first; the next page meets the problem again
 	}
 	err := sc.walkLog(log, limit)
 	if err == nil {
@@ -220,7 +219,7 @@ func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem stri
 	return err
 }
 
-// next returns the position at which to go on.
+// next returns the first position of the window in its direction.
 func (sc *scan) next() eventstore.Position {
 	if sc.backward {
 		return sc.to
@@ -237,7 +236,7 @@ func (sc *scan) skipTo(p eventstore.Position) {
 	}
 }
 
-// pass narrows the window to what comes after its first position.
+// pass narrows the window to the positions after its first one.
 func (sc *scan) pass() {
 	switch {
 	case sc.from == sc.to:
@@ -249,8 +248,8 @@ func (sc *scan) pass() {
 	}
 }
 
-// take adds a record to the page and narrows the window to what comes after
-// it, unless the page has no room for it. It reports whether the page is full.
+// take adds a record to the page, unless that would make it too large, and narrows the window
+// to the positions after it. It reports whether the page is full.
 func (sc *scan) take(r record.Record, limit int) (full bool) {
 	sc.skipTo(r.Event.Position)
 	if len(sc.found) > 0 && sc.bytes+len(r.Event.Data) > logfile.PageBytes {
@@ -263,10 +262,9 @@ func (sc *scan) take(r record.Record, limit int) (full bool) {
 	return len(sc.found) >= limit
 }
 
-// streamCheck holds the events of a scan over whole streams to having versions
-// without gaps.
+// streamCheck checks that the events of a scan over whole streams have versions without gaps.
 type streamCheck struct {
-	versions  map[eventstore.StreamID]eventstore.Version // of each stream's latest event in the scan
+	versions  map[eventstore.StreamID]eventstore.Version // of each stream's last event in the scan; nil: no check
 	fromStart bool
 	backward  bool
 }
@@ -281,7 +279,7 @@ func (c *streamCheck) begin(q eventstore.Query, w window) {
 	c.fromStart, c.backward = w.from == 1 && !w.backward, w.backward
 }
 
-// check returns what is wrong with the version of a stream's next event, or "".
+// check returns what is wrong with the version of the next event, or "".
 func (c *streamCheck) check(e *eventstore.Event) string {
 	latest, seen := c.versions[e.Stream]
 	if c.versions == nil || !seen && !c.fromStart {

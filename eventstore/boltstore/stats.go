@@ -7,8 +7,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Stats are figures of a store at a moment. Those of different parts may be a
-// little apart.
+// Stats are figures of a store at a moment. The figures of different parts may be of slightly
+// different moments.
 type Stats struct {
 	Writer WriterStats
 	Index  IndexStats
@@ -16,51 +16,54 @@ type Stats struct {
 	File   FileStats
 }
 
-// WriterStats tell what the writer has done since Open, and what waits for it.
+// WriterStats count what the writer has done since Open, and what waits for it.
 type WriterStats struct {
-	// Transactions is how many were written, and Syncing is the time that they
-	// took. Of the commits that came, Appended were in them, with so many Events
-	// of so many Bytes; their number by transaction is how large groups were.
+	// Transactions is the number of transactions, also of those that failed. They appended
+	// Appended commits with Events events, whose records have Bytes bytes in all. Syncing
+	// is the time that the transactions took.
 	Transactions, Appended, Events, Bytes uint64
 	Syncing                               time.Duration
-	// Failed is how many transactions failed, all commits in them with them.
+	// Failed is the number of transactions that failed. All commits in them failed too.
 	Failed uint64
-	// Waiting is how many calls wait for the writer now, and WaitingBytes how
-	// many bytes of theirs.
+	// Waiting is the number of calls that wait for the writer now, and WaitingBytes the
+	// bytes that they want to write.
 	Waiting, WaitingBytes int
 }
 
-// IndexStats tell of the index.
+// IndexStats describe the index.
 type IndexStats struct {
-	// Down says that the index cannot be used now; the log is read instead.
+	// Down is true if the index cannot be used now; queries read the log instead.
 	Down bool
-	// Through is the position through which the index is on disk, in so many
-	// Parts with so many Postings. What is beyond is in memory only, and after a
-	// crash is read from the log again.
+	// Through is the last position that is in the index on disk, which has Parts parts
+	// with Postings postings. Later events are in the index's memory only; after a crash,
+	// Open reads them from the log again.
 	Through  eventstore.Position
 	Parts    int
 	Postings uint64
-	// Memory is about how many bytes of postings, and Filters how many bytes of
-	// filters, are in memory.
+	// Memory is about the size of the postings in memory, and Filters that of the filters,
+	// in bytes.
 	Memory, Filters int
 }
 
-// TailStats tell of the latest events, which are held in memory for followers.
+// TailStats describe the latest events, which are held in memory for followers.
 type TailStats struct {
-	Head          eventstore.Position
+	// Head is the highest durable position.
+	Head eventstore.Position
+	// Events is the number of events in memory, counting at least one for each
+	// transaction, and Bytes is the size of their records.
 	Events, Bytes int
 }
 
-// FileStats tell of the file.
+// FileStats describe the file.
 type FileStats struct {
-	// Size is that of the file in bytes, of which so many are Free: they will be
+	// Size is the size of the file in bytes. Free of them are in unused pages, which are
 	// used before the file grows.
 	Size, Free int64
-	// Reading is how many read transactions are open.
+	// Reading is the number of open read transactions.
 	Reading int
 }
 
-// counters are what the writer counts.
+// counters count what the writer does.
 type counters struct {
 	transactions, failed, appended, events, bytes, syncing atomic.Uint64
 }
@@ -78,8 +81,8 @@ func (c *counters) count(g *group, took time.Duration, err error) {
 	c.bytes.Add(uint64(g.bytes))
 }
 
-// Stats returns the store's figures. It costs little and may be called often; on a
-// closed store they are the last ones.
+// Stats returns the store's figures. It is cheap. On a closed store it returns the last
+// figures.
 func (s *Store) Stats() Stats {
 	var st Stats
 	st.Writer = WriterStats{

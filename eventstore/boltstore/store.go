@@ -48,9 +48,9 @@ func (s *Store) Lookup(ctx context.Context, key string) (eventstore.Receipt, boo
 	return (&durable{in: s.reader, head: s.tail.last().through}).byKey(key)
 }
 
-// Close implements [eventstore.Store]. Appends that the writer has taken are
-// finished first. It waits for pages being read, but not for loops that range
-// over events.
+// Close implements [eventstore.Store]. Appends that the writer has taken are finished, and
+// waiting ones return ErrClosed. Close waits for pages that are being read, but not for
+// loops that range over events.
 func (s *Store) Close() (err error) {
 	s.closeOnce.Do(func() {
 		close(s.closing)

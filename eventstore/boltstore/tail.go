@@ -10,29 +10,28 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// How much the tail keeps for followers. Groups are dropped whole, the oldest
-// first.
+// The bounds of the tail. The oldest groups are dropped, whole.
 const (
 	tailEvents = 8192
 	tailBytes  = 8 << 20
 )
 
-// tail is the end of the log in memory: the last group, whose end is the head,
-// and a bounded number of groups before it, from which followers at the head
-// read without touching the disk.
+// tail is the end of the log in memory: the last group, which ends at the head, and a
+// bounded number of groups before it. Followers at the head read from it without touching
+// the disk.
 //
-// A published group is linked from the one before it, and waking is a
-// broadcast: whoever waits at the head waits for its group's ready channel.
-// Who holds a group can reach all later ones, so followers must not hold one
-// while their user's code runs; they come back with a position.
+// A published group is linked from the group before it. Waking is a broadcast: a goroutine
+// that waits at the head waits for the ready channel of the last group. A group keeps all
+// later ones in memory, so followers must not refer to a group while the user's code runs;
+// they remember a position instead.
 type tail struct {
 	newest  atomic.Pointer[group] // the last of groups
-	waiting atomic.Int32          // followers, and others, that wait for the next one
+	waiting atomic.Int32          // followers and others that wait for the next group
 
 	mu     sync.RWMutex
-	groups []*group // consecutive; the last one's end is the head
-	events int      // in groups
-	bytes  int
+	groups []*group // consecutive; the last one ends at the head
+	events int      // the weight of groups
+	bytes  int      // of groups
 }
 
 func newTail(head eventstore.Position, recorded time.Time) *tail {
@@ -51,7 +50,7 @@ func (t *tail) stats() TailStats {
 	return TailStats{Head: t.groups[len(t.groups)-1].through, Events: t.events, Bytes: t.bytes}
 }
 
-// publish makes a durable group visible, and wakes the followers. It reports whether
+// publish makes a durable group visible and wakes the waiting followers. It reports whether
 // there were any.
 func (t *tail) publish(g *group) (woke bool) {
 	previous := t.last()
@@ -72,8 +71,8 @@ func (t *tail) publish(g *group) (woke bool) {
 	return t.waiting.Load() > 0
 }
 
-// after returns groups that hold the events after a position, at most n of
-// them, and whether the tail reaches back that far.
+// after returns at most n groups, beginning with the one that has the event after p, and
+// whether the tail reaches back that far.
 func (t *tail) after(p eventstore.Position, n int) ([]*group, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -21,7 +21,7 @@ type turn struct {
 	group   *group
 	batches []*batch                          // the jobs
 	changes map[eventstore.ViewID]*viewChange // of views
-	spared  map[eventstore.ViewID]error       // views that are not changed, and why
+	spared  map[eventstore.ViewID]error       // views whose changes were taken out, and why
 	slices  []*indexWrite                     // changes of the index
 	indexed func(durable bool)                // ends what indexGroup has begun; nil: nothing
 }
@@ -66,7 +66,7 @@ func (t *turn) commit() error {
 			w.logger.Error("a view's rows are damaged", "file", w.file.Path, "error", bad)
 			t.spare(bad)
 		case len(t.slices) > 0 && len(t.group.entries)+len(t.changes) > 0 && !w.failed.Load():
-			t.dropSlices(err) // there may be room for the events, if not for the index
+			t.dropSlices(err) // the disk may have space for the events, if not for the index
 		default:
 			return err
 		}
@@ -111,15 +111,15 @@ func (t *turn) joinable() bool {
 	return n > 0 && n < enough && len(t.changes) == 0 && len(t.w.views.inline) == 0
 }
 
-// indexGroup begins to add the group to the index in memory, while it is written.
-// Readers know the head and look no further than that.
+// indexGroup begins to add the group to the index in memory while the group is written.
+// Readers ask the index up to the head only, and so do not see the group yet.
 func (t *turn) indexGroup() {
 	g, x := t.group, t.w.index.current.Load()
 	n := len(g.entries)
 	if n == 0 || t.w.index.down.Load() || x.Through() != g.first-1 {
 		return
 	}
-	var keys map[int]string // by the entry that has it
+	var keys map[int]string // by the index of the entry
 	if len(g.keys) > 0 {
 		keys = make(map[int]string, len(g.keys))
 	}
@@ -130,7 +130,7 @@ func (t *turn) indexGroup() {
 		e := &g.entries[i]
 		return index.Entry{Position: g.position(i), Stream: e.stream, Version: e.version, Type: e.kind, Tags: e.tags, Key: keys[i]}
 	}
-	const few = 64 // not worth another goroutine
+	const few = 64 // too few for another goroutine
 	var adding sync.WaitGroup
 	if n < few {
 		x.Add(n, entry)
@@ -146,7 +146,7 @@ func (t *turn) indexGroup() {
 	}
 }
 
-// errIndexPage says that the index has a page on which bbolt panics.
+// errIndexPage means that bbolt panicked on a page of the index.
 var errIndexPage = errors.New("the index")
 
 // putSlices puts the changes of the index into the transaction.
@@ -183,14 +183,11 @@ type indexWrite struct {
 	slice *index.Slice
 }
 
-// errIndexReplaced says that the index was built anew meanwhile, or will be.
-var errIndexReplaced = errors.New("the index is not in use any more")
-
 // enter implements job.
-func (w *indexWrite) enter(t *turn) {
-	if t.w.index.down.Load() || t.w.index.current.Load() != w.index {
-		w.err = errIndexReplaced
+func (i *indexWrite) enter(t *turn) {
+	if t.w.index.down.Load() || t.w.index.current.Load() != i.index {
+		i.err = errIndexReplaced
 		return
 	}
-	t.slices = append(t.slices, w)
+	t.slices = append(t.slices, i)
 }

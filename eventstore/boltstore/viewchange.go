@@ -15,18 +15,18 @@ import (
 
 // viewChange is what a turn changes of one view.
 type viewChange struct {
-	checkpoint eventstore.Checkpoint // afterwards; zero: it has none any more
-	rows       []eventstore.Row      // put or deleted, in this order
-	applied    *rows.Buffer          // that the view has put some of them into
-	drop       [][]byte              // keys in the view's bucket, deleted
+	checkpoint eventstore.Checkpoint // after the turn; zero: none
+	rows       []eventstore.Row      // to put or delete, in this order
+	applied    *rows.Buffer          // the buffer that an attached view has put rows into
+	drop       [][]byte              // keys in the view's bucket, to delete
 	dropped    bool                  // the view is being dropped
-	empty      bool                  // its bucket was empty then, and is gone
-	attach     *inline               // attached from now on
-	detach     bool
-	cause      error // of the checkpoint's fault, if it is of this group
+	empty      bool                  // the view has no rows and no bucket any more; set by put
+	attach     *inline               // the view to attach
+	detach     bool                  // whether to detach the view
+	cause      error                 // of the checkpoint's fault, if this turn has found it
 }
 
-// change returns the turn's change of a view, which it adds if there is none.
+// change returns the turn's change of a view, and adds an empty one if there is none.
 func (t *turn) change(view eventstore.ViewID) *viewChange {
 	if t.changes == nil {
 		t.changes = make(map[eventstore.ViewID]*viewChange)
@@ -39,7 +39,7 @@ func (t *turn) change(view eventstore.ViewID) *viewChange {
 	return change
 }
 
-// checkpoint returns a view's checkpoint as it is after the turn so far.
+// checkpoint returns a view's checkpoint with the changes of the turn so far.
 func (t *turn) checkpoint(view eventstore.ViewID) eventstore.Checkpoint {
 	if change := t.changes[view]; change != nil {
 		return change.checkpoint
@@ -47,7 +47,7 @@ func (t *turn) checkpoint(view eventstore.ViewID) eventstore.Checkpoint {
 	return t.w.views.checkpoints[view]
 }
 
-// putViews writes what the turn changes of views.
+// putViews writes the changes of views.
 func (t *turn) putViews(tx *bolt.Tx) error {
 	if len(t.changes) == 0 {
 		return nil
@@ -70,20 +70,22 @@ func (t *turn) putViews(tx *bolt.Tx) error {
 	return nil
 }
 
-// badViewError says that a view's rows have a page that bbolt panics on, or are
-// damaged where they must be whole.
+// badViewError means that rows of a view are damaged, or a page of them is, so that they
+// cannot be changed.
 type badViewError struct {
 	view  eventstore.ViewID
 	cause error
 }
 
+// Error implements error.
 func (e *badViewError) Error() string { return fmt.Sprintf("view %q: %v", e.view, e.cause) }
 
+// Unwrap returns the cause.
 func (e *badViewError) Unwrap() error { return e.cause }
 
-// spare takes out of the turn the change of a view whose pages are damaged:
-// the events, and the other views, are not to suffer. A view that is attached
-// gets a fault and is detached; others who change the view are told.
+// spare takes the change of a damaged view out of the turn, so that events and other views
+// are written. An attached view gets a fault and is detached; jobs that change the view end
+// with bad.
 func (t *turn) spare(bad *badViewError) {
 	if t.spared == nil {
 		t.spared = make(map[eventstore.ViewID]error)
@@ -98,7 +100,7 @@ func (t *turn) spare(bad *badViewError) {
 	t.changes[bad.view] = &viewChange{checkpoint: checkpoint, detach: true, cause: bad}
 }
 
-// outcome returns the error that a job ends with, of a turn that is durable.
+// outcome returns the error of a job in a turn that is durable, or nil.
 func (t *turn) outcome(j job) error {
 	return t.spared[j.view()]
 }
@@ -112,8 +114,8 @@ func (c *viewChange) put(tx *bolt.Tx, view eventstore.ViewID) (err error) {
 	return viewfile.Change(tx, view, c.rows)
 }
 
-// logFaults logs which views a turn has detached because of a fault: the callers that
-// appended are not told.
+// logFaults logs the views that a turn has detached because of a fault. The callers that
+// append get no error.
 func (w *writer) logFaults(changes map[eventstore.ViewID]*viewChange) {
 	for view, change := range changes {
 		fault := change.checkpoint.Fault

@@ -12,17 +12,18 @@ import (
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
-// viewSet is what the store knows of its views. The writer judges by it, so it
-// is in memory; there are few.
+// viewSet is the store's state of its views. It is in memory, since the writer judges by it;
+// views are few.
 type viewSet struct {
-	// The writer's own, once it runs: the checkpoints as they are on disk, and
-	// the views that are attached, in the order in which they were.
+	// Once the writer runs, only the holder of the pen uses these fields: the checkpoints
+	// as they are on disk, the attached views in the order in which they were attached,
+	// and the errors of views that take no rows until they are dropped.
 	checkpoints map[eventstore.ViewID]eventstore.Checkpoint
 	inline      []*inline
-	refused     map[eventstore.ViewID]error // why a view takes no rows until it is dropped
+	refused     map[eventstore.ViewID]error
 
 	mu      sync.Mutex
-	claimed map[eventstore.ViewID]bool // attached, or about to be
+	claimed map[eventstore.ViewID]bool // attached, or being attached; guarded by mu
 }
 
 func newViewSet() *viewSet {
@@ -33,8 +34,8 @@ func newViewSet() *viewSet {
 	}
 }
 
-// load reads the checkpoints. A damaged one does not keep the log from being
-// opened: its view is derived, and can be dropped and built anew.
+// load reads the checkpoints. A damaged one does not prevent Open: its view is derived, and
+// can be dropped and rebuilt.
 func (v *viewSet) load(tx *bolt.Tx) error {
 	err := viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 		if err != nil {
@@ -57,13 +58,14 @@ func (v *viewSet) load(tx *bolt.Tx) error {
 	})
 }
 
-// errDropping is why a view takes no first rows while those of its past are
-// still there.
+// errDropping returns the error for a view that takes no new rows because old ones are not
+// deleted yet.
 func errDropping(view eventstore.ViewID) error {
-	return fmt.Errorf("%w: view %q is being dropped, and not all of its rows are gone", eventstore.ErrInvalid, view)
+	return fmt.Errorf("%w: view %q is being dropped, and not all of its rows are deleted", eventstore.ErrInvalid, view)
 }
 
-// claim reports whether the caller may attach the view: nobody else does or has.
+// claim claims a view for the caller, which attaches it. It reports false if the view is
+// claimed already.
 func (v *viewSet) claim(view eventstore.ViewID) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -101,7 +103,7 @@ func (v *viewSet) detach(view eventstore.ViewID) {
 	}
 }
 
-// keep notes what a turn has changed, now that it is on disk.
+// keep notes the changes of a turn that is on disk.
 func (v *viewSet) keep(changes map[eventstore.ViewID]*viewChange) {
 	for view, change := range changes {
 		if change.checkpoint.IsZero() {
@@ -124,7 +126,7 @@ func (v *viewSet) keep(changes map[eventstore.ViewID]*viewChange) {
 	}
 }
 
-// remember gives the attached views the rows that a turn has changed.
+// remember puts the rows that a turn has changed into the caches of the attached views.
 func (v *viewSet) remember(changes map[eventstore.ViewID]*viewChange) {
 	for view, change := range changes {
 		if in := v.attached(view); in != nil {

@@ -33,8 +33,8 @@ import (
 // Callers whose jobs have just ended often come back with the next. If the holder took
 // at once what is there, half of them would always miss the group and wait for two. So
 // it waits for as many jobs as have just ended, but for a tenth of the last
-// transaction's time at most, and never for a single one: a lone caller waits for
-// nobody. A job that arrives while a transaction is being filled joins it, unless views
+// transaction's time at most, and never for a single one: a lone caller does
+// not wait. A job that arrives while a transaction is being filled joins it, unless views
 // are attached, which see a group as a whole before its transaction. All this only
 // until the group is worth its syncs; more jobs are better made ready, by their
 // callers, while the group is written.

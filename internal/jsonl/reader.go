@@ -97,7 +97,7 @@ func (r *jsonReader) text() (string, error) {
 	return "", fmt.Errorf("%w: a string does not end", errJSON)
 }
 
-// escapedText takes the rest of a string, of which the first n bytes have no escape.
+// escapedText takes the rest of a string whose first n bytes have no escape.
 func (r *jsonReader) escapedText(n int) (string, error) {
 	var s strings.Builder
 	for {

@@ -39,7 +39,7 @@ import (
 // A Builder is not safe for concurrent use.
 type Builder struct {
 	path     string // the final name
-	temp     string // the temporary name; "" when there is no such file any more
+	temp     string // the temporary name; "" when the file is gone or installed
 	db       *bolt.DB
 	log      logfile.Sequence // the records added
 	replaces *Source          // see Options
@@ -163,8 +163,8 @@ func (b *Builder) addRows(rows []viewfile.SealedRow) error {
 }
 
 // Finish writes the rest, syncs the file, reads it back, and gives it its final name. With
-// replace it replaces a file of that name; without, such a file is an error that matches
-// fs.ErrExist. A commit that is not complete, versions that do not follow each other (unless
+// replace it replaces a file of that name; without, an existing file is an error that
+// matches fs.ErrExist. A commit that is not complete, versions that do not follow each other (unless
 // Gaps) and a key of two commits are a [*eventstore.CorruptError].
 //
 // After an error the name stands for the same file as before, with one exception, which

@@ -29,8 +29,8 @@ type File struct {
 	Found pages.State // the meta pages as of Open
 
 	// Problems are the faults of the pages that lead to other pages. BadIndex and
-	// BadRows are not nil if the trees of the index, or of rows and checkpoints, have
-	// such a fault; these trees must not be walked.
+	// BadRows are not nil if the trees of the index, or of rows and checkpoints, have one
+	// of these faults; then they must not be walked.
 	Problems          []error
 	BadIndex, BadRows error
 }
@@ -213,7 +213,7 @@ func (f *File) sync(db *bolt.DB) error {
 // Problem. After a sync has failed, Linux counts the pages as clean although the disk
 // does not have them: a later sync, in any process, does nothing. The page cache then
 // shows a newest meta page, of a transaction that was not acknowledged, which the disk
-// does not have. If such a file were used further, the next transactions would overwrite
+// does not have. If the file were used further, the next transactions would overwrite
 // pages that the disk's own, older meta page still leads to.
 //
 // Invariant. Before a file is written, its newest meta page is on the disk.
@@ -345,7 +345,7 @@ func (e *movedError) Error() string {
 func (e *movedError) Is(target error) bool { return target == eventstore.ErrFailed }
 
 // InPlace returns an error that matches ErrFailed if the path does not name the open
-// file any more. What is written to such a file is lost when it is closed.
+// file any more. What is written then is lost when the file is closed.
 func (f *File) InPlace() error {
 	now, err := os.Stat(f.Path)
 	switch {

@@ -14,8 +14,8 @@ import (
 // # The log and its packs
 //
 // The log is a bucket whose keys are positions. The value under a key is the record of
-// that position, or a pack: the records of consecutive positions, of which the key is
-// the last. A [Writer] writes all records and a [Reader] finds all records by position,
+// that position, or a pack: the records of consecutive positions; the key is the last
+// one. A [Writer] writes all records and a [Reader] finds all records by position,
 // so no other code needs to know of packs.
 //
 // Problem. bbolt searches for the place of each value that it inserts, and does other work
@@ -54,8 +54,8 @@ type Writer struct {
 	packs   []byte              // memory of the latest packs, which the transaction refers to until it ends
 }
 
-// packMemory is how many bytes a writer allocates for packs at a time. It keeps one such
-// piece for the next transaction.
+// packMemory is how many bytes a writer allocates for packs at a time. It keeps one
+// piece of that size for the next transaction.
 const packMemory = 256 << 10
 
 // Begin starts to write in tx. The transaction of the call before must have ended.

@@ -22,7 +22,7 @@ import (
 // sequential any more.
 //
 // Backward reads are not detected. A backward scan asks the system for the pages that it
-// will need, where there is such a call.
+// will need, where there is a call for that.
 
 // ReadAhead reads a file ahead of one scan. It is not safe for concurrent use.
 type ReadAhead struct {

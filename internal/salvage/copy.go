@@ -227,7 +227,8 @@ type found struct {
 }
 
 // likely returns the records of a list, all for one position, that a record of the next
-// position can follow; the whole list, if there is no such record.
+// position can follow; the whole list, if no record for
+// that position follows any of them.
 func (v *salvager) likely(list []found) ([]found, error) {
 	next := list[0].Event.Position + 1
 	after, err := v.candidates(next)

@@ -171,7 +171,7 @@ func (v *verifier) checkIndex() error {
 }
 
 // findDifferences looks up the events and postings of the ranges whose sums differ. That is
-// slow, and happens only if there are such ranges.
+// slow, and not done if all sums agree.
 func (v *verifier) findDifferences() error {
 	ranges := v.index.Differing()
 	if len(ranges) == 0 {
