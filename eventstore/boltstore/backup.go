@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"time"
@@ -40,8 +39,6 @@ type Manifest struct {
 	Events int
 	// Bytes is how long the backup is.
 	Bytes int64
-	// SHA256 is the checksum of all that is before it in the backup.
-	SHA256 [sha256.Size]byte
 }
 
 // Backup writes the events of the log, up to the head as it is now, to w. Appends,
