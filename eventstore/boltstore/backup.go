@@ -106,7 +106,7 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 		return Manifest{}, err
 	}
 	written, err := b.End()
-	return Manifest(written), err
+	return manifestOf(written), err
 }
 
 // VerifyBackup reads a backup, and the incremental ones that continue it, in
@@ -133,5 +133,13 @@ func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	return Manifest(chain.Manifest()), nil
+	return manifestOf(chain.Manifest()), nil
+}
+
+// manifestOf returns a manifest as a caller knows it.
+func manifestOf(m backup.Manifest) Manifest {
+	return Manifest{
+		StoreID: m.StoreID, Epoch: m.Epoch, After: m.After, Through: m.Through,
+		Created: m.Created, Events: m.Events, Bytes: m.Bytes,
+	}
 }

@@ -98,7 +98,7 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	if err := b.Finish(old.exists); err != nil {
 		return Manifest{}, err
 	}
-	restored := Manifest(chain.Manifest())
+	restored := manifestOf(chain.Manifest())
 	restored.Epoch = epoch
 	return restored, nil
 }

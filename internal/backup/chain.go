@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -50,11 +51,11 @@ func (b *reader) continuedBy(next *reader) error {
 	return nil
 }
 
-// Manifest returns what all backups hold together. The counts are those of what was read
-// so far.
+// Manifest returns what all backups hold together, all but the checksum: the counts
+// are those of what was read so far.
 func (c Chain) Manifest() Manifest {
 	m := c[len(c)-1].Manifest
-	m.After, m.Events, m.Bytes = c[0].After, 0, 0
+	m.After, m.Events, m.Bytes, m.SHA256 = c[0].After, 0, 0, [sha256.Size]byte{}
 	for _, b := range c {
 		m.Events += b.Events
 		m.Bytes += b.Bytes

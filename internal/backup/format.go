@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
 	"time"
@@ -56,6 +57,8 @@ type Manifest struct {
 	Events int
 	// Bytes is how long the backup is.
 	Bytes int64
+	// SHA256 is the checksum of all that is before it in the backup.
+	SHA256 [sha256.Size]byte
 }
 
 // header is what a backup begins with.

@@ -118,6 +118,7 @@ func (b *reader) end(manifest []byte) error {
 	} else if !errors.Is(err, io.EOF) {
 		return err
 	}
+	copy(b.SHA256[:], manifest[16:])
 	return nil
 }
 

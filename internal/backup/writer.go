@@ -59,7 +59,8 @@ func (b *Writer) Records(page *logfile.Page) error {
 
 // End writes the manifest.
 func (b *Writer) End() (Manifest, error) {
-	if err := b.write(appendManifest(nil, b.Events, b.Bytes, b.sum.Sum(nil))); err != nil {
+	b.sum.Sum(b.SHA256[:0])
+	if err := b.write(appendManifest(nil, b.Events, b.Bytes, b.SHA256[:])); err != nil {
 		return Manifest{}, err
 	}
 	return b.Manifest, nil
