@@ -22,27 +22,33 @@ func examine(what string, damage func()) {
 	damage()
 	store := openReadOnly()
 	defer store.Close()
-
-	fmt.Println("#", what)
-	for _, finding := range verifyShop(store) {
-		fmt.Println(finding)
-		fmt.Println("=>", remedy(finding))
-	}
+	printFindings(what, store)
 }
 
-// examineOpen damages a log that is open. It prints only the kinds of what is found, since the
-// numbers of pages depend on the system.
+// examineOpen does the same for a log that is damaged while it is open.
 func examineOpen(what string, damage func()) {
 	defer inShop("mug", "plate", "spoon")()
 	addSales()
 	store := openReadOnly()
 	defer store.Close()
 	damage()
+	printFindings(what, store)
+}
 
+// printFindings prints what the findings concern; see [ExampleStore_Verify] for their texts.
+func printFindings(what string, store *boltstore.Store) {
+	v, err := store.Verify(context.Background(), nil)
+	check(err)
 	fmt.Println("#", what)
-	for _, finding := range verifyShop(store) {
-		fmt.Println(finding.Kind)
-		fmt.Println("=>", remedy(finding))
+	for _, f := range v.Findings {
+		fmt.Print(f.Kind)
+		if f.Position > 0 {
+			fmt.Print(", position ", f.Position)
+		}
+		if f.View != "" {
+			fmt.Print(", view ", f.View)
+		}
+		fmt.Println(" =>", remedy(f))
 	}
 }
 
@@ -50,12 +56,6 @@ func openReadOnly() *boltstore.Store {
 	store, err := boltstore.Open("shop.yore", &boltstore.Options{ReadOnly: true})
 	check(err)
 	return store
-}
-
-func verifyShop(store *boltstore.Store) []boltstore.Finding {
-	v, err := store.Verify(context.Background(), nil)
-	check(err)
-	return v.Findings
 }
 
 // addSales adds a view whose rows are larger than a page.
@@ -100,14 +100,11 @@ func ExampleFindingKind_events() {
 	})
 	// Output:
 	// # an event is overwritten
-	// damaged record, position 2: checksum is 3d681a4c, the record says 3de5abd4
-	// => restore a backup, or salvage
+	// damaged record, position 2 => restore a backup, or salvage
 	// # an event is removed
-	// missing record, position 2: position 2 has no record
-	// => restore a backup, or salvage
+	// missing record, position 2 => restore a backup, or salvage
 	// # something is among the events that is none
-	// stray record: the log has a key that is no position in it: 000000000000000200
-	// => restore a backup, or salvage
+	// stray record => restore a backup, or salvage
 }
 
 // What Verify finds where events are whole and contradict each other.
@@ -127,17 +124,13 @@ func ExampleFindingKind_contradictions() {
 	})
 	// Output:
 	// # an event is of a commit of two, and the other one is not there
-	// broken commit, position 3: event 0 of a commit of 1 follows event 0 of a commit of 2
-	// => restore a backup, and report it
+	// broken commit, position 3 => restore a backup, and report it
 	// # an event is earlier than the one before
-	// decreasing time, position 2: recorded at 2026-01-02 02:04:05 +0000 UTC, the event before it at 2026-01-02 03:04:05 +0000 UTC
-	// => restore a backup, and report it
+	// decreasing time, position 2 => restore a backup, and report it
 	// # a version is there twice
-	// broken stream, position 3: version 2 of stream "till-1", where version 3 comes next
-	// => restore a backup, and report it
+	// broken stream, position 3 => restore a backup, and report it
 	// # a key is there twice
-	// repeated key, position 3: key "sale-1" is also the key of the commit at position 2
-	// => restore a backup, and report it
+	// repeated key, position 3 => restore a backup, and report it
 }
 
 // What Verify finds where the index or a view is damaged.
@@ -163,20 +156,15 @@ func ExampleFindingKind_derived() {
 	})
 	// Output:
 	// # the index is removed
-	// index entry: the index cannot be used: there is none
-	// => reindex
+	// index entry => reindex
 	// # a row is overwritten
-	// damaged row, view "sales": corrupt: view "sales", table "by-sku", key "mug": checksum is ab63d361, the row says 74686572
-	// => drop view "sales", and run it again
+	// damaged row, view sales => drop view "sales", and run it again
 	// # a row is removed
-	// missing row, view "sales": there are 2 rows, and should be 3
-	// => drop view "sales", and run it again
+	// missing row, view sales => drop view "sales", and run it again
 	// # a checkpoint is overwritten
-	// damaged checkpoint, view "sales": corrupt: view "sales", table "", key "": checksum is 3056e87f, the row says 74686572
-	// => drop view "sales", and run it again
+	// damaged checkpoint, view sales => drop view "sales", and run it again
 	// # a checkpoint is removed
-	// stray row, view "sales": there are rows and no checkpoint: the view is being dropped, or its checkpoint was lost
-	// => drop view "sales", and run it again
+	// stray row, view sales => drop view "sales", and run it again
 }
 
 // What Verify finds where the file is damaged, written by another program, or moved.
@@ -202,20 +190,14 @@ func ExampleFindingKind_file() {
 	examineOpen("the file is renamed", func() { check(os.Rename("shop.yore", "shop.old")) })
 	// Output:
 	// # another program has a bucket in the file
-	// stray bucket: the file holds the bucket "users"
-	// => find out which program writes to the file
+	// stray bucket => find out which program writes to the file
 	// # a page is overwritten
-	// damaged page
-	// => reindex if all events are there; else restore a backup, or salvage
-	// damaged page
-	// => reindex if all events are there; else restore a backup, or salvage
+	// damaged page => reindex if all events are there; else restore a backup, or salvage
+	// damaged page, view sales => reindex if all events are there; else restore a backup, or salvage
 	// # a page that describes the file is overwritten
-	// meta page
-	// => append: that writes the page anew
+	// meta page => append: that writes the page anew
 	// # what the file says of itself is overwritten
-	// description
-	// => salvage
+	// description => salvage
 	// # the file is renamed
-	// file
-	// => back up before the store is closed
+	// file => back up before the store is closed
 }
