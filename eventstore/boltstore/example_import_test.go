@@ -67,10 +67,10 @@ func ExampleImport() {
 	}
 	other := strings.NewReader(strings.Replace(string(lines), "mug", "cup", 1))
 	_, err = boltstore.Import(ctx, "copy.yore", other, nil)
-	fmt.Println(errors.Is(err, eventstore.ErrInvalid), err)
+	fmt.Println("another log:", errors.Is(err, eventstore.ErrInvalid))
 	// Output:
 	// first.jsonl appended: 2 - there before: 0
 	// first.jsonl appended: 0 - there before: 2
 	// second.jsonl appended: 1 - there before: 0
-	// true import into copy.yore: line 1: invalid: position 1: data is not that of the event in the log: it is another log
+	// another log: true
 }

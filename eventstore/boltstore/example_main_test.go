@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -127,13 +128,16 @@ func overwritePageAt(offset int) {
 	check(errors.Join(err, f.Close()))
 }
 
-// toOutput logs to standard output, without the time and the directory.
+// toOutput logs to standard output: no times, no directories, and messages up to a colon.
 func toOutput() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			switch a.Key {
 			case slog.TimeKey:
 				return slog.Attr{}
+			case slog.MessageKey:
+				message, _, _ := strings.Cut(a.Value.String(), ":")
+				return slog.String(a.Key, message)
 			case "file":
 				return slog.String(a.Key, filepath.Base(a.Value.String()))
 			}
