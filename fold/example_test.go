@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
@@ -107,7 +108,27 @@ func ExampleHandler_Apply() {
 	// Output: fold_test.ItemAdded 7
 }
 
-// carts returns a log of two carts.
+// How to ask what the state was at a time. An event counts from when it was recorded.
+func ExampleOptions() {
+	store, registry := carts()
+	defer store.Close()
+	ctx := context.Background()
+
+	for _, hour := range []int{9, 11, 13} {
+		asOf := time.Date(2026, 1, 2, hour, 30, 0, 0, time.UTC)
+		state, through, err := pieces.Run(ctx, store, registry, &fold.Options{AsOf: asOf})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(asOf.Format(time.TimeOnly), state, "through position", through)
+	}
+	// Output:
+	// 09:30:00 map[] through position 0
+	// 11:30:00 map[lantern:8] through position 2
+	// 13:30:00 map[hanger:1 lantern:2] through position 4
+}
+
+// carts returns a log of two carts, with an event an hour from ten o'clock on.
 func carts() (*memstore.Store, *codec.Registry) {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "cart.item-added", 1)
@@ -116,7 +137,11 @@ func carts() (*memstore.Store, *codec.Registry) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx, store := context.Background(), memstore.New(nil)
+	now := time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC)
+	ctx, store := context.Background(), memstore.New(&memstore.Options{Clock: func() time.Time {
+		now = now.Add(time.Hour)
+		return now
+	}})
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
 	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "lantern", Quantity: 2})
 	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "hanger", Quantity: 1})

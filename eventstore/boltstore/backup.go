@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"time"
@@ -40,8 +39,6 @@ type Manifest struct {
 	Events int
 	// Bytes is how long the backup is.
 	Bytes int64
-	// SHA256 is the checksum of all that is before it in the backup.
-	SHA256 [sha256.Size]byte
 }
 
 // Backup writes the events of the log, up to the head as it is now, to w. Appends,
@@ -109,7 +106,7 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 		return Manifest{}, err
 	}
 	written, err := b.End()
-	return Manifest(written), err
+	return manifestOf(written), err
 }
 
 // VerifyBackup reads a backup, and the incremental ones that continue it, in
@@ -136,5 +133,13 @@ func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	return Manifest(chain.Manifest()), nil
+	return manifestOf(chain.Manifest()), nil
+}
+
+// manifestOf returns a manifest as a caller knows it.
+func manifestOf(m backup.Manifest) Manifest {
+	return Manifest{
+		StoreID: m.StoreID, Epoch: m.Epoch, After: m.After, Through: m.Through,
+		Created: m.Created, Events: m.Events, Bytes: m.Bytes,
+	}
 }

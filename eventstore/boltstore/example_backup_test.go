@@ -1,156 +1,57 @@
 package boltstore_test
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
-	"path/filepath"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// A full backup and an incremental one make the log again. Appends may go on
-// while a backup is taken.
+// writeBackup backs up the events after a position, 0 for all, to a file that has this name
+// when the backup is complete.
+func writeBackup(ctx context.Context, store *boltstore.Store, name string, after eventstore.Position) (boltstore.Manifest, error) {
+	f, err := os.OpenFile(name+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return boltstore.Manifest{}, err
+	}
+	defer f.Close()
+	manifest, err := store.Backup(ctx, f, &boltstore.BackupOptions{After: after})
+	if err != nil {
+		return boltstore.Manifest{}, err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return boltstore.Manifest{}, err
+	}
+	return manifest, os.Rename(name+".new", name)
+}
+
+// How to back up a log: once all of it, and then what is new. Appends go on meanwhile.
 func ExampleStore_Backup() {
-	dir, err := os.MkdirTemp("", "yore")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	defer inShop("mug", "plate")()
 	ctx := context.Background()
-	store, err := boltstore.Open(filepath.Join(dir, "shop.yore"), nil)
+	store, err := boltstore.Open("shop.yore", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer store.Close()
 
-	sell(ctx, store, "mug", "plate")
-	var sunday, monday bytes.Buffer
-	full, err := store.Backup(ctx, &sunday, nil)
+	sunday, err := writeBackup(ctx, store, "sunday.bak", 0)
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println("sunday:", sunday.Events, "events, through position", sunday.Through)
+
 	sell(ctx, store, "spoon")
-	more, err := store.Backup(ctx, &monday, &boltstore.BackupOptions{After: full.Through})
+	monday, err := writeBackup(ctx, store, "monday.bak", sunday.Through)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("sunday:", full.Events, "events, monday:", more.Events)
-
-	// Are they whole? Nothing but reading them can tell.
-	if _, err := boltstore.VerifyBackup(ctx, bytes.NewReader(sunday.Bytes()), bytes.NewReader(monday.Bytes())); err != nil {
-		log.Fatal(err)
-	}
-
-	again := filepath.Join(dir, "restored.yore")
-	all, err := boltstore.Restore(ctx, again, nil, &sunday, &monday)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("restored:", all.Events, "events, in a new epoch:", all.Epoch > 1)
-	printLog(ctx, again)
+	fmt.Println("monday:", monday.Events, "event, after position", monday.After, "through position", monday.Through)
 	// Output:
-	// sunday: 2 events, monday: 1
-	// restored: 3 events, in a new epoch: true
-	// 1 mug
-	// 2 plate
-	// 3 spoon
-}
-
-// sell appends an event for each article.
-func sell(ctx context.Context, store *boltstore.Store, skus ...string) {
-	for _, sku := range skus {
-		event := eventstore.NewEvent{Type: "shop.sold", Data: []byte(sku)}
-		if _, err := store.Append(ctx, eventstore.Commit{Events: []eventstore.NewEvent{event}}); err != nil {
-			log.Fatal(err)
-		}
-	}
-}
-
-// printLog prints the events of a log.
-func printLog(ctx context.Context, path string) {
-	store, err := boltstore.Open(path, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer store.Close()
-	for event, err := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(event.Position, string(event.Data))
-	}
-}
-
-// A file keeps the pages of rows that were changed. Compact, while nobody has it
-// open, gives them back.
-func ExampleCompact() {
-	dir, err := os.MkdirTemp("", "yore")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "shop.yore")
-	ctx := context.Background()
-	writeChangingRows(ctx, path)
-
-	c, err := boltstore.Compact(ctx, path, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(c.Head, "event,", c.Rows, "row, smaller:", c.After < c.Before)
-	// Output: 1 event, 1 row, smaller: true
-}
-
-// Whatever is derived from the log can be thrown away: Reindex makes a file of
-// the records alone.
-func ExampleReindex() {
-	dir, err := os.MkdirTemp("", "yore")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "shop.yore")
-	ctx := context.Background()
-	writeChangingRows(ctx, path)
-
-	kept, err := boltstore.Reindex(ctx, path, &boltstore.ReindexOptions{KeepViews: true})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(kept.Head, "event,", kept.Rows, "row")
-	rebuilt, err := boltstore.Reindex(ctx, path, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(rebuilt.Head, "event,", rebuilt.Rows, "rows")
-	// Output:
-	// 1 event, 1 row
-	// 1 event, 0 rows
-}
-
-// writeChangingRows makes a log of one event and a view whose only row is
-// written ten times.
-func writeChangingRows(ctx context.Context, path string) {
-	store, err := boltstore.Open(path, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer store.Close()
-	event := eventstore.NewEvent{Type: "shop.opened"}
-	if _, err := store.Append(ctx, eventstore.Commit{Events: []eventstore.NewEvent{event}}); err != nil {
-		log.Fatal(err)
-	}
-	var before eventstore.Checkpoint
-	for i := range 10 {
-		after := eventstore.Checkpoint{Position: 1, Data: []byte{byte(i)}}
-		row := eventstore.Row{RowKey: eventstore.RowKey{Table: "reports", Key: []byte("today")}, Value: make([]byte, (i+1)<<20)}
-		if err := store.CommitRows(ctx, eventstore.RowCommit{View: "reports", Expected: before, Checkpoint: after, Rows: []eventstore.Row{row}}); err != nil {
-			log.Fatal(err)
-		}
-		before = after
-	}
+	// sunday: 2 events, through position 2
+	// monday: 1 event, after position 2 through position 3
 }

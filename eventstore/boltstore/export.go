@@ -23,9 +23,9 @@ type ExportOptions struct {
 
 // ExportReport is what Export has written.
 type ExportReport struct {
-	// After is the position after which the export begins, and Through the
-	// last one in it. They are equal if there was nothing to export.
-	After, Through eventstore.Position
+	// Through is the last position in the export. It is that of ExportOptions.After if
+	// there was nothing to export.
+	Through eventstore.Position
 	// Events is how many lines there are, and Bytes how long they are together.
 	Events int
 	Bytes  int64
@@ -53,7 +53,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer, o *ExportOptions) (Expo
 	if o != nil {
 		x.opts = *o
 	}
-	x.done.After, x.done.Through = x.opts.After, x.opts.After
+	x.done.Through = x.opts.After
 	if err := x.run(ctx); err != nil {
 		return x.done, fmt.Errorf("export: %w", err)
 	}

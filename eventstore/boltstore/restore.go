@@ -34,8 +34,7 @@ type RestoreOptions struct {
 }
 
 // Restore makes the log at path from a full backup and the incremental ones that
-// continue it, in their order. It returns what they hold together: all but
-// SHA256.
+// continue it, in their order. It returns what they hold together.
 //
 // Everything is checked before there is a file at path: the checksums, that all
 // is there, that each backup continues the one before, that events may follow
@@ -100,7 +99,7 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	if err := b.Finish(old.exists); err != nil {
 		return Manifest{}, err
 	}
-	restored := Manifest(chain.Manifest())
+	restored := manifestOf(chain.Manifest())
 	restored.Epoch = epoch
 	return restored, nil
 }

@@ -12,9 +12,16 @@ import (
 
 // sources lists the files that have the code of each page.
 var sources = map[string][]string{
+	"back-up-and-restore.md": {
+		"eventstore/boltstore/example_backup_test.go", "eventstore/boltstore/example_restore_test.go",
+		"eventstore/boltstore/example_verifybackup_test.go", "eventstore/boltstore/example_compact_test.go",
+		"eventstore/boltstore/example_reindex_test.go",
+	},
 	"build-a-read-model.md":                  {"projection/example_view_test.go", "projection/example_readmodel_test.go"},
+	"check-and-repair.md":                    {"eventstore/boltstore/example_verify_test.go", "eventstore/boltstore/example_salvage_test.go"},
 	"close-the-books.md":                     {"examples/boundaries/*.go"},
 	"decide-across-streams.md":               {"examples/boundaries/*.go", "examples/boundaries/todo/main.go"},
+	"export-and-import.md":                   {"eventstore/boltstore/example_export_test.go", "eventstore/boltstore/example_import_test.go"},
 	"load-long-histories.md":                 {"aggregate/example_long_test.go"},
 	"record-a-refusal.md":                    {"examples/boundaries/*.go"},
 	"refuse-outdated-commands.md":            {"command/example_if_test.go"},

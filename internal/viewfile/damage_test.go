@@ -3,6 +3,7 @@ package viewfile_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -180,12 +181,9 @@ func TestReadCheckpoint(t *testing.T) {
 	}
 	put := func(name, sealedOf eventstore.ViewID) {
 		update(t, db, func(tx *bolt.Tx) error {
+			err := viewfile.PutCheckpoint(tx, sealedOf, want[sealedOf])
 			checkpoints := tx.Bucket(logfile.CheckpointsBucket)
-			if err := viewfile.PutCheckpoint(tx, sealedOf, want[sealedOf]); err != nil {
-				return err
-			}
-			sealed := bytes.Clone(checkpoints.Get([]byte(sealedOf)))
-			return checkpoints.Put([]byte(name), sealed)
+			return errors.Join(err, checkpoints.Put([]byte(name), bytes.Clone(checkpoints.Get([]byte(sealedOf)))))
 		})
 	}
 	for view, c := range want {
