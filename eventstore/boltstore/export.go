@@ -55,7 +55,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer, o *ExportOptions) (Expo
 	}
 	x.done.Through = x.opts.After
 	if err := x.run(ctx); err != nil {
-		return x.done, fmt.Errorf("export: %w", err)
+		return x.done, fmt.Errorf("export %s: %w", s.file.Path, err)
 	}
 	return x.done, nil
 }

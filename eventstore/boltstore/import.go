@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/backup"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/jsonl"
 	"github.com/yore-es/yore/internal/logfile"
@@ -158,6 +159,9 @@ func (i *importer) end() error {
 
 // line takes one line.
 func (i *importer) line(line []byte) error {
+	if i.lines.Number == 1 && backup.Begins(line) {
+		return fmt.Errorf("%w: it is a backup, which Restore reads", eventstore.ErrInvalid)
+	}
 	r, err := jsonl.ParseLine(line)
 	if err != nil {
 		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)

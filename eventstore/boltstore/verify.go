@@ -152,7 +152,7 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (VerifyReport, err
 		Index:  func() (*index.Index, bool) { return s.index.current.Load(), s.index.down.Load() },
 	}, opts)
 	if err != nil {
-		err = fmt.Errorf("verify: %w", err)
+		err = fmt.Errorf("verify %s: %w", s.file.Path, err)
 	}
 	return verifyReportOf(found), err
 }

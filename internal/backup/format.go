@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
@@ -64,6 +65,9 @@ type header struct {
 	Manifest        // without Events, Bytes and SHA256
 	seam     uint32 // the checksum that ends the record at After; 0 for a full backup
 }
+
+// Begins reports whether b begins as a backup does.
+func Begins(b []byte) bool { return bytes.HasPrefix(b, []byte(backupMagic)) }
 
 // appendHeader appends an encoded header.
 func appendHeader(dst []byte, h *header) []byte {

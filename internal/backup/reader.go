@@ -33,7 +33,11 @@ func newReader(r io.Reader) (*reader, error) {
 		if err != nil && !endOfStream(err) {
 			return nil, err
 		}
-		return nil, fmt.Errorf("%w: not a backup of a Yore log", eventstore.ErrFormat)
+		hint := ""
+		if n > 0 && b.frame[0] == '{' {
+			hint = ": it begins as an export does, which Import reads"
+		}
+		return nil, fmt.Errorf("%w: not a backup of a Yore log%s", eventstore.ErrFormat, hint)
 	}
 	if err != nil {
 		return nil, cutShort(err)
