@@ -40,7 +40,7 @@ func ExampleStore_Backup() {
 	}
 	fmt.Println("sunday:", full.Events, "events, monday:", more.Events)
 
-	// Are they whole? Nothing but reading them can tell.
+	// To know whether they are whole, read them.
 	if _, err := boltstore.VerifyBackup(ctx, bytes.NewReader(sunday.Bytes()), bytes.NewReader(monday.Bytes())); err != nil {
 		log.Fatal(err)
 	}
@@ -85,8 +85,8 @@ func printLog(ctx context.Context, path string) {
 	}
 }
 
-// A file keeps the pages of rows that were changed. Compact, while nobody has it
-// open, gives them back.
+// A file keeps the pages of rows that were changed. Compact frees them. No other
+// opener may have the file open.
 func ExampleCompact() {
 	dir, err := os.MkdirTemp("", "yore")
 	if err != nil {
