@@ -2,6 +2,7 @@ package logfile_test
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -77,7 +78,7 @@ func TestOpen_Refuses(t *testing.T) {
 					require.ErrorIs(t, err, tt.want)
 					require.ErrorContains(t, err, tt.says)
 				}
-				if tt.want == fs.ErrNotExist {
+				if errors.Is(tt.want, fs.ErrNotExist) {
 					require.NoFileExists(t, path)
 				}
 			})

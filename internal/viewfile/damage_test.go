@@ -30,14 +30,14 @@ func TestGet_NeighboursProveAbsence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := newFile(t)
 			change(t, db, row("t", "a", "1"), row("t", "b", "2"), row("t", "d", "4"), row("t", "e", "5"))
-			_, ok, err := get(db, "t", "c")
+			_, ok, err := get(db, "c")
 			require.NoError(t, err)
 			require.False(t, ok)
 			own(t, db, damage)
-			_, _, err = get(db, "t", "c")
+			_, _, err = get(db, "c")
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			for _, key := range []string{"a", "e", "\x00", "f"} {
-				_, _, err = get(db, "t", key)
+				_, _, err = get(db, key)
 				require.NoError(t, err, "%q is not beside the damage", key)
 			}
 		})
@@ -97,7 +97,7 @@ func TestLayers_AreAllThere(t *testing.T) {
 			change(t, db, numbered(0, 10, "newer")...)
 			require.Equal(t, 1, layersOf(t, db))
 			update(t, db, damage)
-			_, _, err := get(db, "t", "0005")
+			_, _, err := get(db, "0005")
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			err = db.Update(func(tx *bolt.Tx) error { return viewfile.Change(tx, view, numbered(0, 90, "third")) })
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
@@ -125,7 +125,7 @@ func TestReadTally_RowsWithoutOne(t *testing.T) {
 		own(t, db, damage)
 		change(t, db, numbered(0, 10, "second")...)
 		require.Zero(t, layersOf(t, db), "without a tally there are no layers")
-		value, _, err := get(db, "t", "0005")
+		value, _, err := get(db, "0005")
 		require.NoError(t, err)
 		require.Equal(t, "second", value)
 		require.NoError(t, db.View(func(tx *bolt.Tx) error {

@@ -57,10 +57,10 @@ func change(t *testing.T, db *bolt.DB, rows ...eventstore.Row) {
 	update(t, db, func(tx *bolt.Tx) error { return viewfile.Change(tx, view, rows) })
 }
 
-// get returns the value of a row; ok is false if there is no row.
-func get(db *bolt.DB, table, key string) (value string, ok bool, err error) {
+// get returns the value of a row of table "t"; ok is false if there is no row.
+func get(db *bolt.DB, key string) (value string, ok bool, err error) {
 	err = db.View(func(tx *bolt.Tx) error {
-		rows, err := viewfile.Get(tx, view, []eventstore.RowKey{row(table, key, "").RowKey})
+		rows, err := viewfile.Get(tx, view, []eventstore.RowKey{row("t", key, "").RowKey})
 		if err == nil {
 			value, ok = string(rows[0].Value), rows[0].Value != nil
 		}
@@ -93,7 +93,7 @@ func TestChange_PutsAndDeletes(t *testing.T) {
 		value string
 		ok    bool
 	}{"a": {"2", true}, "b": {"", true}, "c": {}, "none": {}} {
-		value, ok, err := get(db, "t", key)
+		value, ok, err := get(db, key)
 		require.NoError(t, err)
 		require.Equal(t, want.ok, ok, key)
 		require.Equal(t, want.value, value)
@@ -194,7 +194,7 @@ func TestChange_Model(t *testing.T) {
 		got, _ = scan(t, db, eventstore.RowScan{Table: "t", Backward: true})
 		require.Equal(t, want, got)
 		key := fmt.Sprintf("%04d", random.IntN(400))
-		value, ok, err := get(db, "t", key)
+		value, ok, err := get(db, key)
 		require.NoError(t, err)
 		expected, there := model[key]
 		require.Equal(t, there, ok)
