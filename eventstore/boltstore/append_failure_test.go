@@ -14,8 +14,8 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// A failed transaction fails all of its commits, the refused ones too: what
-// refused them is gone.
+// A failed transaction fails all of its commits, the refused ones too: the events that
+// refused them are gone.
 func TestAppend_AFailedGroupLeavesNothingAndTheStoreGoesOn(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	g := newGate(s)
@@ -51,7 +51,7 @@ func TestAppend_AFailedGroupLeavesNothingAndTheStoreGoesOn(t *testing.T) {
 func TestAppend_AFullFileFailsTheAppendsItHits(t *testing.T) {
 	path := logPath(t)
 	s := open(t, path, nil)
-	appendEvents(t, s, "s", 10_000) // the file has grown, by a step that leaves room for more
+	appendEvents(t, s, "s", 10_000) // the file has grown by a step that leaves free space
 	stat, err := os.Stat(path)
 	require.NoError(t, err)
 	s.SetMaxSize(int(stat.Size()))
@@ -68,7 +68,7 @@ func TestAppend_AFullFileFailsTheAppendsItHits(t *testing.T) {
 	require.EqualValues(t, 10_002, receipt.First)
 }
 
-// A commit that may have become durable although it failed is not guessed at.
+// A commit that has failed but may be durable has an unknown outcome.
 func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -111,7 +111,7 @@ func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
 	reader, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
 	require.NoError(t, err)
 	require.NoError(t, reader.Close())
-	require.FileExists(t, path+".doubt", "a reader cannot see to it")
+	require.FileExists(t, path+".doubt", "a reader cannot repair the file")
 	s = open(t, path, nil)
 	require.NoFileExists(t, path+".doubt")
 	receipt, err := s.Append(t.Context(), commit)
@@ -120,8 +120,8 @@ func TestAppend_AnUnknownOutcomeStopsTheStore(t *testing.T) {
 	require.Len(t, positions(t, s, eventstore.All()), 2)
 }
 
-// TestAppend_APanicInTheTransaction has bbolt panic before it wrote anything,
-// and after it wrote all.
+// TestAppend_APanicInTheTransaction has bbolt panic before it has written anything, and after
+// it has written everything.
 func TestAppend_APanicInTheTransaction(t *testing.T) {
 	path := logPath(t)
 	s := open(t, path, nil)
@@ -132,7 +132,7 @@ func TestAppend_APanicInTheTransaction(t *testing.T) {
 	require.ErrorContains(t, err, "assertion failed")
 	s.SetCommit((*bolt.Tx).Commit)
 	_, err = s.Append(t.Context(), to("s", eventstore.NoStream))
-	require.NoError(t, err, "nothing of the first was there")
+	require.NoError(t, err, "something of the first one is in the file")
 
 	s.SetCommit(func(tx *bolt.Tx) error {
 		require.NoError(t, tx.Commit())

@@ -17,11 +17,11 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// gate holds the writer before its transactions end, so that a test can see to
-// it what waits meanwhile.
+// gate stops the writer before its transactions end, so that a test can control which jobs
+// wait meanwhile.
 type gate struct {
-	entered chan struct{} // one for each transaction that has come so far
-	open    chan error    // one for each that may go on: nil, or the error to fail with
+	entered chan struct{} // receives one for each transaction that is about to end
+	open    chan error    // lets one transaction end: nil, or the error with which it fails
 	commits atomic.Int32
 }
 
@@ -43,7 +43,7 @@ type outcome struct {
 	err     error
 }
 
-// start appends on a goroutine of its own.
+// start appends on a new goroutine.
 func start(ctx context.Context, s eventstore.Store, c eventstore.Commit) <-chan outcome {
 	done := make(chan outcome, 1)
 	go func() {
@@ -60,7 +60,7 @@ func to(stream eventstore.StreamID, at eventstore.Expectation) eventstore.Commit
 	}
 }
 
-// waiting returns when n requests have come to the writer's queue.
+// waiting returns when n jobs are in the writer's queue.
 func waiting(t *testing.T, s *boltstore.Store, n int) {
 	require.Eventually(t, func() bool { return s.Waiting() == n }, 10*time.Second, time.Millisecond)
 }
@@ -214,8 +214,8 @@ func TestAppend_ClockOutOfRangeIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "clock")
 }
 
-// Groups larger than the tail keeps, and commits larger than a group, under
-// concurrent guarded writers: nobody is judged against less than everything.
+// Groups larger than the tail keeps, and commits larger than a group, beside concurrent
+// guarded writers: each commit is judged against all events before it.
 func TestAppend_NoUpdateIsLostBesideBulkCommits(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	var group sync.WaitGroup
@@ -254,8 +254,8 @@ func TestAppend_NoUpdateIsLostBesideBulkCommits(t *testing.T) {
 	require.Len(t, positions(t, s, eventstore.Stream("counter")), writers*rounds)
 }
 
-// TestStore_Append_VersionsGoOnBesideEventsInNoStream has many streams in one
-// commit, between events that are in none.
+// TestStore_Append_VersionsGoOnBesideEventsInNoStream has many streams in one commit, and
+// events between them that are in no stream.
 func TestStore_Append_VersionsGoOnBesideEventsInNoStream(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	for round := range eventstore.Version(3) {
@@ -274,8 +274,8 @@ func TestStore_Append_VersionsGoOnBesideEventsInNoStream(t *testing.T) {
 	}
 }
 
-// TestStore_Append_GuardsThatReachFarBack judges the same guards again and again,
-// from other places, before and after there is something that they forbid.
+// TestStore_Append_GuardsThatReachFarBack judges the same guards repeatedly, after different
+// positions, before and after an event that they forbid.
 func TestStore_Append_GuardsThatReachFarBack(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	guarded := func(q eventstore.Query, after eventstore.Position) error {
@@ -333,8 +333,8 @@ func harmless(n int) []eventstore.NewEvent {
 	return events
 }
 
-// TestAppend_LetsOthersRun: who appends again and again on the only processor does not
-// keep it until it is taken away from him.
+// TestAppend_LetsOthersRun: a goroutine that appends in a loop on the only processor does not
+// keep it until it is preempted.
 func TestAppend_LetsOthersRun(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	s := open(t, logPath(t), nil)
@@ -343,7 +343,7 @@ func TestAppend_LetsOthersRun(t *testing.T) {
 		return tx.Commit()
 	})
 	const appends = 300
-	var turns atomic.Int64 // of the other's
+	var turns atomic.Int64 // of the other goroutine
 	var ended atomic.Bool
 	var other sync.WaitGroup
 	other.Go(func() {
@@ -352,7 +352,7 @@ func TestAppend_LetsOthersRun(t *testing.T) {
 			runtime.Gosched()
 		}
 	})
-	let := 0 // so many appends have let it run
+	let := 0 // how many appends have let it run
 	for range appends {
 		before := turns.Load()
 		appendEvents(t, s, "s", 1)
@@ -365,8 +365,8 @@ func TestAppend_LetsOthersRun(t *testing.T) {
 	require.Greater(t, let, appends*9/10)
 }
 
-// TestStore_ErrorsNameTheCall: what a store returns when it changes nothing says in
-// which call, and matches what it did.
+// TestStore_ErrorsNameTheCall: the error of a call that has changed nothing names the call,
+// and matches the cause.
 func TestStore_ErrorsNameTheCall(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	ended, cancel := context.WithCancel(t.Context())

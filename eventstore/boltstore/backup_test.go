@@ -46,7 +46,7 @@ func fill(t *testing.T, s eventstore.Store, commits int) {
 
 func key(i int) string { return fmt.Sprint("command-", i) }
 
-// fullLog makes a log of so many commits and opens it.
+// fullLog makes a log with the given number of commits and opens it.
 func fullLog(t *testing.T, commits int) (*boltstore.Store, string) {
 	t.Helper()
 	path := logPath(t)
@@ -55,8 +55,8 @@ func fullLog(t *testing.T, commits int) (*boltstore.Store, string) {
 	return s, path
 }
 
-// requireSame compares what two stores answer: their events, their commits'
-// receipts, and, by verify, all that their indexes find.
+// requireSame compares the answers of two stores: their events, the receipts of their commits,
+// and, with verify, what their indexes find.
 func requireSame(t *testing.T, want, got eventstore.Store) {
 	t.Helper()
 	require.Equal(t, all(t, want), all(t, got))
@@ -168,8 +168,8 @@ func TestBackup_IncrementalOnesContinueEachOther(t *testing.T) {
 	require.ErrorContains(t, err, "begins after position 100, and the one before ends at 90")
 }
 
-// Appends go on during a backup, even on the goroutine that takes its bytes; it
-// has the events up to the head that it began with.
+// Appends go on during a backup, even on the goroutine that receives its bytes. The backup has
+// the events up to the head at its beginning.
 func TestBackup_LogGoesOn(t *testing.T) {
 	s, _ := fullLog(t, 200)
 	w := &appendingWriter{t: t, store: s}
@@ -216,7 +216,7 @@ func (w *appendingWriter) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-// No transaction is open while foreign code runs (I7).
+// No transaction is open while the caller's code runs (I7).
 func TestBackup_HoldsNoTransactionWhileItWrites(t *testing.T) {
 	s, _ := fullLog(t, 200)
 	calls := 0
@@ -298,7 +298,7 @@ func TestBackup_OfADamagedRecordIsAnError(t *testing.T) {
 			require.Empty(t, files(t, filepath.Dir(path)))
 
 			_, err = s.Backup(t.Context(), io.Discard, &boltstore.BackupOptions{After: 7})
-			require.ErrorAs(t, err, &corrupt, "what is before the backup could not be told")
+			require.ErrorAs(t, err, &corrupt, "the event before the backup is damaged")
 			_, err = s.Backup(t.Context(), io.Discard, &boltstore.BackupOptions{After: 8})
 			require.NoError(t, err)
 		})

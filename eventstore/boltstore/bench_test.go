@@ -23,7 +23,7 @@ func benchmarkEvent() eventstore.NewEvent {
 }
 
 // BenchmarkAppend appends single events of 256 bytes with two tags, each writer
-// to a stream of its own that begins anew every ten events. Every append is durable.
+// to a stream of its own which is a new one after every ten events. Every append is durable.
 func BenchmarkAppend(b *testing.B) {
 	for _, writers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {

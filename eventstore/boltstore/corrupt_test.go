@@ -13,9 +13,9 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// damaged makes a log of ten events of stream "s-1", position 5 apart, which
-// is of "s-2"; damages the file; and opens it. The index is in the file, or has to
-// be made of what is left.
+// damaged makes a log of ten events of stream "s-1", except position 5, which is of "s-2";
+// damages the file; and opens it. With indexed, the index is in the file; otherwise Open
+// makes it from what is left.
 func damaged(t *testing.T, indexed bool, damage func(tx *bolt.Tx) error) *boltstore.Store {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -31,7 +31,8 @@ func damaged(t *testing.T, indexed bool, damage func(tx *bolt.Tx) error) *boltst
 	return openUnverified(t, path, nil)
 }
 
-// readUntilCorrupt returns the positions read before a CorruptError, and its position.
+// readUntilCorrupt returns the positions read before a CorruptError, and the position of that
+// error, 0 if there was none.
 func readUntilCorrupt(t *testing.T, s *boltstore.Store, q eventstore.Query, opts eventstore.ReadOptions) (read []eventstore.Position, at eventstore.Position) {
 	for e, err := range s.Read(t.Context(), q, opts) {
 		if err == nil {

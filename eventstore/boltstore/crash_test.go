@@ -20,9 +20,9 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// crashFile, when set in the environment, makes the test binary a process that
-// appends to the file until it is killed, and says what was acknowledged. Its
-// Options.IndexMemory is crashIndexMemory.
+// crashFile, when set in the environment, makes the test binary a process that appends to the
+// file until it is killed, and prints what was acknowledged. Its Options.IndexMemory is
+// crashIndexMemory.
 const (
 	crashFile        = "YORE_TEST_CRASH_FILE"
 	crashIndexMemory = "YORE_TEST_CRASH_INDEX_MEMORY"
@@ -41,7 +41,7 @@ const crashWriters = 8
 // appendUntilKilled appends, from several writers with a stream each, commits
 // of three events, and prints "writer version" for each once it is acknowledged.
 func appendUntilKilled(path string) {
-	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // nobody kills it any more
+	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // the test that should kill it has ended
 	memory, err := strconv.Atoi(os.Getenv(crashIndexMemory))
 	if err != nil {
 		fmt.Println("error", err)
@@ -71,9 +71,8 @@ func appendUntilKilled(path string) {
 	select {}
 }
 
-// TestStore_KilledProcessesLoseNothingAcknowledged kills a process that appends,
-// again and again on one file, at random moments. Every second one writes its
-// index all the time.
+// TestStore_KilledProcessesLoseNothingAcknowledged repeatedly kills a process that appends to
+// one file, at random moments. Every second process writes its index all the time.
 func TestStore_KilledProcessesLoseNothingAcknowledged(t *testing.T) {
 	rounds := 10
 	if testing.Short() {

@@ -15,8 +15,8 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// TestStore_SparesAViewWhosePagesAreDamaged has pages of rows that bbolt panics
-// on, met when rows are written. Events are appended all the same.
+// TestStore_SparesAViewWhosePagesAreDamaged has pages of rows on which bbolt panics when rows
+// are written. Events are appended all the same.
 func TestStore_SparesAViewWhosePagesAreDamaged(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -57,8 +57,8 @@ func TestStore_SparesAViewWhosePagesAreDamaged(t *testing.T) {
 	require.Equal(t, at, checkpoints["async"])
 }
 
-// damageFirstLeaves makes the first leaf of each of n views a page of no kind.
-// Which view is whose is told by the order in which they were written.
+// damageFirstLeaves gives the first leaf of each of n views an invalid kind of page. The views
+// are the first n in the order in which they were written.
 func damageFirstLeaves(t *testing.T, path string, n int) {
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
 package boltstore
 
-// OpenTransactions returns how many read transactions are open.
+// OpenTransactions returns the number of open read transactions.
 func (s *Store) OpenTransactions() int { return s.db.Stats().OpenTxN }

@@ -13,8 +13,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// mutable is a log to be damaged: its used part, the size of its file, and its
-// events.
+// mutable is a log to damage: its used part, the size of its file, and its events.
 type mutable struct {
 	content []byte
 	size    int64
@@ -44,9 +43,9 @@ func newMutable(f *testing.F) mutable {
 	return m
 }
 
-// FuzzOpen_MutatedFile changes any bytes of a log, and cuts it. Whatever it is
-// then, opening and using it ends, without a panic, with errors that a caller can
-// match, and no event is returned that is not one of the log's.
+// FuzzOpen_MutatedFile changes bytes of a log and cuts it. Opening and using the result ends
+// without a panic, with errors that a caller can match, and no event is returned that is
+// not one of the log.
 func FuzzOpen_MutatedFile(f *testing.F) {
 	m := newMutable(f)
 	page := uint32(os.Getpagesize())
@@ -76,7 +75,7 @@ func FuzzOpen_MutatedFile(f *testing.F) {
 	})
 }
 
-// use does with the store what can be done.
+// use reads, verifies and appends.
 func (m *mutable) use(t *testing.T, s *boltstore.Store) {
 	queries := []eventstore.Query{eventstore.All(), eventstore.Stream("s-1"), eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"n:3"}, Types: []string{"t"}})}
 	for i, q := range queries {
@@ -104,8 +103,7 @@ func (m *mutable) use(t *testing.T, s *boltstore.Store) {
 	}
 }
 
-// requireDamage requires one of the errors that tell of a file that is damaged,
-// or of what cannot be done with it then.
+// requireDamage requires an error that a damaged file may cause.
 func requireDamage(t *testing.T, err error) {
 	t.Helper()
 	for _, known := range []error{eventstore.ErrCorrupt, eventstore.ErrFormat, eventstore.ErrReadOnly, eventstore.ErrUnknownOutcome, eventstore.ErrFailed} {

@@ -19,16 +19,15 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-var update = flag.Bool("update", false, "write the golden file of the current format anew")
+var update = flag.Bool("update", false, "rewrite the golden file of the current format")
 
-// goldenFiles are logs, packed: of format 1 one whose index is of format 1 and is
-// built anew, and one whose index is of format 3; of format 2 one with a view; of
-// format 3 one with packs as well. A file that was written once must be readable for
-// ever, so each later format gets a golden file beside these.
+// goldenFiles are compressed logs: of format 1 one whose index has format 1 and is rebuilt,
+// and one whose index has format 3; of format 2 one with a view; of format 3 one that also
+// has packs. Every Yore must be able to read them, so each later format gets a golden file
+// beside these.
 var goldenFiles = []string{"format-1.yore.gz", "format-1-index-3.yore.gz", "format-2.yore.gz", "format-3.yore.gz"}
 
-// goldenCommits are what the golden file holds. That of format 3 is the first to have
-// the third.
+// goldenCommits are the commits in the golden files. Those before format 3 lack the third.
 func goldenCommits() []eventstore.Commit {
 	happened := time.Date(2011, 12, 9, 12, 50, 0, 7, time.UTC)
 	return []eventstore.Commit{
@@ -73,7 +72,7 @@ func writeGoldenView(t *testing.T, s *boltstore.Store) {
 	}
 }
 
-// goldenOptions make clock and ids the same each time.
+// goldenOptions have a clock and ids that are the same in each run.
 func goldenOptions() *boltstore.Options {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	var ids uint64

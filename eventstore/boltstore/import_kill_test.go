@@ -31,8 +31,8 @@ func TestImport_UntilKilled(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestImport_ResumesAfterBeingKilled kills a process that imports, at random
-// moments, until one has come to the end.
+// TestImport_ResumesAfterBeingKilled kills processes that import, at random moments, until one
+// has reached the end.
 func TestImport_ResumesAfterBeingKilled(t *testing.T) {
 	path, copied, file := logPath(t), logPath(t), logPath(t)+".jsonl"
 	s, err := boltstore.Open(path, nil)

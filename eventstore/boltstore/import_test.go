@@ -18,7 +18,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// nasty makes commits of random events of all that a store takes.
+// nasty makes commits of random events with names, payloads and times that are hard to write.
 func nasty(random *rand.Rand, commits int) []eventstore.Commit {
 	pick := func(from ...string) string { return from[random.IntN(len(from))] }
 	payloads := []string{
@@ -198,7 +198,7 @@ func TestImport_ExportsMadeOneAfterAnother(t *testing.T) {
 	}
 }
 
-// failingReader fails after so many lines.
+// failingReader returns err after its lines.
 type failingReader struct {
 	lines [][]byte
 	err   error
@@ -241,8 +241,8 @@ func TestImport_ResumesAfterAFailureAtAnyLine(t *testing.T) {
 	requireImported(t, path, copied)
 }
 
-// importable are the lines of a log of two commits: one of two events, with a
-// key, and one of one event.
+// importable returns the lines of a log of two commits: one of two events, with a key, and
+// one of one event.
 func importable(t testing.TB) []string {
 	path := logPath(t)
 	s, err := boltstore.Open(path, goldenOptions())
@@ -344,7 +344,7 @@ func requireMisfits(t *testing.T, tests map[string]misfit) {
 			require.Equal(t, tt.head, imported.Head)
 
 			imported, err = boltstore.Import(t.Context(), path, strings.NewReader(strings.Join(importable(t), "")), nil)
-			require.NoError(t, err, "what stayed is in the way of the right lines")
+			require.NoError(t, err, "what stayed does not fit the right lines")
 			require.EqualValues(t, 3, imported.Head)
 			require.EqualValues(t, tt.head, imported.Present)
 			verify(t, open(t, path, nil))
@@ -380,7 +380,7 @@ func TestImport_NotWhileTheLogIsOpen(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrLocked)
 }
 
-// A line in another order, with spaces, and with a newline of Windows, is the
+// A line with its fields in another order, with spaces, and with a carriage return, is the
 // same event.
 func TestImport_TakesFieldsInAnyOrder(t *testing.T) {
 	line := ` { "type" : "t", "recorded":"2026-01-02T05:04:05.5+02:00" , "data" : {"a" : [1, "}" ] } ,` +
@@ -395,8 +395,8 @@ func TestImport_TakesFieldsInAnyOrder(t *testing.T) {
 	}}, logged(t, open(t, path, nil)))
 }
 
-// FuzzImport: whatever the lines, Import does not panic; and what it appends, it
-// appends as it will be exported.
+// FuzzImport: Import does not panic, whatever the lines, and what it appends is exported and
+// imported without a change.
 func FuzzImport(f *testing.F) {
 	f.Add([]byte(strings.Join(importable(f), "")))
 	path := logPath(f)

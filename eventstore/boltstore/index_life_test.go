@@ -29,9 +29,9 @@ func byType(name string) eventstore.Query {
 	return eventstore.Match(eventstore.Item{Types: []string{name}})
 }
 
-// TestStore_IndexIsWrittenWhileTheStoreIsUsed has every group's postings written
-// soon, as a run of their own, and these merged and swept, while many append under
-// conditions and others read. All are told what the log has.
+// TestStore_IndexIsWrittenWhileTheStoreIsUsed has the postings of every group written soon, as
+// a run of their own, and the runs merged and deleted, while goroutines append under
+// conditions and others read. All answers agree with the log.
 func TestStore_IndexIsWrittenWhileTheStoreIsUsed(t *testing.T) {
 	const writers, commits = 8, 120
 	path := logPath(t)
@@ -74,9 +74,8 @@ func TestStore_IndexIsWrittenWhileTheStoreIsUsed(t *testing.T) {
 	}
 }
 
-// appendGuarded appends commits of one to five events of the writer's own stream,
-// expecting the version that it has come to, and under the guard that nobody else
-// has the tag that they have.
+// appendGuarded appends commits of one to five events to a stream of the writer's own. Each
+// expects the stream's version, and is guarded against other events with the writer's tag.
 func appendGuarded(t *testing.T, s eventstore.Store, writer, commits int) {
 	random := rand.New(rand.NewPCG(0, uint64(writer)))
 	stream := eventstore.StreamID(fmt.Sprintf("%c-%d", 'a'+writer%3, writer))
@@ -108,8 +107,8 @@ func appendGuarded(t *testing.T, s eventstore.Store, writer, commits int) {
 	}
 }
 
-// compareWithLog holds what some queries find, up to the head as it is, to what
-// matches them in the log.
+// compareWithLog compares what queries find, up to the present head, with the events of the
+// log that match.
 func compareWithLog(t *testing.T, s *boltstore.Store, random *rand.Rand) {
 	head, err := s.Head(t.Context())
 	if err != nil {
@@ -156,8 +155,8 @@ func compareWithLog(t *testing.T, s *boltstore.Store, random *rand.Rand) {
 	}
 }
 
-// TestClose_WritesTheIndex holds Close to writing what is much, so that Open need
-// not read the log again; it does not come by a record that is damaged there.
+// TestClose_WritesTheIndex: Close writes a large part of the index, so that Open does not read
+// these records again and does not meet a damaged one.
 func TestClose_WritesTheIndex(t *testing.T) {
 	for _, tt := range []struct {
 		events int
@@ -196,8 +195,8 @@ func damageRecord(p eventstore.Position) func(tx *bolt.Tx) error {
 	}
 }
 
-// TestAppend_FailedIsInNoQuery has transactions that fail after their events were
-// put into the index in memory.
+// TestAppend_FailedIsInNoQuery has transactions that fail after their events are in the index's
+// memory.
 func TestAppend_FailedIsInNoQuery(t *testing.T) {
 	for _, memory := range []int{0, 1} {
 		t.Run(fmt.Sprint("index memory ", memory), func(t *testing.T) {
@@ -300,7 +299,7 @@ func requireAllQueriesMeetFive(t *testing.T, s *boltstore.Store) {
 	v, err := s.Verify(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, boltstore.DamagedRecord, v.Findings[0].Kind)
-	for _, f := range v.Findings[1:] { // of what is missing nothing else is wrong
+	for _, f := range v.Findings[1:] { // the missing record has no other findings
 		require.Equal(t, boltstore.BrokenStream, f.Kind, "%v", f)
 		require.EqualValues(t, 6, f.Position)
 	}
@@ -323,8 +322,8 @@ func appendBesideFive(t *testing.T, s *boltstore.Store, last eventstore.Version)
 	require.NoError(t, err)
 }
 
-// TestOpen_ReadOnlyLeavesTheFileAlone has postings that are not in the file, of a
-// log that may not be changed.
+// TestOpen_ReadOnlyLeavesTheFileAlone has a log whose index lacks events, in a file that must
+// not change.
 func TestOpen_ReadOnlyLeavesTheFileAlone(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -357,8 +356,8 @@ func TestOpen_ReadOnlyLeavesTheFileAlone(t *testing.T) {
 	require.True(t, bytes.Equal(before, after), "the file was changed")
 }
 
-// An index whose element in the file's first page says that it is no bucket is built
-// anew; a bucket that is needed is missed by who needs it.
+// An index whose element in the file's first page says that it is a value is rebuilt. Other
+// buckets with that fault are errors of the calls that need them.
 func TestOpen_BucketsThatAreValues(t *testing.T) {
 	healthy := logPath(t)
 	s, err := boltstore.Open(healthy, nil)

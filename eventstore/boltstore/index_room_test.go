@@ -81,8 +81,8 @@ func TestAppend_WaitsForRoomInTheIndex(t *testing.T) {
 	})
 }
 
-// TestStore_IndexCannotBeWritten has a file that takes events, but no change of
-// the index. Nobody waits for that for ever.
+// TestStore_IndexCannotBeWritten has a file that takes events, but no change of the index. No
+// append waits for that without end.
 func TestStore_IndexCannotBeWritten(t *testing.T) {
 	path := logPath(t)
 	create(t, path)

@@ -18,10 +18,9 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// indexedLog makes a closed log of 610 events, whose index is in the file, as one
-// run of several blocks. The first ten events are a commit of stream "s-1", with
-// key "key", of type "t" and with tags "n:1" to "n:10"; the others have a stream
-// and a tag each.
+// indexedLog makes a closed log of 610 events, whose index is in the file, as one run of
+// several blocks. The first ten events are a commit with key "key" of stream "s-1", type "t"
+// and tags "n:1" to "n:10"; each other event has a stream and a tag of its own.
 func indexedLog(t *testing.T) []byte {
 	t.Helper()
 	path := logPath(t)
@@ -54,7 +53,7 @@ func indexedLog(t *testing.T) []byte {
 	return content
 }
 
-// fileOf puts a log into a new file.
+// fileOf writes the content of a log to a new file.
 func fileOf(tb testing.TB, content []byte) string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "log.yore")
@@ -62,8 +61,7 @@ func fileOf(tb testing.TB, content []byte) string {
 	return path
 }
 
-// requireIndexed asks an indexedLog for what the index tells, and for what is
-// not there.
+// requireIndexed asks an indexedLog for what the index has, and for what it has not.
 func requireIndexed(t *testing.T, s *boltstore.Store) {
 	t.Helper()
 	tag := func(tag eventstore.Tag) eventstore.Query {
@@ -89,7 +87,7 @@ func requireIndexed(t *testing.T, s *boltstore.Store) {
 	require.False(t, ok)
 }
 
-// TestOpen_RebuildsTheIndex takes the index away in every way it can be away.
+// TestOpen_RebuildsTheIndex has an index that is missing or that Open cannot use.
 func TestOpen_RebuildsTheIndex(t *testing.T) {
 	log := indexedLog(t)
 	tests := map[string]func(tx *bolt.Tx) error{
@@ -130,12 +128,12 @@ func TestOpen_RebuildsTheIndex(t *testing.T) {
 	}
 }
 
-// TestOpen_ReadsWhatTheIndexLacks has an index that is whole, but ends before the
-// log does: as after a crash, or as if its last run were forgotten.
+// TestOpen_ReadsWhatTheIndexLacks has a whole index that ends before the log: as after a
+// crash, or after the status has lost its last run.
 func TestOpen_ReadsWhatTheIndexLacks(t *testing.T) {
 	log := indexedLog(t)
 	tests := map[string]func(tx *bolt.Tx) error{
-		"a run that nobody knows of": changeStatus(func(s *indexStatus) { s.runs = nil }),
+		"a run that the status does not name": changeStatus(func(s *indexStatus) { s.runs = nil }),
 		"an index of nothing": func(tx *bolt.Tx) error {
 			for _, filter := range []bool{false, true} {
 				for _, key := range runKeys(tx, filter) {
@@ -232,7 +230,7 @@ func indexDamages() map[string]func(*bolt.Tx) error {
 }
 
 // TestStore_AnswersThoughTheIndexIsDamaged damages the index of a closed log. Every
-// answer is right nevertheless, and the index is built anew.
+// answer is right nevertheless, and the index is rebuilt.
 func TestStore_AnswersThoughTheIndexIsDamaged(t *testing.T) {
 	log := indexedLog(t)
 	for name, damage := range indexDamages() {
@@ -263,8 +261,7 @@ func TestStore_AnswersThoughTheIndexIsDamaged(t *testing.T) {
 	}
 }
 
-// requireIndexFindings verifies a store of which the index is damaged, and nothing
-// else.
+// requireIndexFindings verifies a store whose index is damaged, and nothing else.
 func requireIndexFindings(t *testing.T, s *boltstore.Store) {
 	t.Helper()
 	v, err := s.Verify(t.Context(), nil)
@@ -275,8 +272,7 @@ func requireIndexFindings(t *testing.T, s *boltstore.Store) {
 	}
 }
 
-// TestStore_AppendsThoughTheIndexIsDamaged has the damage found by what an append
-// is judged by.
+// TestStore_AppendsThoughTheIndexIsDamaged has damage that is found when an append is judged.
 func TestStore_AppendsThoughTheIndexIsDamaged(t *testing.T) {
 	log := indexedLog(t)
 	damage := func(kind byte, name string) func(tx *bolt.Tx) error {
@@ -322,12 +318,12 @@ func TestStore_AppendsThoughTheIndexIsDamaged(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, receipt.Repeated)
 		require.EqualValues(t, 1, receipt.First)
-		appendEvents(t, s, "s-1", 1) // the writer has built the index anew before
+		appendEvents(t, s, "s-1", 1) // the writer rebuilds the index before
 	})
 }
 
-// TestStore_AnswersThoughTheIndexIsAnothers has the index of a log of the same
-// length. All of it is whole, so only what the events say can show it.
+// TestStore_AnswersThoughTheIndexIsAnothers has the index of another log of the same length.
+// The index is whole, so only the events can show that it is wrong.
 func TestStore_AnswersThoughTheIndexIsAnothers(t *testing.T) {
 	log := indexedLog(t)
 	other := logPath(t)
@@ -359,7 +355,7 @@ func TestStore_AnswersThoughTheIndexIsAnothers(t *testing.T) {
 	verify(t, s)
 }
 
-// copyIndex gives a log the index of another one.
+// copyIndex replaces the index of a log by that of another one.
 func copyIndex(t *testing.T, into, from string) {
 	t.Helper()
 	pairs := map[string][]byte{}
@@ -384,7 +380,7 @@ func copyIndex(t *testing.T, into, from string) {
 	})
 }
 
-// TestStore_SetsADamagedIndexAside has pages of the index that bbolt panics on.
+// TestStore_SetsADamagedIndexAside has pages of the index on which bbolt panics.
 func TestStore_SetsADamagedIndexAside(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -426,8 +422,8 @@ func TestStore_SetsADamagedIndexAside(t *testing.T) {
 	verify(t, s)
 }
 
-// TestStore_RowsAreReadWhileTheIndexIsBuilt holds readers of rows to being woken
-// by the transactions that build the index.
+// TestStore_RowsAreReadWhileTheIndexIsBuilt: the transactions that rebuild the index wake
+// readers of rows.
 func TestStore_RowsAreReadWhileTheIndexIsBuilt(t *testing.T) {
 	path := fileOf(t, indexedLog(t))
 	edit(t, path, func(tx *bolt.Tx) error { return flip(tx.Bucket(indexBucket), blockOf(tx, 's', "s-1", 1)) })

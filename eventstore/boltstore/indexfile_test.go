@@ -15,10 +15,9 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// What the tests know of the index in the file: a status under the key {0}, and
-// under a run's number (8 bytes) its blocks, each behind the place where it
-// begins, and behind filterMark the parts of its filter. All values have a
-// checksum.
+// What the tests know of the index in the file: a status under the key {0}; under the number
+// of a run (8 bytes) and the place where a block begins, the block; under the number and
+// filterMark, the parts of the run's filter. All values have a checksum.
 const filterMark = 0xff
 
 var (
@@ -26,8 +25,7 @@ var (
 	statusKey   = []byte{0}
 )
 
-// writeIndex makes the index of a closed log anew, so that all of it is in the
-// file, in one run.
+// writeIndex rebuilds the index of a closed log, so that all of it is in the file, in one run.
 func writeIndex(tb testing.TB, path string) {
 	tb.Helper()
 	_, err := boltstore.Compact(tb.Context(), path, nil)

@@ -85,8 +85,8 @@ func requireCount(t *testing.T, s *boltstore.Store, view eventstore.ViewID, coun
 	require.EqualValues(t, count, binary.BigEndian.Uint64(set.Rows[0].Value))
 }
 
-// TestAttach_ForgetsWhatWasNotCommitted: rows of a group that failed are not those
-// that the next one begins with.
+// TestAttach_ForgetsWhatWasNotCommitted: the group after a failed one does not begin with the
+// rows of the failed one.
 func TestAttach_ForgetsWhatWasNotCommitted(t *testing.T) {
 	path := logPath(t)
 	s := open(t, path, nil)
@@ -102,7 +102,7 @@ func TestAttach_ForgetsWhatWasNotCommitted(t *testing.T) {
 	}
 }
 
-// TestAttach_EndsItsGoroutine: a view that does so while it catches up has a fault.
+// TestAttach_EndsItsGoroutine: a view that ends its goroutine while it catches up has a fault.
 func TestAttach_EndsItsGoroutine(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	appendEvents(t, s, "s", 1000)
@@ -117,14 +117,14 @@ func TestAttach_EndsItsGoroutine(t *testing.T) {
 	require.Contains(t, faulted.Fault.Reason, "ended without a return")
 }
 
-// detailedError says more to a logger than Error does.
+// detailedError has a detail that a logger shows and Error does not.
 type detailedError struct{}
 
 func (detailedError) Error() string        { return "bad" }
 func (detailedError) LogValue() slog.Value { return slog.GroupValue(slog.String("detail", "very bad")) }
 
-// TestAttach_FaultIsLogged: Append does not say that a view has been detached, the
-// logger is told.
+// TestAttach_FaultIsLogged: Append returns no error when a view is detached; the fault is
+// logged.
 func TestAttach_FaultIsLogged(t *testing.T) {
 	for name, tt := range map[string]struct {
 		apply func(ctx context.Context) error
@@ -178,8 +178,8 @@ func TestAttach_FaultIsLoggedByDefault(t *testing.T) {
 	require.Contains(t, said.String(), "detached")
 }
 
-// TestAttach_AppendsWithAnotherContext: that a view waits for itself cannot be known
-// then, but the fault says that it may have.
+// TestAttach_AppendsWithAnotherContext: the store cannot know then that a view waits for
+// itself, but the fault says that it may have.
 func TestAttach_AppendsWithAnotherContext(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	v := counter("count")
@@ -198,8 +198,8 @@ func TestAttach_AppendsWithAnotherContext(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// TestAttach_RowsOfAnother: a view that catches up, and whose rows are changed by
-// somebody else in between, goes on with those.
+// TestAttach_RowsOfAnother: when another caller changes the rows of a view that catches up, the
+// view continues with the changed rows.
 func TestAttach_RowsOfAnother(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	for range 4 {
@@ -229,8 +229,7 @@ func TestAttach_RowsOfAnother(t *testing.T) {
 	requireCount(t, s, "count", 1_004_001, 4001)
 }
 
-// watched looks whenever somebody asks whether the context has ended, but for those
-// who ask because of that.
+// watched calls look whenever Err is called, except during look.
 type watched struct {
 	context.Context
 	look func()
@@ -245,8 +244,8 @@ func (w *watched) Err() error {
 	return w.Context.Err()
 }
 
-// TestAttach_RefusesAViewThatIsBeingDropped before it applies anything to the rows
-// that are left: they may be gone when it commits.
+// TestAttach_RefusesAViewThatIsBeingDropped before it applies events to the rows that are
+// left: they may be deleted when it commits.
 func TestAttach_RefusesAViewThatIsBeingDropped(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	appendEvents(t, s, "s", 600) // more than are applied in the commit that attaches
@@ -274,8 +273,8 @@ func TestAttach_RefusesAViewThatIsBeingDropped(t *testing.T) {
 	requireCount(t, s, "dropped", 600, 600)
 }
 
-// TestAttach_OthersJoinForAsLongAsATransactionTakes has a slow view, and always somebody
-// who waits while it applies an event.
+// TestAttach_OthersJoinForAsLongAsATransactionTakes has a slow view, and always an append that
+// waits while the view applies an event.
 func TestAttach_OthersJoinForAsLongAsATransactionTakes(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	const most = 300
@@ -294,7 +293,7 @@ func TestAttach_OthersJoinForAsLongAsATransactionTakes(t *testing.T) {
 	}
 	require.NoError(t, s.Attach(t.Context(), v))
 	appendEvents(t, s, "s", 1)
-	require.Less(t, applied.Load(), int32(most/2), "the first one waited for all")
+	require.Less(t, applied.Load(), int32(most/2), "the first append waited for all others")
 	appending.Wait()
 }
 

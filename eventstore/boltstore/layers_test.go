@@ -18,14 +18,14 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// viewModel is a view, and what its rows should be.
+// viewModel is a view and a model of its rows.
 type viewModel struct {
 	store *boltstore.Store
 	at    eventstore.Checkpoint
 	now   map[string]string
 }
 
-// layered has a view of 1000 rows in a log of many events.
+// layered makes a log of 1000 events with a view of 1000 rows.
 func layered(t *testing.T, path string) *viewModel {
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func (m *viewModel) random(random *rand.Rand, n int) map[string]string {
 	return changes
 }
 
-// compare reads rows in all ways.
+// compare compares scans and single rows with the model.
 func (m *viewModel) compare(t *testing.T, random *rand.Rand) {
 	keys := slices.Sorted(maps.Keys(m.now))
 	for range 20 {
@@ -136,8 +136,7 @@ func layersIn(t *testing.T, path string) int {
 	return len(numbers)
 }
 
-// TestRows_Layers compares a view that is changed in small and larger parts with a
-// map.
+// TestRows_Layers compares a view with a map, after changes of different sizes.
 func TestRows_Layers(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -182,8 +181,7 @@ func TestRows_Layers(t *testing.T) {
 	require.Zero(t, layersIn(t, path))
 }
 
-// TestRows_LayersAreBounded has many groups change a view: when there are as many
-// layers as there may be, they are folded.
+// TestRows_LayersAreBounded changes a view many times: layers are folded when there are eight.
 func TestRows_LayersAreBounded(t *testing.T) {
 	path := logPath(t)
 	m := layered(t, path)
@@ -284,8 +282,8 @@ func TestRows_DamagedLayers(t *testing.T) {
 	}
 }
 
-// TestRows_LayersOfLostRows: layers whose view has lost its own rows are not over those
-// that it gets when it is built anew, or just goes on.
+// TestRows_LayersOfLostRows: when a view has lost its own rows, its layers do not apply to the
+// rows that it gets later, whether it was dropped or just goes on.
 func TestRows_LayersOfLostRows(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		t.Run(fmt.Sprintf("drop=%v", drop), func(t *testing.T) {
@@ -319,8 +317,8 @@ func TestRows_LayersOfLostRows(t *testing.T) {
 	}
 }
 
-// TestRows_DamageBesideNoTally: rows that were written before there were tallies are read
-// and written though the first of them is damaged, which is beside the tally's place.
+// TestRows_DamageBesideNoTally: rows without a tally are read and written even if the first
+// row, which is beside the place of the tally, is damaged.
 func TestRows_DamageBesideNoTally(t *testing.T) {
 	path := logPath(t)
 	m := layered(t, path)
@@ -337,8 +335,8 @@ func TestRows_DamageBesideNoTally(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 }
 
-// TestRows_LayersRaiseTheFormat has a file of format 1, which an older Yore reads as
-// long as there are no layers.
+// TestRows_LayersRaiseTheFormat has a file of format 1. It keeps the format until it has a
+// layer.
 func TestRows_LayersRaiseTheFormat(t *testing.T) {
 	path := unpack(t, "format-1.yore.gz")
 	rows := func(n int, at, next eventstore.Position) {
@@ -361,7 +359,7 @@ func TestRows_LayersRaiseTheFormat(t *testing.T) {
 	open(t, path, nil)
 }
 
-// TestRows_WithoutAWholeTally can be read and written as long as there are no layers.
+// TestRows_WithoutAWholeTally: rows without layers can be read and written.
 func TestRows_WithoutAWholeTally(t *testing.T) {
 	path := logPath(t)
 	m := layered(t, path)
@@ -380,7 +378,8 @@ func TestRows_WithoutAWholeTally(t *testing.T) {
 	require.Zero(t, layersIn(t, path))
 }
 
-// TestRows_ALayerThatHasLostRows is not read: what it lies over is older.
+// TestRows_ALayerThatHasLostRows: a leaf of a layer that counts too few entries is an error,
+// and no older row is read instead.
 func TestRows_ALayerThatHasLostRows(t *testing.T) {
 	path := logPath(t)
 	m := layered(t, path)

@@ -21,8 +21,7 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// large returns a number of events, each of some 300 bytes, of which some twenty-five
-// fill a pack.
+// large returns n events with records of about 300 bytes. About 25 of them fill a pack.
 func large(n int) []eventstore.NewEvent {
 	list := events(n)
 	for i := range list {
@@ -55,7 +54,7 @@ func packsOf(tb testing.TB, path string) (lasts []eventstore.Position) {
 	return lasts
 }
 
-// packed is what the log's bucket has under a key.
+// packed describes a value of the log's bucket.
 type packed struct {
 	records int
 	size    int
@@ -98,7 +97,7 @@ func TestLog_PacksWhatOneTransactionBrings(t *testing.T) {
 		packs++
 		require.LessOrEqual(t, v.size, 8160)
 		require.Greater(t, v.size, 8160-400, "another record would have fit in")
-		require.LessOrEqual(t, last, eventstore.Position(220-4), "the last ones stand alone")
+		require.LessOrEqual(t, last, eventstore.Position(220-4), "the last records are single values")
 	}
 	require.Equal(t, 220, records)
 	require.Equal(t, 7, packs)
@@ -119,7 +118,7 @@ func TestLog_PacksWhatOneTransactionBrings(t *testing.T) {
 	}
 }
 
-// Packs are only where an older Yore does not look.
+// A file keeps format 1 until it has a pack.
 func TestLog_PacksRaiseTheFormat(t *testing.T) {
 	path := unpack(t, "format-1.yore.gz")
 	for _, want := range []struct {
@@ -135,8 +134,8 @@ func TestLog_PacksRaiseTheFormat(t *testing.T) {
 	open(t, path, nil)
 }
 
-// TestLog_AnyMixture appends commits of all sizes, with records that do not fit into a
-// pack among them, and reads all there is to read.
+// TestLog_AnyMixture appends commits of all sizes, some with records that fit into no pack, and
+// compares what is read with the oracle.
 func TestLog_AnyMixture(t *testing.T) {
 	path := logPath(t)
 	s, oracle := open(t, path, nil), memstore.New(nil)
@@ -187,7 +186,7 @@ func read(tb testing.TB, s eventstore.Store, q eventstore.Query, opts eventstore
 	return list
 }
 
-// TestBackup_FromTheMiddleOfAPack goes on from a position inside a pack.
+// TestBackup_FromTheMiddleOfAPack begins after a position inside a pack.
 func TestBackup_FromTheMiddleOfAPack(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	_, err := s.Append(t.Context(), eventstore.Commit{Events: large(100)})
@@ -392,7 +391,7 @@ func TestOpen_ADamagedEndWithPacks(t *testing.T) {
 	}
 }
 
-// What is said of a pack that cannot be read is said of all events that it may have.
+// A finding about a pack that cannot be read names all positions that it may have.
 func TestVerify_APackThatCannotBeRead(t *testing.T) {
 	path := largeLog(t, 100)
 	packs := packsOf(t, path)
@@ -406,7 +405,7 @@ func TestVerify_APackThatCannotBeRead(t *testing.T) {
 	require.Contains(t, v.Findings[0].Problem, fmt.Sprintf("positions %d to %d are in a damaged pack", first, last))
 }
 
-// The writer does not hold on to a large commit when it has been written.
+// The writer does not keep a large commit in memory when it is written.
 func TestLog_MemoryOfALargeCommit(t *testing.T) {
 	inUse := func() int {
 		var m runtime.MemStats

@@ -187,8 +187,8 @@ func damageMeta(t *testing.T, path string, which int) {
 	require.NoError(t, f.Close())
 }
 
-// TestOpen_SaysWhenAMetaPageIsDamaged has the older and the newer one damaged:
-// then the last transaction is not there any more.
+// TestOpen_SaysWhenAMetaPageIsDamaged damages either meta page. Without the newer one, the last
+// transaction is lost.
 func TestOpen_SaysWhenAMetaPageIsDamaged(t *testing.T) {
 	heads := map[int]int{}
 	for which := range 2 {
@@ -212,7 +212,7 @@ func TestOpen_SaysWhenAMetaPageIsDamaged(t *testing.T) {
 		require.Len(t, s.Info().Warnings, 1)
 		appendEvents(t, s, "s", 1)
 		require.NoError(t, s.Close())
-		require.Empty(t, open(t, path, nil).Info().Warnings, "writing does not mend it")
+		require.Empty(t, open(t, path, nil).Info().Warnings, "writing does not repair it")
 	}
 	require.Equal(t, map[int]int{1: 1, 2: 1}, heads)
 }
@@ -270,7 +270,7 @@ func TestOpen_GetsTheFileThatReplacedTheOneItWaitedFor(t *testing.T) {
 		}
 		opened <- s
 	}()
-	time.Sleep(20 * time.Millisecond) // most likely, it waits by now
+	time.Sleep(20 * time.Millisecond) // by now it probably waits
 	require.NoError(t, os.Rename(path+".other", path))
 	require.NoError(t, holder.Close())
 	s := <-opened
@@ -281,7 +281,7 @@ func TestOpen_GetsTheFileThatReplacedTheOneItWaitedFor(t *testing.T) {
 	require.Len(t, positions(t, open(t, path, nil), eventstore.All()), 3)
 }
 
-// TestOpen_TellsTheLastRecordIsDamaged keeps writers out, and lets readers in.
+// TestOpen_TellsTheLastRecordIsDamaged: such a log opens for reading only.
 func TestOpen_TellsTheLastRecordIsDamaged(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)

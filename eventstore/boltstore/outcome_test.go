@@ -12,7 +12,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// lateContext ends when it is asked for the n-th time whether it has.
+// lateContext ends at the n-th call of Err.
 type lateContext struct {
 	context.Context
 	cancel context.CancelFunc
@@ -34,8 +34,8 @@ func (c *lateContext) Err() error {
 	return c.Context.Err()
 }
 
-// TestAttach_WhoseContextEndsOnTheWay has attached, or says that it has not and can
-// be called again.
+// TestAttach_WhoseContextEndsOnTheWay: Attach has attached the view, or returns an error and
+// can be called again.
 func TestAttach_WhoseContextEndsOnTheWay(t *testing.T) {
 	for n := int64(1); n <= 12; n++ {
 		s := open(t, logPath(t), nil)
@@ -49,8 +49,8 @@ func TestAttach_WhoseContextEndsOnTheWay(t *testing.T) {
 	}
 }
 
-// TestAppend_ConflictsKeepNoMemory: of a group of which nearly all is refused, the
-// tail keeps what stands.
+// TestAppend_ConflictsKeepNoMemory: of groups whose commits are nearly all refused, the tail
+// keeps only the commits that were appended.
 func TestAppend_ConflictsKeepNoMemory(t *testing.T) {
 	const writers, groups = 512, 200
 	s := open(t, logPath(t), nil)

@@ -9,8 +9,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// TestStore_Read_WithinAnother reads in loops over what is being read, and leaves
-// some of them early: each has its own events, and who has kept some keeps them.
+// TestStore_Read_WithinAnother reads inside loops over other reads, and leaves some loops
+// early. Each loop has its own events, and events that the caller has kept do not change.
 func TestStore_Read_WithinAnother(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	appendEvents(t, s, "long-1", 700)

@@ -24,8 +24,8 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// backupParts is a backup taken apart, by docs/reference/backup-format.md and
-// not by the code.
+// backupParts is a backup taken apart by docs/reference/backup-format.md, without the code
+// under test.
 type backupParts struct {
 	header  []byte   // without its checksum
 	records [][]byte // the frames of records, without their checksums
@@ -75,8 +75,8 @@ func smallBackup(t *testing.T) []byte {
 	return content
 }
 
-// requireRefused restores a backup to where no log is, and to where one is, and
-// requires that it fails and nothing is there that was not before.
+// requireRefused restores a backup to a path without a log and to one with a log, and requires
+// that both fail and change nothing.
 func requireRefused(t *testing.T, existing string, existingContent []byte, backup []byte) {
 	t.Helper()
 	_, err := boltstore.VerifyBackup(t.Context(), bytes.NewReader(backup))
@@ -96,7 +96,7 @@ func requireRefused(t *testing.T, existing string, existingContent []byte, backu
 	require.True(t, bytes.Equal(existingContent, now), "the log that was there was changed")
 }
 
-// existingLog makes a log, and returns its content too.
+// existingLog makes an empty log and returns its path and content.
 func existingLog(t *testing.T) (path string, content []byte) {
 	path = logPath(t)
 	create(t, path)
@@ -105,9 +105,8 @@ func existingLog(t *testing.T) (path string, content []byte) {
 	return path, content
 }
 
-// goldenBackup is a backup of format 1 of what the golden file holds. One that
-// was written once must be restorable for ever, so each later format gets a
-// golden file beside it.
+// goldenBackup is a backup of format 1 of the first golden commits. Every Yore must be able to
+// restore it, so each later format gets a golden file beside it.
 var goldenBackup = filepath.Join("testdata", "backup-1.yore-bak")
 
 func TestRestore_ReadsTheGoldenBackup(t *testing.T) {
@@ -205,7 +204,7 @@ var forgedRecords = map[string]forgery{
 	}, eventstore.ErrCorrupt, "position 1: event 2 of a commit of 3, where event 0 of 3 comes next"},
 }
 
-// Backups whose checksums are right, and that are wrong all the same.
+// Backups with right checksums that are wrong all the same.
 func TestRestore_RefusesWhatCannotBe(t *testing.T) {
 	backup := smallBackup(t)
 	for _, forgeries := range []map[string]forgery{forgedFrames, forgedRecords} {
@@ -262,7 +261,7 @@ func TestRestore_BackupsMustContinueEachOther(t *testing.T) {
 	appendEvents(t, restored, "s", 3)
 	newer, _ := backUp(t, restored, 30)
 
-	// The same store and epoch, but not the same past: somebody copied the file.
+	// The same store and epoch, but not the same past: the file was copied.
 	parts := takeApart(t, bytes.Clone(newer))
 	binary.BigEndian.PutUint64(parts.header[28:], 1)
 	parts.header[63]++
@@ -321,8 +320,8 @@ func TestVerifyBackup(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// FuzzVerifyBackup reads frames with right checksums and any content, behind the
-// header of a whole backup: they are an error or a backup, and never a panic.
+// FuzzVerifyBackup reads frames with right checksums and any content after the header of a
+// whole backup: the result is an error and never a panic.
 func FuzzVerifyBackup(f *testing.F) {
 	golden, err := os.ReadFile(goldenBackup)
 	require.NoError(f, err)
@@ -412,12 +411,12 @@ func TestRestore_ReplacesOnlyWhenAsked(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fs.ModeSymlink, info.Mode().Type(), "the link was replaced, and not the file")
 
-	// Replace does not ask for there to be one.
+	// Replace does not require a file.
 	_, err = boltstore.Restore(t.Context(), logPath(t), &boltstore.RestoreOptions{Replace: true}, bytes.NewReader(backup))
 	require.NoError(t, err)
 }
 
-// withLog opens a log for as long as use runs.
+// withLog opens a log while use runs.
 func withLog(t *testing.T, path string, use func(*boltstore.Store)) {
 	t.Helper()
 	s, err := boltstore.Open(path, nil)

@@ -37,7 +37,7 @@ var rewriters = map[string]rewriter{
 	},
 }
 
-// at returns a checkpoint, another one for each i, and none for 0.
+// at returns a checkpoint that differs for each i; the zero one for 0.
 func at(i int) eventstore.Checkpoint {
 	if i == 0 {
 		return eventstore.Checkpoint{}
@@ -45,7 +45,7 @@ func at(i int) eventstore.Checkpoint {
 	return eventstore.Checkpoint{Position: 1, Data: fmt.Append(nil, i)}
 }
 
-// writeRows gives a view that has none so many rows, in small commits.
+// writeRows writes rows of a new view in small commits. rows is a multiple of 50.
 func writeRows(t *testing.T, s *boltstore.Store, view eventstore.ViewID, rows int) {
 	t.Helper()
 	for i := range rows / 50 {
@@ -60,7 +60,7 @@ func writeRows(t *testing.T, s *boltstore.Store, view eventstore.ViewID, rows in
 	}
 }
 
-// viewContent returns all that can be read of a view.
+// viewContent returns the checkpoint and the rows of a view.
 func viewContent(t *testing.T, s *boltstore.Store, view eventstore.ViewID) (content []string) {
 	t.Helper()
 	checkpoints, err := s.Checkpoints(t.Context())
@@ -77,8 +77,8 @@ func viewContent(t *testing.T, s *boltstore.Store, view eventstore.ViewID) (cont
 	return content
 }
 
-// logWithViews makes a log with a view of 1,000 rows, one that has a fault and
-// no rows, and one that is being dropped.
+// logWithViews makes a log with a view of 1,000 rows, a view with a fault and no rows, and one
+// that is being dropped.
 func logWithViews(t *testing.T, commits int) string {
 	t.Helper()
 	path := logPath(t)
@@ -142,7 +142,7 @@ func TestCompact_KeepsAllButTheSpace(t *testing.T) {
 	require.True(t, found)
 	require.EqualValues(t, 175, receipt.First)
 	appendEvents(t, s, "cart-1", 3)
-	writeRows(t, s, "dropped", 100) // what was left of it is gone
+	writeRows(t, s, "dropped", 100) // the rows that were left are gone
 	require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{View: "sales", Expected: at(20), Checkpoint: at(21), Rows: []eventstore.Row{
 		{RowKey: eventstore.RowKey{Table: "table-1", Key: []byte("0001")}},
 	}}))
@@ -261,8 +261,8 @@ func TestRewrite_RefusesWhatItCannotHave(t *testing.T) {
 	}
 }
 
-// A file that somebody puts in the place of the one that is copied is not
-// replaced: what is in it was not copied.
+// A file that replaces the one that is being copied is not replaced in turn, since its content
+// was not copied.
 func TestRewrite_DoesNotReplaceAnotherFile(t *testing.T) {
 	for name, rewrite := range rewriters {
 		t.Run(name, func(t *testing.T) {
@@ -296,7 +296,7 @@ func TestRewrite_FollowsALink(t *testing.T) {
 	}
 }
 
-// Damage of what is derived does not keep a log from being rebuilt.
+// Damage of derived data does not prevent a rebuild.
 func TestReindex_NeedsNothingButTheLog(t *testing.T) {
 	root := func(path string, find func(tx *bolt.Tx) *bolt.Bucket) (page uint64) {
 		edit(t, path, func(tx *bolt.Tx) error {
@@ -365,7 +365,7 @@ func overwritePage(t *testing.T, path string, page uint64) {
 	require.NoError(t, f.Close())
 }
 
-// A damaged view stops what would copy it, and is named.
+// Compact of a damaged view is an error that names the view.
 func TestCompact_OfADamagedViewIsAnError(t *testing.T) {
 	row := []byte("table-0\x000000")
 	tests := map[string]struct {
@@ -380,7 +380,7 @@ func TestCompact_OfADamagedViewIsAnError(t *testing.T) {
 		"a row that is not there": {func(sales, _ *bolt.Bucket) error {
 			return sales.Delete(row)
 		}, `view "sales": rows are missing`},
-		"rows of which none is there": {func(sales, _ *bolt.Bucket) error {
+		"all rows": {func(sales, _ *bolt.Bucket) error {
 			tally := bytes.Clone(sales.Get([]byte{0}))
 			for key, _ := sales.Cursor().First(); key != nil; key, _ = sales.Cursor().First() {
 				if err := sales.Delete(bytes.Clone(key)); err != nil {
@@ -414,7 +414,7 @@ func TestCompact_OfADamagedViewIsAnError(t *testing.T) {
 	}
 }
 
-// A log that lost its end behind the store's back shows by what was made of it.
+// A log that has lost its end is shorter than the checkpoints of its views.
 func TestCompact_OfALogShorterThanItsViewsIsAnError(t *testing.T) {
 	path := logPath(t)
 	withLog(t, path, func(s *boltstore.Store) {

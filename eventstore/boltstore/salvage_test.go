@@ -19,8 +19,8 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// salvageable makes a closed log of some hundred events, small and large, of some
-// streams, and returns its path and events.
+// salvageable makes a closed log of some hundred small and large events of seven streams, and
+// returns its path and events.
 func salvageable(t testing.TB) (path string, events []eventstore.Event) {
 	path = logPath(t)
 	s, err := boltstore.Open(path, goldenOptions())
@@ -29,13 +29,13 @@ func salvageable(t testing.TB) (path string, events []eventstore.Event) {
 	for i := range 70 {
 		n := 1 + i%4
 		if i%25 == 20 {
-			n = 150 // of which some are packed
+			n = 150 // some of them are packed
 		}
 		list := make([]eventstore.NewEvent, n)
 		for j := range list {
 			size := 40
 			if random.IntN(12) == 0 {
-				size = 9000 // goes on over several pages
+				size = 9000 // takes several pages
 			}
 			list[j] = eventstore.NewEvent{Type: "t", Data: bytes.Repeat([]byte{byte(i)}, size), Tags: []eventstore.Tag{"x"}}
 		}
@@ -50,8 +50,8 @@ func salvageable(t testing.TB) (path string, events []eventstore.Event) {
 	return path, events
 }
 
-// salvage salvages a file, and checks that the new log has what the report says:
-// of the events, those that are not missing.
+// salvage salvages a file, and requires that the new log has the events except those that the
+// result calls missing.
 func salvage(t testing.TB, damaged string, events []eventstore.Event) boltstore.SalvageReport {
 	t.Helper()
 	into := filepath.Join(t.TempDir(), "new.yore")
@@ -104,7 +104,7 @@ func requireSalvaged(t testing.TB, into string, events []eventstore.Event, resul
 	require.Equal(t, result.Head+1, receipt.First)
 	v, err := s.Verify(t.Context(), nil)
 	require.NoError(t, err)
-	for _, f := range v.Findings { // of what is missing nothing else is wrong
+	for _, f := range v.Findings { // the missing records have no other findings
 		require.Contains(t, []boltstore.FindingKind{boltstore.MissingRecord, boltstore.BrokenStream, boltstore.BrokenCommit}, f.Kind, "%v", f)
 	}
 	if len(result.Missing) == 0 {
@@ -130,7 +130,7 @@ func TestSalvage_AHealthyLog(t *testing.T) {
 	require.Greater(t, result.Epoch, uint64(1))
 }
 
-// Whatever page is lost, all events come back of which the bytes are there.
+// Whatever page is lost, all events whose bytes are left are saved.
 func TestSalvage_AnyPageLost(t *testing.T) {
 	path, events := salvageable(t)
 	content, err := os.ReadFile(path)
@@ -162,8 +162,8 @@ func used(t testing.TB, content []byte) pages.State {
 	return state
 }
 
-// surviving counts the events whose records are somewhere in the bytes, also
-// where nothing leads to them.
+// surviving counts the events whose records are in the bytes, also in pages that the tree does
+// not lead to.
 func surviving(events []eventstore.Event, content []byte) (n int) {
 	size := os.Getpagesize()
 	whole := map[eventstore.Position]bool{}
@@ -208,7 +208,7 @@ func TestSalvage_ASmallLogWithoutMetaPages(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
-	appendEvents(t, s, "s-1", 3) // its buckets are inside a page of the root
+	appendEvents(t, s, "s-1", 3) // its buckets are inside the root page
 	events := logged(t, s)
 	require.NoError(t, s.Close())
 	require.Equal(t, 3, salvage(t, path, events).Events)
@@ -228,8 +228,8 @@ func TestSalvage_ATruncatedFile(t *testing.T) {
 	}
 }
 
-// What a transaction left behind that was not committed is not taken while the
-// file says where its log ends.
+// Records of a transaction that was not committed are not taken if the file shows where its
+// log ends.
 func TestSalvage_LeavesWhatWasNeverCommitted(t *testing.T) {
 	path, events := salvageable(t)
 	content, err := os.ReadFile(path)
@@ -289,8 +289,8 @@ func firstLeaf(t testing.TB, content []byte) uint64 {
 	return 0
 }
 
-// Two whole records for one position: the one that fits its neighbours is taken,
-// and if both do, the report says so.
+// Of two whole records for one position, the one that fits its neighbours is taken; if both
+// fit, the result says so.
 func TestSalvage_TwoRecordsForOnePosition(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change    func(r *record.Record)
@@ -358,8 +358,8 @@ func TestSalvage_Errors(t *testing.T) {
 	require.Equal(t, []string{"garbage"}, files(t, dir), "a failed salvage left a file")
 }
 
-// FuzzSalvagePage: whatever a page of the file holds, Salvage does not panic, and
-// what it saves is what was written.
+// FuzzSalvagePage: whatever a page of the file holds, Salvage does not panic, and every event
+// that it saves is one that was written.
 func FuzzSalvagePage(f *testing.F) {
 	path, events := salvageable(f)
 	content, err := os.ReadFile(path)

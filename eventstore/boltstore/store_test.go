@@ -18,7 +18,7 @@ import (
 	"github.com/yore-es/yore/eventstore/storetest"
 )
 
-// paths remembers which file each store of the conformance suite has.
+// paths has the path of the file of each store in the conformance suite.
 type paths struct{ files sync.Map }
 
 func (p *paths) open(tb testing.TB, path string, opts *boltstore.Options) eventstore.Store {
@@ -70,15 +70,14 @@ func asStore(s *boltstore.Store, err error) (eventstore.Store, error) {
 
 func TestStore(t *testing.T) { storetest.Run(t, config()) }
 
-// TestStore_AnswersAsTheOracle compares random histories with the store in
-// memory.
+// TestStore_AnswersAsTheOracle compares random histories with memstore.
 func TestStore_AnswersAsTheOracle(t *testing.T) {
 	storetest.RunModel(t, config(), storetest.Config{
 		Open: func(testing.TB) eventstore.Store { return memstore.New(nil) },
 	})
 }
 
-// open opens a log, and at the end of the test verifies and closes it.
+// open opens a log. At the end of the test it verifies and closes it.
 func open(tb testing.TB, path string, opts *boltstore.Options) *boltstore.Store {
 	tb.Helper()
 	s := openUnverified(tb, path, opts)
@@ -90,7 +89,7 @@ func open(tb testing.TB, path string, opts *boltstore.Options) *boltstore.Store 
 	return s
 }
 
-// openUnverified is open for a log in which Verify will find something.
+// openUnverified is open without the verification.
 func openUnverified(tb testing.TB, path string, opts *boltstore.Options) *boltstore.Store {
 	tb.Helper()
 	s, err := boltstore.Open(path, opts)
@@ -107,7 +106,7 @@ func create(tb testing.TB, path string) {
 	require.NoError(tb, s.Close())
 }
 
-// edit changes a file behind the store's back.
+// edit changes a closed file with bbolt alone.
 func edit(tb testing.TB, path string, fn func(*bolt.Tx) error) {
 	tb.Helper()
 	db, err := bolt.Open(path, 0o600, nil)
@@ -116,8 +115,8 @@ func edit(tb testing.TB, path string, fn func(*bolt.Tx) error) {
 	require.NoError(tb, db.Close())
 }
 
-// verify copies the log into an oracle, event by event, and compares what both
-// answer: what the index finds must be what is in the log, and all of it.
+// verify runs Verify, reads the whole log, and compares what queries find with the events that
+// match them.
 func verify(tb testing.TB, s eventstore.Store) {
 	tb.Helper()
 	ctx := context.Background() // that of the test has ended when it cleans up

@@ -17,9 +17,9 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// verifiable makes a closed log of twelve events: positions 1 to 4 and 6 to 10
-// are of stream "s-1", 5 of "s-2", 11 of none, 12 of "s-3"; 6 to 10 are one
-// commit with a key, 12 has a key too. Views "v" and "w" have three rows each.
+// verifiable makes a closed log of twelve events: positions 1 to 4 and 6 to 10 are of stream
+// "s-1", 5 of "s-2", 11 of none, 12 of "s-3"; 6 to 10 are one commit with a key, and 12 has a
+// key too. The views "v" and "w" have three rows each.
 func verifiable(t *testing.T) string {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -52,7 +52,7 @@ func verifiable(t *testing.T) string {
 	return path
 }
 
-// findings verifies the file, opened for reading only so that nothing is repaired.
+// findings verifies a file that it opens for reading only, so that nothing is repaired.
 func findings(t *testing.T, path string) boltstore.VerifyReport {
 	s, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestVerify_AMetaPage(t *testing.T) {
 	}
 }
 
-// The description is checked by Open; here it is damaged afterwards.
+// Open checks the description, so here it is damaged afterwards.
 func TestVerify_TheDescription(t *testing.T) {
 	path := verifiable(t)
 	s, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
@@ -138,8 +138,8 @@ func overwrite(tb testing.TB, path string, offset int64, bytes []byte) {
 	require.NoError(tb, f.Close())
 }
 
-// Whatever page is overwritten, Verify ends, does not panic, and what it counts
-// and finds adds up to the log.
+// Whatever page is overwritten, Verify ends without a panic, and counts all events or has
+// findings.
 func TestVerify_OverwrittenPages(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -180,7 +180,7 @@ func TestVerify_OverwrittenPages(t *testing.T) {
 	}
 	require.Greater(t, opened, 60)
 	require.Greater(t, damaged, 40)
-	require.Less(t, large, 10, "the walk does not go on behind a damaged page")
+	require.Less(t, large, 10, "the walk does not continue after a damaged page")
 }
 
 func TestVerify_BoundsFindingsAndEndsWithTheContext(t *testing.T) {
@@ -208,7 +208,7 @@ func TestVerify_BoundsFindingsAndEndsWithTheContext(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrClosed)
 }
 
-// openDamaged opens a file that is damaged: it is not verified at the end.
+// openDamaged opens a damaged file for reading, and does not verify it at the end.
 func openDamaged(t *testing.T, path string) *boltstore.Store {
 	s, err := boltstore.Open(path, &boltstore.Options{ReadOnly: true})
 	require.NoError(t, err)

@@ -30,14 +30,13 @@ import (
 // to wake another goroutine and to be woken by it takes as long as the rest of a small
 // append. When that caller lays the pen down and jobs wait, the writer goroutine goes on.
 //
-// Callers whose jobs have just ended often come back with the next. If the holder took
-// at once what is there, half of them would always miss the group and wait for two. So
-// it waits for as many jobs as have just ended, but for a tenth of the last
-// transaction's time at most, and never for a single one: a lone caller does
-// not wait. A job that arrives while a transaction is being filled joins it, unless views
-// are attached, which see a group as a whole before its transaction. All this only
-// until the group is worth its syncs; more jobs are better made ready, by their
-// callers, while the group is written.
+// Callers whose jobs have just ended often come back with the next. If the holder took at
+// once what is there, half of them would always miss the group and wait for two. So it waits
+// for as many jobs as have just ended, but for at most a tenth of the last transaction's
+// time, and never for a single one: a lone caller does not wait. A job that arrives while a
+// transaction is being filled joins it, unless views are attached, which see a group as a
+// whole before its transaction. Jobs are awaited, and join, only until the group is worth its
+// syncs; the callers of further jobs prepare them while the group is written.
 //
 // Rejected. DB.Batch delays a lone caller by 10 ms and runs functions again. A writer
 // goroutine that always writes costs two switches of goroutines an append. Forming a

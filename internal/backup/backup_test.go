@@ -178,6 +178,19 @@ func TestChain_FindsFramesOfAnotherBackup(t *testing.T) {
 	}
 }
 
+// TestChain_FindsThatItEndsTooEarly has a whole backup that lacks its last events.
+func TestChain_FindsThatItEndsTooEarly(t *testing.T) {
+	var out bytes.Buffer
+	w, err := backup.NewWriter(&out, backup.Manifest{StoreID: storeID, Epoch: 3, Through: 5, Created: created}, 0)
+	require.NoError(t, err)
+	require.NoError(t, w.Records(pageOf(0, 4)))
+	_, err = w.End()
+	require.NoError(t, err)
+	_, _, err = read(t.Context(), true, out.Bytes())
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	require.ErrorContains(t, err, "ends at position 4, and should end at 5")
+}
+
 func TestOpenChain_RefusesBackupsThatDoNotContinueEachOther(t *testing.T) {
 	full, _ := write(t, 0, 10)
 	more, _ := write(t, 10, 20)

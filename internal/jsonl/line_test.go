@@ -216,6 +216,7 @@ func TestParseLine_RefusesWhatIsNotDescribed(t *testing.T) {
 		{`"recorded":"2026`, `"recorded":"2262`, "outside the years 1678 to 2261"},
 		{`:07.000000006Z`, `:07,000000006Z`, "RFC 3339"},
 		{`"type":"u"`, `"type":"u","time":"0001-01-01T00:00:00Z"`, "zero time"},
+		{`"type":"u"`, `"type":"u","type":"u"`, `field "type" occurs twice`},
 		{`"type":"u"`, `"type":"u","time":7`, "not a string"},
 		{`"type":"u"`, `"type":"u","schema_version":4294967296`, "not an integer"},
 		{`"type":"u"`, `"type":"u","data":1,"data_base64":""`, "both fields"},

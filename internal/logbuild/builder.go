@@ -163,8 +163,8 @@ func (b *Builder) addRows(rows []viewfile.SealedRow) error {
 }
 
 // Finish writes the rest, syncs the file, reads it back, and gives it its final name. With
-// replace it replaces a file of that name; without, an existing file is an error that
-// matches fs.ErrExist. A commit that is not complete, versions that do not follow each other (unless
+// replace it replaces a file of that name; without, an existing file is an error that matches
+// fs.ErrExist. A commit that is not complete, versions that do not follow each other (unless
 // Gaps) and a key of two commits are a [*eventstore.CorruptError].
 //
 // After an error the name stands for the same file as before, with one exception, which

@@ -287,7 +287,7 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// TestOpenSource_LocksTheFile: nobody else opens the file until the source is closed.
+// TestOpenSource_LocksTheFile: the file cannot be opened again until the source is closed.
 func TestOpenSource_LocksTheFile(t *testing.T) {
 	path := logPath(t)
 	require.NoError(t, begin(t, path, options, several(3)...).Finish(false))

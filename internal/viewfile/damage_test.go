@@ -114,6 +114,22 @@ func TestLayers_AreAllThere(t *testing.T) {
 	}
 }
 
+// TestLayers_OfLostRows: layers whose view has lost its own rows are deleted when it gets new
+// ones.
+func TestLayers_OfLostRows(t *testing.T) {
+	db := newFile(t)
+	change(t, db, numbered(0, 100, "older")...)
+	change(t, db, numbered(0, 10, "newer")...)
+	update(t, db, func(tx *bolt.Tx) error { return tx.Bucket(logfile.RowsBucket).DeleteBucket([]byte(view)) })
+	change(t, db, numbered(5, 8, "again")...)
+	list, _ := scan(t, db, eventstore.RowScan{Table: "t"})
+	require.Equal(t, []string{"0005=again", "0006=again", "0007=again"}, list)
+	update(t, db, func(tx *bolt.Tx) error {
+		require.Nil(t, viewfile.ChangesBucket(tx, view))
+		return nil
+	})
+}
+
 // TestReadTally_RowsWithoutOne: rows that were written before there were tallies are
 // read and changed, and get none.
 func TestReadTally_RowsWithoutOne(t *testing.T) {

@@ -56,7 +56,7 @@ func change(t *testing.T, db *bolt.DB, rows ...eventstore.Row) {
 	update(t, db, func(tx *bolt.Tx) error { return viewfile.Change(tx, view, rows) })
 }
 
-// get returns the value of a row; ok is false if there is no row.
+// get returns the value of a row of table "t"; ok is false if there is no row.
 func get(db *bolt.DB, key string) (value string, ok bool, err error) {
 	err = db.View(func(tx *bolt.Tx) error {
 		rows, err := viewfile.Get(tx, view, []eventstore.RowKey{row("t", key, "").RowKey})
