@@ -15,10 +15,10 @@ import (
 	"github.com/yore-es/yore/internal/progress"
 )
 
-// BackupOptions say what to back up. Nil and zero values mean the defaults.
+// BackupOptions are the options of Backup. Nil and zero values mean the defaults.
 type BackupOptions struct {
-	// After makes the backup an incremental one: it has the events after this
-	// position, and continues a backup that goes through it. Zero is a full one.
+	// After makes the backup incremental: it has the events after this position, and
+	// continues a backup whose Through is After. Zero makes a full backup.
 	After eventstore.Position
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
@@ -41,22 +41,20 @@ type Manifest struct {
 	Bytes int64
 }
 
-// Backup writes the events of the log, up to the head as it is now, to w. Appends,
-// readers and followers go on meanwhile. It reads in pages, each a short
-// transaction that has ended before anything is written to w, so a slow w costs
-// the log nothing. Memory is bounded.
+// Backup writes the events up to the present head to w. Appends, reads and follows go on
+// meanwhile: it reads in pages, and no transaction is open while w is written. Its memory is
+// bounded.
 //
-// The format is that of docs/reference/backup-format.md: checksums find any byte
-// that is changed or missing. Views are not in it: what they show is derived from
-// the events. The Manifest says what has been written; its Through is the After
-// of an incremental backup that continues this one.
+// docs/reference/backup-format.md describes the format; its checksums reveal any byte that
+// is changed or missing. Views are not in a backup, since they are derived from the events.
+// Through of the Manifest is the After of an incremental backup that continues this one.
 //
-// A damaged record ends the backup with a [*eventstore.CorruptError]: what is
-// lost should be known when the last backup that has it is still there. After an
-// error, what w has got is no backup, and [Restore] says so.
+// A damaged record ends the backup with a [*eventstore.CorruptError], so that the loss is
+// noticed while an older backup with that event still exists. After an error, the bytes
+// that w has received are not a backup, and [Restore] refuses them.
 //
-// Other errors a caller can match: ErrInvalid (After is beyond the head),
-// ErrClosed, the context's, and those of w.
+// Other errors a caller can match: ErrInvalid (After is beyond the head), ErrClosed, the
+// context's, and those of w.
 func (s *Store) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Manifest, error) {
 	var opts BackupOptions
 	if o != nil {
@@ -109,14 +107,14 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	return manifestOf(written), err
 }
 
-// VerifyBackup reads a backup, and the incremental ones that continue it, in
-// their order, and returns what they hold together, as [Restore] does but with
-// the epoch that they were made in. The first may be an incremental one too.
+// VerifyBackup reads a backup and the incremental ones that continue it, in their order,
+// and returns the Manifest of their union, with the epoch in which they were made. The first
+// may be incremental too.
 //
-// It checks all that Restore checks without a file: each checksum, that nothing
-// is missing, that each backup continues the one before. What only shows when the
-// index is made it does not see: that the versions of streams have no gaps, and
-// that no key is on two commits. Errors are those of Restore.
+// It checks what Restore checks without making a file: each checksum, that nothing is
+// missing, that each backup continues the one before. It does not check that the versions
+// of each stream follow each other, nor that no two commits have the same key; that shows
+// when Restore makes the index. Its errors are those of Restore.
 func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 	chain, err := backup.OpenChain(backups, false)
 	if err != nil {

@@ -56,8 +56,8 @@
 //
 // # For operators
 //
-// [Store.Verify] looks for damage, [Store.Backup] and [Restore] keep a copy,
-// [Store.Export] and [Import] speak JSON Lines; [Compact] makes a file smaller,
-// [Reindex] makes all that is derived anew, and [Salvage] saves what can be read
-// of a damaged file.
+// [Store.Verify] finds damage. [Store.Backup] and [Restore] keep a copy. [Store.Export] and
+// [Import] write and read JSON Lines. [Compact] makes a file smaller, [Reindex] rebuilds
+// everything that is derived from the events, and [Salvage] saves the whole events of a
+// damaged file.
 package boltstore

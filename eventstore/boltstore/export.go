@@ -11,17 +11,17 @@ import (
 	"github.com/yore-es/yore/internal/progress"
 )
 
-// ExportOptions say what to export. Nil and zero values mean the defaults.
+// ExportOptions are the options of Export. Nil and zero values mean the defaults.
 type ExportOptions struct {
-	// After is the position after which to begin, the last one of a commit: as
-	// a rule, Through of the export before. 0 is the beginning.
+	// After begins the export after this position, which must be the last of a commit:
+	// usually Through of the previous export. 0 begins with the first event.
 	After eventstore.Position
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
 	Progress func(eventstore.Progress)
 }
 
-// ExportReport is what Export has written.
+// ExportReport is the result of Export.
 type ExportReport struct {
 	// Through is the last position in the export. It is that of ExportOptions.After if
 	// there was nothing to export.
@@ -34,17 +34,16 @@ type ExportReport struct {
 // exportBuffer is how many bytes of lines are written at once, about.
 const exportBuffer = 256 << 10
 
-// Export writes the events up to the head to w as lines of JSON, one for each:
-// all that is known of them, so that [Import] makes the same log of them.
-// docs/reference/export-format.md describes the lines. The store can be used
-// meanwhile, also appended to; no transaction is open while w is written to. The
-// memory it needs is that of a page, however long the log.
+// Export writes the events up to the present head to w, one line of JSON for each, with
+// everything that is known of it, so that [Import] makes the same log of the lines.
+// docs/reference/export-format.md describes the lines. Appends and reads go on meanwhile; no
+// transaction is open while w is written. Its memory is that of a page, whatever the length
+// of the log.
 //
-// What has been written before an error is a part of the export, and ExportReport
-// says how much; its last line may not be whole, if w failed. Errors a caller can
-// match: the context's, ErrClosed, ErrInvalid (After is beyond the head or inside
-// a commit), ErrCorrupt (a record is damaged; the events before it have been
-// written), and those of w.
+// The lines written before an error are part of the export, and the report counts them; the
+// last line may be cut if w has failed. Errors a caller can match: the context's, ErrClosed,
+// ErrInvalid (After is beyond the head or inside a commit), ErrCorrupt (a record is damaged;
+// the events before it have been written), and those of w.
 func (s *Store) Export(ctx context.Context, w io.Writer, o *ExportOptions) (ExportReport, error) {
 	if err := s.usable(ctx); err != nil {
 		return ExportReport{}, err

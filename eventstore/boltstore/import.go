@@ -19,43 +19,40 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// ImportOptions say how to import. Nil and zero values mean the defaults.
+// ImportOptions are the options of Import. Nil and zero values mean the defaults.
 type ImportOptions struct {
-	// LockTimeout is how long Import waits for another opener to let go of the
-	// file before it returns ErrLocked; zero and less is 1 second.
+	// LockTimeout is how long to wait for another opener to close the file before
+	// ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is that of a new file; the default is 0o600.
+	// FileMode is the permissions of a new file. Zero means 0o600.
 	FileMode fs.FileMode
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
 	Progress func(eventstore.Progress)
 }
 
-// ImportReport is what Import has done.
+// ImportReport is the result of Import.
 type ImportReport struct {
 	// Head is the last position of the log afterwards.
 	Head eventstore.Position
-	// Present is how many lines there were of events that the log had already,
-	// and Appended how many events are new.
+	// Present is the number of lines whose events the log had already, and Appended the
+	// number of new events.
 	Present, Appended int
 }
 
-// Import reads lines as [Store.Export] writes them, and appends their events to
-// the log at path, with the positions, versions, commits, keys, ids and times
-// that the lines say. It creates the log if there is none; a new one gets an id
-// of its own.
+// Import reads lines as [Store.Export] writes them, and appends their events to the log at
+// path, with the positions, versions, commits, keys, ids and times of the lines. It creates
+// the log if there is none; a new log gets a store id of its own.
 //
-// Lines of events that the log has must say what the log says, and lines of later
-// ones must go on where it ends: so an import that was interrupted, by whatever,
-// goes on when it is done again, and exports that were made one after another
-// can be imported one after another.
+// A line of an event that the log has must agree with the log, and the first later line must
+// continue it. So an interrupted import continues when it is run again, and exports made one
+// after the other can be imported one after the other.
 //
-// A commit is appended as a whole or not at all. Many are written together, and
-// those before an error stay. The errors say the line, and a caller can match:
-// ErrInvalid (a line that is not as described, or does not fit the log: the
-// message names the rule; the lines end inside a commit), ErrLocked, ErrFormat,
-// ErrCorrupt (of the log), ErrUnknownOutcome (import again), the context's and
-// those of r.
+// A commit is appended as a whole or not at all. Many commits are written together, and the
+// ones before an error stay. Errors name the line. A caller can match ErrInvalid (a line is
+// malformed or does not fit the log, or the lines end inside a commit; the error names the
+// rule), ErrLocked, ErrFormat, ErrCorrupt (of the log), ErrUnknownOutcome (import again),
+// the context's and those of r.
 func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (ImportReport, error) {
 	var opts ImportOptions
 	if o != nil {
@@ -73,12 +70,12 @@ func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (Im
 }
 
 const (
-	importEvents = 32_768   // a transaction has at least so many events,
-	importBytes  = 16 << 20 // or so many bytes of records, before the end
+	importEvents = 32_768   // a transaction is written when it has this many events,
+	importBytes  = 16 << 20 // or this many bytes of records, and at the end
 )
 
-// importer is one run of Import. It alone writes to the store: nobody else has
-// it, and the store's own writer has nothing to do.
+// importer is one run of Import. No other goroutine writes to the store meanwhile: the
+// writer goroutine has no jobs.
 type importer struct {
 	store  *Store
 	lines  *jsonl.Reader

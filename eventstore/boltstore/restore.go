@@ -17,45 +17,42 @@ import (
 	"github.com/yore-es/yore/internal/progress"
 )
 
-// RestoreOptions say how to restore. Nil and zero values mean the defaults.
+// RestoreOptions are the options of Restore. Nil and zero values mean the defaults.
 type RestoreOptions struct {
-	// Replace puts the restored log in the place of one that is there. Without it
-	// that is an error. What is no Yore log is not replaced.
+	// Replace replaces a log at path. Without it, a file at path is an error. A file that
+	// is not a Yore log is never replaced.
 	Replace bool
-	// FileMode is that of the restored file; the default is that of the file it
-	// replaces, or else 0o600.
+	// FileMode is the permissions of the restored file. Zero means those of the replaced
+	// file, or 0o600.
 	FileMode fs.FileMode
-	// LockTimeout is how long to wait for another opener to let go of the file
-	// that is replaced; zero and less is 1 second.
+	// LockTimeout is how long to wait for another opener to close the file that is
+	// replaced before ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
 	Progress func(eventstore.Progress)
 }
 
-// Restore makes the log at path from a full backup and the incremental ones that
-// continue it, in their order. It returns what they hold together.
+// Restore makes the log at path from a full backup and the incremental ones that continue
+// it, in their order, and returns the Manifest of their union.
 //
-// Everything is checked before there is a file at path: the checksums, that all
-// is there, that each backup continues the one before, that events may follow
-// each other as they do. The index is made from the events. Views are not in a
-// backup: they are built again from the first event when they are next run or
-// attached.
+// Everything is checked before the file appears at path: the checksums, that nothing is
+// missing, that each backup continues the one before, that the events may follow each other.
+// The index is made from the events. Views are not in a backup; they are rebuilt from the
+// first event when they are next run or attached.
 //
-// The restored log has the store id of the backup, and an epoch of its own, the
-// Manifest's: higher than that of the backup and of what was restored before.
-// Views and checkpoints that are kept elsewhere may know events that the restored
-// log does not have; by the epoch that can be seen.
+// The restored log has the store id of the backup and a new epoch, which the Manifest says
+// and which is higher than that of the backup and of the replaced log. Views and checkpoints
+// kept elsewhere may know events that the restored log does not have; the epoch reveals it.
 //
-// The file is there as a whole or not at all; after an error, one that is to be
-// replaced is as it was, with one exception, which says so.
+// The file appears whole or not at all. After an error, a file that was to be replaced is
+// unchanged, with one exception, which the error says: the directory could not be synced.
 //
-// Errors a caller can match: fs.ErrExist (there is a file, and no Replace),
-// ErrCorrupt (a backup is damaged or cut short; the message says where),
-// ErrFormat (it is none, or of a newer format; or the file to be replaced is no
-// log), ErrInvalid (the backups do not continue each other, or the first is not
-// a full one), ErrLocked, the context's, and those of the file system and the
-// readers.
+// Errors a caller can match: fs.ErrExist (a file is there, and Replace is not set),
+// ErrCorrupt (a backup is damaged or cut short; the error says where), ErrFormat (not a
+// backup, or one of a newer format; or the file to be replaced is not a log), ErrInvalid
+// (the backups do not continue each other, or the first is not a full one), ErrLocked, the
+// context's, and those of the file system and of the readers.
 func Restore(ctx context.Context, path string, o *RestoreOptions, backups ...io.Reader) (Manifest, error) {
 	var opts RestoreOptions
 	if o != nil {

@@ -10,44 +10,41 @@ import (
 	"github.com/yore-es/yore/internal/progress"
 )
 
-// CompactOptions say how to compact. Nil and zero values mean the defaults.
+// CompactOptions are the options of Compact. Nil and zero values mean the defaults.
 type CompactOptions struct {
-	// LockTimeout is how long to wait for another opener to let go of the file;
-	// zero and less is 1 second.
+	// LockTimeout is how long to wait for another opener to close the file before
+	// ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
 	Progress func(eventstore.Progress)
 }
 
-// CompactReport is the outcome of Compact.
+// CompactReport is the result of Compact.
 type CompactReport struct {
 	// Head is the position of the last event.
 	Head eventstore.Position
-	// Views and Rows are how many were copied.
+	// Views and Rows are the numbers of views and rows copied.
 	Views, Rows int
-	// Before and After are the sizes of the file, in bytes.
+	// Before and After are the sizes of the old and the new file, in bytes.
 	Before, After int64
 }
 
-// Compact makes the file of a log that nobody has open as small as it can be. Rows
-// that were changed and views that were dropped leave pages behind, which the
-// file keeps for later; here all that is in use is copied into a new file, which
-// then takes the place of the old one in one step. So there is room needed for
-// both.
+// Compact rewrites the file of a log without the free pages that changed rows and dropped
+// views have left: it copies what is in use into a new file, which replaces the old one
+// in one step. No other opener may have the file open. The disk must have room for both
+// files.
 //
-// Everything is checked on the way: all records and what may follow what, all
-// rows and checkpoints. The index is not copied but made from the records. A log
-// of which anything is damaged is not compacted, and stays as it is: a damaged
-// record is a [*eventstore.CorruptError], rows match ErrCorrupt too. [Reindex]
-// helps where it is rows, [Salvage] where it is records.
+// Everything is checked while it is copied: each record and its place after the one before,
+// each row and checkpoint. The index is made from the records. A log with any damage is not
+// compacted and stays unchanged: a damaged record is a [*eventstore.CorruptError], and rows
+// match ErrCorrupt too. [Reindex] repairs rows, [Salvage] records.
 //
-// Store id and epoch stay; so does the file's mode, not its owner: do it as the
-// user whose file it is.
+// Store id, epoch and the file's mode stay. The new file belongs to the calling user.
 //
-// After an error the old file is there as it was, with one exception, which says
-// so. Other errors a caller can match: ErrLocked, ErrFormat, the context's, and
-// those of the file system.
+// After an error the old file is unchanged, with one exception, which the error says: the
+// directory could not be synced. Other errors a caller can match: ErrLocked, ErrFormat, the
+// context's, and those of the file system.
 func Compact(ctx context.Context, path string, o *CompactOptions) (CompactReport, error) {
 	var opts CompactOptions
 	if o != nil {
@@ -63,44 +60,42 @@ func Compact(ctx context.Context, path string, o *CompactOptions) (CompactReport
 	}, nil
 }
 
-// ReindexOptions say how to reindex. Nil and zero values mean the defaults.
+// ReindexOptions are the options of Reindex. Nil and zero values mean the defaults.
 type ReindexOptions struct {
-	// KeepViews copies rows and checkpoints, and checks them, instead of leaving
-	// them out.
+	// KeepViews copies and checks the rows and checkpoints of views. Without it they are
+	// left out.
 	KeepViews bool
-	// LockTimeout is how long to wait for another opener to let go of the file;
-	// zero and less is 1 second.
+	// LockTimeout is how long to wait for another opener to close the file before
+	// ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
 	Progress func(eventstore.Progress)
 }
 
-// ReindexReport is the outcome of Reindex.
+// ReindexReport is the result of Reindex.
 type ReindexReport struct {
 	// Head is the position of the last event.
 	Head eventstore.Position
-	// Views and Rows are how many were kept.
+	// Views and Rows are the numbers of views and rows kept; 0 without KeepViews.
 	Views, Rows int
 }
 
-// Reindex makes anew all that is derived from the log, in the file of a log that
-// nobody has open: it copies the records into a new file, makes the index from
-// them, leaves the views out, and puts the new file in the place of the old one in
-// one step. There is room needed for both. Views are built again from the first
-// event when they are next run or attached.
+// Reindex makes everything in a log's file anew that is derived from the events: it copies
+// the records into a new file, makes the index from them, leaves out the views, and replaces
+// the old file in one step. No other opener may have the file open. The disk must have room
+// for both files. Views are rebuilt from the first event when they are next run or attached.
 //
-// It needs nothing of the old file but the log and what the file says of itself.
-// So it is the remedy for whatever else is damaged: index, rows, checkpoints, the
-// list of free pages. Where a record is damaged, it changes nothing and returns a
-// [*eventstore.CorruptError]; there [Restore] helps, or [Salvage].
+// It reads nothing of the old file but the log and the file's description. So it repairs
+// damage anywhere else: in the index, in rows and checkpoints, in the list of free pages. A
+// damaged record is a [*eventstore.CorruptError], and nothing is changed; [Restore] or
+// [Salvage] help then.
 //
-// Store id and epoch stay; so does the file's mode, not its owner: do it as the
-// user whose file it is.
+// Store id, epoch and the file's mode stay. The new file belongs to the calling user.
 //
-// After an error the old file is there as it was, with one exception, which says
-// so. Other errors a caller can match: ErrLocked, ErrFormat, ErrCorrupt (also,
-// with KeepViews, for rows), the context's, and those of the file system.
+// After an error the old file is unchanged, with one exception, which the error says: the
+// directory could not be synced. Other errors a caller can match: ErrLocked, ErrFormat,
+// ErrCorrupt (with KeepViews, also for rows), the context's, and those of the file system.
 func Reindex(ctx context.Context, path string, o *ReindexOptions) (ReindexReport, error) {
 	var opts ReindexOptions
 	if o != nil {

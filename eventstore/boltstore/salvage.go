@@ -13,46 +13,46 @@ import (
 	"github.com/yore-es/yore/internal/salvage"
 )
 
-// SalvageOptions say how to salvage. Nil and zero values mean the defaults.
+// SalvageOptions are the options of Salvage. Nil and zero values mean the defaults.
 type SalvageOptions struct {
-	// LockTimeout is how long Salvage waits for another opener to let go of
-	// the damaged file before it returns ErrLocked; zero and less is 1 second.
+	// LockTimeout is how long to wait for another opener to close the damaged file before
+	// ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is that of the new file; the default is 0o600.
+	// FileMode is the permissions of the new file. Zero means 0o600.
 	FileMode fs.FileMode
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
 	Progress func(eventstore.Progress)
 }
 
-// SalvageReport is what Salvage has saved, and what it has not.
+// SalvageReport is the result of Salvage: what was saved and what was not.
 type SalvageReport struct {
-	// Events is how many events are in the new log, and Head the last position.
+	// Events is the number of events in the new log, and Head its last position.
 	Events int
 	Head   eventstore.Position
-	// Unlinked is how many of them the damaged file did not lead to any more:
-	// they were found by looking at every page.
+	// Unlinked is how many of these events the tree of pages did not lead to: they were
+	// found by looking at every page.
 	Unlinked int
-	// Through is the head that the damaged file had, if that can be told, else 0.
+	// Through is the head of the damaged file, 0 if it is not known.
 	Through eventstore.Position
-	// Missing are the positions of which nothing was found: up to Through, or
-	// else up to the end of the last commit of which something was.
-	// MissingEvents is how many. They are ascending, and at most 10,000 ranges.
+	// Missing are the ranges of positions without an event up to Through; if that is 0, up
+	// to the end of the last commit of which an event was found. They ascend, and are at
+	// most 10,000. MissingEvents is the number of all missing positions.
 	Missing       []PositionRange
 	MissingEvents uint64
-	// Ambiguous are positions for which the file holds several records that are
-	// whole, of which at most one can be the right one, and does not tell which.
-	// The one that fits its neighbours was taken. At most 10,000.
+	// Ambiguous are positions for which the file holds several different whole records. At
+	// most one is the right one; the one that fits its neighbours was taken. They are at
+	// most 10,000.
 	Ambiguous []eventstore.Position
-	// Refused is how many records are whole but contradict their neighbours:
-	// remains of transactions that failed, as a rule.
+	// Refused is the number of whole records that contradict their neighbours. They are
+	// usually left by transactions that failed.
 	Refused int
-	// Leftover is how many records are whole but beyond Through: remains of
-	// transactions that were never completed. They were not taken. They are
-	// counted only if something was missing, so that every page was looked at.
+	// Leftover is the number of whole records beyond Through, which are left by
+	// transactions that were never completed. They were not taken, and are counted only if
+	// every page was looked at.
 	Leftover int
-	// StoreID and Epoch are those of the new log. SameStore says that the id is
-	// that of the damaged one, which could be read. The epoch is a higher one.
+	// StoreID and Epoch are those of the new log. SameStore reports whether the damaged
+	// file's store id could be read, so that StoreID is the same. The epoch is a new one.
 	StoreID   uuid.UUID
 	Epoch     uint64
 	SameStore bool
@@ -61,30 +61,27 @@ type SalvageReport struct {
 // PositionRange is the positions from First to Last, both included.
 type PositionRange struct{ First, Last eventstore.Position }
 
-// Salvage copies all events of a damaged log that are whole into a new one, and
-// says what is missing. The damaged file is only read. The new one appears when
-// it is complete, and must not be there before.
+// Salvage copies all whole events of a damaged log into a new log at into, and reports what
+// is missing. It only reads the damaged file. The new file appears when it is complete; a
+// file at into is an error.
 //
-// Events are sought in two ways: by following the file's own tree of pages, as
-// far as it leads; and, for the positions that this leaves open, by looking at
-// every page, also when the pages that describe the file are gone or it was cut
-// short. Each event has a checksum that covers its position too, so that what is
-// found is what was written. A record beyond the head is not taken, for it was
-// never acknowledged. Where the head is, the newer page that describes the file
-// says. If one of these two pages is damaged, it may have been the newer one, and
-// what follows the head of the other without a gap is taken, too. If the end of
-// the log cannot be reached, all that is whole is.
+// Salvage looks for events in two ways. It follows the tree of pages as far as that leads.
+// For the positions that remain, it looks at every page, even if the pages that describe the
+// file are gone or the file was cut short. The checksum of each event covers its position,
+// so an event that is found is an event that was written. A record beyond the head is left
+// out, since it was never acknowledged. The newer of two pages says where the head is; if
+// one of the two is damaged it may have been the newer one, and the records that follow the
+// other's head without a gap are taken too. If the end of the log cannot be reached, all
+// whole records are taken.
 //
-// In the new log, reading comes to a [*eventstore.CorruptError] at a position
-// that is missing; reads that do not come by it, and appends, work. Where the
-// last events are missing, their positions are given to the next that are
-// appended; the new epoch tells those who have seen the old ones. Read models are
-// not copied, they are built anew.
+// In the new log, a read that reaches a missing position ends with a
+// [*eventstore.CorruptError]; other reads, and appends, work. If the last events are
+// missing, later appends get their positions; the new epoch reveals that to consumers that
+// have seen the old events. Read models are not copied; they are rebuilt.
 //
-// Salvage holds the lock of the damaged file where that can be opened at all. Its
-// memory is bounded, but for the list of the ranges that are missing and a bit for
-// each page. Errors a caller can match: fs.ErrNotExist, fs.ErrExist (there is a
-// file at into), ErrLocked, ErrCorrupt (not one event was found), the context's
+// Salvage locks the damaged file if it can be opened. Its memory is bounded, apart from the
+// list of missing ranges and a bit for each page. Errors a caller can match: fs.ErrNotExist,
+// fs.ErrExist (a file is at into), ErrLocked, ErrCorrupt (no event was found), the context's
 // and those of the file system.
 func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (SalvageReport, error) {
 	var opts salvage.Options

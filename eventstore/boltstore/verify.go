@@ -11,34 +11,33 @@ import (
 	"github.com/yore-es/yore/internal/verify"
 )
 
-// VerifyOptions say how to verify a store. Nil and zero values mean the defaults.
+// VerifyOptions are the options of Verify. Nil and zero values mean the defaults.
 type VerifyOptions struct {
-	// MaxFindings is how many findings are returned; the default is 1000. More
-	// are counted only.
+	// MaxFindings bounds the findings that are returned; further ones are counted. Zero or
+	// negative means 1000.
 	MaxFindings int
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.
 	Progress func(eventstore.Progress)
 }
 
-// VerifyReport is what Verify has checked and found.
+// VerifyReport is the result of Verify: what was checked and what was found.
 type VerifyReport struct {
-	// Head is the head of the log when Verify began. Events after it have not
-	// been looked at.
+	// Head is the head of the log when Verify began. Later events are not checked.
 	Head eventstore.Position
-	// Events is how many records are whole.
+	// Events is the number of whole records.
 	Events int
-	// Postings is how many entries of the index are whole and belong to them.
+	// Postings is the number of whole entries of the index that belong to these records.
 	Postings int
-	// Views is how many views have rows or a checkpoint, and Rows how many
-	// rows of theirs are whole.
+	// Views is the number of views with rows or a checkpoint, and Rows the number of their
+	// whole rows.
 	Views, Rows int
-	// Unsettled are the views whose rows changed each time they were counted.
-	// Each row was checked; that none is missing was not.
+	// Unsettled are the views whose rows changed during each count. Each of their rows was
+	// checked, but not that none is missing.
 	Unsettled []eventstore.ViewID
-	// Findings are what is not as it was written, at most MaxFindings.
+	// Findings are the differences from what was written, at most MaxFindings.
 	Findings []Finding
-	// Omitted is how many findings there are besides.
+	// Omitted is the number of further findings.
 	Omitted int
 }
 
