@@ -33,7 +33,7 @@ type partInfo struct {
 	store       eventstore.Store
 	hooks       Hooks
 	maxAttempts int
-	turns       *turns
+	queues      *queues
 	command     reflect.Type
 }
 
@@ -108,8 +108,8 @@ type batch struct {
 	parts       []Part
 	infos       []partInfo
 	store       eventstore.Store
-	hooks       Hooks  // of the first part's repository
-	turns       *turns // the same one's
+	hooks       Hooks   // of the first part's repository
+	queues      *queues // the same one's
 	maxAttempts int
 }
 
@@ -128,7 +128,7 @@ func newBatch(parts []Part) (*batch, error) {
 		}
 		b.infos[i] = info
 		if i == 0 {
-			b.store, b.hooks, b.turns, b.maxAttempts = info.store, info.hooks, info.turns, info.maxAttempts
+			b.store, b.hooks, b.queues, b.maxAttempts = info.store, info.hooks, info.queues, info.maxAttempts
 		}
 		b.maxAttempts = min(b.maxAttempts, info.maxAttempts)
 		if a, z := b.store.Info(), info.store.Info(); a.StoreID != z.StoreID || a.Epoch != z.Epoch {
@@ -145,7 +145,7 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 	if done || err != nil {
 		return receipt, nil, err
 	}
-	err = retried(ctx, b.maxAttempts, b.turns, b.places, func(ctx context.Context) (again bool, err error) {
+	err = retried(ctx, b.maxAttempts, b.queues, b.keys, func(ctx context.Context) (again bool, err error) {
 		a := &attempt{streams: make(map[eventstore.StreamID]any)}
 		if rejection = b.decide(ctx, a); rejection != nil || len(a.commit.Events) == 0 {
 			repeat, done, err := b.carriedOut(ctx, commandID)
@@ -173,12 +173,12 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 	return receipt, rejection, err
 }
 
-func (b *batch) places() []string {
-	places := make([]string, len(b.infos))
+func (b *batch) keys() []conflictKey {
+	keys := make([]conflictKey, len(b.infos))
 	for i := range b.infos {
-		places[i] = placeOf(b.infos[i].stream)
+		keys[i] = streamKey(b.infos[i].stream)
 	}
-	return places
+	return keys
 }
 
 // decide asks the parts in their order, until one cannot be carried out.
@@ -261,7 +261,7 @@ func (c *command[S, C, E]) describe() (partInfo, error) {
 	}
 	return partInfo{
 		stream: stream, store: c.repository.store, hooks: c.repository.hooks,
-		maxAttempts: c.repository.maxAttempts, turns: c.repository.turns, command: reflect.TypeOf(c.cmd),
+		maxAttempts: c.repository.maxAttempts, queues: c.repository.queues, command: reflect.TypeOf(c.cmd),
 	}, err
 }
 

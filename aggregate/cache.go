@@ -13,7 +13,7 @@ import (
 // what was decided and appended here, which may differ from what is read back.
 //
 // Each load reads what came after the cached state; what it saw is at least what
-// was in the log when it was called. Loads of one aggregate take turns. One that
+// was in the log when it was called. Loads of one aggregate run one at a time. One that
 // had to wait while another began and ended needs no read of its own: the other
 // began after it was called, so it saw all that this one must see. The one whose
 // read was under way already when it was called is not enough, as its snapshot of
@@ -33,12 +33,12 @@ type cache[S any] struct {
 // entry is an aggregate in the cache, or one that is being loaded. Its fields
 // from image on are guarded by the cache's mu.
 type entry[S any] struct {
-	stream eventstore.StreamID
-	turn   chan struct{} // full while one reads
+	stream  eventstore.StreamID
+	reading chan struct{} // full while a load reads
 
 	image  image[S]      // as the last read left it; shared
 	loaded bool          // there is an image
-	place  *list.Element // nil: kept only for its users
+	listed *list.Element // in recent; nil if it is kept only for its users
 	users  int
 	begun  uint64 // reads
 	done   uint64 // the number of the last read that succeeded
@@ -78,11 +78,11 @@ func (c *cache[S]) refresh(
 	start func() image[S], advance func(image[S]) (image[S], error),
 ) (image[S], error) {
 	select {
-	case e.turn <- struct{}{}:
+	case e.reading <- struct{}{}:
 	case <-ctx.Done():
 		return image[S]{}, ctx.Err()
 	}
-	defer func() { <-e.turn }()
+	defer func() { <-e.reading }()
 
 	c.mu.Lock()
 	at, loaded := e.image, e.loaded
@@ -113,7 +113,7 @@ func (c *cache[S]) enter(stream eventstore.StreamID) (e *entry[S], begun uint64)
 	defer c.mu.Unlock()
 	e = c.entries[stream]
 	if e == nil {
-		e = &entry[S]{stream: stream, turn: make(chan struct{}, 1)}
+		e = &entry[S]{stream: stream, reading: make(chan struct{}, 1)}
 		c.entries[stream] = e
 	}
 	e.users++
@@ -124,7 +124,7 @@ func (c *cache[S]) enter(stream eventstore.StreamID) (e *entry[S], begun uint64)
 func (c *cache[S]) leave(e *entry[S]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.users--; e.users == 0 && e.place == nil {
+	if e.users--; e.users == 0 && e.listed == nil {
 		delete(c.entries, e.stream)
 	}
 }
@@ -140,14 +140,14 @@ func (c *cache[S]) keep(e *entry[S], read uint64, at image[S]) {
 	switch {
 	case at.version == 0:
 		return
-	case e.place != nil:
-		c.recent.MoveToFront(e.place)
+	case e.listed != nil:
+		c.recent.MoveToFront(e.listed)
 		return
 	}
-	e.place = c.recent.PushFront(e)
+	e.listed = c.recent.PushFront(e)
 	if c.recent.Len() > c.size {
 		last := c.recent.Remove(c.recent.Back()).(*entry[S])
-		last.place = nil
+		last.listed = nil
 		if last.users == 0 {
 			delete(c.entries, last.stream)
 		}

@@ -22,7 +22,7 @@ type Decisions struct {
 	maxAttempts int
 	itemsOnce   int // items in one read
 	hooks       Hooks
-	turns       turns
+	queues      queues
 }
 
 // NewDecisions returns what carries out decisions over the store, under the
@@ -107,8 +107,8 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 		return d.repeated(ctx, receipt, err)
 	}
 	var through eventstore.Position
-	places := func() []string { return placesOf(foldings) }
-	err = retried(ctx, d.maxAttempts, &d.turns, places, func(ctx context.Context) (again bool, err error) {
+	keys := func() []conflictKey { return guardKeys(foldings) }
+	err = retried(ctx, d.maxAttempts, &d.queues, keys, func(ctx context.Context) (again bool, err error) {
 		if through, err = d.fold(ctx, foldings, through); err != nil {
 			return false, err
 		}
@@ -155,13 +155,13 @@ func (d *Decisions) Load(ctx context.Context, models ...BoundModel) ([]eventstor
 	return guards(foldings, through), nil
 }
 
-// placesOf returns the places of what guards returns.
-func placesOf(foldings []*folding) []string {
-	places := make([]string, len(foldings))
+// guardKeys returns the keys of the guards that guards returns.
+func guardKeys(foldings []*folding) []conflictKey {
+	keys := make([]conflictKey, len(foldings))
 	for i, f := range foldings {
-		places[i] = placeOfGuard(f.stored)
+		keys[i] = guardKey(f.stored)
 	}
-	return places
+	return keys
 }
 
 // guards returns a guard for each folding, so that a conflict names the one.

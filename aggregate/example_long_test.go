@@ -234,7 +234,7 @@ func ExampleExecuteAll() {
 	// because of command 1
 }
 
-// What reads, decides and appends on its own waits for its turn as repositories do.
+// A function that reads, decides and appends on its own is retried as repositories do.
 func ExampleRetry() {
 	ctx := context.Background()
 	store := memstore.New(nil)

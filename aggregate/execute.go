@@ -72,10 +72,10 @@ func (r *Repository[S, C, E]) execute(
 	}
 	at, attempts := r.start(), r.maxAttempts
 	if len(conditions) > 0 {
-		attempts = 1 // and no turn, in which the version would be another
+		attempts = 1 // a queue would only make the version outdated
 	}
-	places := func() []string { return []string{placeOf(stream)} }
-	err = retried(ctx, attempts, r.turns, places, func(ctx context.Context) (again bool, err error) {
+	keys := func() []conflictKey { return []conflictKey{streamKey(stream)} }
+	err = retried(ctx, attempts, r.queues, keys, func(ctx context.Context) (again bool, err error) {
 		at, err = r.latest(ctx, stream, func() image[S] { return at })
 		if err != nil {
 			return false, err

@@ -10,163 +10,179 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Where many write to one place, one of them gets on and all others have worked in
-// vain; and who is slower than the rest may do so each time. So whoever meets a
-// conflict takes turns from then on with the others who have, and so does whoever
-// comes to a place where there are such. The first who comes goes first.
+// queues order the callers that conflict.
 //
-// A place is a stream, or a query that is guarded. That is a help and no lock: those
-// who write by other repositories, or in other processes, know nothing of it, and
-// what holds is what the store judges. Where nobody meets a conflict, it costs a look
-// at a counter.
-type turns struct {
-	taken atomic.Int64 // places
+// Optimistic retry starves slow callers: of the callers that append to one stream at
+// the same time, one succeeds and the others have worked in vain, and a slow caller
+// may lose every time. So after a conflict callers queue: they go on one at a time,
+// in the order in which they came. A caller that comes to a stream or a guarded query
+// that has a queue joins the queue before its first attempt.
+//
+// The queues help, they do not lock. Callers of other repositories and of other
+// processes are not in them, and the store judges every append as before. Without
+// conflicts they cost a look at a counter.
+type queues struct {
+	open atomic.Int64 // the number of queues
 
-	mu     sync.Mutex
-	places map[string]*place
+	mu    sync.Mutex
+	byKey map[conflictKey]*queue
 }
 
-type place struct {
-	turn  chan struct{} // full while it is somebody's
-	users int           // who has the turn, and who waits for it
+// queue is the callers that conflict on one key.
+type queue struct {
+	front   chan struct{} // full while a caller is at the front; the others wait to fill it
+	callers int           // at the front and waiting; guarded by the mu of queues
 }
 
-// placeOf is the place of a stream.
-func placeOf(stream eventstore.StreamID) string { return string(stream) }
+// conflictKey names what callers conflict on: a stream, or a guarded query.
+type conflictKey string
 
-// placeOfGuard is the place of a query that is guarded. No stream has a NUL.
-func placeOfGuard(q eventstore.Query) string { return "\x00" + q.String() }
+// streamKey returns the key of a stream.
+func streamKey(stream eventstore.StreamID) conflictKey { return conflictKey(stream) }
 
-// contended returns the place of a conflict, or "".
-func contended(err error) string {
+// guardKey returns the key of a guarded query. No stream's name contains NUL.
+func guardKey(q eventstore.Query) conflictKey { return conflictKey("\x00" + q.String()) }
+
+// keyOf returns the key of a conflict; "" for any other error.
+func keyOf(err error) conflictKey {
 	var conflict *eventstore.ConflictError
 	switch {
 	case !errors.As(err, &conflict):
 		return ""
 	case conflict.Guard != nil:
-		return placeOfGuard(conflict.Guard.Query)
+		return guardKey(conflict.Guard.Query)
 	default:
-		return placeOf(conflict.Stream)
+		return streamKey(conflict.Stream)
 	}
 }
 
-// hasTurn is the key of a context in which a turn is had: who is called in it has to
-// wait for nobody, for somebody may be waiting for him.
-type hasTurn struct{}
-
-// turn is a caller's at some places.
-type turn struct {
-	turns *turns // nil: it is nobody's to take
-	held  []string
+// caller is one caller and the queues that it is at the front of.
+type caller struct {
+	queues *queues       // nil: it joins none
+	front  []conflictKey // sorted
 }
 
-// newTurn returns one at no place.
-func (t *turns) newTurn(ctx context.Context) *turn {
-	if ctx.Value(hasTurn{}) != nil {
-		return &turn{}
+// inFront is the context key of what a caller at the front of a queue calls, such as
+// its hooks. A command that is executed there joins no queue: a caller at the front of
+// that one may be waiting for this caller.
+type inFront struct{}
+
+// newCaller returns a caller that is in no queue. Nil queues are allowed.
+func (q *queues) newCaller(ctx context.Context) *caller {
+	if ctx.Value(inFront{}) != nil {
+		return &caller{}
 	}
-	return &turn{turns: t}
+	return &caller{queues: q}
 }
 
-// joinTaken waits for a turn at those of the places that others take turns at.
-func (t *turn) joinTaken(ctx context.Context, places func() []string) error {
-	if t.turns == nil || t.turns.taken.Load() == 0 {
+// joinOpen joins those of the keys' queues that exist.
+func (c *caller) joinOpen(ctx context.Context, keys func() []conflictKey) error {
+	if c.queues == nil || c.queues.open.Load() == 0 {
 		return nil
 	}
-	var taken []string
-	all := places()
-	t.turns.mu.Lock()
-	for _, name := range all {
-		if t.turns.places[name] != nil {
-			taken = append(taken, name)
-		}
-	}
-	t.turns.mu.Unlock()
-	_, err := t.join(ctx, taken...)
+	_, err := c.join(ctx, c.queues.having(keys())...)
 	return err
 }
 
-// join waits for a turn at places beside those where it is had, which is given up
-// before: so all are waited for in one order, and nobody for one who waits for him. It
-// reports whether there is one that was not had.
-func (t *turn) join(ctx context.Context, places ...string) (joined bool, err error) {
-	if t.turns == nil {
+// join waits until the caller is at the front of the keys' queues and of those that
+// it was at the front of before. It leaves the latter first, so that all callers join
+// queues in one order and no two wait for each other. It reports whether there was a
+// queue to join.
+func (c *caller) join(ctx context.Context, keys ...conflictKey) (joined bool, err error) {
+	if c.queues == nil {
 		return false, nil
 	}
-	all := slices.Clone(t.held)
-	for _, name := range places {
-		if name != "" && !slices.Contains(all, name) {
-			all, joined = append(all, name), true
+	all := slices.Clone(c.front)
+	for _, key := range keys {
+		if key != "" && !slices.Contains(all, key) {
+			all, joined = append(all, key), true
 		}
 	}
 	if !joined {
 		return false, nil
 	}
-	t.leave()
+	c.leave()
 	slices.Sort(all)
-	for _, name := range all {
-		if err := t.turns.enter(ctx, name); err != nil {
+	for _, key := range all {
+		if err := c.queues.enter(ctx, key); err != nil {
 			return false, err
 		}
-		t.held = append(t.held, name)
+		c.front = append(c.front, key)
 	}
 	return true, nil
 }
 
-// leave lets the next ones have their turns.
-func (t *turn) leave() {
-	for _, name := range t.held {
-		t.turns.leave(name)
+// leave leaves all queues, so that the next callers go on.
+func (c *caller) leave() {
+	for _, key := range c.front {
+		c.queues.leave(key)
 	}
-	t.held = t.held[:0]
+	c.front = c.front[:0]
 }
 
-// within returns the context of who has the turn, if it is had.
-func (t *turn) within(ctx context.Context) context.Context {
-	if len(t.held) == 0 {
+// within returns the context for what the caller calls.
+func (c *caller) within(ctx context.Context) context.Context {
+	if len(c.front) == 0 {
 		return ctx
 	}
-	return context.WithValue(ctx, hasTurn{}, true)
+	return context.WithValue(ctx, inFront{}, true)
 }
 
-func (t *turns) enter(ctx context.Context, name string) error {
+// having returns those of the keys that have a queue.
+func (q *queues) having(keys []conflictKey) []conflictKey {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.DeleteFunc(keys, func(key conflictKey) bool { return q.byKey[key] == nil })
+}
+
+// enter waits until the caller is at the front of the key's queue, which it opens if
+// there is none.
+func (q *queues) enter(ctx context.Context, key conflictKey) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	t.mu.Lock()
-	p := t.places[name]
-	if p == nil {
-		p = &place{turn: make(chan struct{}, 1)}
-		if t.places == nil {
-			t.places = make(map[string]*place)
-		}
-		t.places[name] = p
-		t.taken.Add(1)
-	}
-	p.users++
-	t.mu.Unlock()
+	at := q.add(key)
 	select {
-	case p.turn <- struct{}{}:
+	case at.front <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		t.forget(name, p)
+		q.remove(key, at)
 		return ctx.Err()
 	}
 }
 
-func (t *turns) leave(name string) {
-	t.mu.Lock()
-	p := t.places[name]
-	t.mu.Unlock()
-	<-p.turn
-	t.forget(name, p)
+// leave leaves the queue that the caller is at the front of.
+func (q *queues) leave(key conflictKey) {
+	q.mu.Lock()
+	at := q.byKey[key]
+	q.mu.Unlock()
+	<-at.front
+	q.remove(key, at)
 }
 
-func (t *turns) forget(name string, p *place) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if p.users--; p.users == 0 {
-		delete(t.places, name)
-		t.taken.Add(-1)
+// add counts a caller into the key's queue.
+func (q *queues) add(key conflictKey) *queue {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := q.byKey[key]
+	if at == nil {
+		at = &queue{front: make(chan struct{}, 1)}
+		if q.byKey == nil {
+			q.byKey = make(map[conflictKey]*queue)
+		}
+		q.byKey[key] = at
+		q.open.Add(1)
+	}
+	at.callers++
+	return at
+}
+
+// remove counts a caller out, and closes a queue that has none left.
+func (q *queues) remove(key conflictKey, at *queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if at.callers--; at.callers == 0 {
+		delete(q.byKey, key)
+		q.open.Add(-1)
 	}
 }

@@ -17,14 +17,15 @@ import (
 
 // Options tune a repository. Nil and the zero Options mean the defaults.
 type Options struct {
-	// MaxAttempts bounds how often Execute decides and appends one command
-	// while others append to the same stream; the default is 10, 1 never
-	// retries. Callers who meet a conflict take turns from then on, and so do
-	// those who come to the same stream, or decide on the same query, meanwhile:
-	// with one repository, or one Decisions, for all of them, conflicts are rare
-	// however many there are. If there is one nevertheless, since others write
-	// too, the first retry is immediate; the second waits up to 1 ms at random,
-	// each later one up to twice as long as the one before, at most 128 ms.
+	// MaxAttempts is how many times Execute decides and appends one command while
+	// others append to the same stream. 0 is 10; 1 never retries; a negative number
+	// is ErrInvalid.
+	//
+	// After a conflict a caller queues with the others that conflict on the stream,
+	// or on the query of a decision, and so do callers that come later. So with one
+	// Repository, or one Decisions, shared by all callers, more than one conflict is
+	// rare, whatever their number. A conflict with other writers is retried at once
+	// the first time, then after a random time of at most 1 ms, 2 ms, 4 ms … 128 ms.
 	MaxAttempts int
 	// CacheSize is how many aggregates' states a repository whose decider has a
 	// Clone keeps in memory, those last used; the default is 1,000, a negative
@@ -51,7 +52,7 @@ type Repository[S, C, E any] struct {
 	decider     Decider[S, C, E]
 	maxAttempts int
 	hooks       Hooks
-	turns       *turns
+	queues      *queues
 	cache       *cache[S]            // nil: none
 	snapshots   *snapshots           // nil: none
 	origin      *Repository[S, C, E] // of which this is a copy, or itself
@@ -68,7 +69,7 @@ func NewRepository[S, C, E any](
 	if opts == nil {
 		opts = &Options{}
 	}
-	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: opts.MaxAttempts, turns: new(turns)}
+	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: opts.MaxAttempts, queues: new(queues)}
 	r.origin = r
 	if r.maxAttempts == 0 {
 		r.maxAttempts = defaultMaxAttempts
