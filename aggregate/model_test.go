@@ -337,34 +337,43 @@ func TestDecisions_Load_GuardsOfOnesOwn(t *testing.T) {
 	require.ErrorContains(t, err, "guest:ann")
 }
 
-func TestDecisions_Faults(t *testing.T) {
-	store := newStore(t)
+// faultyRooms returns decisions under a registry that has an upcaster, and a second
+// version of room.opened without a handler.
+func faultyRooms(t *testing.T) *aggregate.Decisions {
 	registry := roomRegistry(t, olderRooms, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2) })
-	d, err := aggregate.NewDecisions(store, registry, nil)
+	d, err := aggregate.NewDecisions(newStore(t), registry, nil)
 	require.NoError(t, err)
+	return d
+}
+
+func TestDecisions_ModelFaults(t *testing.T) {
+	d := faultyRooms(t)
 	var n int
 	counting := fold.On(func(n int, _ guestEntered) int { return n + 1 })
+	of := func(types ...string) aggregate.Model[int] {
+		return aggregate.NewModel(eventstore.Match(eventstore.Item{Types: types}), counting)
+	}
 	type unregistered struct{}
 	for want, model := range map[string]aggregate.Model[int]{
 		"its query is empty; all events that it has handlers for are eventstore.All()": {Evolve: []fold.Handler[int]{counting}},
-		"query item 0: invalid: names nothing":                                         aggregate.NewModel(aggregate.Tagged(), counting),
-		"query item 0: invalid: tag is empty":                                          aggregate.NewModel(aggregate.Tagged(""), counting),
-		"it has no handlers":                                                           aggregate.NewModel[int](aggregate.Tagged("x")),
-		"handler 1 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), counting, fold.On[int, guestLeft](nil)),
-		"handler 0 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), fold.OnEvent[int, guestLeft](nil)),
-		"aggregate_test.guestEntered has two handlers":                                 aggregate.NewModel(aggregate.Tagged("x"), counting, counting),
-		`the query names "room.came-in", which upcasters make into "room.entered": name that`: aggregate.NewModel(
-			eventstore.Match(eventstore.Item{Types: []string{"room.entered", "room.came-in"}}), counting),
+
+		"query item 0: invalid: names nothing":         aggregate.NewModel(aggregate.Tagged(), counting),
+		"query item 0: invalid: tag is empty":          aggregate.NewModel(aggregate.Tagged(""), counting),
+		"it has no handlers":                           aggregate.NewModel[int](aggregate.Tagged("x")),
+		"handler 1 has no function":                    aggregate.NewModel(aggregate.Tagged("x"), counting, fold.On[int, guestLeft](nil)),
+		"handler 0 has no function":                    aggregate.NewModel(aggregate.Tagged("x"), fold.OnEvent[int, guestLeft](nil)),
+		"aggregate_test.guestEntered has two handlers": aggregate.NewModel(aggregate.Tagged("x"), counting, counting),
 		"unregistered has a handler: Go type aggregate_test.unregistered is not registered": aggregate.NewModel(aggregate.Tagged("x"),
 			fold.On(func(n int, _ unregistered) int { return n })),
-		"*aggregate_test.guestEntered is not registered, but aggregate_test.guestEntered is": aggregate.NewModel(aggregate.Tagged("x"), fold.On(func(n int, _ *guestEntered) int { return n })),
+		"*aggregate_test.guestEntered is not registered, but aggregate_test.guestEntered is": aggregate.NewModel(aggregate.Tagged("x"),
+			fold.On(func(n int, _ *guestEntered) int { return n })),
 		"no registered type implements it": aggregate.NewModel(aggregate.Tagged("x"),
 			fold.On(func(n int, _ fmt.Formatter) int { return n })),
-		`"room.opened" has a handler, but not for its version 2, which is struct { N int }`: holds("a"),
-		`its query names type "room.left", which has no handler`: aggregate.NewModel(
-			eventstore.Match(eventstore.Item{Types: []string{"room.entered", "room.left"}}), counting),
-		`type "room.entered" has a handler, but no item of the query names it`: aggregate.NewModel(
-			eventstore.Match(eventstore.Item{Types: []string{"room.left"}}), counting),
+
+		`the query names "room.came-in", which upcasters make into "room.entered": name that`: of("room.entered", "room.came-in"),
+		`"room.opened" has a handler, but not for its version 2, which is struct { N int }`:   holds("a"),
+		`its query names type "room.left", which has no handler`:                              of("room.entered", "room.left"),
+		`type "room.entered" has a handler, but no item of the query names it`:                of("room.left"),
 	} {
 		_, err := d.Load(t.Context(), model.Into(&n))
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
@@ -376,8 +385,12 @@ func TestDecisions_Faults(t *testing.T) {
 		}})
 		require.ErrorContains(t, executed, want)
 	}
+}
 
-	_, err = d.Execute(t.Context(), aggregate.Decision{
+func TestDecisions_Faults(t *testing.T) {
+	d := faultyRooms(t)
+	var n int
+	_, err := d.Execute(t.Context(), aggregate.Decision{
 		Models: aggregate.Models{visits("a").Into(nil), {}, aggregate.NewModel[int](eventstore.Query{}).Into(&n)},
 		Decide: func() ([]any, error) { return nil, nil },
 	})
