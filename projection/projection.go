@@ -110,6 +110,3 @@ func On[T any](p *Projection, handle func(tx Tx, e fold.Event[T]) error) {
 
 // Name returns the projection's name.
 func (p *Projection) Name() string { return p.name }
-
-// Version returns the projection's version.
-func (p *Projection) Version() uint32 { return p.version }
