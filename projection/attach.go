@@ -53,24 +53,24 @@ func (h *Host) Attach(ctx context.Context, ps ...*Projection) error {
 
 func (h *Host) attach(ctx context.Context, d *definition) error {
 	defer h.changed(d.Projection)
-	b, live, err := d.claim(ctx, h.store)
+	b, live, err := h.claim(ctx, d)
 	if err != nil {
 		return err
 	}
-	// A view that is attached to an empty log gets no checkpoint from the store,
-	// and without one it cannot be read.
-	if _, err := newWriter(ctx, h, d, b, live); err != nil {
+	// The store gives a view that is attached to an empty log no checkpoint, and
+	// without one it cannot be read.
+	if _, _, err := h.open(ctx, d, b); err != nil {
 		return err
 	}
 	if err := h.store.Attach(ctx, d.inline(b)); err != nil {
 		return err
 	}
 	if !live {
-		if err := d.swap(ctx, h.store, b); err != nil {
+		if err := h.swap(ctx, d, b); err != nil {
 			return err
 		}
 	}
-	return dropBuilds(ctx, h.store, d.name)
+	return h.dropBuilds(ctx, d.Projection)
 }
 
 // inline returns a build as the store attaches it.

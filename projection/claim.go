@@ -11,8 +11,8 @@ import (
 
 // claim returns the build that a run of the definition writes: the live one if
 // it is of this version, else one that is under way, else a new one.
-func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (claimed build, live bool, err error) {
-	err = changePointer(ctx, store, d.name, func(p *pointer) (changed bool, err error) {
+func (h *Host) claim(ctx context.Context, d *definition) (claimed build, live bool, err error) {
+	err = h.changePointer(ctx, d.name, func(p *pointer) (changed bool, err error) {
 		switch under := p.underWay(d.version); {
 		case p.Live != nil && p.Live.Version > d.version:
 			return false, d.replaced(p)
@@ -29,7 +29,7 @@ func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (clai
 		default:
 			claimed, live, changed = p.begin(d), false, true
 		}
-		if err := d.checkNames(ctx, store, p, claimed); err != nil {
+		if err := h.checkNames(ctx, d, p, claimed); err != nil {
 			return false, err
 		}
 		return d.noteNames(p, claimed) || changed, nil
@@ -39,7 +39,7 @@ func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (clai
 
 // checkNames returns an error if events of the build are stored under names that
 // the definition does not know: it would pass them over.
-func (d *definition) checkNames(ctx context.Context, store eventstore.RowStore, p *pointer, b build) error {
+func (h *Host) checkNames(ctx context.Context, d *definition, p *pointer, b build) error {
 	var unknown []string
 	for _, name := range p.Later[b.Number] {
 		if !d.names[name] {
@@ -50,7 +50,7 @@ func (d *definition) checkNames(ctx context.Context, store eventstore.RowStore, 
 		return nil
 	}
 	query := eventstore.Match(eventstore.Item{Types: unknown})
-	for e, err := range store.Read(ctx, query, eventstore.ReadOptions{Limit: 1}) {
+	for e, err := range h.store.Read(ctx, query, eventstore.ReadOptions{Limit: 1}) {
 		if err != nil {
 			return err
 		}
@@ -78,14 +78,14 @@ func (d *definition) noteNames(p *pointer, b build) (changed bool) {
 
 // begin returns the build that a rebuild of the definition writes: one that is
 // under way, unless it is to start over, else a new one.
-func (d *definition) begin(ctx context.Context, store eventstore.RowStore, over bool) (begun build, err error) {
-	err = changePointer(ctx, store, d.name, func(p *pointer) (changed bool, err error) {
+func (h *Host) begin(ctx context.Context, d *definition, restart bool) (begun build, err error) {
+	err = h.changePointer(ctx, d.name, func(p *pointer) (changed bool, err error) {
 		if p.Live != nil && p.Live.Version == d.version {
-			if err := d.checkNames(ctx, store, p, *p.Live); err != nil {
+			if err := h.checkNames(ctx, d, p, *p.Live); err != nil {
 				return false, err
 			}
 		}
-		if under := p.underWay(d.version); under != nil && under.Shape == d.shape && !over {
+		if under := p.underWay(d.version); under != nil && under.Shape == d.shape && !restart {
 			begun = *under
 		} else {
 			begun, changed = p.begin(d), true
@@ -98,8 +98,8 @@ func (d *definition) begin(ctx context.Context, store eventstore.RowStore, over 
 // swap makes the build the one that is read. If it is so already, that is no
 // error; if it is not under way any more, the error is errMoved. The context's end
 // does not keep it from being done: the build may be attached already.
-func (d *definition) swap(ctx context.Context, store eventstore.RowStore, b build) error {
-	return changePointer(context.WithoutCancel(ctx), store, d.name, func(p *pointer) (bool, error) {
+func (h *Host) swap(ctx context.Context, d *definition, b build) error {
+	return h.changePointer(context.WithoutCancel(ctx), d.name, func(p *pointer) (bool, error) {
 		switch {
 		case p.swap(b):
 			return true, nil
@@ -117,8 +117,8 @@ var errMoved = errors.New("the projection is built elsewhere")
 
 // checkCurrent returns errMoved if the build is neither live nor under way, and
 // a *ReplacedError if a later version is live.
-func (d *definition) checkCurrent(ctx context.Context, store eventstore.RowStore, b build) error {
-	p, _, err := readPointer(ctx, store, d.name)
+func (h *Host) checkCurrent(ctx context.Context, d *definition, b build) error {
+	p, err := d.pointer(ctx, h.store)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (d *definition) checkCurrent(ctx context.Context, store eventstore.RowStore
 		return nil
 	}
 	if p.Live != nil && p.Live.Version != d.version {
-		return d.replaced(&p)
+		return d.replaced(p)
 	}
 	return errMoved
 }

@@ -27,14 +27,14 @@ func (h *Host) run(ctx context.Context, d *definition, toHead bool) error {
 
 // runBuild claims a build and runs it until it is of no use any more.
 func (h *Host) runBuild(ctx context.Context, d *definition, toHead bool) error {
-	b, live, err := d.claim(ctx, h.store)
+	b, live, err := h.claim(ctx, d)
 	if err != nil {
 		return err
 	}
-	if err := dropBuilds(ctx, h.store, d.name); err != nil {
+	if err := h.dropBuilds(ctx, d.Projection); err != nil {
 		return err
 	}
-	w, err := newWriter(ctx, h, d, b, live)
+	w, err := h.newWriter(ctx, d, b, live)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (h *Host) runBuild(ctx context.Context, d *definition, toHead bool) error {
 	if !errors.Is(err, eventstore.ErrConflict) {
 		return err
 	}
-	moved := d.checkCurrent(context.WithoutCancel(ctx), h.store, b)
+	moved := h.checkCurrent(context.WithoutCancel(ctx), d, b)
 	switch {
 	case moved == nil:
 		return err // of another run
@@ -57,7 +57,7 @@ func (h *Host) runBuild(ctx context.Context, d *definition, toHead bool) error {
 // run follows the log from where the writer stands.
 func (w *writer) run(ctx context.Context, toHead bool) error {
 	w.publish()
-	for p, err := range ahead(ctx, w.store, w.query, w.committed.Position, w) {
+	for p, err := range ahead(ctx, w.host.store, w.query, w.committed.Position, w) {
 		if err == nil {
 			err = w.follow(ctx, p)
 		}
@@ -69,7 +69,7 @@ func (w *writer) run(ctx context.Context, toHead bool) error {
 }
 
 func (w *writer) follow(ctx context.Context, p portion) error {
-	if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
+	if err := w.host.checkCurrent(ctx, w.definition, w.build); err != nil {
 		return err
 	}
 	if err := w.feed(ctx, p.readings[w]); err != nil {
@@ -89,10 +89,10 @@ func (w *writer) goLive(ctx context.Context) error {
 	if err := w.finish(ctx, nil); err != nil {
 		return err
 	}
-	if err := w.swap(ctx, w.store, w.build); err != nil {
+	if err := w.host.swap(ctx, w.definition, w.build); err != nil {
 		return err
 	}
 	w.live = true
 	w.publish()
-	return dropBuilds(ctx, w.store, w.name)
+	return w.host.dropBuilds(ctx, w.Projection)
 }

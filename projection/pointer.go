@@ -106,23 +106,12 @@ func (p *pointer) discard(b build) {
 	p.Dropped = append(p.Dropped, b)
 }
 
-// rowGetter is the part of a Reader that the pointer is read by.
-type rowGetter interface {
-	GetRows(ctx context.Context, view eventstore.ViewID, keys ...eventstore.RowKey) (eventstore.RowSet, error)
-}
-
-// readPointer returns the pointer of a projection, and the checkpoint that it is in.
-func readPointer(ctx context.Context, r rowGetter, name string) (p pointer, at eventstore.Checkpoint, err error) {
-	set, err := r.GetRows(ctx, eventstore.ViewID(name))
-	if err != nil || set.Checkpoint.IsZero() {
-		return pointer{}, eventstore.Checkpoint{}, err
+// decodePointer returns the pointer in a checkpoint; an empty one for the zero Checkpoint.
+func decodePointer(name string, at eventstore.Checkpoint) (p pointer, err error) {
+	if at.IsZero() {
+		return pointer{}, nil
 	}
-	p, err = decodePointer(name, set.Checkpoint.Data)
-	return p, set.Checkpoint, err
-}
-
-func decodePointer(name string, data []byte) (p pointer, err error) {
-	if err := json.Unmarshal(data, &p); err != nil {
+	if err := json.Unmarshal(at.Data, &p); err != nil {
 		return pointer{}, fmt.Errorf("view %q is not the pointer of a projection: %w", name, err)
 	}
 	return p, nil
@@ -131,34 +120,39 @@ func decodePointer(name string, data []byte) (p pointer, err error) {
 // knownPointer is a pointer as it was last read. It seldom changes, and to decode
 // it would be much of the work of reading a row.
 type knownPointer struct {
-	data    []byte
+	at      eventstore.Checkpoint
 	pointer pointer
 }
 
 // pointer returns the projection's pointer, which is not to be changed.
-func (p *Projection) pointer(ctx context.Context, r rowGetter) (*pointer, error) {
+func (p *Projection) pointer(ctx context.Context, r Reader) (*pointer, error) {
 	set, err := r.GetRows(ctx, eventstore.ViewID(p.name))
-	if err != nil || set.Checkpoint.IsZero() {
-		return &pointer{}, err
-	}
-	data := set.Checkpoint.Data
-	if known := p.lastPointer.Load(); known != nil && bytes.Equal(known.data, data) {
-		return &known.pointer, nil
-	}
-	decoded, err := decodePointer(p.name, data)
 	if err != nil {
 		return nil, err
 	}
-	known := &knownPointer{bytes.Clone(data), decoded}
+	at := set.Checkpoint
+	if known := p.lastPointer.Load(); known != nil && known.at.Equal(at) {
+		return &known.pointer, nil
+	}
+	decoded, err := decodePointer(p.name, at)
+	if err != nil {
+		return nil, err
+	}
+	at.Data = bytes.Clone(at.Data)
+	known := &knownPointer{at, decoded}
 	p.lastPointer.Store(known)
 	return &known.pointer, nil
 }
 
 // changePointer lets change change the pointer, and commits it if it says that
 // it did; again from the start if another change was faster.
-func changePointer(ctx context.Context, store eventstore.RowStore, name string, change func(*pointer) (bool, error)) error {
+func (h *Host) changePointer(ctx context.Context, name string, change func(*pointer) (bool, error)) error {
 	for {
-		p, at, err := readPointer(ctx, store, name)
+		set, err := h.store.GetRows(ctx, eventstore.ViewID(name))
+		if err != nil {
+			return err
+		}
+		p, err := decodePointer(name, set.Checkpoint)
 		if err != nil {
 			return err
 		}
@@ -170,8 +164,8 @@ func changePointer(ctx context.Context, store eventstore.RowStore, name string, 
 		if err != nil {
 			return err
 		}
-		err = store.CommitRows(ctx, eventstore.RowCommit{
-			View: eventstore.ViewID(name), Expected: at, Checkpoint: eventstore.Checkpoint{Data: data},
+		err = h.store.CommitRows(ctx, eventstore.RowCommit{
+			View: eventstore.ViewID(name), Expected: set.Checkpoint, Checkpoint: eventstore.Checkpoint{Data: data},
 		})
 		if !errors.Is(err, eventstore.ErrConflict) {
 			return err
@@ -183,9 +177,9 @@ func changePointer(ctx context.Context, store eventstore.RowStore, name string, 
 const dropSlice = 2048
 
 // dropView drops a build's rows and checkpoint.
-func dropView(ctx context.Context, store eventstore.RowStore, view eventstore.ViewID) error {
+func (h *Host) dropView(ctx context.Context, view eventstore.ViewID) error {
 	for {
-		more, err := store.DropRows(ctx, view, dropSlice)
+		more, err := h.store.DropRows(ctx, view, dropSlice)
 		if err != nil {
 			return fmt.Errorf("drop the rows of %q: %w", view, err)
 		}
@@ -196,16 +190,16 @@ func dropView(ctx context.Context, store eventstore.RowStore, view eventstore.Vi
 }
 
 // dropBuilds drops the rows of the builds that are no longer used.
-func dropBuilds(ctx context.Context, store eventstore.RowStore, name string) error {
-	p, _, err := readPointer(ctx, store, name)
+func (h *Host) dropBuilds(ctx context.Context, p *Projection) error {
+	at, err := p.pointer(ctx, h.store)
 	if err != nil {
 		return err
 	}
-	for _, b := range p.Dropped {
-		if err := dropView(ctx, store, b.view(name)); err != nil {
+	for _, b := range at.Dropped {
+		if err := h.dropView(ctx, b.view(p.name)); err != nil {
 			return err
 		}
-		err := changePointer(ctx, store, name, func(p *pointer) (bool, error) {
+		err := h.changePointer(ctx, p.name, func(p *pointer) (bool, error) {
 			kept := slices.DeleteFunc(slices.Clone(p.Dropped), func(other build) bool { return other == b })
 			changed := len(kept) < len(p.Dropped)
 			p.Dropped = kept

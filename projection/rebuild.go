@@ -84,15 +84,15 @@ func (r *rebuild) begin(ctx context.Context, d *definition) error {
 		return err
 	}
 	r.writers = append(r.writers, w)
-	return dropBuilds(ctx, r.host.store, d.name)
+	return r.host.dropBuilds(ctx, d.Projection)
 }
 
-func (r *rebuild) open(ctx context.Context, d *definition, over bool) (*writer, error) {
-	b, err := d.begin(ctx, r.host.store, over)
+func (r *rebuild) open(ctx context.Context, d *definition, restart bool) (*writer, error) {
+	b, err := r.host.begin(ctx, d, restart)
 	if err != nil {
 		return nil, err
 	}
-	return newWriter(ctx, r.host, d, b, false)
+	return r.host.newWriter(ctx, d, b, false)
 }
 
 // fail notes the error of a writer.
@@ -113,11 +113,8 @@ func (r *rebuild) pass(ctx context.Context) error {
 	}
 	r.report = progress.Reporter(from, r.opts.Progress)
 	for p, err := range ahead(ctx, r.host.store, eventstore.Union(queries...), from, r.writers...) {
-		if err != nil {
-			return r.finish(ctx, err)
-		}
-		r.feed(ctx, p)
-		if err = ctx.Err(); err == nil {
+		if err == nil {
+			r.feed(ctx, p)
 			err = r.progress(ctx, p.Through)
 		}
 		if err != nil {
@@ -157,10 +154,11 @@ func (r *rebuild) finish(ctx context.Context, err error) error {
 	return errors.Join(errs...)
 }
 
-// progress reports to the caller how far the pass has come.
+// progress reports to the caller how far the pass has come. It is the context's error if
+// that has ended.
 func (r *rebuild) progress(ctx context.Context, done eventstore.Position) error {
-	if r.report == nil {
-		return nil
+	if err := ctx.Err(); err != nil || r.report == nil {
+		return err
 	}
 	total, err := r.host.store.Head(ctx)
 	if err == nil {
@@ -176,7 +174,7 @@ func (w *writer) replace(ctx context.Context) error {
 		return err
 	}
 	if w.host.isInline(w.Projection) {
-		if err := w.store.Attach(ctx, w.inline(w.build)); err != nil {
+		if err := w.host.store.Attach(ctx, w.inline(w.build)); err != nil {
 			return err
 		}
 	}

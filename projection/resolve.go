@@ -12,9 +12,9 @@ import (
 // current returns the build of this version, if it is Live or Rebuilding, its
 // state, and the pointer that says so. It is an error if the live build was
 // built with other tables than are declared.
-func (p *Projection) current(ctx context.Context, r rowGetter) (at *pointer, b build, state State, err error) {
+func (p *Projection) current(ctx context.Context, r Reader) (at *pointer, b build, state State, err error) {
 	if at, err = p.pointer(ctx, r); err != nil {
-		return at, build{}, NeverRun, err
+		return nil, build{}, NeverRun, err
 	}
 	switch under := at.underWay(p.version); {
 	case at.Live != nil && at.Live.Version == p.version:

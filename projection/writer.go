@@ -25,7 +25,6 @@ import (
 type writer struct {
 	*definition
 	host  *Host
-	store eventstore.RowStore // the host's
 	build build
 	live  bool // the build is the one that is read
 	// patient says that an event that fails is tried again if the projection's
@@ -69,37 +68,42 @@ type checkpointData struct {
 	Failure *Failure `json:"failure,omitempty"`
 }
 
-// newWriter returns a writer that goes on where the build stands. It makes the
-// checkpoint of a new build.
-func newWriter(ctx context.Context, h *Host, d *definition, b build, live bool) (*writer, error) {
-	store := h.store
-	w := &writer{definition: d, host: h, store: store, build: b, live: live, committedAt: time.Now()}
-	w.base = &storedRows{store: store, view: w.view()}
-	set, err := store.GetRows(ctx, w.view())
+// newWriter returns a writer that goes on where the build stands.
+func (h *Host) newWriter(ctx context.Context, d *definition, b build, live bool) (*writer, error) {
+	at, isNew, err := h.open(ctx, d, b)
 	if err != nil {
 		return nil, err
 	}
-	w.cache = rows.NewCache(w.base, set.Checkpoint.IsZero()) // then it takes a checkpoint only if it has no rows
-	if set.Checkpoint.IsZero() {
-		if set.Checkpoint.Data, err = json.Marshal(checkpointData{Progress: time.Now()}); err != nil {
-			return nil, err
-		}
-		if err := store.CommitRows(ctx, eventstore.RowCommit{View: w.view(), Checkpoint: set.Checkpoint}); err != nil {
-			return nil, err
-		}
-		switch err := d.checkCurrent(ctx, store, b); {
-		case errors.Is(err, errMoved), errors.Is(err, ErrReplaced): // it was dropped before, and would not be again
-			return nil, errors.Join(err, dropView(context.WithoutCancel(ctx), store, w.view()))
-		case err != nil:
-			return nil, err
-		}
-	}
-	if err := faulted(w.view(), set.Checkpoint); err != nil {
-		return nil, err
-	}
-	w.failure = readData(set.Checkpoint).Failure
-	w.reset(set.Checkpoint)
+	w := &writer{definition: d, host: h, build: b, live: live, committedAt: time.Now(), failure: readData(at).Failure}
+	w.base = &storedRows{store: h.store, view: w.view()}
+	w.cache = rows.NewCache(w.base, isNew)
+	w.reset(at)
 	return w, nil
+}
+
+// open returns the checkpoint of a build. A build without one is new: it has no rows, and
+// gets its first checkpoint. A build with a fault is a *eventstore.FaultedError.
+func (h *Host) open(ctx context.Context, d *definition, b build) (at eventstore.Checkpoint, isNew bool, err error) {
+	view := b.view(d.name)
+	set, err := h.store.GetRows(ctx, view)
+	if err != nil {
+		return eventstore.Checkpoint{}, false, err
+	}
+	if at = set.Checkpoint; !at.IsZero() {
+		return at, false, faulted(view, at)
+	}
+	if at.Data, err = json.Marshal(checkpointData{Progress: time.Now()}); err != nil {
+		return eventstore.Checkpoint{}, false, err
+	}
+	// The store refuses a first checkpoint for a view that has rows.
+	if err := h.store.CommitRows(ctx, eventstore.RowCommit{View: view, Checkpoint: at}); err != nil {
+		return eventstore.Checkpoint{}, false, err
+	}
+	err = h.checkCurrent(ctx, d, b)
+	if errors.Is(err, errMoved) || errors.Is(err, ErrReplaced) { // it was dropped before, and would not be again
+		err = errors.Join(err, h.dropView(context.WithoutCancel(ctx), view))
+	}
+	return at, true, err
 }
 
 // readData returns what is in a checkpoint's Data, as far as it can be read.
@@ -213,7 +217,7 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
-		if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
+		if err := w.host.checkCurrent(ctx, w.definition, w.build); err != nil {
 			return err
 		}
 		data = w.decode(e) // the handler may have changed what it was given
@@ -233,7 +237,7 @@ func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) e
 	if err != nil {
 		return err
 	}
-	limits := w.store.Info().Limits
+	limits := w.host.store.Info().Limits
 	n, size := tx.Size()
 	if err := fits(n, size, limits); err != nil {
 		return &HandlerError{Projection: w.name, Version: w.version, Position: e.Position, Type: e.Type, Err: err}
@@ -281,7 +285,7 @@ func (w *writer) commit(ctx context.Context, f *Failure) error {
 	}
 	next := eventstore.Checkpoint{Position: w.through, Data: encoded}
 	changes := w.buffer.Rows()
-	err = w.store.CommitRows(context.WithoutCancel(ctx), eventstore.RowCommit{
+	err = w.host.store.CommitRows(context.WithoutCancel(ctx), eventstore.RowCommit{
 		View: w.view(), Expected: w.committed, Checkpoint: next, Rows: changes,
 	})
 	if err != nil {
