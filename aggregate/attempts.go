@@ -42,8 +42,8 @@ func retried(
 	}
 }
 
-// lookUp returns the receipt of the command with this id, and whether it has
-// been carried out; none has the id "".
+// lookUp returns the receipt of the command with this id if it was carried out before. No
+// command has the id "".
 func lookUp(ctx context.Context, store eventstore.Store, commandID string) (eventstore.Receipt, bool, error) {
 	if commandID == "" {
 		return eventstore.Receipt{}, false, nil
@@ -59,8 +59,8 @@ func lookUp(ctx context.Context, store eventstore.Store, commandID string) (even
 	return receipt, found, nil
 }
 
-// newEvent encodes an event, with the metadata and the time that ctx carries. It refuses
-// metadata that are the library's own.
+// newEvent encodes an event, with the metadata and the time that ctx carries. Metadata of
+// the library's own are ErrInvalid.
 func newEvent(ctx context.Context, registry *codec.Registry, stream eventstore.StreamID, event any) (eventstore.NewEvent, error) {
 	encoded, err := registry.Encode(event)
 	if err != nil {

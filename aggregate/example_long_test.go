@@ -202,7 +202,7 @@ func ExampleRepository_VerifySnapshots() {
 	fmt.Println(checkSnapshots(ctx, changed))
 	// Output:
 	// <nil>
-	// meter-7: at version 1 the events come to another state; did Evolve change, and not the fingerprint?
+	// meter-7: the fold of its events up to version 1 is another state; did Evolve change, and not the fingerprint?
 }
 
 // Two meters are read together: both readings are in the log, or none.

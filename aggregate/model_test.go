@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// The tests' models are about rooms, which hold so many, and guests, who may be
-// in one at a time.
+// The tests' models are about rooms of a limited size, and guests, who may be in one room
+// at a time.
 
 type (
 	roomOpened struct {
@@ -92,7 +92,7 @@ func visits(guest string) aggregate.Model[int] {
 		fold.On(func(n int, _ guestEntered) int { return n + 1 }))
 }
 
-// enter lets a guest into a room that is not full; who is inside has nothing to do.
+// enter lets a guest into a room that is not full; for a guest in the room it does nothing.
 func enter(room, guest string) aggregate.Decision {
 	var size int
 	var in map[string]bool
@@ -258,7 +258,7 @@ func TestDecider_Model(t *testing.T) {
 	require.ErrorContains(t, err, `the id of the aggregate is empty (category "tally")`)
 }
 
-// As when a repository loads: a state without an event would be a lie.
+// As in a repository, a state that leaves out an event would be wrong.
 func TestDecider_Model_EventThatIsNoEvent(t *testing.T) {
 	for name, strange := range map[string]eventstore.NewEvent{
 		"is aggregate_test.foreign": {Type: "foreign", SchemaVersion: 1, Codec: "json", Data: []byte(`{}`)},
@@ -355,7 +355,7 @@ func TestDecisions_ModelFaults(t *testing.T) {
 	}
 	type unregistered struct{}
 	for want, model := range map[string]aggregate.Model[int]{
-		"its query is empty; all events that it has handlers for are eventstore.All()": {Evolve: []fold.Handler[int]{counting}},
+		"its query is empty: use eventstore.All() for all events that it has handlers for": {Evolve: []fold.Handler[int]{counting}},
 
 		"query item 0: invalid: names nothing":         aggregate.NewModel(aggregate.Tagged(), counting),
 		"query item 0: invalid: tag is empty":          aggregate.NewModel(aggregate.Tagged(""), counting),
