@@ -40,7 +40,7 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 		d.hooks = *opts.Hooks
 	}
 	var faults []error
-	if err := given.Value("the store", store); err != nil {
+	if err := given.Store(store); err != nil {
 		faults = append(faults, err)
 	} else {
 		d.itemLimit = store.Info().Limits.ItemsPerQuery

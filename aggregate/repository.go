@@ -123,7 +123,7 @@ func (r *Repository[S, C, E]) faults() error {
 			faults = append(faults, errors.New(message))
 		}
 	}
-	if err := given.Value("the store", r.store); err != nil {
+	if err := given.Store(r.store); err != nil {
 		faults = append(faults, err)
 	}
 	fault(r.registry == nil, "the registry is nil")

@@ -11,7 +11,6 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/vocabulary"
-	"github.com/yore-es/yore/internal/window"
 )
 
 // Fold is a question to the log: handlers that fold events into an S. A Fold that is
@@ -77,7 +76,7 @@ func (f Fold[S]) run(
 	if err != nil {
 		return state, 0, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
-	through, err := window.End(ctx, store, opts.To, opts.AsOf)
+	through, err := vocabulary.LastPosition(ctx, store, opts.To, opts.AsOf)
 	if err != nil {
 		return state, 0, err
 	}
@@ -114,7 +113,7 @@ type plan[S any] struct {
 // plan returns what to read and which handlers take it, or all that is wrong.
 func (f Fold[S]) plan(store eventstore.Store, registry *codec.Registry, query eventstore.Query) (plan[S], error) {
 	var faults []error
-	if err := given.Value("the store", store); err != nil {
+	if err := given.Store(store); err != nil {
 		faults = append(faults, err)
 	}
 	// Nil items are those of the zero Query. Match() without items has some, none of

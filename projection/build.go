@@ -14,7 +14,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/rows"
-	"github.com/yore-es/yore/internal/window"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // BuildOptions bound a Build. Nil and the zero BuildOptions mean the whole log.
@@ -52,7 +52,7 @@ func Build(
 	if p == nil && registry == nil { // define reports a nil registry only of a projection
 		err = errors.Join(err, invalidf("the registry is nil"))
 	}
-	if nilErr := given.Value("the store", store); nilErr != nil {
+	if nilErr := given.Store(store); nilErr != nil {
 		err = errors.Join(err, invalidf("%w", nilErr))
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func Build(
 }
 
 func (d *definition) view(ctx context.Context, store eventstore.Store, opts BuildOptions) (*View, error) {
-	through, err := window.End(ctx, store, opts.To, opts.AsOf)
+	through, err := vocabulary.LastPosition(ctx, store, opts.To, opts.AsOf)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func NewHost(store eventstore.RowStore, registry *codec.Registry, opts *Options)
 		h.backoff.max = opts.MaxBackoff
 	}
 	var faults []error
-	if err := given.Value("the store", store); err != nil {
+	if err := given.Store(store); err != nil {
 		faults = append(faults, err)
 	}
 	if registry == nil {
