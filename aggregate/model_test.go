@@ -370,10 +370,10 @@ func TestDecisions_ModelFaults(t *testing.T) {
 		"no registered type implements it": aggregate.NewModel(aggregate.Tagged("x"),
 			fold.On(func(n int, _ fmt.Formatter) int { return n })),
 
-		`the query names "room.came-in", which upcasters make into "room.entered": name that`: of("room.entered", "room.came-in"),
-		`"room.opened" has a handler, but not for its version 2, which is struct { N int }`:   holds("a"),
-		`its query names type "room.left", which has no handler`:                              of("room.entered", "room.left"),
-		`type "room.entered" has a handler, but no item of the query names it`:                of("room.left"),
+		`the query names "room.came-in", which upcasters make into "room.entered": use that name`: of("room.entered", "room.came-in"),
+		`"room.opened" has a handler, but not for its version 2, which is struct { N int }`:       holds("a"),
+		`its query names type "room.left", which has no handler`:                                  of("room.entered", "room.left"),
+		`type "room.entered" has a handler, but no item of the query names it`:                    of("room.left"),
 	} {
 		_, err := d.Load(t.Context(), model.Into(&n))
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
