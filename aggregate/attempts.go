@@ -10,29 +10,29 @@ import (
 	"github.com/yore-es/yore/internal/reserved"
 )
 
-// retried calls attempt until it says that another one is of no use, or maxAttempts
-// are used up. The errors that it calls for another one with are conflicts; those who
-// meet them at one place take turns. Places are where attempt is going to write, as
-// far as that is known.
+// retried calls attempt until it returns again == false, at most maxAttempts times. An
+// error that comes with again == true is a conflict: before the next attempt the caller
+// joins the queue of callers that conflict on the same key, or, if it is in that queue
+// already or queues is nil, pauses. Keys returns what attempt is expected to conflict on.
 func retried(
-	ctx context.Context, maxAttempts int, turns *turns, places func() []string, attempt func(context.Context) (again bool, err error),
+	ctx context.Context, maxAttempts int, queues *queues, keys func() []conflictKey, attempt func(context.Context) (again bool, err error),
 ) error {
-	turn := turns.newTurn(ctx)
-	defer turn.leave()
+	caller := queues.newCaller(ctx)
+	defer caller.leave()
 	if maxAttempts > 1 {
-		if err := turn.joinTaken(ctx, places); err != nil {
-			return fmt.Errorf("waiting for others: %w", err)
+		if err := caller.joinOpen(ctx, keys); err != nil {
+			return fmt.Errorf("waiting for other callers: %w", err)
 		}
 	}
 	for n := 1; ; n++ {
-		again, err := attempt(turn.within(ctx))
+		again, err := attempt(caller.within(ctx))
 		switch {
 		case !again:
 			return err
 		case n >= maxAttempts:
 			return fmt.Errorf("gave up after %d attempts: %w", n, err)
 		}
-		joined, waiting := turn.join(ctx, contended(err))
+		joined, waiting := caller.join(ctx, keyOf(err))
 		if waiting == nil && !joined {
 			waiting = pause(ctx, n)
 		}
@@ -42,8 +42,8 @@ func retried(
 	}
 }
 
-// lookUp returns the receipt of the command with this id, and whether it has
-// been carried out; none has the id "".
+// lookUp returns the receipt of the command with this id if it was carried out before. No
+// command has the id "".
 func lookUp(ctx context.Context, store eventstore.Store, commandID string) (eventstore.Receipt, bool, error) {
 	if commandID == "" {
 		return eventstore.Receipt{}, false, nil
@@ -59,8 +59,8 @@ func lookUp(ctx context.Context, store eventstore.Store, commandID string) (even
 	return receipt, found, nil
 }
 
-// newEvent encodes an event, with the metadata and the time that ctx carries. It refuses
-// metadata that are the library's own.
+// newEvent encodes an event, with the metadata and the time that ctx carries. Metadata of
+// the library's own are ErrInvalid.
 func newEvent(ctx context.Context, registry *codec.Registry, stream eventstore.StreamID, event any) (eventstore.NewEvent, error) {
 	encoded, err := registry.Encode(event)
 	if err != nil {

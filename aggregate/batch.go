@@ -10,20 +10,19 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Part is one command of several that become one commit. Make it with
-// [Repository.Part] and carry it out with [ExecuteAll].
+// Part is one of several commands that become one commit. Make it with [Repository.Part]
+// and carry it out with [ExecuteAll].
 type Part struct{ part }
 
-// part is a Part of a repository of some types.
+// part is a Part of a repository of any types.
 type part interface {
-	// describe returns what ExecuteAll has to know before anything is done.
+	// describe returns what ExecuteAll has to know in advance.
 	describe() (partInfo, error)
-	// decide adds what the command leads to, on top of the parts before it, or
-	// returns why it cannot.
+	// decide decides on the state that the parts before it have left, and adds the
+	// events to the attempt.
 	decide(ctx context.Context, a *attempt) error
-	// settle sets the result of an attempt that was appended, or of one in which
-	// nothing was decided.
-	settle(a *attempt, receipt eventstore.Receipt)
+	// finish sets the result of an attempt that was appended or had no events.
+	finish(a *attempt, receipt eventstore.Receipt)
 	// repeated sets the result of a batch that was carried out before.
 	repeated(ctx context.Context, commandID string, receipt eventstore.Receipt) error
 }
@@ -33,37 +32,37 @@ type partInfo struct {
 	store       eventstore.Store
 	hooks       Hooks
 	maxAttempts int
-	turns       *turns
+	queues      *queues
 	command     reflect.Type
 }
 
-// Part returns a command on the aggregate with this id as a part of a batch. Its
-// events get the metadata and the time that ctx carries. The result, which may be
-// nil, is set when the batch is carried out: the state and version that it left
-// the aggregate with, all events that it wrote to its stream, whichever part they
-// are from, and the receipt. Results of parts for one stream share memory.
+// Part returns a command on the aggregate with this id as a part of a batch. Its events get
+// the metadata and the time that ctx carries. ExecuteAll sets the result, which may be nil:
+// the state and version of the aggregate after the batch, all events of the batch in its
+// stream, whichever part they are from, and the receipt. Results of parts for one stream
+// share memory.
 //
-// Conditions, such as [If], must hold of the aggregate as it is in the log, whatever the
-// parts before this one add to it: two parts with the same condition can be of one batch.
+// Conditions, such as [If], must hold of the aggregate as it is in the log, without the
+// events of the parts before this one: two parts of one batch can have the same condition.
 func (r *Repository[S, C, E]) Part(
 	ctx context.Context, id string, cmd C, result *Result[S, E], conditions ...Condition,
 ) Part {
 	return Part{&command[S, C, E]{repository: r, ctx: ctx, id: id, cmd: cmd, result: result, conditions: conditions}}
 }
 
-// BatchError says which command of a batch kept all of it from being carried out.
+// BatchError says which command of a batch failed, so that none was carried out.
 type BatchError struct {
-	// Index is the command's, from 0.
+	// Index is the index of the command, from 0.
 	Index int
 	// Type is the command's Go type; nil for a nil command.
 	Type reflect.Type
 	// Stream is the aggregate's; "" if its id is empty.
 	Stream eventstore.StreamID
-	// Err is why: the application's own error for one that was refused.
+	// Err is the reason: the application's own error if the command was refused.
 	Err error
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *BatchError) Error() string {
 	on := ""
 	if e.Stream != "" {
@@ -72,25 +71,24 @@ func (e *BatchError) Error() string {
 	return fmt.Sprintf("command %d (%v)%s: %v", e.Index, e.Type, on, e.Err)
 }
 
-// Unwrap returns why.
+// Unwrap returns the reason.
 func (e *BatchError) Unwrap() error { return e.Err }
 
-// ExecuteAll carries out commands on any number of aggregates, of any
-// repositories over one store, as one commit: all or none. It asks the deciders
-// in the order of the parts; of two parts for one stream, the second is decided
-// on the state that the first left. The events are appended in that order, if
-// every stream that was decided on is where it was, also one to which nothing is
-// written; otherwise all of it begins again, as often as the least of the
-// repositories' MaxAttempts says.
+// ExecuteAll carries out commands on any number of aggregates, of any repositories over one
+// store, as one commit: all or none. It calls the deciders in the order of the parts; of two
+// parts for one stream, the second is decided on the state that the first has left. The
+// events are appended in that order if every stream that was decided on is still at its
+// version, also a stream that gets no events. Otherwise all parts are decided again, up to
+// the smallest MaxAttempts of the repositories.
 //
-// The command id that ctx carries is the batch's, and the commit's key: the batch
-// is carried out once, however often it is sent, and answered each time as it was
-// the first time. Ids of the parts' own are metadata and nothing more.
+// The command id that ctx carries is that of the batch, and the commit's key: the batch is
+// carried out once, however often it is sent, and every answer is that of the first time.
+// Command ids of the parts are metadata only.
 //
-// A part that is refused, whose conditions do not hold, or that cannot be loaded or
-// encoded, is a [*BatchError], and nothing is appended. The other errors are those of [Repository.Execute], and
-// ErrInvalid for no parts, for repositories over different stores and for two
-// repositories with one stream. On any error the results are of no meaning.
+// If a part is refused, if its conditions do not hold, or if it cannot be loaded or encoded,
+// the error is a [*BatchError], and nothing is appended. Other errors are those of
+// [Repository.Execute], and ErrInvalid for no parts, for repositories over different stores
+// and for two repositories with one stream. On an error the results are undefined.
 func ExecuteAll(ctx context.Context, parts ...Part) (eventstore.Receipt, error) {
 	b, err := newBatch(parts)
 	if err != nil {
@@ -103,19 +101,19 @@ func ExecuteAll(ctx context.Context, parts ...Part) (eventstore.Receipt, error) 
 	return receipt, rejection
 }
 
-// batch is an ExecuteAll under way.
+// batch is one call of ExecuteAll.
 type batch struct {
 	parts       []Part
 	infos       []partInfo
 	store       eventstore.Store
-	hooks       Hooks  // of the first part's repository
-	turns       *turns // the same one's
+	hooks       Hooks   // of the first part's repository
+	queues      *queues // of the first part's repository
 	maxAttempts int
 }
 
 func newBatch(parts []Part) (*batch, error) {
 	if len(parts) == 0 {
-		return nil, fmt.Errorf("%w: there are none", eventstore.ErrInvalid)
+		return nil, fmt.Errorf("%w: there are no commands", eventstore.ErrInvalid)
 	}
 	b := &batch{parts: parts, infos: make([]partInfo, len(parts))}
 	for i, p := range parts {
@@ -128,24 +126,24 @@ func newBatch(parts []Part) (*batch, error) {
 		}
 		b.infos[i] = info
 		if i == 0 {
-			b.store, b.hooks, b.turns, b.maxAttempts = info.store, info.hooks, info.turns, info.maxAttempts
+			b.store, b.hooks, b.queues, b.maxAttempts = info.store, info.hooks, info.queues, info.maxAttempts
 		}
 		b.maxAttempts = min(b.maxAttempts, info.maxAttempts)
 		if a, z := b.store.Info(), info.store.Info(); a.StoreID != z.StoreID || a.Epoch != z.Epoch {
-			return nil, fmt.Errorf("%w: command %d (%v) is for another store than the first", eventstore.ErrInvalid, i, info.command)
+			return nil, fmt.Errorf("%w: command %d (%v) is for another store than command 0", eventstore.ErrInvalid, i, info.command)
 		}
 	}
 	return b, nil
 }
 
-// execute is ExecuteAll; rejection is a *BatchError, err any other.
+// execute is ExecuteAll. Rejection is a *BatchError, err is any other error.
 func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, rejection, err error) {
 	commandID := eventstore.MetadataFrom(ctx).CommandID()
 	receipt, done, err := b.carriedOut(ctx, commandID)
 	if done || err != nil {
 		return receipt, nil, err
 	}
-	err = retried(ctx, b.maxAttempts, b.turns, b.places, func(ctx context.Context) (again bool, err error) {
+	err = retried(ctx, b.maxAttempts, b.queues, b.keys, func(ctx context.Context) (again bool, err error) {
 		a := &attempt{streams: make(map[eventstore.StreamID]any)}
 		if rejection = b.decide(ctx, a); rejection != nil || len(a.commit.Events) == 0 {
 			repeat, done, err := b.carriedOut(ctx, commandID)
@@ -154,7 +152,7 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 				return false, err
 			}
 			if rejection == nil {
-				b.settle(a, eventstore.Receipt{})
+				b.finish(a, eventstore.Receipt{})
 			}
 			return false, nil
 		}
@@ -166,22 +164,22 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 		case receipt.Repeated:
 			receipt, err = b.repeated(ctx, commandID, receipt)
 		default:
-			b.settle(a, receipt)
+			b.finish(a, receipt)
 		}
 		return false, err
 	})
 	return receipt, rejection, err
 }
 
-func (b *batch) places() []string {
-	places := make([]string, len(b.infos))
+func (b *batch) keys() []conflictKey {
+	keys := make([]conflictKey, len(b.infos))
 	for i := range b.infos {
-		places[i] = placeOf(b.infos[i].stream)
+		keys[i] = streamKey(b.infos[i].stream)
 	}
-	return places
+	return keys
 }
 
-// decide asks the parts in their order, until one cannot be carried out.
+// decide decides the parts in their order, up to the first one that fails.
 func (b *batch) decide(ctx context.Context, a *attempt) error {
 	for i, p := range b.parts {
 		if err := p.decide(ctx, a); err != nil {
@@ -191,9 +189,9 @@ func (b *batch) decide(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-func (b *batch) settle(a *attempt, receipt eventstore.Receipt) {
+func (b *batch) finish(a *attempt, receipt eventstore.Receipt) {
 	for _, p := range b.parts {
-		p.settle(a, receipt)
+		p.finish(a, receipt)
 	}
 }
 
@@ -206,8 +204,8 @@ func (b *batch) carriedOut(ctx context.Context, commandID string) (eventstore.Re
 	return receipt, true, err
 }
 
-// repeated sets the results to what they were the first time. Parts that decided
-// nothing then have left no trace in the receipt; but no other stream is in it.
+// repeated sets the results to those of the first time. A part without events is not in the
+// receipt, but no stream of another command is in it either.
 func (b *batch) repeated(ctx context.Context, commandID string, receipt eventstore.Receipt) (eventstore.Receipt, error) {
 	mine := make(map[eventstore.StreamID]bool)
 	for _, info := range b.infos {
@@ -230,21 +228,21 @@ func (b *batch) repeated(ctx context.Context, commandID string, receipt eventsto
 	return receipt, nil
 }
 
-// attempt is what the parts of a batch have decided in one go.
+// attempt is one attempt at a batch: the events that its parts have decided so far.
 type attempt struct {
 	commit  eventstore.Commit
-	streams map[eventstore.StreamID]any // *decided[S, C, E]: what became of each so far
+	streams map[eventstore.StreamID]any // *decided[S, C, E]
 }
 
 // decided is an aggregate in an attempt.
 type decided[S, C, E any] struct {
 	repository *Repository[S, C, E]
 	loaded     eventstore.Version // in the log
-	at         image[S]           // of its own; after the events
+	at         image[S]           // after the events
 	events     []E
 }
 
-// command is a part of a repository.
+// command implements part.
 type command[S, C, E any] struct {
 	repository *Repository[S, C, E]
 	ctx        context.Context // for the metadata and the time of the events
@@ -261,7 +259,7 @@ func (c *command[S, C, E]) describe() (partInfo, error) {
 	}
 	return partInfo{
 		stream: stream, store: c.repository.store, hooks: c.repository.hooks,
-		maxAttempts: c.repository.maxAttempts, turns: c.repository.turns, command: reflect.TypeOf(c.cmd),
+		maxAttempts: c.repository.maxAttempts, queues: c.repository.queues, command: reflect.TypeOf(c.cmd),
 	}, err
 }
 
@@ -292,7 +290,7 @@ func (c *command[S, C, E]) decide(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// on returns the aggregate as the parts before this one have left it.
+// on returns the aggregate after the parts before this one.
 func (c *command[S, C, E]) on(ctx context.Context, a *attempt) (*decided[S, C, E], error) {
 	stream := c.repository.Stream(c.id)
 	if known, ok := a.streams[stream]; ok {
@@ -312,7 +310,7 @@ func (c *command[S, C, E]) on(ctx context.Context, a *attempt) (*decided[S, C, E
 	return d, nil
 }
 
-func (c *command[S, C, E]) settle(a *attempt, receipt eventstore.Receipt) {
+func (c *command[S, C, E]) finish(a *attempt, receipt eventstore.Receipt) {
 	stream := c.repository.Stream(c.id)
 	d := a.streams[stream].(*decided[S, C, E])
 	if c.repository.snapshots != nil && len(d.events) > 0 {
@@ -340,10 +338,10 @@ func (c *command[S, C, E]) repeated(ctx context.Context, commandID string, recei
 	return err
 }
 
-// Retry calls attempt until its error does not match [eventstore.ErrConflict], at
-// most so many times and at least once, and waits in between as repositories do;
-// see [Options].MaxAttempts. It is for functions that read, decide and append on
-// their own, and do nothing that must not be done twice.
+// Retry calls attempt until its error does not match [eventstore.ErrConflict], at most
+// maxAttempts times and at least once. In between it waits as a repository does after
+// conflicts with other writers; see [Options].MaxAttempts. It is for functions that read,
+// decide and append by themselves, and have no effect that must not happen twice.
 func Retry(ctx context.Context, maxAttempts int, attempt func(context.Context) error) error {
 	return retried(ctx, maxAttempts, nil, nil, func(ctx context.Context) (again bool, err error) {
 		err = attempt(ctx)

@@ -69,7 +69,7 @@ func TestExecuteAll_Faults(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 	one := r.Part(t.Context(), "1", count{Name: "a", N: 1}, nil)
-	fails("there are none")
+	fails("there are no commands")
 	fails("part 1 is the zero Part", one, aggregate.Part{})
 	fails("command 1 (aggregate_test.count): invalid: the id of the aggregate is empty", one, r.Part(t.Context(), "", count{}, nil))
 	fails("another store", one, newRepository(t, newStore(t), nil).Part(t.Context(), "2", count{Name: "a", N: 1}, nil))

@@ -8,43 +8,42 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// cache holds the states of the aggregates that were used last. A state in it is
-// the fold of events that were read from the log, and of nothing else: not of
-// what was decided and appended here, which may differ from what is read back.
+// cache holds the states of the aggregates that were used last. A cached state is the fold
+// of events that were read from the log. Events that were decided here are not folded into
+// it before they are read, because what is read may differ.
 //
-// Each load reads what came after the cached state; what it saw is at least what
-// was in the log when it was called. Loads of one aggregate take turns. One that
-// had to wait while another began and ended needs no read of its own: the other
-// began after it was called, so it saw all that this one must see. The one whose
-// read was under way already when it was called is not enough, as its snapshot of
-// the log may be older.
+// Each load reads the events after the cached state, so it sees at least what was in the
+// log when it was called. Loads of one aggregate run one at a time. A load that has waited
+// while another load began and ended does not read: the other one began after this one was
+// called, so it saw everything that this one has to see. A load that had begun before is
+// not enough, as its snapshot of the log may be older.
 //
-// A cached state never changes. It is cloned before an event evolves it, so that
-// an Evolve that panics leaves it as it was, and before it is handed out.
+// A cached state never changes. It is cloned before an event evolves it, so that an Evolve
+// that panics leaves it as it was, and before it is returned.
 type cache[S any] struct {
 	clone func(S) S
 	size  int
 
 	mu      sync.Mutex // not held while user code runs
 	entries map[eventstore.StreamID]*entry[S]
-	recent  *list.List // of *entry[S] that are kept, the one used last in front
+	recent  *list.List // of the *entry[S] that are kept, the one used last first
 }
 
-// entry is an aggregate in the cache, or one that is being loaded. Its fields
-// from image on are guarded by the cache's mu.
+// entry is an aggregate that is in the cache or is being loaded. The cache's mu guards the
+// fields from image on.
 type entry[S any] struct {
-	stream eventstore.StreamID
-	turn   chan struct{} // full while one reads
+	stream  eventstore.StreamID
+	reading chan struct{} // full while a load reads
 
-	image  image[S]      // as the last read left it; shared
+	image  image[S]      // after the last read; shared
 	loaded bool          // there is an image
-	place  *list.Element // nil: kept only for its users
-	users  int
-	begun  uint64 // reads
-	done   uint64 // the number of the last read that succeeded
+	listed *list.Element // in recent; nil if it is kept only for its users
+	users  int           // loads that use the entry
+	begun  uint64        // the number of reads that have begun
+	done   uint64        // the number of the last read that has succeeded
 }
 
-// newCache returns nil if nothing is to be kept.
+// newCache returns nil if no states are kept.
 func newCache[S any](clone func(S) S, size int) *cache[S] {
 	if clone == nil || size < 0 {
 		return nil
@@ -55,8 +54,8 @@ func newCache[S any](clone func(S) S, size int) *cache[S] {
 	return &cache[S]{clone: clone, size: size, entries: make(map[eventstore.StreamID]*entry[S]), recent: list.New()}
 }
 
-// load returns the aggregate as of now, of the caller's own. What start returns is
-// the caller's; advance must not change a shared state.
+// load returns the aggregate as of now, for the caller to change. Start returns the image
+// without events. Advance brings an image up to date; it must not change a shared state.
 func (c *cache[S]) load(
 	ctx context.Context, stream eventstore.StreamID,
 	start func() image[S], advance func(image[S]) (image[S], error),
@@ -71,18 +70,18 @@ func (c *cache[S]) load(
 	return at, nil
 }
 
-// refresh returns the entry's image, brought up to date by a read that began
-// after the first so many.
+// refresh returns the entry's image, up to date by a read that began after those that the
+// caller has seen begin.
 func (c *cache[S]) refresh(
 	ctx context.Context, e *entry[S], seen uint64,
 	start func() image[S], advance func(image[S]) (image[S], error),
 ) (image[S], error) {
 	select {
-	case e.turn <- struct{}{}:
+	case e.reading <- struct{}{}:
 	case <-ctx.Done():
 		return image[S]{}, ctx.Err()
 	}
-	defer func() { <-e.turn }()
+	defer func() { <-e.reading }()
 
 	c.mu.Lock()
 	at, loaded := e.image, e.loaded
@@ -107,30 +106,32 @@ func (c *cache[S]) refresh(
 	return at, nil
 }
 
-// enter returns the entry for its next user, and how many reads of it have begun.
+// enter returns the entry of a stream for another load, and the number of reads of it that
+// have begun.
 func (c *cache[S]) enter(stream eventstore.StreamID) (e *entry[S], begun uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e = c.entries[stream]
 	if e == nil {
-		e = &entry[S]{stream: stream, turn: make(chan struct{}, 1)}
+		e = &entry[S]{stream: stream, reading: make(chan struct{}, 1)}
 		c.entries[stream] = e
 	}
 	e.users++
 	return e, e.begun
 }
 
-// leave ends a use of the entry. One that is not kept goes with its last user.
+// leave ends a load's use of the entry, and removes an entry that is neither used nor
+// kept.
 func (c *cache[S]) leave(e *entry[S]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.users--; e.users == 0 && e.place == nil {
+	if e.users--; e.users == 0 && e.listed == nil {
 		delete(c.entries, e.stream)
 	}
 }
 
-// keep puts what a read brought into the entry, and lets go of the one that was not
-// used for longest. An aggregate that has no events is not kept.
+// keep puts the image of a read into the entry, and removes the entry that was not used for
+// the longest time if there are too many. An aggregate without events is not kept.
 func (c *cache[S]) keep(e *entry[S], read uint64, at image[S]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,21 +141,21 @@ func (c *cache[S]) keep(e *entry[S], read uint64, at image[S]) {
 	switch {
 	case at.version == 0:
 		return
-	case e.place != nil:
-		c.recent.MoveToFront(e.place)
+	case e.listed != nil:
+		c.recent.MoveToFront(e.listed)
 		return
 	}
-	e.place = c.recent.PushFront(e)
+	e.listed = c.recent.PushFront(e)
 	if c.recent.Len() > c.size {
 		last := c.recent.Remove(c.recent.Back()).(*entry[S])
-		last.place = nil
+		last.listed = nil
 		if last.users == 0 {
 			delete(c.entries, last.stream)
 		}
 	}
 }
 
-// snapshotted says that there is a snapshot of the aggregate at a version.
+// snapshotted records that there is a snapshot of the aggregate at a version.
 func (c *cache[S]) snapshotted(stream eventstore.StreamID, version eventstore.Version) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

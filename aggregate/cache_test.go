@@ -138,7 +138,7 @@ func TestCache_StatesAreTheCallersOwn(t *testing.T) {
 	require.Equal(t, tally{Counts: map[string]int{"a": 1}}, stateOf(t, r, "1"))
 }
 
-// An Evolve that panics halfway, having changed the state, leaves no trace of it.
+// An Evolve that panics after it has changed the state leaves no trace of that.
 func TestCache_PanicLeavesNoTrace(t *testing.T) {
 	var explode bool
 	r := newCached(t, newStore(t), nil, func(d *aggregate.Decider[tally, command, event]) {
@@ -174,7 +174,7 @@ func TestCache_ErrorLeavesNoTrace(t *testing.T) {
 	}
 }
 
-// What a decided event is when it is read back is what counts.
+// The cached state has the event that is read, not the one that was decided.
 func TestCache_HoldsWhatIsReadBack(t *testing.T) {
 	r := newCached(t, newStore(t), nil, func(d *aggregate.Decider[tally, command, event]) {
 		d.Evolve = func(s tally, e event) tally {
@@ -210,8 +210,8 @@ func TestCache_ConflictReadsWhatIsNew(t *testing.T) {
 	require.Equal(t, 16, stateOf(t, r, "1").Counts["a"])
 }
 
-// Of many who ask at once, the first reads, and one more for all the others: what
-// they must see may have come after the first began.
+// Of many callers at the same time, the first one reads, and then one more for all the
+// others: the events that they must see may have come after the first read began.
 func TestCache_OneReadForMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &tapped{Store: memstore.New(nil)}
@@ -240,7 +240,7 @@ func TestCache_OneReadForMany(t *testing.T) {
 	})
 }
 
-// Who waits for another's read gets no state that is older than its call.
+// A caller that waits for the read of another one gets no state older than its call.
 func TestCache_NeverOlderThanTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := memstore.New(nil)
@@ -276,8 +276,8 @@ func (s *held) Read(ctx context.Context, q eventstore.Query, opts eventstore.Rea
 	}
 }
 
-// The one who reads for all gives up; the next one takes its place.
-func TestCache_CancelledReaderFailsNobodyElse(t *testing.T) {
+// The caller that reads for all gives up; then the next one reads.
+func TestCache_CancelledReaderFailsNoOtherCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &tapped{Store: memstore.New(nil)}
 		execute(t, newRepository(t, store.Store, nil), t.Context(), "1", count{Name: "a", N: 1})

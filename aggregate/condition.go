@@ -7,19 +7,19 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Condition is what must hold of an aggregate for a command to be carried out on it. Make
-// one with [If]. The zero Condition says nothing, and is an error that matches
-// [eventstore.ErrInvalid] where it is used.
+// Condition is a condition on an aggregate, under which a command is carried out. Make one
+// with [If]. The zero Condition is an error that matches [eventstore.ErrInvalid] where it is
+// used.
 type Condition struct{ at eventstore.Expectation }
 
-// If is the condition that the aggregate is at this version: the version that the sender
-// of the command has seen. It is what If-Match is in HTTP. If(0) is the condition that the
-// aggregate has no events. Where it does not hold, the error is an [*eventstore.ConflictError] with
-// the expected and the actual version; Decide is not asked, and the command is not tried
-// again, since no stream comes back to a version.
+// If returns the condition that the aggregate is at this version, usually the one that the
+// sender of the command has seen, as with If-Match in HTTP. If(0) is the condition that the
+// aggregate has no events. If the condition does not hold, the error is an
+// [*eventstore.ConflictError] with the expected and the actual version; Decide is not
+// called, and the command is not tried again, because a stream never returns to a version.
 func If(version eventstore.Version) Condition { return Condition{at: eventstore.At(version)} }
 
-// validate reports a condition that says nothing.
+// validate returns an error for a zero Condition.
 func validate(conditions []Condition) error {
 	for i, c := range conditions {
 		if c.at == 0 {
@@ -29,8 +29,8 @@ func validate(conditions []Condition) error {
 	return nil
 }
 
-// check returns the conflict of the first condition that does not hold of the stream at
-// its version, or nil.
+// check returns the conflict of the first condition that does not hold for a stream at this
+// version, or nil.
 func (r *Repository[S, C, E]) check(
 	ctx context.Context, conditions []Condition, stream eventstore.StreamID, actual eventstore.Version,
 ) error {

@@ -10,9 +10,9 @@ import (
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
-// Decision is a decision over as much of the log as its models name, be it of one
-// stream, of many or of none. Write it as a function of the command: it declares
-// the variables that the models go into, and decides on them.
+// Decision is a decision over the events that its models select: of one stream, of many or
+// of none. Write a function of the command that returns it: the function declares the
+// variables for the states of the models, and Decide reads them.
 //
 //	func subscribe(student, course string) aggregate.Decision {
 //		var capacity, taken int
@@ -30,33 +30,34 @@ import (
 //		}
 //	}
 //
-// A Decision is carried out by [Decisions.Execute]; by one call at a time, since
-// its variables are shared.
+// [Decisions.Execute] carries out a Decision. Only one call at a time may use it, since the
+// calls would share its variables.
 type Decision struct {
-	// Models are what it is decided on: at least one. The events are appended
-	// only if no event has come that one of them would have been given.
+	// Models select the events that are decided on: at least one model. The decided
+	// events are appended only if no event that a model selects has come since.
 	Models Models
-	// Decide returns the events that follow, none if there is nothing to do, or
-	// the reason to refuse. It reads the models' variables, which are set anew
-	// before each call; it must not change what is in them, and may be called
-	// more than once. Events are values of registered Go types, which get the
-	// tags that the registry derives and are in no stream; [In] puts them into one.
-	// A []any among them stands for the values in it, so that it may return
+	// Decide returns the events that follow, none if there is nothing to do, or the
+	// reason to refuse. It reads the models' variables, which are set before each
+	// call. It must not change the values in them, and may be called more than once.
+	//
+	// Events are values of registered Go types. They get the tags that the registry
+	// derives, and belong to no stream unless [In] gives them one. A []any among them
+	// stands for the values in it, so Decide may return
 	// []any{aggregate.In(a, x), aggregate.In(b, y)}.
 	Decide func() ([]any, error)
-	// Expect says what must hold of streams, those written or others, besides.
-	// A written stream that is not here may be at any version.
+	// Expect are expectations of streams, written or not, that must hold too. A
+	// written stream without one may be at any version.
 	Expect []eventstore.Expect
 }
 
-// Provided returns the decision d under one more rule, over more models: where the
-// rule returns an error, the decision is refused with it, and Decide is not
-// asked. The rule is as Decide is: it reads the models' variables and changes nothing.
+// Provided returns the decision d with one more rule, over more models. If the rule returns
+// an error, the decision is refused with it, and Decide is not called. Like Decide, the rule
+// reads the models' variables and changes nothing.
 func (d Decision) Provided(rule func() error, models ...BoundModel) Decision {
 	d.Models = slices.Concat(d.Models, models)
 	decide := d.Decide
 	if decide == nil {
-		return d // and let Execute say so
+		return d // Execute returns the fault
 	}
 	d.Decide = func() ([]any, error) {
 		if err := rule(); err != nil {
@@ -67,14 +68,14 @@ func (d Decision) Provided(rule func() error, models ...BoundModel) Decision {
 	return d
 }
 
-// InStream is a decided event that goes to a stream. [In] makes them.
+// InStream is a decided event for a stream. Make it with [In].
 type InStream struct {
 	Stream eventstore.StreamID
 	Event  any
 }
 
-// In returns the events as ones that go to the stream, for Decide to return: as its
-// result, or as a part of one with events for other streams.
+// In returns the events as events for the stream. Decide returns them as its result, or
+// among events for other streams.
 func In[E any](stream eventstore.StreamID, events ...E) []any {
 	in := make([]any, len(events))
 	for i, event := range events {
@@ -83,13 +84,13 @@ func In[E any](stream eventstore.StreamID, events ...E) []any {
 	return in
 }
 
-// events asks Decide, and returns the events as one list.
+// events calls Decide and returns the events as one list.
 func (d *Decision) events() ([]any, error) {
 	events, err := d.Decide()
 	return flat.Values(events), err
 }
 
-// addressed takes a decided event apart.
+// addressed returns the stream and the event of a decided event.
 func addressed(decided any) (eventstore.StreamID, any) {
 	if in, ok := decided.(InStream); ok {
 		return in.Stream, in.Event
@@ -97,7 +98,7 @@ func addressed(decided any) (eventstore.StreamID, any) {
 	return "", decided
 }
 
-// expectations returns what must hold of streams for these events.
+// expectations returns the expectations of a commit of these events.
 func (d *Decision) expectations(events []eventstore.NewEvent) []eventstore.Expect {
 	expect := slices.Clone(d.Expect)
 	said := make(map[eventstore.StreamID]bool)
@@ -113,7 +114,7 @@ func (d *Decision) expectations(events []eventstore.NewEvent) []eventstore.Expec
 	return expect
 }
 
-// resolve makes foldings of the models, or says all that is wrong with them.
+// resolve returns the foldings of the models, or all their faults.
 func (m Models) resolve(v *vocabulary.Vocabulary) ([]*folding, error) {
 	var faults []error
 	if len(m) == 0 {

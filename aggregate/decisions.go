@@ -13,23 +13,22 @@ import (
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
-// Decisions carries out decisions over one log. It is safe for concurrent use by
-// multiple goroutines, starts none and needs no closing. Make one with [NewDecisions].
+// Decisions carries out decisions over one log. It is safe for concurrent use by multiple
+// goroutines. It starts no goroutines and needs no closing. Make one with [NewDecisions].
 type Decisions struct {
 	store       eventstore.Store
 	registry    *codec.Registry
 	vocabulary  *vocabulary.Vocabulary
 	maxAttempts int
-	itemsOnce   int // items in one read
+	itemLimit   int // of a query
 	hooks       Hooks
-	turns       turns
+	queues      queues
 }
 
-// NewDecisions returns what carries out decisions over the store, under the
-// registry's names; closing the store remains the caller's part. The options are
-// those of a repository; nil means the defaults. All faults are returned at once,
-// in an error that matches [eventstore.ErrInvalid]: a store that is nil or a
-// nil pointer, a nil registry, options out of range.
+// NewDecisions returns a Decisions over the store, which the caller closes, with the
+// registry of the events' names. Nil options mean the defaults. All faults are returned at
+// once, in an error that matches [eventstore.ErrInvalid]: a store that is nil or a nil
+// pointer, a nil registry, options out of range.
 func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Options) (*Decisions, error) {
 	d := &Decisions{
 		store: store, registry: registry, vocabulary: vocabulary.New(registry), maxAttempts: defaultMaxAttempts,
@@ -41,10 +40,10 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 		d.hooks = *opts.Hooks
 	}
 	var faults []error
-	if err := given.Value("the store", store); err != nil {
+	if err := given.Store(store); err != nil {
 		faults = append(faults, err)
 	} else {
-		d.itemsOnce = store.Info().Limits.ItemsPerQuery
+		d.itemLimit = store.Info().Limits.ItemsPerQuery
 	}
 	if registry == nil {
 		faults = append(faults, errors.New("the registry is nil"))
@@ -58,33 +57,33 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 	return d, nil
 }
 
-// Decided is what became of a decision. It is the caller's own.
+// Decided is the outcome of a decision. It belongs to the caller.
 type Decided struct {
 	// Events are those of the decision, without their streams; none if it was
 	// refused or there was nothing to do.
 	Events []any
-	// Receipt is the commit's; the zero Receipt when nothing was appended. Its
-	// Repeated says that the command had been carried out before.
+	// Receipt is the commit's; the zero Receipt if nothing was appended. Repeated in
+	// it says that the command had been carried out before.
 	Receipt eventstore.Receipt
 }
 
-// Execute carries out a decision: it reads the events of all models, up to one
-// position of the log, sets the models' variables, asks Decide, and appends the
-// events, all or none, if nothing has come after that position that a model
-// asks for; otherwise it begins again with what is new, as often as Options say.
+// Execute carries out a decision: it reads the events of all models up to one position of
+// the log, sets the models' variables, calls Decide, and appends the events, all or none, if
+// no event that a model selects has come after that position. Otherwise it reads the new
+// events and decides again, up to [Options].MaxAttempts times.
 //
 // If ctx carries a command id, the decision is carried out once, as by
-// [Repository.Execute]. Found to be carried out already, it is answered with the
-// first receipt and its events as they decode today, and the variables are of no
-// meaning. What is compared is the id, not the decision.
+// [Repository.Execute]. If it was carried out before, the answer is the first receipt with
+// its events as they decode today, and the variables are undefined. Only the id is compared,
+// not the decision.
 //
-// An error of Decide is returned as it is; the variables hold what it was judged
-// by. Every other error wraps its cause: [eventstore.ErrInvalid] for a decision or
-// a model that cannot be, with all that is wrong; those of [eventstore.Store],
-// matching [eventstore.ErrConflict] once the attempts are used up, or at once if
-// one of Expect does not hold for an event that was there when the decision was
-// made. On any error but [eventstore.ErrUnknownOutcome] nothing was appended;
-// after that one, send the command again with the same command id.
+// An error of Decide is returned as it is; the variables hold the states that were decided
+// on. Any other error wraps its cause: [eventstore.ErrInvalid] for an invalid decision or
+// model, with all faults; or an error of [eventstore.Store], which matches
+// [eventstore.ErrConflict] when the attempts are used up, or at once if an expectation does
+// not hold because of an event that was in the log when Decide was called. On any error but
+// [eventstore.ErrUnknownOutcome] nothing was appended; after that one, send the command
+// again with the same command id.
 func (d *Decisions) Execute(ctx context.Context, decision Decision) (Decided, error) {
 	decided, rejection, err := d.execute(ctx, decision)
 	if err != nil {
@@ -93,7 +92,7 @@ func (d *Decisions) Execute(ctx context.Context, decision Decision) (Decided, er
 	return decided, rejection
 }
 
-// execute is Execute; rejection is Decide's error, err any other.
+// execute is Execute. Rejection is an error of Decide, err is any other one.
 func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Decided, rejection, err error) {
 	foldings, err := decision.Models.resolve(d.vocabulary)
 	if err == nil && decision.Decide == nil {
@@ -107,8 +106,8 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 		return d.repeated(ctx, receipt, err)
 	}
 	var through eventstore.Position
-	places := func() []string { return placesOf(foldings) }
-	err = retried(ctx, d.maxAttempts, &d.turns, places, func(ctx context.Context) (again bool, err error) {
+	keys := func() []conflictKey { return guardKeys(foldings) }
+	err = retried(ctx, d.maxAttempts, &d.queues, keys, func(ctx context.Context) (again bool, err error) {
 		if through, err = d.fold(ctx, foldings, through); err != nil {
 			return false, err
 		}
@@ -131,8 +130,8 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 	return decided, rejection, err
 }
 
-// CommandHandler returns a function that carries out commands of one type by the
-// decisions about them: what command.Handle takes.
+// CommandHandler returns a function for command.Handle, which carries out the decision that
+// decide returns for a command.
 func CommandHandler[C any](d *Decisions, decide func(C) Decision) func(context.Context, C) (Decided, eventstore.Receipt, error) {
 	return func(ctx context.Context, cmd C) (Decided, eventstore.Receipt, error) {
 		decided, err := d.Execute(ctx, decide(cmd))
@@ -140,9 +139,9 @@ func CommandHandler[C any](d *Decisions, decide func(C) Decision) func(context.C
 	}
 }
 
-// Load sets the variables of the models to their states as of one position of the
-// log, its head, and returns the guards that hold as long as the states do, one
-// for each model in their order: for a question, or for a commit of one's own.
+// Load sets the variables of the models to their states as of one position, the head of the
+// log. It returns a guard for each model, in their order, which holds until an event changes
+// the model's state. Use it for a question, or to append a commit under the guards.
 func (d *Decisions) Load(ctx context.Context, models ...BoundModel) ([]eventstore.Guard, error) {
 	foldings, err := Models(models).resolve(d.vocabulary)
 	if err != nil {
@@ -155,16 +154,16 @@ func (d *Decisions) Load(ctx context.Context, models ...BoundModel) ([]eventstor
 	return guards(foldings, through), nil
 }
 
-// placesOf returns the places of what guards returns.
-func placesOf(foldings []*folding) []string {
-	places := make([]string, len(foldings))
+// guardKeys returns the keys of the guards that guards returns.
+func guardKeys(foldings []*folding) []conflictKey {
+	keys := make([]conflictKey, len(foldings))
 	for i, f := range foldings {
-		places[i] = placeOfGuard(f.stored)
+		keys[i] = guardKey(f.stored)
 	}
-	return places
+	return keys
 }
 
-// guards returns a guard for each folding, so that a conflict names the one.
+// guards returns a guard for each folding, so that a conflict names the model.
 func guards(foldings []*folding, through eventstore.Position) []eventstore.Guard {
 	guards := make([]eventstore.Guard, len(foldings))
 	for i, f := range foldings {
@@ -173,8 +172,8 @@ func guards(foldings []*folding, through eventstore.Position) []eventstore.Guard
 	return guards
 }
 
-// overcome reports whether the error is a conflict with an event that came after
-// what was decided on, so that the next attempt knows more.
+// overcome reports whether the error is a conflict with an event after the ones that were
+// decided on, so that the next attempt will have read that event.
 func overcome(err error, through eventstore.Position) bool {
 	var conflict *eventstore.ConflictError
 	if errors.As(err, &conflict) {
@@ -183,7 +182,7 @@ func overcome(err error, through eventstore.Position) bool {
 	return errors.Is(err, eventstore.ErrConflict)
 }
 
-// append sends the decided events as one commit.
+// append appends the decided events as one commit.
 func (d *Decisions) append(ctx context.Context, decision *Decision, decided []any, guards []eventstore.Guard) (Decided, error) {
 	plain := make([]any, len(decided))
 	events := make([]eventstore.NewEvent, len(decided))
@@ -194,7 +193,7 @@ func (d *Decisions) append(ctx context.Context, decision *Decision, decided []an
 			return Decided{}, err
 		}
 		if in, isIn := decided[i].(InStream); isIn && in.Stream == "" {
-			return Decided{}, fmt.Errorf("%w: event %d (%T) goes to a stream without a name", eventstore.ErrInvalid, i, event)
+			return Decided{}, fmt.Errorf("%w: event %d (%T) is for a stream without a name", eventstore.ErrInvalid, i, event)
 		}
 		if err := reserved.Stream(string(stream)); err != nil {
 			return Decided{}, fmt.Errorf("%w: event %d (%T): %w", eventstore.ErrInvalid, i, event, err)
@@ -213,8 +212,8 @@ func (d *Decisions) append(ctx context.Context, decision *Decision, decided []an
 	return Decided{Events: plain, Receipt: receipt}, nil
 }
 
-// repeated returns what was decided when the command was carried out, unless
-// there is an error already.
+// repeated returns the events of a command that was carried out before, unless err is not
+// nil.
 func (d *Decisions) repeated(ctx context.Context, receipt eventstore.Receipt, err error) (Decided, error, error) {
 	if err != nil {
 		return Decided{}, nil, err
@@ -234,8 +233,8 @@ func (d *Decisions) repeated(ctx context.Context, receipt eventstore.Receipt, er
 	return decided, nil, nil
 }
 
-// fold folds what is after a position into the foldings, shows their states, and
-// returns the position through which they have come: the head.
+// fold folds the events after a position into the foldings, sets the models' variables, and
+// returns the position of the last event, the head.
 func (d *Decisions) fold(
 	ctx context.Context, foldings []*folding, after eventstore.Position,
 ) (through eventstore.Position, err error) {
@@ -246,7 +245,7 @@ func (d *Decisions) fold(
 	return through, err
 }
 
-// foldNew is fold; it says also how many events it read.
+// foldNew is fold, and returns the number of events that it read, too.
 func (d *Decisions) foldNew(
 	ctx context.Context, foldings []*folding, after eventstore.Position,
 ) (through eventstore.Position, events int, err error) {
@@ -254,7 +253,7 @@ func (d *Decisions) foldNew(
 	if err != nil {
 		return 0, 0, err
 	}
-	if head > after { // and so not 0, which would be no bound
+	if head > after { // so it is not 0, which would be no bound
 		window := eventstore.ReadOptions{From: after + 1, To: head}
 		for _, together := range d.reads(foldings) {
 			n, err := d.read(ctx, together, window)
@@ -270,8 +269,8 @@ func (d *Decisions) foldNew(
 	return max(head, after), events, nil
 }
 
-// reads parts the foldings into those that can be read together: all of those
-// that need every event, unless their queries have more items than one may have.
+// reads groups the foldings that can be read together: all that need every event, unless
+// their queries together have more items than one query may have.
 func (d *Decisions) reads(foldings []*folding) [][]*folding {
 	var reads [][]*folding
 	var together []*folding
@@ -282,7 +281,7 @@ func (d *Decisions) reads(foldings []*folding) [][]*folding {
 			reads = append(reads, []*folding{f})
 			continue
 		}
-		if len(together) > 0 && items+n > d.itemsOnce {
+		if len(together) > 0 && items+n > d.itemLimit {
 			reads = append(reads, together)
 			together, items = nil, 0
 		}
@@ -295,8 +294,8 @@ func (d *Decisions) reads(foldings []*folding) [][]*folding {
 	return reads
 }
 
-// read folds the events of a window, each into those that ask for it, and returns
-// how many it read. One that needs the last only is read alone.
+// read folds the events of a window into the foldings that select them, and returns the
+// number of events that it read. A folding that needs only the last event is read alone.
 func (d *Decisions) read(ctx context.Context, foldings []*folding, window eventstore.ReadOptions) (events int, err error) {
 	queries := make([]eventstore.Query, len(foldings))
 	for i, f := range foldings {
@@ -325,8 +324,8 @@ func (d *Decisions) read(ctx context.Context, foldings []*folding, window events
 	return events, nil
 }
 
-// feed gives a folding those of an event's values that it asks for, and reports
-// whether there were any.
+// feed folds those of an event's values that the folding selects, and reports whether there
+// were any.
 func (d *Decisions) feed(f *folding, stored eventstore.Event, values []any) (fed bool, err error) {
 	for _, value := range values {
 		if !d.vocabulary.Asks(f.asked, stored, value) {
@@ -334,7 +333,7 @@ func (d *Decisions) feed(f *folding, stored eventstore.Event, values []any) (fed
 		}
 		taken := f.apply(stored, value)
 		if !taken && f.whole {
-			return false, fmt.Errorf("position %d: event type %s version %d is %T, which is no event of stream %s",
+			return false, fmt.Errorf("position %d: event type %s version %d is %T, which is not an event of stream %s",
 				stored.Position, quote.Name(stored.Type), stored.SchemaVersion, value, quote.Name(string(stored.Stream)))
 		}
 		fed = fed || taken

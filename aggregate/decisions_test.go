@@ -35,8 +35,8 @@ func (s *counting) Read(ctx context.Context, q eventstore.Query, opts eventstore
 	}
 }
 
-// overtaken is a store where others are faster: each of these appends something
-// just before one of the commits that come, in their order.
+// overtaken returns a store in which other programs are faster: the i-th function appends
+// something just before the i-th commit.
 func overtaken(t *testing.T, others ...func(store eventstore.Store)) *intercepted {
 	s := &intercepted{Store: newStore(t)}
 	s.append = func(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
@@ -116,7 +116,7 @@ func TestDecisions_Execute_ExpectationThatCannotHold(t *testing.T) {
 	require.Equal(t, 1, attempts, "another attempt would know no more")
 }
 
-// The one who was overtaken learns it from the rules, if they say so.
+// After a failed expectation Decide is called again, and can refuse with an error of its own.
 func TestDecisions_Execute_ExpectationOvertaken(t *testing.T) {
 	store := overtaken(t, func(store eventstore.Store) {
 		carry(t, newDecisions(t, store, nil), record(aggregate.In("room-a", roomOpened{"a", 1})...))
@@ -166,7 +166,7 @@ func TestDecisions_Execute_EventsThatCannotBe(t *testing.T) {
 	require.ErrorAs(t, err, &unregistered)
 	_, err = d.Execute(t.Context(), record(aggregate.In("", roomOpened{"a", 1})...))
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.ErrorContains(t, err, "event 0 (aggregate_test.roomOpened) goes to a stream without a name")
+	require.ErrorContains(t, err, "event 0 (aggregate_test.roomOpened) is for a stream without a name")
 	_, err = d.Execute(t.Context(), record(nil...))
 	require.NoError(t, err)
 	require.Empty(t, logged(t, store))
@@ -201,7 +201,7 @@ func TestDecisions_Execute_OvertakenInAnEmptyLog(t *testing.T) {
 	require.Equal(t, 11, load(t, newDecisions(t, store, nil), holds("a")))
 }
 
-// late is a store to which others append when somebody has just asked for its head.
+// late is a store to which another program appends just after each call of Head.
 type late struct {
 	eventstore.Store
 	then func()
@@ -372,7 +372,7 @@ func TestDecisions_Execute_VariablesAreSetAnew(t *testing.T) {
 	decided := carry(t, newDecisions(t, store, nil), aggregate.Decision{
 		Models: aggregate.Models{visits("ann").Into(&n)},
 		Decide: func() ([]any, error) {
-			n += 100 // as nobody should
+			n += 100 // which is not allowed
 			return []any{roomOpened{"c", n}}, nil
 		},
 	})

@@ -1,8 +1,8 @@
-// Package aggregate carries out commands on things that have a history: it
-// loads a stream of events, folds it into a state, lets a pure function decide,
-// and appends what was decided.
+// Package aggregate carries out commands: it loads a stream of events, folds the events
+// into a state, calls a pure function that decides on the state, and appends the events
+// that the function returns.
 //
-// A [Decider] is three functions and a category. Commands and events are the
+// A [Decider] is a category and three functions. Commands and events are the
 // application's own types, usually one sealed interface for each:
 //
 //	type Event interface{ isEvent() }
@@ -35,16 +35,15 @@
 //	result, err := counters.Execute(ctx, "7", Increment{By: 2}) // stream "counter-7"
 //	state, version, err := counters.Load(ctx, "7")
 //
-// [Repository.LoadAt] and [Repository.LoadAsOf] give the state as it was at a
-// version or at a time, [Repository.History] the events themselves. Package aggtest
-// tests deciders without a store, and decisions on any store.
+// [Repository.LoadAt] and [Repository.LoadAsOf] return the state at a version or at a
+// time, [Repository.History] the events. Package aggtest tests deciders without a store,
+// and decisions on any store.
 //
 // # Decisions over more than one stream
 //
-// A [Model] is a query and the fold of what it finds, by handlers of package fold:
-// which of the log's events matter, by tag, stream or category, and what they come
-// to. A [Decision] names the models that it depends on, each with a variable for its
-// state, and decides on these:
+// A [Model] is a query and the fold of the events that match it, by handlers of package
+// fold. The query selects events of the log by tag, stream or category. A [Decision] lists
+// the models that it depends on, each with a variable for its state, and decides on these:
 //
 //	func seatsTaken(course string) aggregate.Model[int] {
 //		return aggregate.NewModel(aggregate.Tagged("course:"+course),
@@ -62,52 +61,48 @@
 //		},
 //	}
 //
-// [Decisions] carries it out. What was read is what is guarded: the events are
-// appended only if none has come that one of the models asks for. They are in
-// streams or in none, as Decide says:
+// [Decisions] carries it out. The queries that were read are guarded: the events are
+// appended only if no event that matches a model's query has come since. Decide says
+// whether an event belongs to a stream:
 //
 //	decisions, err := aggregate.NewDecisions(store, registry, nil)
 //	decided, err := decisions.Execute(ctx, decision)
 //
-// A decider has a part in that: [Decider.Decision] is what an aggregate decides,
-// and [Decision.Provided] adds rules over the rest of the log to it.
+// [Decider.Decision] is the decision of an aggregate about a command, and
+// [Decision.Provided] adds rules over the rest of the log to it.
 //
-// Models ask for events by the names of today, and get, and guard against, those
-// that were stored under older names too, if the registry's upcasters make them
-// so; what these make of an event is matched again, with the tags that were
-// stored. So a rename weakens no guard.
+// Models name event types as they are registered today. They also read and guard events
+// that were stored under older names if the registry's upcasters make them into these types;
+// the decoded events are matched against the query again, with the stored tags. So renaming a type weakens no
+// guard.
 //
 // # What Execute promises
 //
-// The events are appended only if the stream is still at the version that was
-// decided on, or, for a Decision, if the guards of its models hold. If somebody
-// else was faster, the new events are read and Decide is asked again, a bounded
-// number of times; so Decide must be pure. What Decide refuses is the
-// application's own error and is returned as it is, with the state it was judged
-// by.
+// The events are appended only if the stream is still at the version that was decided on,
+// or, for a Decision, if the guards of its models hold. After a conflict the new events are
+// read and Decide is called again, a bounded number of times; so Decide must be pure. An
+// error of Decide is the application's own: it is returned as it is, with the state that it
+// was decided on.
 //
-// A command with a command id in its context (see
-// [eventstore.WithCommandID]) is carried out once, however often it is sent:
-// the id is the commit's key. Sent again, it is answered with the first receipt,
-// marked Repeated, and with the state and events as of then, even where it would
-// be refused by now. Refusals, and commands that led to no event, are not
-// remembered. Each command needs an id of its own: what is compared is the id and
-// not the command. Used again on another stream it is an error; on the same
-// stream it is taken for the first command sent again.
+// A command with a command id in its context (see [eventstore.WithCommandID]) is carried
+// out once, however often it is sent: the id is the commit's key. If it is sent again, the
+// answer is the first receipt, marked Repeated, with the state and events of that time, even
+// if Decide would refuse the command now. Refusals, and commands that led to no event, are
+// not recorded. Each command needs an id of its own, because only the id is compared, not
+// the command: an id that was used on another stream is an error, and one that was used on
+// the same stream means the same command.
 //
-// A command can say at which version its sender has seen the aggregate, as If-Match
-// does in HTTP. At another version it is a conflict, and Decide is not asked:
+// A command can name the version of the aggregate that its sender has seen, as If-Match
+// does in HTTP. At another version it is a conflict, and Decide is not called:
 //
 //	result, err := counters.Execute(ctx, "7", Increment{By: 2}, aggregate.If(version))
 //
-// The metadata in the context (correlation id, causation id, actor …) is put on
-// every event, and so is the time at which it happened, if the context says one
-// (see [eventstore.WithTime]).
+// Every event gets the metadata in the context (correlation id, causation id, actor …),
+// and the time at which it happened if the context has one (see [eventstore.WithTime]).
 //
 // # Several commands, one commit
 //
-// [ExecuteAll] carries out commands on several aggregates as one commit, all or
-// none:
+// [ExecuteAll] carries out commands on several aggregates as one commit, all or none:
 //
 //	receipt, err := aggregate.ExecuteAll(ctx,
 //		accounts.Part(ctx, "ann", Withdraw{Amount: 5}, nil),
@@ -115,23 +110,23 @@
 //
 // # Long histories
 //
-// A load folds all events of a stream. Two caches spare it that; neither is ever
-// believed without a look at the log, and both can be thrown away. A decider with a
-// Clone has the states that were used last kept in memory; with [Snapshots], states
-// are kept beside the log, too:
+// A load folds all events of a stream. Two caches shorten it. Each state in them is checked
+// against the log and brought up to date before it is used, and both can be deleted. If the
+// decider has a Clone, the states that were used last are kept in memory. With [Snapshots],
+// states are stored beside the log, too:
 //
 //	counters, err := aggregate.NewRepository(store, registry, Decider, &aggregate.Options{
 //		Snapshots: &aggregate.Snapshots{Fingerprint: "counter/1", Every: 1_000},
 //	})
 //	go func() { stopped <- counters.RunSnapshots(ctx) }()
 //
-// The fingerprint must change when what the events come to does:
-// [Repository.VerifySnapshots] finds out if it did not.
+// The fingerprint must change when the same events fold into another state:
+// [Repository.VerifySnapshots] finds out if that was forgotten.
 //
 // # Memory and panics
 //
-// Evolve may change the state it is given and return it: every call folds a
-// state of its own, or a clone. It must not change the event, which other models
-// may be given too. A panic in the application's functions reaches the caller, and
-// leaves nothing in memory that was half done.
+// Evolve may change the state that it is given and return it: every call folds a state of
+// its own, or a clone. It must not change the event, which other models may be given, too.
+// A panic in the application's functions reaches the caller, and leaves no partly evolved
+// state in memory.
 package aggregate

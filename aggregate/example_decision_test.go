@@ -111,7 +111,7 @@ func ExampleDecisions_Load() {
 	// conflict: guard 0 (type "seat.taken", tags "guest:ann", after position 0): position 1, type "seat.taken" matches
 }
 
-// A rule that an aggregate cannot know: whoever counts must sit.
+// A rule that the aggregate does not know: only a guest who has a seat may count.
 func ExampleDecision_Provided() {
 	store := memstore.New(nil)
 	defer store.Close()

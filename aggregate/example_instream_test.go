@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// noteSeat has it noted at the seat and at the guest that the guest takes the seat.
+// noteSeat records in the streams of the seat and of the guest that the guest takes the seat.
 func noteSeat(guest, seat string) aggregate.Decision {
 	var taken bool
 	return aggregate.Decision{

@@ -202,7 +202,7 @@ func ExampleRepository_VerifySnapshots() {
 	fmt.Println(checkSnapshots(ctx, changed))
 	// Output:
 	// <nil>
-	// meter-7: at version 1 the events come to another state; did Evolve change, and not the fingerprint?
+	// meter-7: the fold of its events up to version 1 is another state; did Evolve change, and not the fingerprint?
 }
 
 // Two meters are read together: both readings are in the log, or none.
@@ -234,7 +234,7 @@ func ExampleExecuteAll() {
 	// because of command 1
 }
 
-// What reads, decides and appends on its own waits for its turn as repositories do.
+// A function that reads, decides and appends on its own is retried as repositories do.
 func ExampleRetry() {
 	ctx := context.Background()
 	store := memstore.New(nil)

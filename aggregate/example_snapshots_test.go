@@ -85,6 +85,6 @@ func ExampleSnapshots_verify() {
 	state, _, err := meters.Load(ctx, "7")
 	fmt.Println(state.Readings, err)
 	// Output:
-	// level=ERROR msg="snapshot is not what the events come to; it is not used" stream=meter-7 version=1
+	// level=ERROR msg="snapshot differs from the fold of its events; it is not used" stream=meter-7 version=1
 	// 10 <nil>
 }

@@ -12,40 +12,39 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Result is what became of a command. It is the caller's own; State and Events
-// may share memory with each other.
+// Result is the outcome of a command. It belongs to the caller; State and Events may share
+// memory with each other.
 type Result[S, E any] struct {
-	// State is the aggregate's after the command; after a refusal, or when
-	// there was nothing to do, the one that was judged by.
+	// State is the state after the command; after a refusal, or when there was
+	// nothing to do, the state that was decided on.
 	State S
-	// Version is the stream's, for State.
+	// Version is the version of the stream that State is folded from.
 	Version eventstore.Version
-	// Events are those of the command, none if it was refused or had nothing to do.
+	// Events are the command's; none if it was refused or there was nothing to do.
 	Events []E
-	// Receipt is the commit's; the zero Receipt when nothing was appended. Its
-	// Repeated says that the command had been carried out before.
+	// Receipt is the commit's; the zero Receipt if nothing was appended. Repeated in
+	// it says that the command had been carried out before.
 	Receipt eventstore.Receipt
 }
 
-// Execute carries out a command on the aggregate with this id: it loads, asks
-// Decide, and appends the events, all or none, if the stream is still at the
-// version that was decided on; otherwise it begins again with what is new, as
-// often as Options say.
+// Execute carries out a command on the aggregate with this id: it loads the state, calls
+// Decide, and appends the events, all or none, if the stream is still at the version that
+// was decided on. Otherwise it reads the new events and decides again, up to
+// [Options].MaxAttempts times.
 //
-// With conditions, such as [If], it is carried out only if all of them hold of the
+// With conditions, such as [If], the command is carried out only if all of them hold of the
 // aggregate, and is attempted once.
 //
-// If ctx carries a command id, the command is carried out once however often it
-// is sent, and answered each time as it was the first time, whether conditions hold
-// by now or not; see the package comment.
+// If ctx carries a command id, the command is carried out once, however often it is sent.
+// Every answer is that of the first time, whether the conditions still hold or not; see the
+// package comment.
 //
-// An error of Decide is returned as it is, with State and Version in the Result.
-// Every other error comes with the zero Result and wraps its cause: among them
-// those of [eventstore.Store], matching [eventstore.ErrConflict] once the
-// attempts are used up or a condition does not hold, and [eventstore.ErrInvalid] for an empty id and for a
-// command id that was used on another stream. On any error but
-// [eventstore.ErrUnknownOutcome] nothing was appended; after that one, send the
-// command again with the same command id.
+// An error of Decide is returned as it is, with State and Version in the Result. Any other
+// error comes with the zero Result and wraps its cause: an error of [eventstore.Store], which
+// matches [eventstore.ErrConflict] when the attempts are used up or a condition does not
+// hold, or [eventstore.ErrInvalid] for an empty id and for a command id that was used on
+// another stream. On any error but [eventstore.ErrUnknownOutcome] nothing was appended;
+// after that one, send the command again with the same command id.
 func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C, conditions ...Condition) (Result[S, E], error) {
 	stream, err := r.stream(id)
 	if err == nil {
@@ -61,7 +60,7 @@ func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C, con
 	return result, rejection
 }
 
-// execute is Execute; rejection is Decide's error, err any other.
+// execute is Execute. Rejection is an error of Decide, err is any other one.
 func (r *Repository[S, C, E]) execute(
 	ctx context.Context, stream eventstore.StreamID, cmd C, conditions []Condition,
 ) (result Result[S, E], rejection, err error) {
@@ -72,10 +71,10 @@ func (r *Repository[S, C, E]) execute(
 	}
 	at, attempts := r.start(), r.maxAttempts
 	if len(conditions) > 0 {
-		attempts = 1 // and no turn, in which the version would be another
+		attempts = 1 // a queue would only make the version outdated
 	}
-	places := func() []string { return []string{placeOf(stream)} }
-	err = retried(ctx, attempts, r.turns, places, func(ctx context.Context) (again bool, err error) {
+	keys := func() []conflictKey { return []conflictKey{streamKey(stream)} }
+	err = retried(ctx, attempts, r.queues, keys, func(ctx context.Context) (again bool, err error) {
 		at, err = r.latest(ctx, stream, func() image[S] { return at })
 		if err != nil {
 			return false, err
@@ -108,7 +107,7 @@ func (r *Repository[S, C, E]) execute(
 	return result, rejection, err
 }
 
-// append sends the events as one commit.
+// append appends the events as one commit.
 func (r *Repository[S, C, E]) append(
 	ctx context.Context, stream eventstore.StreamID, at eventstore.Version, commandID string, events []E,
 ) (eventstore.Receipt, error) {
@@ -127,8 +126,8 @@ func (r *Repository[S, C, E]) append(
 	return r.hooks.append(ctx, r.store, commit)
 }
 
-// appended returns the result of a commit that was written just now. Only here
-// do decided events reach the state: those of a failed attempt never do.
+// appended returns the result of a new commit. Only here are decided events folded into the
+// state, so those of a failed attempt never are.
 func (r *Repository[S, C, E]) appended(
 	stream eventstore.StreamID, at image[S], events []E, receipt eventstore.Receipt,
 ) Result[S, E] {
@@ -142,8 +141,8 @@ func (r *Repository[S, C, E]) appended(
 	return Result[S, E]{State: at.state, Version: version, Events: events, Receipt: receipt}
 }
 
-// carriedOut returns the result of the command with this id, and whether it has
-// been carried out; none has the id "".
+// carriedOut returns the result of the command with this id if it was carried out before.
+// No command has the id "".
 func (r *Repository[S, C, E]) carriedOut(
 	ctx context.Context, stream eventstore.StreamID, commandID string,
 ) (Result[S, E], bool, error) {
@@ -155,7 +154,7 @@ func (r *Repository[S, C, E]) carriedOut(
 	return result, true, err
 }
 
-// repeated returns the result that the command had when it was carried out.
+// repeated returns the result of a command that was carried out before.
 func (r *Repository[S, C, E]) repeated(
 	ctx context.Context, stream eventstore.StreamID, commandID string, receipt eventstore.Receipt,
 ) (Result[S, E], error) {
@@ -178,13 +177,13 @@ func (r *Repository[S, C, E]) repeated(
 	if at.version != head {
 		return Result[S, E]{}, &eventstore.CorruptError{
 			Position: receipt.Last,
-			Reason:   fmt.Sprintf("stream %s ends at version %d there, its commit at version %d", quote.Name(string(stream)), at.version, head),
+			Reason:   fmt.Sprintf("stream %s is at version %d there, but its commit ends at version %d", quote.Name(string(stream)), at.version, head),
 		}
 	}
 	return Result[S, E]{State: at.state, Version: head, Events: events, Receipt: receipt}, nil
 }
 
-// written says which streams a commit wrote to.
+// written names the streams that a commit wrote to, for an error.
 func written(receipt eventstore.Receipt) string {
 	if len(receipt.Heads) == 0 {
 		return "no stream"
@@ -199,8 +198,8 @@ func written(receipt eventstore.Receipt) string {
 	return names
 }
 
-// pause waits before the retry that follows the given attempt: not at all after
-// the first, then at random up to a bound that doubles.
+// pause waits before the next attempt: not at all after the first attempt, then for a
+// random time whose bound doubles.
 func pause(ctx context.Context, attempt int) error {
 	if attempt == 1 {
 		return ctx.Err()

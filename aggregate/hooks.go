@@ -7,32 +7,32 @@ import (
 	"github.com/yore-es/yore/internal/hook"
 )
 
-// Hooks are told what a repository or decisions do with the store, before and
-// after it, as a tracing module has to know it. Each is called before, returns the
-// context to go on with, and may return a function to call with the outcome; it is
-// called on the same goroutine, once, whatever happens, a panic included. A nil
-// hook costs nothing. Hooks must be safe for concurrent use.
+// Hooks observe what a repository or Decisions do with the store, for tracing for instance.
+// Each hook is called before the operation. It returns the context for the operation, and a
+// function or nil. The function is called with the outcome, once, on the same goroutine,
+// also after a panic. A nil hook costs nothing. Hooks must be safe for concurrent use by
+// multiple goroutines.
 type Hooks struct {
-	// Load surrounds the reading of the events that a state is folded from: each
-	// attempt of a command reads what is new. For a decision the stream is "".
+	// Load is called around the reading of the events that a state is folded from.
+	// Each attempt of a command reads new events. For a decision the stream is "".
 	Load func(ctx context.Context, stream eventstore.StreamID) (context.Context, func(Loaded, error))
-	// Append surrounds the append of what was decided. The commit must not be
-	// changed, nor kept.
+	// Append is called around the append of decided events. The hook must neither
+	// change nor keep the commit.
 	Append func(ctx context.Context, commit eventstore.Commit) (context.Context, func(eventstore.Receipt, error))
 }
 
-// Loaded says what a load came to.
+// Loaded is the outcome of a load.
 type Loaded struct {
 	// Version is the stream's; 0 for a decision.
 	Version eventstore.Version
-	// From is the version of the state that it began with: one in memory or in a
-	// snapshot; 0 if it began with the first event.
+	// From is the version of the state that the load began with, from memory or from
+	// a snapshot; 0 if it began with the first event.
 	From eventstore.Version
-	// Events is how many events it folded.
+	// Events is the number of events that were folded.
 	Events int
 }
 
-// load does what is to be done between the two halves of the hook.
+// load calls do within the hook.
 func (h *Hooks) load(
 	ctx context.Context, stream eventstore.StreamID, do func(context.Context) (Loaded, error),
 ) (Loaded, error) {
@@ -43,7 +43,7 @@ func (h *Hooks) load(
 	return hook.Around(ctx, derived, end, do)
 }
 
-// append appends the commit between the two halves of the hook.
+// append appends the commit within the hook.
 func (h *Hooks) append(ctx context.Context, store eventstore.Store, commit eventstore.Commit) (eventstore.Receipt, error) {
 	if h.Append == nil {
 		return store.Append(ctx, commit)
@@ -54,7 +54,7 @@ func (h *Hooks) append(ctx context.Context, store eventstore.Store, commit event
 	})
 }
 
-// observed is a load between the two halves of the hook.
+// observed calls load within the hook.
 func (r *Repository[S, C, E]) observed(
 	ctx context.Context, stream eventstore.StreamID, load func(context.Context) (image[S], error),
 ) (at image[S], err error) {

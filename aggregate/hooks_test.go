@@ -14,7 +14,7 @@ import (
 
 type within struct{}
 
-// telling are hooks that note what they are told.
+// telling returns hooks that record their calls.
 func telling(told *[]string) *aggregate.Hooks {
 	return &aggregate.Hooks{
 		Load: func(ctx context.Context, stream eventstore.StreamID) (context.Context, func(aggregate.Loaded, error)) {

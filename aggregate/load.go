@@ -12,11 +12,11 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Load returns the aggregate's state and version. One that has no events has
-// the initial state and version 0, and is no error. An event that cannot be
-// decoded or is not an E is an error that names stream and position: a state
-// without it would be a lie. What the registry's upcasters make of an event
-// evolves the state, in order; the version is that of what is stored.
+// Load returns the aggregate's state and version. An aggregate without events has the
+// initial state and version 0, which is no error. An event that cannot be decoded, or is
+// not an E, is an error that names stream and position, because a state without it would be
+// wrong. If upcasters split an event, each part evolves the state, in order; versions count
+// stored events.
 func (r *Repository[S, C, E]) Load(ctx context.Context, id string) (S, eventstore.Version, error) {
 	stream, err := r.stream(id)
 	if err != nil {
@@ -31,9 +31,9 @@ func (r *Repository[S, C, E]) Load(ctx context.Context, id string) (S, eventstor
 	return at.state, at.version, nil
 }
 
-// LoadAt returns the state that the aggregate had at exactly this version; at 0
-// it is the initial state. A version that the stream has not reached is an error
-// that matches [eventstore.ErrInvalid].
+// LoadAt returns the state at exactly this version; at version 0, the initial state. A
+// version that the stream has not reached is an error that matches
+// [eventstore.ErrInvalid].
 func (r *Repository[S, C, E]) LoadAt(ctx context.Context, id string, version eventstore.Version) (S, error) {
 	var none S
 	if version == 0 {
@@ -53,10 +53,9 @@ func (r *Repository[S, C, E]) LoadAt(ctx context.Context, id string, version eve
 	return state, nil
 }
 
-// LoadAsOf returns the state and version that the aggregate had at a time: by
-// the events recorded then or before, whatever time they say they happened at.
-// Before its first event, that is the initial state and version 0. The zero
-// Time is an error that matches [eventstore.ErrInvalid].
+// LoadAsOf returns the state and version at a time: of the events that were recorded at t
+// or before, whatever their own Time. Before the first event they are the initial state and
+// version 0. The zero Time is an error that matches [eventstore.ErrInvalid].
 func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, t time.Time) (S, eventstore.Version, error) {
 	if t.IsZero() {
 		var none S
@@ -65,13 +64,12 @@ func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, t time.Ti
 	return r.load(ctx, id, eventstore.ReadOptions{AsOf: t})
 }
 
-// History yields the aggregate's events by version, as a snapshot that is fixed
-// when ranging starts; none for an aggregate that has no events. An event that
-// was split by an upcaster comes once for each part, in order, with the same
-// version; one that was dropped does not come. The sequence
-// can be ranged over more than once. An error (an empty id, those of
-// [eventstore.Store].Read, an event that cannot be decoded or is not an E) is
-// the last element and comes with the zero Event.
+// History yields the aggregate's events by version, as a snapshot that is fixed when
+// ranging starts. If an upcaster splits an event, each part is an element, in order, with
+// the same version; an event that an upcaster drops is not yielded. The sequence can be
+// ranged over more than once. An error is the last element and comes with the zero Event:
+// for an empty id, for an event that cannot be decoded or is not an E, and those of
+// [eventstore.Store].Read.
 func (r *Repository[S, C, E]) History(ctx context.Context, id string) iter.Seq2[fold.Event[E], error] {
 	return func(yield func(fold.Event[E], error) bool) {
 		stream, err := r.stream(id)
@@ -108,24 +106,23 @@ func (r *Repository[S, C, E]) load(ctx context.Context, id string, opts eventsto
 	return at.state, at.version, nil
 }
 
-// image is a state and the place in the stream and in the log through which it
-// has been folded.
+// image is a state and the last event that is folded into it.
 type image[S any] struct {
 	state    S
 	version  eventstore.Version
 	position eventstore.Position
-	event    [16]byte // the id of the event there
+	event    [16]byte // its id
 
-	// shared says that the state is the cache's: it must be cloned before it is
-	// changed or handed out.
+	// shared says that the cache holds the state, too: it must be cloned before it
+	// is changed or returned.
 	shared bool
-	// from is the version that the last load went on from, kept that of the
-	// snapshot that is known to be stored.
+	// from is the version that the last load began with. kept is the version of the
+	// stored snapshot, as far as it is known.
 	from, kept eventstore.Version
 }
 
-// latest returns the aggregate as of now, of the caller's own. Without a cache,
-// it goes on from what it is given, and uses it up.
+// latest returns the aggregate as of now, for the caller to change. Without a cache it
+// folds the new events into the image that at returns, which it may change.
 func (r *Repository[S, C, E]) latest(
 	ctx context.Context, stream eventstore.StreamID, at func() image[S],
 ) (image[S], error) {
@@ -139,8 +136,8 @@ func (r *Repository[S, C, E]) latest(
 	})
 }
 
-// advance returns the image with all that came after it; for one without events
-// it begins with the snapshot, if there is one that can be used.
+// advance folds the events after the image into it. If the image has no events it begins
+// with the snapshot, if there is a usable one.
 func (r *Repository[S, C, E]) advance(ctx context.Context, stream eventstore.StreamID, at image[S]) (image[S], error) {
 	if r.snapshots == nil {
 		at.from = at.version
@@ -166,8 +163,8 @@ func (r *Repository[S, C, E]) advance(ctx context.Context, stream eventstore.Str
 
 func (r *Repository[S, C, E]) start() image[S] { return image[S]{state: r.decider.Initial()} }
 
-// fold folds the stream's next events, as far as opts let it see them, into at,
-// and shows each to the visitor if there is one. It uses up at.
+// fold folds the stream's next events, within opts, into at, which it may change, and calls
+// visit with each if visit is not nil.
 func (r *Repository[S, C, E]) fold(
 	ctx context.Context, stream eventstore.StreamID, at image[S], opts eventstore.ReadOptions,
 	visit func(fold.Event[E]),
@@ -190,14 +187,14 @@ func (r *Repository[S, C, E]) fold(
 	return at, nil
 }
 
-// storedEvent is an event as it is stored and all that it is today.
+// storedEvent is a stored event and what it is decoded into.
 type storedEvent[E any] struct {
 	eventstore.Event
-	data []E // until the next event is asked for
+	data []E // valid until the next event is read
 }
 
-// events yields the stream's events that opts let it see, decoded. The first
-// must be the one after version, and each later one the next.
+// events yields the stream's events within opts, decoded. The first one must have the next
+// version after version, and each later one the next.
 func (r *Repository[S, C, E]) events(
 	ctx context.Context, stream eventstore.StreamID, version eventstore.Version, opts eventstore.ReadOptions,
 ) iter.Seq2[storedEvent[E], error] {
@@ -207,7 +204,7 @@ func (r *Repository[S, C, E]) events(
 			if version++; err == nil && (stored.Stream != stream || stored.Version != version) {
 				err = &eventstore.CorruptError{
 					Position: stored.Position,
-					Reason: fmt.Sprintf("version %d of stream %s where version %d of stream %s comes next",
+					Reason: fmt.Sprintf("found version %d of stream %s instead of version %d of stream %s",
 						stored.Version, quote.Name(string(stored.Stream)), version, quote.Name(string(stream))),
 				}
 			}
@@ -227,7 +224,7 @@ func (r *Repository[S, C, E]) events(
 	}
 }
 
-// decode appends to events what the stored one is today.
+// decode appends the decoded event to events: any number of values, by the upcasters.
 func (r *Repository[S, C, E]) decode(stored eventstore.Event, events []E) ([]E, error) {
 	values, err := r.registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
 	if err != nil {

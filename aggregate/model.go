@@ -9,49 +9,48 @@ import (
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
-// Model is what a decision has to know of the log: which events, and what they
-// come to. It is a fold of a query; S is its state. From the one definition come
-// both the state and the guard that keeps it true until the decision is in the log;
-// so they cannot disagree. Models are small and made for a purpose, by functions of
-// the values that they are about:
+// Model is the part of the log that a decision depends on: a query, and the fold of the
+// events that match it into a state S. The state, and the guard under which the decision is
+// appended, come from this one definition, so they cannot disagree. Models are small, and
+// made by functions for one purpose:
 //
 //	func seatsTaken(course string) aggregate.Model[int] {
 //		return aggregate.NewModel(aggregate.Tagged("course:"+course),
 //			fold.On(func(n int, _ StudentSubscribed) int { return n + 1 }))
 //	}
 //
-// A Model never changes; whoever uses it reports what is wrong with it.
+// A Model never changes. Its faults are returned where it is used.
 type Model[S any] struct {
-	// Query says which of the events that Evolve takes are meant: those with a
-	// tag, of a stream, of a category. [eventstore.All] means all of them; the
-	// zero Query is an error. An item may leave out Types; those that it names
-	// must have a handler.
+	// Query selects some of the events that the handlers take: those with a tag, of
+	// a stream or of a category. [eventstore.All] selects all of them; the zero Query
+	// is an error. An item without Types means all types that have a handler; a type
+	// that it names must have one.
 	Query eventstore.Query
-	// Initial makes the state before the first event; nil means the zero S. It
-	// must return a state of its own each time if Evolve changes what it is given.
+	// Initial returns the state before the first event. Nil means the zero S. It
+	// must return a new state each time if a handler changes the state.
 	Initial func() S
 	// Evolve are the handlers, made by [fold.On] and [fold.OnEvent]: at least one,
-	// and no two for one event type. Their types are the types of the query.
+	// and no two for one event type.
 	Evolve []fold.Handler[S]
-	// Last says that the last event tells all, as a running number does: no other
-	// is read.
+	// Last says that the state depends on the last event only, as that of a running
+	// number does: no other event is read.
 	Last bool
 
-	// stream says that Query is that of a whole stream: it is not narrowed to
-	// the handled types, and an event that no handler takes is an error.
+	// stream says that Query selects a whole stream: it is not narrowed to the
+	// handled types, and an event that no handler takes is an error.
 	stream bool
-	// err is why the model cannot be.
+	// err is a fault of the model.
 	err error
 }
 
-// NewModel returns the model with this query and these handlers that begins with
-// the zero S.
+// NewModel returns the model with this query and these handlers, whose first state is the
+// zero S.
 func NewModel[S any](query eventstore.Query, evolve ...fold.Handler[S]) Model[S] {
 	return Model[S]{Query: query, Evolve: evolve}
 }
 
-// Tagged is the query for the events that carry all of the tags. Without tags it
-// names nothing, which is an error where it is used.
+// Tagged returns the query for the events that have all of the tags. Without tags it is an
+// error where it is used.
 func Tagged(tags ...string) eventstore.Query {
 	item := eventstore.Item{Tags: make([]eventstore.Tag, len(tags))}
 	for i, tag := range tags {
@@ -60,7 +59,7 @@ func Tagged(tags ...string) eventstore.Query {
 	return eventstore.Match(item)
 }
 
-// Into binds the model to the variable that is to hold its state.
+// Into binds the model to the variable for its state.
 func (m Model[S]) Into(variable *S) BoundModel {
 	return BoundModel{
 		state:   reflect.TypeFor[S](),
@@ -74,18 +73,18 @@ type BoundModel struct {
 	resolve func(*vocabulary.Vocabulary) (*folding, error)
 }
 
-// Models are what one decision is made on; their states may be of different types.
+// Models are the models of one decision. Their states may be of different types.
 type Models []BoundModel
 
-// Stream returns the name of the stream that holds the events of the aggregate
-// with this id: the category, a dash, the id. It checks nothing.
+// Stream returns the name of the aggregate's stream: the category, a dash, the id. It does
+// not check them.
 func (d Decider[S, C, E]) Stream(id string) eventstore.StreamID {
 	return eventstore.StreamID(d.Category + "-" + id)
 }
 
-// Model returns the model of one aggregate, by all events of its stream: the
-// state that a [Repository] would load, for decisions that have to know more. As
-// there, an event that cannot be decoded or is not an E is an error.
+// Model returns the model of one aggregate, over all events of its stream: its state is the
+// one that a [Repository] loads. Use it in decisions that depend on more than the aggregate.
+// An event that cannot be decoded, or is not an E, is an error.
 func (d Decider[S, C, E]) Model(id string) Model[S] {
 	m := Model[S]{
 		Query:   eventstore.Stream(d.Stream(id)),
@@ -99,10 +98,10 @@ func (d Decider[S, C, E]) Model(id string) Model[S] {
 	return m
 }
 
-// Decision returns the decision about a command that the aggregate with this id
-// makes, by the model of its stream, to which the events go: what
-// [Repository.Execute] does, for [Decision.Provided] to add what the aggregate
-// does not know.
+// Decision returns the decision of the aggregate with this id about a command. Its model is
+// that of the aggregate's stream, and its events are for that stream, as with
+// [Repository.Execute]. Use [Decision.Provided] to add rules that depend on more than the
+// aggregate.
 func (d Decider[S, C, E]) Decision(id string, cmd C) Decision {
 	var state S
 	return Decision{

@@ -9,26 +9,26 @@ import (
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
-// folding is a model that has met a registry, and how far it has come. It belongs
+// folding is a model that was resolved against a registry, and its state so far. It belongs
 // to one call of Execute or Load.
 type folding struct {
 	asked  eventstore.Query // by today's names
-	stored eventstore.Query // by all names under which the same may be stored: what is read and guarded
+	stored eventstore.Query // by all names under which these events may be stored: it is read and guarded
 	whole  bool             // an event that no handler takes is an error
-	last   bool             // the last event is enough
+	last   bool             // only the last event is read
 
 	apply   func(stored eventstore.Event, data any) (taken bool)
-	publish func() // shows the state to the decision
+	publish func() // sets the model's variable
 }
 
-// resolve makes the model a folding into the variable, or says all that is wrong.
+// resolve returns the folding of the model into the variable, or all faults.
 func (m Model[S]) resolve(v *vocabulary.Vocabulary, variable *S) (*folding, error) {
 	var faults []error
 	if m.err != nil {
 		faults = append(faults, m.err)
 	}
 	if variable == nil {
-		faults = append(faults, errors.New("Into(nil): the state has no variable"))
+		faults = append(faults, errors.New("Into(nil): there is no variable for the state"))
 	}
 	handlers, err := vocabulary.Resolve(v, m.Evolve)
 	if err != nil {
@@ -61,12 +61,12 @@ func (m Model[S]) resolve(v *vocabulary.Vocabulary, variable *S) (*folding, erro
 	}, nil
 }
 
-// selection returns what the model asks for: its query, narrowed to the types that
-// it has handlers for. What is named and not handled, or handled and not named, is a
-// fault, so that a model counts what it guards.
+// selection returns the model's query, narrowed to the types that have a handler. A type
+// that the query names and no handler takes is a fault, and so is one that a handler takes
+// and no item selects: a model folds the events that it guards.
 func (m Model[S]) selection(handlers *vocabulary.Handlers[fold.Handler[S]]) (vocabulary.Selection, error) {
 	if !m.Query.IsAll() && len(m.Query.Items()) == 0 {
-		return vocabulary.Selection{}, errors.New("its query is empty; all events that it has handlers for are eventstore.All()")
+		return vocabulary.Selection{}, errors.New("its query is empty: use eventstore.All() for all events that it has handlers for")
 	}
 	if m.stream {
 		err := eventstore.ValidateRead(m.Query, eventstore.ReadOptions{})

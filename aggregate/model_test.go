@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// The tests' models are about rooms, which hold so many, and guests, who may be
-// in one at a time.
+// The tests' models are about rooms of a limited size, and guests, who may be in one room
+// at a time.
 
 type (
 	roomOpened struct {
@@ -92,7 +92,7 @@ func visits(guest string) aggregate.Model[int] {
 		fold.On(func(n int, _ guestEntered) int { return n + 1 }))
 }
 
-// enter lets a guest into a room that is not full; who is inside has nothing to do.
+// enter lets a guest into a room that is not full; for a guest in the room it does nothing.
 func enter(room, guest string) aggregate.Decision {
 	var size int
 	var in map[string]bool
@@ -258,7 +258,7 @@ func TestDecider_Model(t *testing.T) {
 	require.ErrorContains(t, err, `the id of the aggregate is empty (category "tally")`)
 }
 
-// As when a repository loads: a state without an event would be a lie.
+// As in a repository, a state that leaves out an event would be wrong.
 func TestDecider_Model_EventThatIsNoEvent(t *testing.T) {
 	for name, strange := range map[string]eventstore.NewEvent{
 		"is aggregate_test.foreign": {Type: "foreign", SchemaVersion: 1, Codec: "json", Data: []byte(`{}`)},
@@ -337,34 +337,43 @@ func TestDecisions_Load_GuardsOfOnesOwn(t *testing.T) {
 	require.ErrorContains(t, err, "guest:ann")
 }
 
-func TestDecisions_Faults(t *testing.T) {
-	store := newStore(t)
+// faultyRooms returns decisions under a registry that has an upcaster, and a second
+// version of room.opened without a handler.
+func faultyRooms(t *testing.T) *aggregate.Decisions {
 	registry := roomRegistry(t, olderRooms, func(b *codec.Builder) { codec.Register[struct{ N int }](b, "room.opened", 2) })
-	d, err := aggregate.NewDecisions(store, registry, nil)
+	d, err := aggregate.NewDecisions(newStore(t), registry, nil)
 	require.NoError(t, err)
+	return d
+}
+
+func TestDecisions_ModelFaults(t *testing.T) {
+	d := faultyRooms(t)
 	var n int
 	counting := fold.On(func(n int, _ guestEntered) int { return n + 1 })
+	of := func(types ...string) aggregate.Model[int] {
+		return aggregate.NewModel(eventstore.Match(eventstore.Item{Types: types}), counting)
+	}
 	type unregistered struct{}
 	for want, model := range map[string]aggregate.Model[int]{
-		"its query is empty; all events that it has handlers for are eventstore.All()": {Evolve: []fold.Handler[int]{counting}},
-		"query item 0: invalid: names nothing":                                         aggregate.NewModel(aggregate.Tagged(), counting),
-		"query item 0: invalid: tag is empty":                                          aggregate.NewModel(aggregate.Tagged(""), counting),
-		"it has no handlers":                                                           aggregate.NewModel[int](aggregate.Tagged("x")),
-		"handler 1 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), counting, fold.On[int, guestLeft](nil)),
-		"handler 0 has no function":                                                    aggregate.NewModel(aggregate.Tagged("x"), fold.OnEvent[int, guestLeft](nil)),
-		"aggregate_test.guestEntered has two handlers":                                 aggregate.NewModel(aggregate.Tagged("x"), counting, counting),
-		`the query names "room.came-in", which upcasters make into "room.entered": name that`: aggregate.NewModel(
-			eventstore.Match(eventstore.Item{Types: []string{"room.entered", "room.came-in"}}), counting),
+		"its query is empty: use eventstore.All() for all events that it has handlers for": {Evolve: []fold.Handler[int]{counting}},
+
+		"query item 0: invalid: names nothing":         aggregate.NewModel(aggregate.Tagged(), counting),
+		"query item 0: invalid: tag is empty":          aggregate.NewModel(aggregate.Tagged(""), counting),
+		"it has no handlers":                           aggregate.NewModel[int](aggregate.Tagged("x")),
+		"handler 1 has no function":                    aggregate.NewModel(aggregate.Tagged("x"), counting, fold.On[int, guestLeft](nil)),
+		"handler 0 has no function":                    aggregate.NewModel(aggregate.Tagged("x"), fold.OnEvent[int, guestLeft](nil)),
+		"aggregate_test.guestEntered has two handlers": aggregate.NewModel(aggregate.Tagged("x"), counting, counting),
 		"unregistered has a handler: Go type aggregate_test.unregistered is not registered": aggregate.NewModel(aggregate.Tagged("x"),
 			fold.On(func(n int, _ unregistered) int { return n })),
-		"*aggregate_test.guestEntered is not registered, but aggregate_test.guestEntered is": aggregate.NewModel(aggregate.Tagged("x"), fold.On(func(n int, _ *guestEntered) int { return n })),
+		"*aggregate_test.guestEntered is not registered, but aggregate_test.guestEntered is": aggregate.NewModel(aggregate.Tagged("x"),
+			fold.On(func(n int, _ *guestEntered) int { return n })),
 		"no registered type implements it": aggregate.NewModel(aggregate.Tagged("x"),
 			fold.On(func(n int, _ fmt.Formatter) int { return n })),
-		`"room.opened" has a handler, but not for its version 2, which is struct { N int }`: holds("a"),
-		`its query names type "room.left", which has no handler`: aggregate.NewModel(
-			eventstore.Match(eventstore.Item{Types: []string{"room.entered", "room.left"}}), counting),
-		`type "room.entered" has a handler, but no item of the query names it`: aggregate.NewModel(
-			eventstore.Match(eventstore.Item{Types: []string{"room.left"}}), counting),
+
+		`the query names "room.came-in", which upcasters make into "room.entered": use that name`: of("room.entered", "room.came-in"),
+		`"room.opened" has a handler, but not for its version 2, which is struct { N int }`:       holds("a"),
+		`its query names type "room.left", which has no handler`:                                  of("room.entered", "room.left"),
+		`type "room.entered" has a handler, but no item of the query names it`:                    of("room.left"),
 	} {
 		_, err := d.Load(t.Context(), model.Into(&n))
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
@@ -376,8 +385,12 @@ func TestDecisions_Faults(t *testing.T) {
 		}})
 		require.ErrorContains(t, executed, want)
 	}
+}
 
-	_, err = d.Execute(t.Context(), aggregate.Decision{
+func TestDecisions_Faults(t *testing.T) {
+	d := faultyRooms(t)
+	var n int
+	_, err := d.Execute(t.Context(), aggregate.Decision{
 		Models: aggregate.Models{visits("a").Into(nil), {}, aggregate.NewModel[int](eventstore.Query{}).Into(&n)},
 		Decide: func() ([]any, error) { return nil, nil },
 	})

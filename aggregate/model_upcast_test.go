@@ -11,8 +11,8 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// olderRooms reads what an older program stored: a guest who "came in", moves
-// from room to room as one event, and looks, which mean nothing.
+// olderRooms reads the events of an older program: guests who "came in", moves from room to
+// room as one event, and looks, which change nothing.
 func olderRooms(b *codec.Builder) {
 	type moved struct{ Guest, From, To string }
 	codec.Rename(b, "room.came-in", 1, "room.entered", 1)

@@ -15,25 +15,28 @@ import (
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
-// Options tune a repository. Nil and the zero Options mean the defaults.
+// Options are the options of a repository and of Decisions. Nil and the zero Options mean
+// the defaults.
 type Options struct {
-	// MaxAttempts bounds how often Execute decides and appends one command
-	// while others append to the same stream; the default is 10, 1 never
-	// retries. Callers who meet a conflict take turns from then on, and so do
-	// those who come to the same stream, or decide on the same query, meanwhile:
-	// with one repository, or one Decisions, for all of them, conflicts are rare
-	// however many there are. If there is one nevertheless, since others write
-	// too, the first retry is immediate; the second waits up to 1 ms at random,
-	// each later one up to twice as long as the one before, at most 128 ms.
+	// MaxAttempts is how many times Execute decides and appends one command while
+	// others append to the same stream. 0 is 10; 1 never retries; a negative number
+	// is ErrInvalid.
+	//
+	// After a conflict a caller queues with the others that conflict on the stream,
+	// or on the query of a decision, and so do callers that come later. So with one
+	// Repository, or one Decisions, shared by all callers, more than one conflict is
+	// rare, whatever their number. A conflict with other writers is retried at once
+	// the first time, then after a random time of at most 1 ms, 2 ms, 4 ms … 128 ms.
 	MaxAttempts int
-	// CacheSize is how many aggregates' states a repository whose decider has a
-	// Clone keeps in memory, those last used; the default is 1,000, a negative
-	// number keeps none. Each is brought up to date from the log before it is used.
+	// CacheSize is the number of states that a repository whose decider has a Clone
+	// keeps in memory: those that were used last. 0 means 1,000; a negative number
+	// keeps none. Each state is brought up to date from the log before it is used.
+	// Decisions ignore it.
 	CacheSize int
-	// Snapshots say whether a repository keeps states beside the log; nil: it
-	// does not. Decisions do not.
+	// Snapshots have a repository store states beside the log. Nil means none.
+	// Decisions ignore it.
 	Snapshots *Snapshots
-	// Hooks are called around what is done with the store; nil: none.
+	// Hooks are called around reads and appends. Nil means none.
 	Hooks *Hooks
 }
 
@@ -42,33 +45,33 @@ const (
 	defaultCacheSize   = 1_000
 )
 
-// Repository loads and changes the aggregates of one category. It is safe for
-// concurrent use by multiple goroutines if the decider's functions are, as pure
-// functions are. It starts no goroutines and needs no closing.
+// Repository loads and changes the aggregates of one category. It is safe for concurrent
+// use by multiple goroutines if the decider's functions are, which pure functions are. It
+// starts no goroutines and needs no closing.
 type Repository[S, C, E any] struct {
 	store       eventstore.Store
 	registry    *codec.Registry
 	decider     Decider[S, C, E]
 	maxAttempts int
 	hooks       Hooks
-	turns       *turns
-	cache       *cache[S]            // nil: none
-	snapshots   *snapshots           // nil: none
-	origin      *Repository[S, C, E] // of which this is a copy, or itself
+	queues      *queues
+	cache       *cache[S]            // nil if no states are kept
+	snapshots   *snapshots           // nil if there are none
+	origin      *Repository[S, C, E] // the repository that NewRepository returned
 }
 
-// NewRepository returns a repository over the store; closing the store remains
-// the caller's part. All faults are returned at once, in an error that matches
-// [eventstore.ErrInvalid]: a store that is nil or a nil pointer, a nil registry or function, a category that
-// cannot be, options out of range, snapshots on a store that is no
-// [eventstore.RowStore], and a registry without any event of type E.
+// NewRepository returns a repository over the store, which the caller closes. All faults
+// are returned at once, in an error that matches [eventstore.ErrInvalid]: a store that is
+// nil or a nil pointer, a nil registry or function, an invalid category, options out of
+// range, snapshots on a store that is no [eventstore.RowStore], and a registry without an
+// event of type E.
 func NewRepository[S, C, E any](
 	store eventstore.Store, registry *codec.Registry, decider Decider[S, C, E], opts *Options,
 ) (*Repository[S, C, E], error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: opts.MaxAttempts, turns: new(turns)}
+	r := &Repository[S, C, E]{store: store, registry: registry, decider: decider, maxAttempts: opts.MaxAttempts, queues: new(queues)}
 	r.origin = r
 	if r.maxAttempts == 0 {
 		r.maxAttempts = defaultMaxAttempts
@@ -90,22 +93,21 @@ func NewRepository[S, C, E any](
 	return r, nil
 }
 
-// WithMaxAttempts returns a repository that attempts each command so often at
-// most, at least once, and is r in all else: the states that r keeps in memory
-// are its own too.
+// WithMaxAttempts returns a repository that attempts each command at most n times, and at
+// least once. In all else it is r, whose cache and queues it shares.
 func (r *Repository[S, C, E]) WithMaxAttempts(n int) *Repository[S, C, E] {
 	other := *r
 	other.maxAttempts = max(n, 1)
 	return &other
 }
 
-// Stream returns the name of the stream that holds the aggregate's events: the
-// category, a dash, the id. It checks nothing; the empty id names no aggregate.
+// Stream returns the name of the aggregate's stream: the category, a dash, the id. It does
+// not check the id, which must not be empty.
 func (r *Repository[S, C, E]) Stream(id string) eventstore.StreamID {
 	return eventstore.StreamID(r.decider.Category + "-" + id)
 }
 
-// stream is Stream for an id that must name an aggregate.
+// stream is Stream with a check of the id.
 func (r *Repository[S, C, E]) stream(id string) (eventstore.StreamID, error) {
 	if id == "" {
 		return "", fmt.Errorf("%w: the id of the aggregate is empty (category %s)", eventstore.ErrInvalid, quote.Name(r.decider.Category))
@@ -113,7 +115,7 @@ func (r *Repository[S, C, E]) stream(id string) (eventstore.StreamID, error) {
 	return r.Stream(id), nil
 }
 
-// faults returns what is wrong with what the repository was made of.
+// faults returns the faults of the arguments of NewRepository.
 func (r *Repository[S, C, E]) faults() error {
 	var faults []error
 	fault := func(wrong bool, message string) {
@@ -121,7 +123,7 @@ func (r *Repository[S, C, E]) faults() error {
 			faults = append(faults, errors.New(message))
 		}
 	}
-	if err := given.Value("the store", r.store); err != nil {
+	if err := given.Store(r.store); err != nil {
 		faults = append(faults, err)
 	}
 	fault(r.registry == nil, "the registry is nil")

@@ -14,43 +14,43 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Snapshots say how a repository keeps states beside the log, in rows of the same
-// store, so that a load need not begin with the first event. A snapshot is a
-// cache: it is used only if it is of this log and of this fingerprint, and the
-// event that it says it was made at is there; in any other case the events are
-// read from the first one on, which is never an error. Rows are checksummed by the
-// store.
+// Snapshots are the options of a repository that stores states beside the log, in rows of
+// the same store, so that a load need not begin with the first event. A snapshot is a cache:
+// it is used only if it is of this log and of this fingerprint, and its last event is in the
+// log. Otherwise all events are read, which is never an error. The store checks the rows'
+// checksums.
 //
-// The state is stored as JSON. One that does not come back from it as it was, by
-// reflect.DeepEqual, is not stored: unexported fields, for instance, get lost.
+// The state is stored as JSON. A state that is not equal to its decoded copy, by
+// reflect.DeepEqual, is not stored: one with unexported fields, for instance.
 //
-// Nothing is written while a command or a load runs, nor by a goroutine of the
-// repository's own: what is due is written by [Repository.RunSnapshots], and what
-// is asked for by [Repository.Snapshot].
+// Commands and loads write no snapshots, and the repository has no goroutine for it:
+// [Repository.RunSnapshots] writes those that are due, and [Repository.Snapshot] a single
+// one.
 type Snapshots struct {
-	// Fingerprint names what the state means: change it whenever the state's type
-	// changes, or what Evolve or the registry's upcasters make of a stored event.
-	// Snapshots of another one are not used, and replaced in time. Not empty.
+	// Fingerprint identifies the meaning of the state. It is required. Change it
+	// whenever the state's type changes, or the state that Evolve and the registry's
+	// upcasters make of stored events. Snapshots with another fingerprint are not
+	// used, and are replaced in time.
 	Fingerprint string
-	// Every makes a snapshot due when the aggregate has so many events that are in
-	// none; 0: the number does not matter.
+	// Every makes a snapshot due after this number of events since the last one. 0
+	// means that the number does not matter.
 	Every int
-	// SlowerThan makes a snapshot due after a load that took longer than this; 0: the
-	// time does not matter.
+	// SlowerThan makes a snapshot due after a load that took longer. 0 means that
+	// the time does not matter.
 	SlowerThan time.Duration
-	// Verify makes every load that finds a usable snapshot fold the events that
-	// are in it too, and compare. If they differ, the snapshot is not used and the
-	// Logger is told, at level Error. It is for tests and for a time of doubt.
+	// Verify makes each load that finds a usable snapshot fold its events, too, and
+	// compare. If the states differ, the snapshot is not used, and an Error is
+	// logged. Use it in tests, and to find out whether snapshots are wrong.
 	Verify bool
-	// Logger is told of snapshots that could not be read, written or verified; nil is
-	// slog.Default(). slog.DiscardHandler makes one that is silent.
+	// Logger receives the snapshots that could not be read, written or verified. Nil
+	// is slog.Default(); for silence, use slog.DiscardHandler.
 	Logger *slog.Logger
 }
 
-// snapshotsView holds the snapshots of all categories of a store, each in a table.
+// snapshotsView holds the snapshots of a store, those of each category in a table.
 const snapshotsView eventstore.ViewID = "snapshots@aggregates"
 
-// snapshots is where a repository's are, and which are due.
+// snapshots are the snapshots of a repository: where they are stored, and which are due.
 type snapshots struct {
 	Snapshots
 	store eventstore.RowStore
@@ -59,21 +59,21 @@ type snapshots struct {
 
 	mu      sync.Mutex
 	pending map[eventstore.StreamID]bool // in the queue or being written
-	// refused are the versions of which no snapshot could be made, so that it is
-	// not tried again with every event.
+	// refused are the versions at which no snapshot could be made, so that not every
+	// event leads to another attempt.
 	refused map[eventstore.StreamID]eventstore.Version
 }
 
-// due is an aggregate of which a snapshot shall be written, unless there is one
-// that is newer than kept.
+// due is an aggregate whose snapshot is to be written, unless there is a later one than
+// that of version kept.
 type due struct {
 	stream eventstore.StreamID
 	kept   eventstore.Version
 }
 
-// queued is how many snapshots may be due; what is due beyond is skipped, and is
-// due again with the next event.
-const queued = 256
+// queueLength is the number of snapshots that may be due at the same time. More are not
+// queued, and are due again with the next event.
+const queueLength = 256
 
 func newSnapshots(store eventstore.Store, category string, o Snapshots) (*snapshots, error) {
 	rows, ok := store.(eventstore.RowStore)
@@ -95,13 +95,13 @@ func newSnapshots(store eventstore.Store, category string, o Snapshots) (*snapsh
 	}
 	return &snapshots{
 		Snapshots: o, store: rows, table: category,
-		queue: make(chan due, queued), pending: make(map[eventstore.StreamID]bool),
+		queue: make(chan due, queueLength), pending: make(map[eventstore.StreamID]bool),
 		refused: make(map[eventstore.StreamID]eventstore.Version),
 	}, errors.Join(faults...)
 }
 
-// consider puts the aggregate in the queue if a snapshot is due: it is at a
-// version, kept is that of its snapshot, and to load it took so long.
+// consider queues an aggregate if its snapshot is due, given its version, the version of
+// its snapshot, and the duration of the load.
 func (s *snapshots) consider(stream eventstore.StreamID, version, kept eventstore.Version, took time.Duration) {
 	many := s.Every > 0 && version >= kept+eventstore.Version(s.Every)
 	slow := s.SlowerThan > 0 && took > s.SlowerThan && version > kept
@@ -121,17 +121,17 @@ func (s *snapshots) consider(stream eventstore.StreamID, version, kept eventstor
 	}
 }
 
-// refuse says that no snapshot can be made of the aggregate at a version.
+// refuse records that no snapshot can be made of the aggregate at a version.
 func (s *snapshots) refuse(stream eventstore.StreamID, version eventstore.Version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.refused) >= queued {
+	if len(s.refused) >= queueLength {
 		clear(s.refused)
 	}
 	s.refused[stream] = version
 }
 
-// take says that what was due is done with.
+// take removes an aggregate from those that are due.
 func (s *snapshots) take(stream eventstore.StreamID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,14 +147,15 @@ type snapshotRow struct {
 	Fingerprint string `json:"fingerprint"`
 	// Log is the id of the store and its epoch.
 	Log string `json:"log"`
-	// Version and Position are those of the last event in the state, Event is its id.
+	// Version, Position and Event are those of the last event in the state; Event is
+	// its id.
 	Version  eventstore.Version  `json:"version"`
 	Position eventstore.Position `json:"position"`
 	Event    string              `json:"event"`
 	State    json.RawMessage     `json:"state"`
 }
 
-// log names the log that the store has now.
+// log names the store's log: a restored one has another name.
 func (s *snapshots) log() string {
 	info := s.store.Info()
 	return fmt.Sprintf("%v/%d", info.StoreID, info.Epoch)
@@ -164,7 +165,7 @@ func (s *snapshots) key(stream eventstore.StreamID) eventstore.RowKey {
 	return eventstore.RowKey{Table: s.table, Key: []byte(stream)}
 }
 
-// get returns the aggregate's snapshot, nil if there is none that can be used.
+// get returns the aggregate's snapshot, or nil if there is no usable one.
 func (s *snapshots) get(ctx context.Context, stream eventstore.StreamID) (*snapshotRow, error) {
 	set, err := s.store.GetRows(ctx, snapshotsView, s.key(stream))
 	if err != nil {
@@ -181,20 +182,20 @@ func (s *snapshots) get(ctx context.Context, stream eventstore.StreamID) (*snaps
 	return row, err
 }
 
-// errOutdated says that a snapshot is of another fingerprint or of another log.
-var errOutdated = errors.New("the snapshot is of another fingerprint or another log")
+// errOutdated says that a snapshot has another fingerprint or is of another log.
+var errOutdated = errors.New("the snapshot has another fingerprint, or is of another log")
 
 // open returns the snapshot in a row, or why it must not be used.
 func (s *snapshots) open(ctx context.Context, stream eventstore.StreamID, value []byte) (*snapshotRow, error) {
 	var row snapshotRow
 	if err := json.Unmarshal(value, &row); err != nil {
-		return nil, fmt.Errorf("the snapshot: %w", err)
+		return nil, fmt.Errorf("decode the snapshot: %w", err)
 	}
 	if row.Fingerprint != s.Fingerprint || row.Log != s.log() {
 		return nil, errOutdated
 	}
 	if row.Position == 0 || row.Version == 0 {
-		return nil, errors.New("the snapshot is of no event")
+		return nil, errors.New("the snapshot has no last event")
 	}
 	last := eventstore.ReadOptions{From: row.Position, To: row.Position}
 	for stored, err := range s.store.Read(ctx, eventstore.Stream(stream), last) {
@@ -205,7 +206,7 @@ func (s *snapshots) open(ctx context.Context, stream eventstore.StreamID, value 
 			return &row, nil
 		}
 	}
-	return nil, fmt.Errorf("the snapshot is of version %d at position %d, and that event is not there", row.Version, row.Position)
+	return nil, fmt.Errorf("the last event of the snapshot, version %d at position %d, is not in the log", row.Version, row.Position)
 }
 
 // put stores a snapshot.
@@ -217,8 +218,8 @@ func (s *snapshots) put(ctx context.Context, stream eventstore.StreamID, row sna
 	return s.commit(ctx, row.Position, []eventstore.Row{{RowKey: s.key(stream), Value: value}})
 }
 
-// commit changes rows of the view, whose checkpoint is at least at the position. It
-// is moved by the snapshots of all categories.
+// commit changes rows of the view, and moves its checkpoint, which all categories share, to
+// the position if it is before it.
 func (s *snapshots) commit(ctx context.Context, position eventstore.Position, rows []eventstore.Row) error {
 	return retried(ctx, defaultMaxAttempts, nil, nil, func(ctx context.Context) (again bool, err error) {
 		set, err := s.store.GetRows(ctx, snapshotsView)
@@ -234,8 +235,8 @@ func (s *snapshots) commit(ctx context.Context, position eventstore.Position, ro
 	})
 }
 
-// fromSnapshot returns the aggregate as its snapshot has it, and whether there is
-// one to use. Its error is one that a load without snapshots would have had.
+// fromSnapshot returns the aggregate's snapshot, and whether there is a usable one. A
+// snapshot that cannot be read is no error.
 func (r *Repository[S, C, E]) fromSnapshot(
 	ctx context.Context, stream eventstore.StreamID,
 ) (at image[S], usable bool, err error) {
@@ -247,7 +248,7 @@ func (r *Repository[S, C, E]) fromSnapshot(
 	case ctx.Err() != nil:
 		return image[S]{}, false, ctx.Err()
 	case err != nil:
-		r.snapshots.warn(ctx, "snapshot cannot be read; the events are", stream, err)
+		r.snapshots.warn(ctx, "snapshot cannot be read; all events are read instead", stream, err)
 		return image[S]{}, false, nil
 	case row == nil:
 		return image[S]{}, false, nil
@@ -259,18 +260,18 @@ func (r *Repository[S, C, E]) fromSnapshot(
 		return image[S]{}, false, err
 	}
 	if !reflect.DeepEqual(folded.state, at.state) {
-		r.snapshots.Logger.LogAttrs(ctx, slog.LevelError, "snapshot is not what the events come to; it is not used",
+		r.snapshots.Logger.LogAttrs(ctx, slog.LevelError, "snapshot differs from the fold of its events; it is not used",
 			slog.String("stream", string(stream)), slog.Uint64("version", uint64(at.version)))
 		return image[S]{}, false, nil
 	}
 	return at, true, nil
 }
 
-// openImage returns what a snapshot has kept.
+// openImage returns the image in a snapshot.
 func openImage[S any](row *snapshotRow) (image[S], error) {
 	at := image[S]{version: row.Version, position: row.Position, kept: row.Version}
 	if err := json.Unmarshal(row.State, &at.state); err != nil {
-		return image[S]{}, fmt.Errorf("the state in the snapshot: %w", err)
+		return image[S]{}, fmt.Errorf("decode the state in the snapshot: %w", err)
 	}
 	_, err := hex.Decode(at.event[:], []byte(row.Event))
 	return at, err

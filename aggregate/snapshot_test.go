@@ -130,8 +130,8 @@ func TestSnapshot_IsUsed(t *testing.T) {
 	require.ErrorIs(t, r.Snapshot(t.Context(), ""), eventstore.ErrInvalid)
 }
 
-// A snapshot that is not of this log, of this fingerprint, and of an event that is
-// there, is as if there was none. The next one that is due replaces it.
+// A snapshot of another log, of another fingerprint, or of an event that is not in the log
+// is not used. The next one that is due replaces it.
 func TestSnapshot_ThatCannotBeUsed(t *testing.T) {
 	other := tally1(t)
 	for name, test := range map[string]struct {
@@ -161,7 +161,7 @@ func TestSnapshot_ThatCannotBeUsed(t *testing.T) {
 			var log bytes.Buffer
 			r := snapshotting(t, store, aggregate.Snapshots{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			require.LessOrEqual(t, 12, store.read(func() { require.Equal(t, 12, stateOf(t, r, "1").Counts["a"]) }), "all of it is read")
-			require.Equal(t, test.logged, bytes.Contains(log.Bytes(), []byte(`level=WARN msg="snapshot cannot be read; the events are" stream=tally-1`)), log.String())
+			require.Equal(t, test.logged, bytes.Contains(log.Bytes(), []byte(`level=WARN msg="snapshot cannot be read; all events are read instead" stream=tally-1`)), log.String())
 
 			require.NoError(t, r.Snapshot(t.Context(), "1"))
 			store.getRows = nil
@@ -191,7 +191,7 @@ func TestSnapshot_ErrorsOfTheEventsAreErrors(t *testing.T) {
 	require.Error(t, r.Snapshot(t.Context(), "1"))
 }
 
-// forgetful is a state that JSON does not bring back.
+// forgetful is a state that differs from its decoded JSON.
 type forgetful struct{ n int }
 
 func TestSnapshot_StateThatDoesNotComeBack(t *testing.T) {
@@ -215,7 +215,7 @@ func TestSnapshot_StateThatDoesNotComeBack(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
 		require.Nil(t, snapshotOf(t, store, "1"))
-		require.Equal(t, 2, bytes.Count(log.Bytes(), []byte("does not come back from JSON as it was")), log.String())
+		require.Equal(t, 2, bytes.Count(log.Bytes(), []byte("differs from its decoded JSON")), log.String())
 		err = r.Snapshot(t.Context(), "1")
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
 		state, _, err := r.Load(t.Context(), "1")
@@ -237,7 +237,7 @@ func TestSnapshots_Verify(t *testing.T) {
 	alter(t, store, "1", "state", map[string]any{"Counts": map[string]int{"a": 100}, "Closed": false})
 	require.Equal(t, 102, stateOf(t, snapshotting(t, store, aggregate.Snapshots{}), "1").Counts["a"], "a lie is believed without Verify")
 	require.Equal(t, 12, stateOf(t, r, "1").Counts["a"])
-	require.Contains(t, log.String(), `level=ERROR msg="snapshot is not what the events come to; it is not used" stream=tally-1 version=10`)
+	require.Contains(t, log.String(), `level=ERROR msg="snapshot differs from the fold of its events; it is not used" stream=tally-1 version=10`)
 
 	execute(t, r, t.Context(), "2", count{Name: "a", N: 1})
 	require.NoError(t, r.Snapshot(t.Context(), "2"))
@@ -248,8 +248,8 @@ func TestSnapshots_Verify(t *testing.T) {
 	report, err = r.VerifySnapshots(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, aggregate.SnapshotReport{Outdated: 1, Bad: []aggregate.BadSnapshot{
-		{Stream: "tally-1", Used: true, Reason: "at version 10 the events come to another state"},
-		{Stream: "tally-3", Reason: "the snapshot is of version 1 at position 14, and that event is not there"},
+		{Stream: "tally-1", Used: true, Reason: "the fold of its events up to version 10 is another state"},
+		{Stream: "tally-3", Reason: "the last event of the snapshot, version 1 at position 14, is not in the log"},
 	}}, report)
 	_, err = newRepository(t, store, nil).VerifySnapshots(t.Context())
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
@@ -391,7 +391,7 @@ func TestSnapshots_Crash(t *testing.T) {
 	}
 }
 
-// A log that was restored from a backup has other events at the same places; no
+// A log that was restored from a backup has other events at the same positions; no
 // snapshot of the log that it replaced is used.
 func TestSnapshots_RestoredLog(t *testing.T) {
 	dir := t.TempDir()

@@ -13,17 +13,16 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// RunSnapshots writes the snapshots that fall due, on the caller's goroutine, until
-// the context ends. It never returns nil: it ends with the context's error, once
-// what it was writing is written or was given up, or with one that keeps it from
-// writing any (ErrClosed, ErrFailed, ErrReadOnly, and ErrInvalid for a repository
-// without Snapshots). A snapshot that cannot be written for another reason is
-// passed over, and the Logger is told.
+// RunSnapshots writes snapshots when they are due, on the caller's goroutine, until the
+// context ends. It never returns nil. It returns the context's error, after the current
+// write has ended, or an error because of which it cannot write any snapshot: ErrClosed,
+// ErrFailed, ErrReadOnly, and ErrInvalid for a repository without Snapshots. If a snapshot
+// cannot be written for another reason, RunSnapshots logs that and goes on.
 //
-// It loads each aggregate by itself, so what a command decided or a caller changed
-// is in no snapshot. Commands only put what is due into a queue; what does not fit
-// is skipped, and what is in it when the program ends is forgotten: both are due
-// again with the next event or load. More than one may run.
+// It loads each aggregate itself, so that a snapshot holds no state that a command has
+// evolved or a caller has changed. Commands only queue the aggregate. What does not fit into
+// the queue, or is in it when the program ends, is due again with the next event or load.
+// RunSnapshots may run more than once at the same time.
 func (r *Repository[S, C, E]) RunSnapshots(ctx context.Context) error {
 	if err := r.keepsSnapshots(); err != nil {
 		return fmt.Errorf("run snapshots: %w", err)
@@ -48,15 +47,15 @@ func (r *Repository[S, C, E]) RunSnapshots(ctx context.Context) error {
 	}
 }
 
-// endsSnapshots reports whether no other snapshot can be written either.
+// endsSnapshots reports whether no snapshot can be written after this error.
 func endsSnapshots(err error) bool {
 	return errors.Is(err, eventstore.ErrClosed) || errors.Is(err, eventstore.ErrFailed) || errors.Is(err, eventstore.ErrReadOnly)
 }
 
-// Snapshot writes a snapshot of the aggregate now, on the caller's goroutine,
-// unless there is one of its last event; an aggregate that has no events gets
-// none. Errors are those of Load and of the store, and one for a state that does
-// not come back from JSON as it was.
+// Snapshot writes a snapshot of the aggregate on the caller's goroutine, unless the stored
+// one is of its last event. For an aggregate without events it writes none. Its errors are
+// those of Load and of the store, and ErrInvalid for a state that differs from its decoded JSON and for a
+// repository without Snapshots.
 func (r *Repository[S, C, E]) Snapshot(ctx context.Context, id string) error {
 	stream, err := r.stream(id)
 	if err == nil {
@@ -71,10 +70,9 @@ func (r *Repository[S, C, E]) Snapshot(ctx context.Context, id string) error {
 	return nil
 }
 
-// DropSnapshots deletes all snapshots of the repository's category, those of other
-// fingerprints too, a page at a time: after events were erased, for instance, as
-// states may hold what they held. Nothing is lost but time. States in the memory of
-// this repository and of others stay.
+// DropSnapshots deletes all snapshots of the repository's category, of any fingerprint, a
+// page at a time. Nothing is lost but time. Use it after events were erased, because states
+// may hold the erased data. States in the memory of repositories are not deleted.
 func (r *Repository[S, C, E]) DropSnapshots(ctx context.Context) error {
 	if err := r.keepsSnapshots(); err != nil {
 		return fmt.Errorf("drop snapshots: %w", err)
@@ -101,11 +99,11 @@ func (r *Repository[S, C, E]) keepsSnapshots() error {
 	return nil
 }
 
-// latestVersion stands for whatever version an aggregate is at.
+// latestVersion is above the version of every aggregate.
 const latestVersion = math.MaxUint64
 
-// snapshot stores a snapshot of the aggregate as of now, unless there is one of
-// the version that is enough, or of a later one.
+// snapshot stores a snapshot of the aggregate as of now, unless the stored one has version
+// enough or a later one.
 func (r *Repository[S, C, E]) snapshot(ctx context.Context, stream eventstore.StreamID, enough eventstore.Version) error {
 	at, err := r.latest(ctx, stream, r.start)
 	if err != nil || at.version == 0 {
@@ -130,7 +128,7 @@ func (r *Repository[S, C, E]) snapshot(ctx context.Context, stream eventstore.St
 	return nil
 }
 
-// newSnapshot returns the snapshot of a state, if it would come back as it is.
+// newSnapshot returns the snapshot of a state, if the state equals its decoded JSON.
 func (r *Repository[S, C, E]) newSnapshot(at image[S]) (*snapshotRow, error) {
 	state, err := json.Marshal(at.state)
 	if err != nil {
@@ -145,36 +143,37 @@ func (r *Repository[S, C, E]) newSnapshot(at image[S]) (*snapshotRow, error) {
 		return nil, err
 	}
 	if !reflect.DeepEqual(back.state, at.state) {
-		return nil, fmt.Errorf("%w: a %T does not come back from JSON as it was: it must not have unexported fields, nor leave out any",
+		return nil, fmt.Errorf("%w: a %T differs from its decoded JSON: all its fields must be exported and encoded",
 			eventstore.ErrInvalid, at.state)
 	}
 	return row, nil
 }
 
-// SnapshotReport says what [Repository.VerifySnapshots] has found.
+// SnapshotReport is the result of [Repository.VerifySnapshots].
 type SnapshotReport struct {
-	// Good is how many snapshots are what the events come to.
+	// Good is the number of snapshots that equal the fold of their events.
 	Good int
-	// Outdated is how many are of another fingerprint or log, and not used.
+	// Outdated is the number of snapshots with another fingerprint or of another
+	// log. They are not used.
 	Outdated int
 	// Bad are the others.
 	Bad []BadSnapshot
 }
 
-// BadSnapshot is a snapshot that is not what the events come to.
+// BadSnapshot is a snapshot that differs from the fold of its events or cannot be read.
 type BadSnapshot struct {
 	Stream eventstore.StreamID
 	// Reason says what is wrong with it.
 	Reason string
-	// Used says that a load would use it, and have a wrong state: Evolve is
-	// another than when it was made, and the fingerprint is not. Any other bad
+	// Used says that a load would use the snapshot, and return a wrong state: Evolve
+	// has changed since it was made, and the fingerprint has not. Any other bad
 	// snapshot is not used.
 	Used bool
 }
 
-// VerifySnapshots folds the events anew that are in each snapshot of the
-// repository's category, and compares. It changes nothing. A row that the store
-// finds damaged ends it with that error.
+// VerifySnapshots folds the events of each snapshot of the repository's category, and
+// compares the states. It changes nothing. A row that the store finds damaged ends it with
+// that error.
 func (r *Repository[S, C, E]) VerifySnapshots(ctx context.Context) (SnapshotReport, error) {
 	report, err := SnapshotReport{}, r.keepsSnapshots()
 	if err != nil {
@@ -195,7 +194,7 @@ func (r *Repository[S, C, E]) VerifySnapshots(ctx context.Context) (SnapshotRepo
 	return report, nil
 }
 
-// verify adds a snapshot to the report. Its error is of the events, or of the store.
+// verify adds a snapshot to the report. Its error is one of the events or of the store.
 func (r *Repository[S, C, E]) verify(
 	ctx context.Context, report *SnapshotReport, stream eventstore.StreamID, value []byte,
 ) error {
@@ -221,7 +220,7 @@ func (r *Repository[S, C, E]) verify(
 		return err
 	}
 	if !reflect.DeepEqual(folded.state, at.state) {
-		bad.Used, bad.Reason = true, fmt.Sprintf("at version %d the events come to another state", at.version)
+		bad.Used, bad.Reason = true, fmt.Sprintf("the fold of its events up to version %d is another state", at.version)
 		report.Bad = append(report.Bad, bad)
 		return nil
 	}

@@ -45,7 +45,7 @@ func TestRunSnapshots_Every(t *testing.T) {
 		require.ErrorIs(t, <-done, context.Canceled)
 		execute(t, r, t.Context(), "1", count{Name: "a", N: 1, Times: 20})
 		synctest.Wait()
-		require.EqualValues(t, 40, snapshotOf(t, store, "1")["version"], "nothing is written but by the one who runs it")
+		require.EqualValues(t, 40, snapshotOf(t, store, "1")["version"], "only RunSnapshots writes snapshots")
 	})
 }
 
@@ -95,8 +95,8 @@ func TestRunSnapshots_SlowerThan(t *testing.T) {
 	})
 }
 
-// Whoever writes snapshots is slow, and has more to do than it may note: commands
-// do not wait, what does not fit is skipped, and is due again later.
+// Snapshots are written slowly, and more are due than the queue holds: commands do not wait,
+// what does not fit is skipped, and is due again later.
 func TestRunSnapshots_BusyWriterDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &rowTapped{RowStore: memstore.New(nil)}
@@ -114,7 +114,7 @@ func TestRunSnapshots_BusyWriterDelaysNobody(t *testing.T) {
 		for range 2 { // more than one may run
 			wg.Go(func() { require.ErrorIs(t, r.RunSnapshots(ctx), context.Canceled) })
 		}
-		time.Sleep(time.Minute) // those who meet at the view's checkpoint wait a little
+		time.Sleep(time.Minute) // two that change the view at the same time wait a little
 		count256 := 0
 		for id := range ids {
 			if snapshotOf(t, store, fmt.Sprint(id)) != nil {
@@ -140,7 +140,7 @@ func TestRunSnapshots_Ends(t *testing.T) {
 	require.ErrorIs(t, r.RunSnapshots(t.Context()), eventstore.ErrClosed)
 }
 
-// A failure must be seen, so nil is the default logger.
+// A nil Logger is the default one, so that failures are seen.
 func TestSnapshots_NilLoggerIsTheDefault(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)

@@ -10,27 +10,26 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// DispatchAll sends several commands and carries them out as one commit: the
-// events of all, or none. All must be routed, to repositories over one store. They
-// are decided in their order; of two for one aggregate, the second is decided on
-// what the first has led to. See [aggregate.ExecuteAll].
+// DispatchAll carries out several commands as one commit: the events of all, or none. All
+// must be routed to repositories over one store. They are decided in their order; of two
+// commands for one aggregate, the second is decided on the state that the first has left.
+// See [aggregate.ExecuteAll].
 //
-// The results are those that Dispatch[any] would have returned, one for each
-// command: the state of its aggregate, after the whole batch.
+// The results are those that Dispatch[any] would have returned, one for each command: the
+// state of its aggregate after the whole batch.
 //
-// The middleware of each command surrounds that of the commands after it, and the
-// commit, so that all are validated and authorized before anything is decided, and
-// each sees how the batch ended. What it puts into the context is for its own
-// command; only cancellation and deadlines are for the later ones too. The command
-// id in ctx is the batch's: with it, the batch is carried out once, however often
-// it is sent. Ids that [ID] gives to single commands are put on their events, and
-// nothing is looked up by them.
+// The middleware of each command wraps that of the commands after it, and the commit. So all
+// commands are validated and authorized before the first is decided, and each middleware
+// sees the outcome of the batch. Values that a middleware puts into the context are for its
+// own command; its cancellation and deadline hold for the later commands, too. The command
+// id in ctx is that of the batch: with it the batch is carried out once, however often it is
+// sent. Ids that [ID] gives to single commands are put on their events, and identify
+// nothing else.
 //
-// A batch is attempted as often as the command with the strictest policy may be.
-// An error that is one command's, be it of the middleware, of the handler, or the
-// refusal of Decide, comes as an [*aggregate.BatchError], which says which; other
-// errors are those of ExecuteAll, and of a middleware that answers a command
-// itself, as there is no commit then.
+// A batch is attempted as often as its command with the fewest attempts may be. An error of
+// one command, from middleware, its handler or Decide, is an [*aggregate.BatchError], which
+// names the command. Other errors are those of ExecuteAll, and that of a batch in which a
+// middleware has answered a command itself, so that there was no commit.
 func DispatchAll(ctx context.Context, d *Dispatcher, cmds ...any) ([]any, eventstore.Receipt, error) {
 	d.mu.RLock()
 	hooks := d.onBatch
@@ -43,7 +42,7 @@ func DispatchAll(ctx context.Context, d *Dispatcher, cmds ...any) ([]any, events
 	return results, reply.Receipt, err
 }
 
-// batch is a DispatchAll under way. It belongs to one goroutine.
+// batch is one call of DispatchAll. It belongs to one goroutine.
 type batch struct {
 	d       *Dispatcher
 	ctx     context.Context // of DispatchAll
@@ -51,7 +50,7 @@ type batch struct {
 	parts   []aggregate.Part
 	results []any
 
-	reached   int // how many commands the middleware has let through
+	reached   int // the number of commands that were sent; one more when all have passed the middleware
 	receipt   eventstore.Receipt
 	committed bool
 }
@@ -71,23 +70,23 @@ func (b *batch) dispatch() (Reply, error) {
 		return Reply{Receipt: b.receipt}, err
 	}
 	if !b.committed {
-		return Reply{}, b.blame(max(b.reached-1, 0), errors.New("a middleware answered it itself, which cannot be part of a batch"))
+		return Reply{}, b.blame(max(b.reached-1, 0), errors.New("a middleware has answered it, so it cannot be part of a batch"))
 	}
 	return Reply{Result: b.results, Receipt: b.receipt}, nil
 }
 
 func errNotRouted(cmd any) error {
-	return fmt.Errorf("%w: %T has a handler of its own; only commands that are routed to a repository can be part of a batch",
+	return fmt.Errorf("%w: %T is handled by a function; only commands that are routed to a repository can be part of a batch",
 		eventstore.ErrInvalid, cmd)
 }
 
-// blame returns the error as that of a command.
+// blame returns the error as one of the i-th command.
 func (b *batch) blame(i int, err error) error {
 	return &aggregate.BatchError{Index: i, Type: reflect.TypeOf(b.cmds[i]), Err: err}
 }
 
-// enter sends the command with this index, and with it those after it; after the
-// last one, it carries all of them out. Only the end of ctx counts.
+// enter sends the i-th command, and within it those after it; after the last one it carries
+// out all of them. Of ctx only the end counts.
 func (b *batch) enter(ctx context.Context, i int) error {
 	if i == len(b.cmds) {
 		b.reached = i + 1
@@ -106,13 +105,13 @@ func (b *batch) enter(ctx context.Context, i int) error {
 			b.results[i] = t.part(reply.Result)
 		}
 	case b.reached == i+1 && !errors.As(err, &blamed):
-		return b.blame(i, err) // no other command was reached
+		return b.blame(i, err) // no later command was sent
 	}
 	return err
 }
 
-// carryOut is the innermost handler of a command of a batch: it notes what is to be
-// done, and goes on with the next.
+// carryOut is the innermost handler of a command of a batch: it adds the command to the parts
+// and goes on with the next one.
 func (b *batch) carryOut(ctx context.Context, i int, cmd any) (Reply, error) {
 	t, err := b.d.target(cmd)
 	if err == nil && t.join == nil {
@@ -129,11 +128,11 @@ func (b *batch) carryOut(ctx context.Context, i int, cmd any) (Reply, error) {
 	return Reply{Result: result(), Receipt: b.receipt}, nil
 }
 
-// deciding reports whether all commands of the batch were let through, so that a
-// panic is nobody's in particular.
+// deciding reports whether all commands of the batch have passed the middleware, so that a
+// panic may be one of any command.
 func (b *batch) deciding() bool { return b.reached > len(b.cmds) }
 
-// step is a command's place in its batch.
+// step is a command of a batch.
 type step struct {
 	batch *batch
 	index int
@@ -141,14 +140,13 @@ type step struct {
 
 type stepKey struct{}
 
-// stepFrom returns the place in a batch of the command that ctx is for; nil for
-// one that is in none.
+// stepFrom returns the step of the command that ctx is for; nil if it is in no batch.
 func stepFrom(ctx context.Context) *step {
 	s, _ := ctx.Value(stepKey{}).(*step)
 	return s
 }
 
-// within ends as one context does and has the values of another.
+// within is a context that ends with one context and has the values of another.
 type within struct {
 	context.Context
 	values context.Context

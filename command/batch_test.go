@@ -158,7 +158,7 @@ func TestDispatchAll_BlamesTheCommand(t *testing.T) {
 	}
 	_, _, err := command.DispatchAll(t.Context(), d, dust{}, ping{})
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.EqualError(t, err, "command 1 (command_test.ping): invalid: command_test.ping has a handler of its own; "+
+	require.EqualError(t, err, "command 1 (command_test.ping): invalid: command_test.ping is handled by a function; "+
 		"only commands that are routed to a repository can be part of a batch")
 	_, _, err = command.DispatchAll(t.Context(), d)
 	require.ErrorIs(t, err, eventstore.ErrInvalid)

@@ -10,8 +10,8 @@ import (
 
 type conditionsKey struct{}
 
-// withConditions returns the context of a command with these conditions. The conditions of
-// an outer command, whose middleware sends this one, do not hold for it.
+// withConditions returns the context of a command with these conditions. They replace those
+// of an outer command whose middleware sends this one.
 func withConditions(ctx context.Context, conditions []aggregate.Condition) context.Context {
 	if len(conditions) == 0 && conditionsFrom(ctx) == nil {
 		return ctx
@@ -25,10 +25,10 @@ func conditionsFrom(ctx context.Context) []aggregate.Condition {
 	return conditions
 }
 
-// takes reports conditions that the target would not look at as an error.
+// takes returns an error for conditions that the target would not check.
 func (t target) takes(cmd any, conditions []aggregate.Condition) error {
 	if len(conditions) > 0 && t.join == nil {
-		return fmt.Errorf("dispatch %T: %w: it has a handler of its own; only a command that is routed to a repository can be sent under conditions",
+		return fmt.Errorf("dispatch %T: %w: it is handled by a function; only a command that is routed to a repository can be sent under conditions",
 			cmd, eventstore.ErrInvalid)
 	}
 	return nil

@@ -11,26 +11,26 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Handler carries out a command of any type. It is what a [Middleware] wraps;
-// applications write typed functions and give them to [Handle].
+// Handler carries out a command of any type. A [Middleware] wraps it. Applications write
+// typed functions and register them with [Handle].
 type Handler func(ctx context.Context, cmd any) (Reply, error)
 
-// Reply is what a handler answers.
+// Reply is the answer of a handler.
 type Reply struct {
-	// Result is the value for the caller of Dispatch: what a handler returned,
-	// or a route's [aggregate.Result]. It may come with an error: a route
+	// Result is the result for the caller of Dispatch: the value that a function
+	// returned, or a route's [aggregate.Result]. It may come with an error: a route
 	// returns the state that refused the command.
 	Result any
-	// Receipt is the commit's; zero when nothing was appended.
+	// Receipt is the commit's; the zero Receipt if nothing was appended.
 	Receipt eventstore.Receipt
 }
 
-// Middleware returns a handler that does something around next: before it,
-// after it, instead of it. It is called once, by NewDispatcher; the handler that
-// it returns is called for every command and must be safe for concurrent use.
+// Middleware returns a handler that does something before, after or instead of next. It is
+// called once, by NewDispatcher. The handler that it returns is called for every command,
+// and must be safe for concurrent use by multiple goroutines.
 type Middleware func(next Handler) Handler
 
-// Dispatcher sends commands to their handlers. It is safe for concurrent use by
+// Dispatcher dispatches commands to their handlers. It is safe for concurrent use by
 // multiple goroutines, registrations included. Make one with [NewDispatcher].
 type Dispatcher struct {
 	handle Handler // the middleware around carryOut
@@ -43,23 +43,24 @@ type Dispatcher struct {
 	onBatch    []observer[[]any]
 }
 
-// target is one who carries out commands.
+// target is a registered handler: of a function or of a route.
 type target struct {
 	command reflect.Type // a concrete type, or a family's interface
 	result  reflect.Type
 	handle  Handler
 
-	// A route answers with more than its result, and that can be had too.
-	whole reflect.Type  // of the whole answer; nil if the result is all
-	part  func(any) any // returns the result that is in a whole answer
+	// A route answers with an aggregate.Result, which a caller can ask for, too.
+	whole reflect.Type  // the type of the whole answer; nil if the result is all of it
+	part  func(any) any // returns the result in a whole answer
 
-	// join makes the command a part of a batch, and returns what to get its whole
-	// answer by when that has been carried out; nil if it cannot be part of one.
+	// join returns the command as a part of a batch, and a function that returns its
+	// whole answer after the batch was carried out. It is nil if the handler's
+	// commands cannot be part of a batch.
 	join func(ctx context.Context, cmd any) (aggregate.Part, func() any)
 }
 
-// answers reports whether the target's answer can be had as a want, and whether
-// that is the whole answer.
+// answers reports whether the target's answer can be returned as a want, and whether want is
+// the type of the whole answer.
 func (t target) answers(want reflect.Type) (ok, whole bool) {
 	if want == t.whole {
 		return true, true
@@ -81,12 +82,11 @@ func NewDispatcher(middleware ...Middleware) *Dispatcher {
 	return d
 }
 
-// Handle makes the function the handler of commands of exactly the Go type C; R
-// is the type of its result. The function may append to several streams: in one
-// commit, so that the receipt says it all. It is called once for each command,
-// unless [MaxAttempts] says that it may be called again. An interface for C, a nil
-// function, a C that has a handler and policies that cannot be are errors that
-// match [eventstore.ErrInvalid].
+// Handle registers a function for commands of exactly the Go type C. R is the type of its
+// result. The function may append to several streams, in one commit, which has one receipt.
+// It is called once for each command, unless [MaxAttempts] allows more calls. An interface
+// for C, a nil function, a C that has a handler, and invalid policies are errors that match
+// [eventstore.ErrInvalid].
 func Handle[C, R any](
 	d *Dispatcher, handle func(ctx context.Context, cmd C) (R, eventstore.Receipt, error), policies ...RetryPolicy,
 ) error {
@@ -116,18 +116,17 @@ func Handle[C, R any](
 	}})
 }
 
-// Route sends a family of commands to a repository: all that implement the
-// interface C, or, if C is not an interface, those of exactly that type. The
-// function, usually a method expression, says which aggregate a command is for.
-// The result is the state, as [aggregate.Repository.Execute] returns it, also
-// with a refusal; or, for who asks for it, the whole [aggregate.Result].
+// Route sends a family of commands to a repository: all that implement the interface C, or,
+// if C is not an interface, those of exactly that type. The function, usually a method
+// expression, returns the id of the aggregate that a command is for. The result of a command
+// is the state, as [aggregate.Repository.Execute] returns it, also with a refusal; or, if
+// the caller of Dispatch asks for it, the whole [aggregate.Result].
 //
-// Policies say how often commands are attempted; without one, that is as the
-// repository's options say.
+// Policies bound the attempts of commands. Without one the repository's options do.
 //
-// A nil repository or function, a C that is routed already, an interface that
-// implies another routed one, so that every command of it would belong to both,
-// and policies that cannot be are errors that match [eventstore.ErrInvalid].
+// A nil repository or function, a C that is routed already, an interface that implies
+// another routed one, so that every command of it would belong to both, and invalid policies
+// are errors that match [eventstore.ErrInvalid].
 func Route[S, C, E any](
 	d *Dispatcher, repository *aggregate.Repository[S, C, E], id func(C) string, policies ...RetryPolicy,
 ) error {
@@ -163,7 +162,7 @@ func Route[S, C, E any](
 			if result, ok := answer.(aggregate.Result[S, E]); ok {
 				return result.State
 			}
-			return answer // a middleware's own
+			return answer // of a middleware
 		},
 	})
 }
@@ -191,21 +190,21 @@ func (d *Dispatcher) add(t target) error {
 	return nil
 }
 
-// Dispatch sends the command through the middleware to its handler and returns
-// the handler's result, the receipt of what it appended, and its error as it is.
-// R is the handler's result type or an interface that it implements; any will
-// always do. For a route the result is the state, and R may also be the whole
-// [aggregate.Result], with the version and the events. A command without a handler is an [*UnknownCommandError]. A command
-// of two families and another R are errors that match [eventstore.ErrInvalid];
-// then nothing has run.
+// Dispatch sends the command through the middleware to its handler and returns the handler's
+// result, the receipt of its commit, and its error as it is. R is the handler's result type
+// or an interface that it implements; any always works. For a route the result is the state,
+// and R may also be the whole [aggregate.Result], with the version and the events. A command
+// without a handler is an [*UnknownCommandError]. A command of two families, and any other R,
+// are errors that match [eventstore.ErrInvalid]; then neither middleware nor handler was
+// called.
 //
-// Conditions, such as [aggregate.If], are those of [aggregate.Repository.Execute]. They
-// are judged there, after all middleware; on a command that has a function as its handler
-// they are ErrInvalid.
+// Conditions, such as [aggregate.If], are those of [aggregate.Repository.Execute], which
+// checks them, after all middleware. For a command whose handler is a function they are
+// ErrInvalid.
 func Dispatch[R any](
 	ctx context.Context, d *Dispatcher, cmd any, conditions ...aggregate.Condition,
 ) (R, eventstore.Receipt, error) {
-	if stepFrom(ctx) != nil { // by a middleware, for a command that is not in its batch
+	if stepFrom(ctx) != nil { // a middleware sends a command that is not in its batch
 		ctx = context.WithValue(ctx, stepKey{}, (*step)(nil))
 	}
 	ctx = withConditions(ctx, conditions)
@@ -245,7 +244,7 @@ func dispatch[R any](ctx context.Context, d *Dispatcher, cmd any) (R, Reply, err
 	return result, reply, err
 }
 
-// hooks returns those that surround a command.
+// hooks returns the hooks around a command.
 func (d *Dispatcher) hooks() []observer[any] {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -257,8 +256,8 @@ func (d *Dispatcher) send(ctx context.Context, cmd any) (Reply, error) {
 	return surrounded(ctx, d.hooks(), cmd, func(ctx context.Context) (Reply, error) { return d.handle(ctx, cmd) })
 }
 
-// carryOut is the innermost handler. The command may be another than the one
-// that was dispatched: a middleware can replace it.
+// carryOut is the innermost handler. A middleware may have replaced the command that was
+// dispatched.
 func (d *Dispatcher) carryOut(ctx context.Context, cmd any) (Reply, error) {
 	if s := stepFrom(ctx); s != nil {
 		return s.batch.carryOut(ctx, s.index, cmd)
@@ -273,7 +272,7 @@ func (d *Dispatcher) carryOut(ctx context.Context, cmd any) (Reply, error) {
 	return t.handle(ctx, cmd)
 }
 
-// target returns who carries out the command.
+// target returns the target of the command.
 func (d *Dispatcher) target(cmd any) (target, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

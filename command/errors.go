@@ -8,23 +8,22 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// ErrForbidden says that the actor may not send the command. It comes as a
-// [*ForbiddenError].
+// ErrForbidden: the actor may not send the command. It comes as a [*ForbiddenError].
 var ErrForbidden = errors.New("forbidden")
 
-// ForbiddenError says who may not send a command, and why. It matches ErrForbidden.
+// ForbiddenError says that an actor may not send a command. It matches ErrForbidden.
 type ForbiddenError struct {
 	// Type is the command's Go type.
 	Type reflect.Type
-	// Actor is who sent it; "" for nobody that is known.
+	// Actor is the actor who sent it; "" if that is not known.
 	Actor string
-	// Err is the reason, as the function given to Authorize returned it.
+	// Err is the error of the function that was given to Authorize.
 	Err error
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *ForbiddenError) Error() string {
-	actor := "nobody known"
+	actor := "an unknown actor"
 	if e.Actor != "" {
 		actor = quote.Name(e.Actor)
 	}
@@ -37,7 +36,7 @@ func (e *ForbiddenError) Is(target error) bool { return target == ErrForbidden }
 // Unwrap returns the reason.
 func (e *ForbiddenError) Unwrap() error { return e.Err }
 
-// UnknownCommandError says that a command has no handler.
+// UnknownCommandError says that there is no handler for a command.
 type UnknownCommandError struct {
 	// Type is the command's Go type; nil for a nil command.
 	Type reflect.Type
@@ -45,7 +44,7 @@ type UnknownCommandError struct {
 	Pointer bool
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *UnknownCommandError) Error() string {
 	switch {
 	case e.Type == nil:
@@ -57,31 +56,31 @@ func (e *UnknownCommandError) Error() string {
 	}
 }
 
-// ValidationError says that a command is not valid, by its own Validate method.
+// ValidationError says that a command's own Validate method has failed.
 type ValidationError struct {
 	// Type is the command's Go type.
 	Type reflect.Type
-	// Err is what Validate returned.
+	// Err is the error of Validate.
 	Err error
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *ValidationError) Error() string { return fmt.Sprintf("%v is not valid: %v", e.Type, e.Err) }
 
-// Unwrap returns what Validate returned.
+// Unwrap returns the error of Validate.
 func (e *ValidationError) Unwrap() error { return e.Err }
 
 // PanicError says that a handler panicked.
 type PanicError struct {
-	// Type is the command's Go type; nil if it could be any of a batch.
+	// Type is the command's Go type; nil if it may be any command of a batch.
 	Type reflect.Type
-	// Value is what it panicked with.
+	// Value is the value of the panic.
 	Value any
-	// Stack is the stack of the goroutine at that point, as text.
+	// Stack is the stack of the goroutine at the panic, as text.
 	Stack []byte
 }
 
-// Error says which command and what value, without the stack.
+// Error returns the command's type and the value, without the stack.
 func (e *PanicError) Error() string {
 	if e.Type == nil {
 		return fmt.Sprintf("a batch of commands: panic: %v", e.Value)

@@ -133,7 +133,7 @@ func ExampleMaxAttempts() {
 	calls := 0
 	err = command.Handle(d, func(context.Context, CloseAll) (string, eventstore.Receipt, error) {
 		if calls++; calls < 3 {
-			return "", eventstore.Receipt{}, eventstore.ErrConflict // somebody was faster
+			return "", eventstore.Receipt{}, eventstore.ErrConflict // another program was faster
 		}
 		return "closed", eventstore.Receipt{}, nil
 	}, command.MaxAttempts(5))

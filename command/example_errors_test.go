@@ -53,7 +53,7 @@ func Example_errors() {
 		command.Validate(),
 		command.Authorize(func(_ context.Context, actor string, _ any) error {
 			if actor == "" {
-				return errors.New("nobody is logged in")
+				return errors.New("no user is logged in")
 			}
 			return nil
 		}),
@@ -82,7 +82,7 @@ func Example_errors() {
 	// 200
 	// command_test.Increment is refused: a counter counts up
 	// 400
-	// "" may not send command_test.Increment: nobody is logged in
+	// "" may not send command_test.Increment: no user is logged in
 	// 403
 	// no handler for *command_test.Reset - sent as a pointer: true
 	// 501

@@ -6,22 +6,21 @@ import (
 	"github.com/yore-es/yore/internal/hook"
 )
 
-// Hooks are told of each command and each batch before and after it is carried
-// out, as a tracing module has to know it; [aggregate.Hooks] tell of what is done
-// with the store meanwhile. Each is called before any middleware, returns the
-// context to go on with, and may return a function to call with the outcome; it is
-// called on the same goroutine, once, whatever happens, a panic included. Nil
-// hooks cost nothing. Hooks must be safe for concurrent use.
+// Hooks observe commands and batches, for tracing for instance; [aggregate.Hooks] observe
+// what is done with the store. Each hook is called before any middleware. It returns the
+// context for the command, and a function or nil. The function is called with the outcome,
+// once, on the same goroutine, also after a panic. A nil hook costs nothing. Hooks must be
+// safe for concurrent use by multiple goroutines.
 type Hooks struct {
-	// Dispatch surrounds each command, those of a batch too: there, each command
-	// surrounds those after it, and its context is derived from the batch's.
+	// Dispatch is called around each command, also of a batch: there, around the
+	// later commands, too, and with a context derived from that of Batch.
 	Dispatch func(ctx context.Context, cmd any) (context.Context, func(Reply, error))
-	// Batch surrounds all commands of a DispatchAll. The Reply's result is the
-	// []any that DispatchAll returns.
+	// Batch is called around all commands of a DispatchAll. The Result in the Reply
+	// is the []any that DispatchAll returns.
 	Batch func(ctx context.Context, cmds []any) (context.Context, func(Reply, error))
 }
 
-// Observe adds hooks; those added first are the outermost.
+// Observe adds hooks. Those that were added first are the outermost.
 func (d *Dispatcher) Observe(hooks Hooks) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -33,10 +32,10 @@ func (d *Dispatcher) Observe(hooks Hooks) {
 	}
 }
 
-// observer is one of Hooks.
+// observer is one hook.
 type observer[A any] func(ctx context.Context, about A) (context.Context, func(Reply, error))
 
-// surrounded does what is to be done between the two halves of the hooks.
+// surrounded calls do within the hooks.
 func surrounded[A any](
 	ctx context.Context, hooks []observer[A], about A, do func(context.Context) (Reply, error),
 ) (Reply, error) {

@@ -14,8 +14,8 @@ import (
 	"github.com/yore-es/yore/internal/reserved"
 )
 
-// Validate refuses commands that have a method Validate() error and fail it,
-// with a [*ValidationError]. Commands without that method pass.
+// Validate calls the method Validate() error of commands that have one, and refuses those
+// for which it fails, with a [*ValidationError].
 func Validate() Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (Reply, error) {
@@ -30,10 +30,9 @@ func Validate() Middleware {
 }
 
 // Authorize refuses the commands for which the function returns an error, with a
-// [*ForbiddenError] that carries it. The actor is the one in the context (see
-// [eventstore.WithActor]); "" if there is none, which is for the function to
-// judge. Nothing of the aggregate has been loaded: what depends on its state is
-// for Decide. Put Authorize after [Validate], so that the function sees valid
+// [*ForbiddenError] that wraps it. The actor is the one in the context (see
+// [eventstore.WithActor]), or "". The aggregate is not loaded yet: Decide checks what
+// depends on its state. Put Authorize after [Validate], so that the function sees valid
 // commands only, and inside the middleware that sets the actor.
 func Authorize(may func(ctx context.Context, actor string, cmd any) error) Middleware {
 	return func(next Handler) Handler {
@@ -47,12 +46,11 @@ func Authorize(may func(ctx context.Context, actor string, cmd any) error) Middl
 	}
 }
 
-// Log logs each command when it is done, with its Go type, how long it took, the
-// ids that the context carries, the positions it wrote and whether it was a
-// repeat: at level Info, or Warn with the error, and with the stack of a panic that
-// [Recover] inside it has caught. A nil logger is slog.Default(); slog.DiscardHandler
-// makes one that is silent. Put it inside the middleware that sets the ids that it shall
-// show.
+// Log logs each command after it was carried out or has failed: its Go type, its duration,
+// the ids in the context, the positions of its events, and whether it was a repeat. The level
+// is Info, or Warn with the error, and with the stack of a panic that [Recover] inside it has
+// caught. A nil logger is slog.Default(); for silence, use slog.DiscardHandler. Put Log
+// inside the middleware that sets the ids.
 func Log(logger *slog.Logger) Middleware {
 	if logger == nil {
 		logger = slog.Default()
@@ -94,8 +92,7 @@ func attributes(
 	return attrs
 }
 
-// Timeout ends the context of each command after this time. Zero and less are no
-// limit.
+// Timeout ends the context of each command after this time. Zero or negative means no limit.
 func Timeout(limit time.Duration) Middleware {
 	return func(next Handler) Handler {
 		if limit <= 0 {
@@ -109,10 +106,10 @@ func Timeout(limit time.Duration) Middleware {
 	}
 }
 
-// Recover makes a [*PanicError] of a panic in what it wraps, so put it outside
-// of what may panic. The panic may have come before or after events were
-// appended. In a batch, once all commands are let through, it is nobody's in
-// particular, and the error names no type.
+// Recover turns a panic in the handler that it wraps into a [*PanicError]. Put it outside of
+// everything that may panic. Events may have been appended before the panic or not. The error
+// of a batch names no type if the panic came after all commands had passed the middleware,
+// because it may be one of any command.
 func Recover() Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (reply Reply, err error) {
@@ -130,11 +127,10 @@ func Recover() Middleware {
 	}
 }
 
-// ID puts the command's own id into the context, so that repositories
-// carry it out once however often it is sent. The id must be unique among the
-// commands of the whole store; 1 to 255 bytes. "" leaves the context as it is. One that
-// begins with "yore/" is the library's own, and an error that matches
-// [eventstore.ErrInvalid].
+// ID puts the command's own id into the context, so that repositories carry out the command
+// once, however often it is sent. The id has 1 to 255 bytes and must be unique among the
+// commands of the store; "" leaves the context as it is. An id that begins with "yore/" is
+// the library's own: it is an error that matches [eventstore.ErrInvalid].
 func ID(id func(cmd any) string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (Reply, error) {
@@ -149,8 +145,8 @@ func ID(id func(cmd any) string) Middleware {
 	}
 }
 
-// CorrelationID gives commands whose context carries no correlation id a new
-// one: what the function returns, or for nil, 26 random letters and digits.
+// CorrelationID puts a new correlation id into a context without one: the result of the
+// function, or, if it is nil, 26 random letters and digits.
 func CorrelationID(newID func() string) Middleware {
 	if newID == nil {
 		newID = rand.Text
@@ -165,9 +161,9 @@ func CorrelationID(newID func() string) Middleware {
 	}
 }
 
-// Metadata puts what the function returns into the context, over what the
-// context carries under the same keys. A key that begins with "yore-" is the library's
-// own, and an error that matches [eventstore.ErrInvalid].
+// Metadata puts the metadata that the function returns into the context; they replace
+// metadata with the same keys. A key that begins with "yore-" is the library's own: it is an
+// error that matches [eventstore.ErrInvalid].
 func Metadata(of func(ctx context.Context, cmd any) eventstore.Metadata) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, cmd any) (Reply, error) {

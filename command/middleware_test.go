@@ -163,7 +163,7 @@ func TestAuthorize(t *testing.T) {
 	require.Equal(t, "bob", forbidden.Actor)
 	require.EqualError(t, err, `forbidden: command_test.ping by "bob": only ann may`)
 	_, _, err = dispatch(t, t.Context(), handle, may)
-	require.EqualError(t, err, "forbidden: command_test.ping by nobody known: only ann may")
+	require.EqualError(t, err, "forbidden: command_test.ping by an unknown actor: only ann may")
 	require.Zero(t, ran, "before the handler")
 
 	_, _, err = dispatch(t, eventstore.WithActor(t.Context(), "ann"), handle, may)

@@ -6,36 +6,35 @@ import (
 	"reflect"
 )
 
-// RetryPolicy says how often commands are attempted at most when others were faster:
-// when their error matches [eventstore.ErrConflict]. Without one, a route does as
-// its repository's options say, and a function given to [Handle] is called once: it
-// may have done what must not be done twice, such as to send a letter. Attempts
-// wait as repositories do, and middleware surrounds all of them together.
+// RetryPolicy bounds the attempts of commands whose error matches [eventstore.ErrConflict].
+// Without one, the repository's options do so for a route, and a function given to [Handle]
+// is called once, because it may have effects that must not happen twice, such as a letter.
+// Between attempts there is a wait as in repositories. Middleware wraps all attempts
+// together.
 type RetryPolicy struct {
-	of       reflect.Type // nil: all commands
+	of       reflect.Type // nil for all commands
 	attempts int
 }
 
-// MaxAttempts is the policy for all commands of a handler or route. For a function
-// given to [Handle], more than 1 declares that it has no effects but its commit,
-// and may be called again; once they are used up, its error comes wrapped. For a
-// route, 1 declares that Decide must not be asked again.
+// MaxAttempts returns the policy for all commands of a handler or route. For a function given
+// to [Handle], more than 1 declares that the function has no effect but its commit and may be
+// called again; the error after the last attempt is wrapped. For a route, 1 declares that
+// Decide must not be called again.
 func MaxAttempts(n int) RetryPolicy { return RetryPolicy{attempts: n} }
 
-// MaxAttemptsOf is the policy for the commands of exactly the Go type C, over that
-// for all.
+// MaxAttemptsOf returns the policy for the commands of exactly the Go type C. It replaces the
+// one for all commands.
 func MaxAttemptsOf[C any](n int) RetryPolicy {
 	return RetryPolicy{of: reflect.TypeFor[C](), attempts: n}
 }
 
-// policies say how often commands are attempted.
+// policies are the policies of a handler or route.
 type policies struct {
-	all int // 0: nothing is said
+	all int // 0 if there is none
 	of  map[reflect.Type]int
 }
 
-// newPolicies puts the policies for a handler of c together, or says all that is
-// wrong with them.
+// newPolicies returns the policies for a handler of c, or all their faults.
 func newPolicies(c reflect.Type, list []RetryPolicy) (policies, error) {
 	p := policies{of: make(map[reflect.Type]int)}
 	var faults []error
@@ -63,7 +62,7 @@ func newPolicies(c reflect.Type, list []RetryPolicy) (policies, error) {
 	return p, errors.Join(faults...)
 }
 
-// attempts returns how often the command is attempted, 0 if nothing is said.
+// attempts returns the number of attempts of the command; 0 if there is no policy.
 func (p policies) attempts(cmd any) int {
 	if n, ok := p.of[reflect.TypeOf(cmd)]; ok {
 		return n

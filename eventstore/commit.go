@@ -75,7 +75,7 @@ func (r Receipt) Head(stream StreamID) (Version, bool) {
 // event that names another stream is ErrInvalid. Its errors are those of
 // [Store].Append; a store that is nil or a nil pointer is ErrInvalid.
 func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, events ...NewEvent) (Receipt, error) {
-	if err := given.Value("the store", s); err != nil {
+	if err := given.Store(s); err != nil {
 		return Receipt{}, invalidf("append to stream %s: %v", quote.Name(string(stream)), err)
 	}
 	if stream == "" {
@@ -97,7 +97,7 @@ func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, eve
 // say. Its errors are those of [Store].Read; a store that is nil or a nil pointer
 // is ErrInvalid.
 func VersionOf(ctx context.Context, s Store, stream StreamID) (Version, error) {
-	if err := given.Value("the store", s); err != nil {
+	if err := given.Store(s); err != nil {
 		return 0, invalidf("version of stream %s: %v", quote.Name(string(stream)), err)
 	}
 	for last, err := range s.Read(ctx, Stream(stream), ReadOptions{Backward: true, Limit: 1}) {

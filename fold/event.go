@@ -2,13 +2,13 @@ package fold
 
 import "github.com/yore-es/yore/eventstore"
 
-// Event is a stored event and what it is today. A reader of events has a copy of its
-// own; a handler must not change what it is given, which other handlers may be given too.
+// Event is a stored event with its decoded payload. A handler must not change it, because
+// other handlers may be given it, too; a caller that iterates over events owns each of them.
 type Event[T any] struct {
-	// Event is what was stored: position, stream, version, times, metadata,
-	// tags, id; type and schema version too, whatever it was upcast to. Its
-	// Data are the bytes, hidden by the Data below.
+	// Event is the stored event: position, stream, version, times, metadata, tags
+	// and id, and the type and schema version that it was stored with. The stored
+	// payload is Event.Data.
 	eventstore.Event
-	// Data is the decoded payload.
+	// Data is the decoded payload, after upcasting.
 	Data T
 }

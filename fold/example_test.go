@@ -50,10 +50,10 @@ func Example() {
 	// 3 4 <nil>
 }
 
-// Pieces are how many pieces of each item are in carts.
+// Pieces is the number of pieces in carts, by SKU.
 type Pieces map[string]int
 
-// A state that a handler writes to has to be made.
+// The handlers write to the map, so Initial makes it.
 var pieces = fold.Fold[Pieces]{
 	Initial: func() Pieces { return Pieces{} },
 	Evolve: []fold.Handler[Pieces]{
@@ -73,6 +73,24 @@ func ExampleFold() {
 	defer store.Close()
 	fmt.Println(pieces.Run(context.Background(), store, registry, nil))
 	// Output: map[hanger:1 lantern:2] 4 <nil>
+}
+
+// What was the answer at noon?
+func ExampleOptions() {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	now := noon.Add(-time.Hour)
+	store := memstore.New(&memstore.Options{Clock: func() time.Time { return now }})
+	defer store.Close()
+	ctx, registry := context.Background(), cartEvents()
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	now = noon.Add(time.Hour)
+	put(ctx, store, registry, "cart-1", ItemRemoved{SKU: "lantern", Quantity: 2})
+
+	fmt.Println(pieces.Run(ctx, store, registry, &fold.Options{AsOf: noon}))
+	fmt.Println(pieces.Run(ctx, store, registry, nil))
+	// Output:
+	// map[lantern:6] 1 <nil>
+	// map[lantern:4] 2 <nil>
 }
 
 // An interface stands for all registered types that implement it.
@@ -108,28 +126,7 @@ func ExampleHandler_Apply() {
 	// Output: fold_test.ItemAdded 7
 }
 
-// How to ask what the state was at a time. An event counts from when it was recorded.
-func ExampleOptions() {
-	store, registry := carts()
-	defer store.Close()
-	ctx := context.Background()
-
-	for _, hour := range []int{9, 11, 13} {
-		asOf := time.Date(2026, 1, 2, hour, 30, 0, 0, time.UTC)
-		state, through, err := pieces.Run(ctx, store, registry, &fold.Options{AsOf: asOf})
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(asOf.Format(time.TimeOnly), state, "through position", through)
-	}
-	// Output:
-	// 09:30:00 map[] through position 0
-	// 11:30:00 map[lantern:8] through position 2
-	// 13:30:00 map[hanger:1 lantern:2] through position 4
-}
-
-// carts returns a log of two carts, with an event an hour from ten o'clock on.
-func carts() (*memstore.Store, *codec.Registry) {
+func cartEvents() *codec.Registry {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "cart.item-added", 1)
 	codec.Register[ItemRemoved](b, "cart.item-removed", 1)
@@ -137,11 +134,13 @@ func carts() (*memstore.Store, *codec.Registry) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	now := time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC)
-	ctx, store := context.Background(), memstore.New(&memstore.Options{Clock: func() time.Time {
-		now = now.Add(time.Hour)
-		return now
-	}})
+	return registry
+}
+
+// carts returns a log of two carts.
+func carts() (*memstore.Store, *codec.Registry) {
+	registry := cartEvents()
+	ctx, store := context.Background(), memstore.New(nil)
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
 	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "lantern", Quantity: 2})
 	put(ctx, store, registry, "cart-2", ItemAdded{SKU: "hanger", Quantity: 1})

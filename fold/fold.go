@@ -11,50 +11,47 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/vocabulary"
-	"github.com/yore-es/yore/internal/window"
 )
 
-// Fold is a question to the log: handlers that fold events into an S. A Fold that is
-// not changed any more is safe for concurrent use by multiple goroutines if its
-// functions are, as pure functions are.
+// Fold folds events of the log into an S. It is safe for concurrent use by multiple
+// goroutines while it is not changed, if its functions are, which pure functions are.
 type Fold[S any] struct {
-	// Initial makes the state before the first event; nil means the zero S. It
-	// must return a state of its own each time if a handler changes what it is given.
+	// Initial returns the state before the first event. Nil means the zero S. It
+	// must return a new state each time if a handler changes the state.
 	Initial func() S
-	// Evolve are the handlers, made by [On] and [OnEvent]: at least one, and no
-	// two for one event type.
+	// Evolve are the handlers, made by [On] and [OnEvent]: at least one, and no two
+	// for one event type.
 	Evolve []Handler[S]
 }
 
-// New returns the fold with these handlers that begins with the zero S.
+// New returns the fold with these handlers whose first state is the zero S.
 func New[S any](evolve ...Handler[S]) Fold[S] { return Fold[S]{Evolve: evolve} }
 
-// Options bound a run of a fold. Nil and the zero Options mean all handled events,
-// up to the head.
+// Options bound a run of a fold. Nil and the zero Options mean all handled events, up to the
+// head.
 type Options struct {
-	// Query leaves out the handled events that do not match it; the zero Query
-	// leaves out none. It names types as they are registered today, and finds
-	// older events that upcasters make into them. Types that no handler takes
-	// are passed over.
+	// Query leaves out the handled events that do not match it. The zero Query
+	// leaves out none. It names types as they are registered today, and matches
+	// older events that upcasters make into these types. Types without a handler are
+	// ignored.
 	Query eventstore.Query
-	// To is the highest position folded, inclusive; 0 is the head.
+	// To is the highest position to fold, inclusive. 0 means the head.
 	To eventstore.Position
-	// AsOf leaves out the events recorded after this time; the zero Time
+	// AsOf leaves out the events that were recorded after this time. The zero Time
 	// leaves out none.
 	AsOf time.Time
 }
 
-// Run folds the log and returns the state and the position that it is true for:
-// the head when Run began, or the last position within the options' bounds.
+// Run folds the log. It returns the state and the position that it is true for: the head
+// when Run began, or the last position within the options.
 //
-// What is wrong with the fold or the options is returned before anything is
-// read, all of it at once, in an error that matches [eventstore.ErrInvalid]: a
-// nil store or registry, no handlers, a handler without a function, an event type
-// that is not registered, that no registered type implements, or that has two
-// handlers, a handled name with a version that has no handler, a query that cannot
-// be, names none of the handled types, or names one as it was named before an
-// upcaster. An event that cannot be decoded ends the fold with an error that names
-// its position and type.
+// All faults of the fold and the options are returned at once, before anything is read, in
+// an error that matches [eventstore.ErrInvalid]: a nil store or registry, no handlers, a
+// handler without a function; an event type that is not registered, that no registered type
+// implements, or that has two handlers; a handled name with a version that has no handler;
+// and a query that is invalid, names none of the handled types, or names one by an older
+// name. An event that cannot be decoded ends the fold with an error that names its position
+// and type.
 func (f Fold[S]) Run(
 	ctx context.Context, store eventstore.Store, registry *codec.Registry, opts *Options,
 ) (S, eventstore.Position, error) {
@@ -77,7 +74,7 @@ func (f Fold[S]) run(
 	if err != nil {
 		return state, 0, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
-	through, err := window.End(ctx, store, opts.To, opts.AsOf)
+	through, err := vocabulary.LastPosition(ctx, store, opts.To, opts.AsOf)
 	if err != nil {
 		return state, 0, err
 	}
@@ -85,7 +82,7 @@ func (f Fold[S]) run(
 		state = f.Initial()
 	}
 	if through == 0 {
-		return state, 0, nil // as an option of Read, To 0 would be the head
+		return state, 0, nil // ReadOptions.To 0 would mean the head
 	}
 	for stored, err := range store.Read(ctx, p.selection.Stored, eventstore.ReadOptions{To: through}) {
 		if err != nil {
@@ -104,21 +101,21 @@ func (f Fold[S]) run(
 	return state, through, nil
 }
 
-// plan is a fold that has met a registry.
+// plan is a fold resolved against a registry.
 type plan[S any] struct {
 	vocabulary *vocabulary.Vocabulary
 	handlers   *vocabulary.Handlers[Handler[S]]
 	selection  vocabulary.Selection
 }
 
-// plan returns what to read and which handlers take it, or all that is wrong.
+// plan returns the plan of the fold, or all its faults.
 func (f Fold[S]) plan(store eventstore.Store, registry *codec.Registry, query eventstore.Query) (plan[S], error) {
 	var faults []error
-	if err := given.Value("the store", store); err != nil {
+	if err := given.Store(store); err != nil {
 		faults = append(faults, err)
 	}
-	// Nil items are those of the zero Query. Match() without items has some, none of
-	// them, and is refused: it was meant to say something.
+	// The zero Query has nil items and means all. Match() has empty ones and is refused,
+	// as its caller meant to select something.
 	if !query.IsAll() && query.Items() == nil {
 		query = eventstore.All()
 	}

@@ -67,5 +67,5 @@ func TestFold_Run_QueryInNamesOfToday(t *testing.T) {
 	_, _, err := newJournal().Run(t.Context(), store, registry,
 		&fold.Options{Query: eventstore.Match(item{Types: []string{"noted", "note.written"}})})
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.ErrorContains(t, err, `the query names "note.written", which upcasters make into "noted": name that`)
+	require.ErrorContains(t, err, `the query names "note.written", which upcasters make into "noted": use that name`)
 }

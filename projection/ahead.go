@@ -10,22 +10,22 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// To decode an event is half of the work of applying it. So the log is read, and its
-// events are decoded, on a goroutine of its own, some batches ahead of the writers.
-// A writer that comes to an event before it was decoded decodes it: a writer never
-// waits for more than the event that is being decoded.
+// Decoding an event is half of the work of applying it. So a goroutine of its own reads
+// the log and decodes the events, some batches ahead of the writers. A writer that
+// reaches an event which is not decoded yet decodes it itself, or waits until the
+// goroutine has decoded that event, and never for more than that.
 
-// portion is a batch of the log, and of each writer the events that it takes.
-type portion struct {
+// batch is a batch of the log with the events in it that each writer takes.
+type batch struct {
 	eventstore.Batch
-	readings map[*writer][]reading
+	inputs map[*writer][]input
 }
 
-// reading is an event that may be decoded already.
-type reading struct {
+// input is an event for a writer. It is decoded once, by the first goroutine that asks.
+type input struct {
 	definition *definition
 	event      *eventstore.Event
-	kept       bool // others take the event too, or the same one again
+	shared     bool // other writers take the event too, or this one takes it again
 	once       sync.Once
 	decoded    decoded
 }
@@ -36,31 +36,32 @@ type decoded struct {
 	err    error
 }
 
-func (r *reading) decode() decoded {
-	r.once.Do(func() {
-		r.decoded.err = errNotDecoded // unless it comes back
-		r.decoded = r.definition.decode(r.event)
+func (in *input) decode() decoded {
+	in.once.Do(func() {
+		in.decoded.err = errNotDecoded // unless decode returns
+		in.decoded = in.definition.decode(in.event)
 	})
-	return r.decoded
+	return in.decoded
 }
 
-var errNotDecoded = errors.New("the decoding of an event has ended its goroutine")
+// errNotDecoded says that an upcaster has called runtime.Goexit.
+var errNotDecoded = errors.New("decoding an event ended its goroutine")
 
 func (d *definition) decode(e *eventstore.Event) decoded {
 	values, err := d.registry.DecodeAll(e.Type, e.SchemaVersion, e.Codec, e.Data)
 	return decoded{values, err}
 }
 
-// ahead follows the log for the writers. It yields what Follow yields, with an
-// error as the last element. When the loop is left its goroutine has ended.
+// ahead follows the log for the writers. It yields what Follow yields, with an error as
+// the last element. Its goroutine has ended when the loop is left.
 func ahead(
 	ctx context.Context, store eventstore.Store, q eventstore.Query, after eventstore.Position, writers ...*writer,
-) iter.Seq2[portion, error] {
+) iter.Seq2[batch, error] {
 	type result struct {
-		portion
-		err error
+		batch batch
+		err   error
 	}
-	return func(yield func(portion, error) bool) {
+	return func(yield func(batch, error) bool) {
 		applied := make(map[*writer]eventstore.Position, len(writers))
 		for _, w := range writers {
 			applied[w] = w.through
@@ -72,49 +73,48 @@ func ahead(
 		defer stop()
 		reader.Go(func() {
 			defer close(results)
-			for batch, err := range store.Follow(ctx, q, after) {
-				p := newPortion(batch, applied)
+			for read, err := range store.Follow(ctx, q, after) {
+				b := newBatch(read, applied)
 				select {
-				case results <- result{p, err}:
+				case results <- result{b, err}:
 				case <-ctx.Done():
 					return
 				}
-				p.decode(ctx)
+				b.decode(ctx)
 			}
 		})
 		for r := range results {
-			if !yield(r.portion, r.err) || r.err != nil {
+			if !yield(r.batch, r.err) || r.err != nil {
 				return
 			}
 		}
-		yield(portion{}, cmp.Or(ctx.Err(), errNotDecoded))
+		yield(batch{}, cmp.Or(ctx.Err(), errNotDecoded))
 	}
 }
 
-// newPortion returns the portion of writers that have applied the log up to their
-// positions.
-func newPortion(batch eventstore.Batch, applied map[*writer]eventstore.Position) portion {
-	p := portion{Batch: batch, readings: make(map[*writer][]reading, len(applied))}
+// newBatch returns the batch for writers that have applied the log up to these positions.
+func newBatch(read eventstore.Batch, applied map[*writer]eventstore.Position) batch {
+	b := batch{Batch: read, inputs: make(map[*writer][]input, len(applied))}
 	for w, through := range applied {
-		readings := make([]reading, 0, len(batch.Events))
-		for i := range batch.Events {
-			if e := &batch.Events[i]; e.Position > through && w.names[e.Type] {
-				readings = append(readings, reading{definition: w.definition, event: e, kept: len(applied) > 1 || w.retries()})
+		inputs := make([]input, 0, len(read.Events))
+		for i := range read.Events {
+			if e := &read.Events[i]; e.Position > through && w.names[e.Type] {
+				inputs = append(inputs, input{definition: w.definition, event: e, shared: len(applied) > 1 || w.retries()})
 			}
 		}
-		p.readings[w] = readings
+		b.inputs[w] = inputs
 	}
-	return p
+	return b
 }
 
-// decode decodes what no writer has come to yet.
-func (p *portion) decode(ctx context.Context) {
-	for _, readings := range p.readings {
-		for i := range readings {
+// decode decodes the events that no writer has reached yet.
+func (b *batch) decode(ctx context.Context) {
+	for _, inputs := range b.inputs {
+		for i := range inputs {
 			if ctx.Err() != nil {
 				return
 			}
-			readings[i].decode()
+			inputs[i].decode()
 		}
 	}
 }

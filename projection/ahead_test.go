@@ -18,10 +18,10 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// counted is an event that tells when it is decoded.
+// counted is an event that calls decoding when it is decoded.
 type counted map[string]int
 
-// decoding is called by the decoding of a counted.
+// decoding is called when a counted is decoded.
 var decoding = func() {}
 
 func (c *counted) UnmarshalJSON(data []byte) error {
@@ -39,7 +39,7 @@ func countedRegistry(t testing.TB, whenDecoding func()) *codec.Registry {
 	return registry
 }
 
-// addCounted appends so many events, of which those named cannot be decoded.
+// addCounted appends n events. Those with the wrong numbers cannot be decoded.
 func addCounted(t testing.TB, store eventstore.Store, n int, wrong ...int) {
 	var commit eventstore.Commit
 	for i := range n {
@@ -54,8 +54,8 @@ func addCounted(t testing.TB, store eventstore.Store, n int, wrong ...int) {
 	require.NoError(t, err)
 }
 
-// TestRun_AnEventThatCannotBeDecoded: those before it are applied, in order, those
-// behind it are not, whether they were decoded or not. No goroutine is left.
+// TestRun_AnEventThatCannotBeDecoded: the events before it are applied, in order, those
+// after it are not, whether they were decoded or not. No goroutine is left.
 func TestRun_AnEventThatCannotBeDecoded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry := newStore(t), countedRegistry(t, func() {})
@@ -89,8 +89,8 @@ func TestRun_AnEventThatCannotBeDecoded(t *testing.T) {
 	})
 }
 
-// TestRun_DecodesSomeAhead: while a handler is at work, the events to come are
-// decoded, but not all that there are.
+// TestRun_DecodesSomeAhead: while a handler runs, later events are decoded, but not all of
+// them.
 func TestRun_DecodesSomeAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var decoded atomic.Int64
@@ -144,8 +144,8 @@ func TestRun_WaitsForDecoding(t *testing.T) {
 	})
 }
 
-// TestRun_RetryDecodesAnew: a handler that has changed its event and failed is
-// given the event as it is stored.
+// TestRun_RetryDecodesAnew: a handler that has changed its event and failed gets the event
+// as it is stored the next time.
 func TestRun_RetryDecodesAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry := newStore(t), countedRegistry(t, func() {})
@@ -167,8 +167,8 @@ func TestRun_RetryDecodesAnew(t *testing.T) {
 	})
 }
 
-// TestRun_DecodingEndsItsGoroutine: whichever goroutine that was, the event does
-// not pass for applied, nor the log for read to its end.
+// TestRun_DecodingEndsItsGoroutine: whichever goroutine ends, the event does not count as
+// applied, and the log does not count as read to its end.
 func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
 	for _, policy := range []projection.FailurePolicy{projection.Stop, projection.Skip} {
 		var decoded atomic.Int64
@@ -196,8 +196,8 @@ func TestRun_DecodingEndsItsGoroutine(t *testing.T) {
 	}
 }
 
-// TestRun_EventIsTheHandlersOwn changes all that it is given, and fails, and
-// neither is seen by the next try or by another projection.
+// TestRun_EventIsTheHandlersOwn has a handler that changes its event and fails: neither
+// the next attempt nor another projection sees the change.
 func TestRun_EventIsTheHandlersOwn(t *testing.T) {
 	store, registry := newStore(t), countedRegistry(t, func() {})
 	views := newHost(t, store, registry)

@@ -35,8 +35,8 @@ func TestAttach(t *testing.T) {
 	s.requireHead(t, store)
 }
 
-// TestAttach_Fault: a handler that fails, panics or takes too long stops no
-// append; readers are told, until it is rebuilt; then it is attached again.
+// TestAttach_Fault: a handler that fails, panics or takes too long stops no append. Readers
+// get the fault until the view is rebuilt; then it is attached again.
 func TestAttach_Fault(t *testing.T) {
 	for name, wrong := range map[string]func() error{
 		"error": func() error { return errors.New("wrong") },
@@ -80,8 +80,8 @@ func TestAttach_Fault(t *testing.T) {
 	}
 }
 
-// TestAttach_FaultSaysEachThingOnce: of a commit with several events the fault says
-// the first, so that the reason need only say another one.
+// TestAttach_FaultSaysEachThingOnce: the fault names the first event of a commit, so the
+// reason names only another event.
 func TestAttach_FaultSaysEachThingOnce(t *testing.T) {
 	for wrong, reason := range map[eventstore.Position]string{1: "panic: boom", 2: `type "noted" at position 2: panic: boom`} {
 		store, registry, p := newStore(t), shopRegistry(t), projection.New("p", 1)
@@ -101,8 +101,8 @@ func TestAttach_FaultSaysEachThingOnce(t *testing.T) {
 	}
 }
 
-// TestRebuild_FaultAtTheEnd: a rebuild that gets a fault when it is attached
-// leaves what was, and begins anew the next time.
+// TestRebuild_FaultAtTheEnd: a rebuild that gets a fault when it is attached leaves the
+// live build as it is, and begins again the next time.
 func TestRebuild_FaultAtTheEnd(t *testing.T) {
 	store, registry, s, shop := newStore(t), shopRegistry(t), newSales(1), newShop(1)
 	views := newHost(t, store, registry)
@@ -231,8 +231,8 @@ func TestWait_Failing(t *testing.T) {
 	})
 }
 
-// TestWait_Inline waits for what is not appended yet, with nobody but the store
-// to tell.
+// TestWait_Inline waits for an event that is not appended yet: only the store's commit
+// wakes Wait.
 func TestWait_Inline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s := newStore(t), shopRegistry(t), newSales(1)
@@ -262,7 +262,7 @@ func TestWait_Inline(t *testing.T) {
 	})
 }
 
-// TestAttach_EmptyLog: a view of nothing can be read, and waited for.
+// TestAttach_EmptyLog: a view of an empty log can be read and waited for.
 func TestAttach_EmptyLog(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)
@@ -274,7 +274,7 @@ func TestAttach_EmptyLog(t *testing.T) {
 	s.requireHead(t, store)
 }
 
-// TestWait_ForAFirstBuildWithAFault: it cannot come there by itself.
+// TestWait_ForAFirstBuildWithAFault ends at once, as the build cannot become live by itself.
 func TestWait_ForAFirstBuildWithAFault(t *testing.T) {
 	store, registry, s, shop := newStore(t), shopRegistry(t), newSales(1), newShop(1)
 	views := newHost(t, store, registry)

@@ -20,8 +20,8 @@ func openBolt(t testing.TB, path string) *boltstore.Store {
 	return store
 }
 
-// TestBolt is the life of a view in a file: run, replaced by a version that is
-// attached, stopped at a fault, rebuilt, over openings of the file.
+// TestBolt keeps a view in a file that is opened again and again: the view is run, replaced
+// by a version that is attached, stopped at a fault, and rebuilt.
 func TestBolt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "shop.db")
 	registry, shop, one := shopRegistry(t), newShop(1), newSales(1)

@@ -14,45 +14,45 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/given"
 	"github.com/yore-es/yore/internal/rows"
-	"github.com/yore-es/yore/internal/window"
+	"github.com/yore-es/yore/internal/vocabulary"
 )
 
 // BuildOptions bound a Build. Nil and the zero BuildOptions mean the whole log.
 type BuildOptions struct {
-	// To is the highest position applied, inclusive; 0 is the head.
+	// To is the highest position to apply, inclusive. 0 means the head.
 	To eventstore.Position
-	// AsOf leaves out the events recorded after this time; the zero Time
+	// AsOf leaves out the events that were recorded after this time. The zero Time
 	// leaves out none.
 	AsOf time.Time
 }
 
-// View is a read model in memory, as of one position. Tables and indexes of its
-// projection are read from it as from a store. It never changes; it is safe for
-// concurrent use by multiple goroutines. Make one with [Build].
+// View is a read model in memory, as of one position. It is a [Reader] for the tables and
+// indexes of its projection. It never changes; it is safe for concurrent use by multiple
+// goroutines. Make one with [Build].
 type View struct {
 	name    string
 	live    build
 	through eventstore.Position
-	tables  map[string][]eventstore.Row // by key
+	tables  map[string][]eventstore.Row // sorted by key
 }
 
 var _ Reader = (*View)(nil)
 
-// Build runs the projection over the log, of any store, and returns its tables
-// in memory: for tests, for questions that are asked once, and for what a read
-// model showed at an earlier position or time. Nothing is stored.
+// Build runs the projection over the log of any store and returns its tables in memory,
+// as of the head or an earlier position or time. It stores nothing. It is for tests, for
+// single questions, and for questions about the past.
 //
-// Faults of the definition, a nil store (also one of a nil pointer) and a nil
-// registry are ErrInvalid, all at once. An event that cannot be
-// applied is a *HandlerError, unless the projection's policy is Skip.
+// Faults of the definition, a nil store, also a nil pointer in the interface, and a nil
+// registry are ErrInvalid, all at once. An event that cannot be applied is a
+// *HandlerError, unless the projection's policy is Skip.
 func Build(
 	ctx context.Context, store eventstore.Store, registry *codec.Registry, p *Projection, opts *BuildOptions,
 ) (*View, error) {
 	d, err := p.define(registry)
-	if p == nil && registry == nil { // else the definition says it
+	if p == nil && registry == nil { // define reports a nil registry only of a projection
 		err = errors.Join(err, invalidf("the registry is nil"))
 	}
-	if nilErr := given.Value("the store", store); nilErr != nil {
+	if nilErr := given.Store(store); nilErr != nil {
 		err = errors.Join(err, invalidf("%w", nilErr))
 	}
 	if err != nil {
@@ -69,12 +69,12 @@ func Build(
 }
 
 func (d *definition) view(ctx context.Context, store eventstore.Store, opts BuildOptions) (*View, error) {
-	through, err := window.End(ctx, store, opts.To, opts.AsOf)
+	through, err := vocabulary.LastPosition(ctx, store, opts.To, opts.AsOf)
 	if err != nil {
 		return nil, err
 	}
 	buffer := rows.New(noRows{})
-	if through > 0 { // as an option of Read, To 0 would be the head
+	if through > 0 { // ReadOptions.To 0 would mean the head
 		for e, err := range store.Read(ctx, d.query, eventstore.ReadOptions{To: through}) {
 			if err == nil {
 				err = d.applyInline(ctx, buffer, &e)
@@ -109,7 +109,7 @@ func (noRows) Scan(eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
 	return func(func(eventstore.Row, error) bool) {}
 }
 
-// Head returns the position that the view is true for.
+// Head returns the position that the view shows.
 func (v *View) Head(ctx context.Context) (eventstore.Position, error) { return v.through, ctx.Err() }
 
 // GetRows implements [Reader].
@@ -158,7 +158,7 @@ func (v *View) ScanRows(ctx context.Context, view eventstore.ViewID, scan events
 	}
 }
 
-// checkpoint returns that of the view's one build, or of its pointer.
+// checkpoint returns the checkpoint of the view's one build, or of its pointer.
 func (v *View) checkpoint(view eventstore.ViewID) eventstore.Checkpoint {
 	data, err := json.Marshal(pointer{Live: &v.live, Last: v.live.Number})
 	switch {

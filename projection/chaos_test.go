@@ -20,10 +20,10 @@ import (
 
 var errInjected = errors.New("injected")
 
-// chaotic fails at random: before it has done what it was asked to, or after it.
+// chaotic is a store whose calls fail at random, before or after they are carried out.
 type chaotic struct {
 	eventstore.RowStore
-	odds int // one in so many calls fails
+	odds int // one call in odds fails
 
 	mu   sync.Mutex
 	rand *rand.Rand
@@ -39,7 +39,7 @@ func (c *chaotic) draw(n int) int {
 	return c.rand.IntN(n)
 }
 
-// do does it or not, and says so or not.
+// do calls fn or not, and returns an error or not.
 func (c *chaotic) do(fn func() error) error {
 	switch c.draw(3 * c.odds) {
 	case 0:

@@ -9,11 +9,11 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// claim returns the build that a run of the definition writes: the live one if
-// it is of this version, else one that is under way, else a new one.
-func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (claimed build, live bool, err error) {
-	err = changePointer(ctx, store, d.name, func(p *pointer) (changed bool, err error) {
-		switch under := p.underWay(d.version); {
+// claim returns the build that a run of the definition writes: the live build if it is
+// of this version, else an unfinished one, else a new one.
+func (h *Host) claim(ctx context.Context, d *definition) (claimed build, live bool, err error) {
+	err = h.changePointer(ctx, d.name, func(p *pointer) (changed bool, err error) {
+		switch unfinished := p.unfinished(d.version); {
 		case p.Live != nil && p.Live.Version > d.version:
 			return false, d.replaced(p)
 		case p.Live != nil && p.Live.Version == d.version:
@@ -24,22 +24,22 @@ func (d *definition) claim(ctx context.Context, store eventstore.RowStore) (clai
 			if claimed.Shape != d.shape {
 				return false, invalidf("the events, tables or indexes have changed since version %d was built: raise the version, or Rebuild", d.version)
 			}
-		case under != nil && under.Shape == d.shape:
-			claimed, live = *under, false
+		case unfinished != nil && unfinished.Shape == d.shape:
+			claimed, live = *unfinished, false
 		default:
 			claimed, live, changed = p.begin(d), false, true
 		}
-		if err := d.checkNames(ctx, store, p, claimed); err != nil {
+		if err := h.checkNames(ctx, d, p, claimed); err != nil {
 			return false, err
 		}
-		return d.noteNames(p, claimed) || changed, nil
+		return d.addNames(p, claimed) || changed, nil
 	})
 	return claimed, live, err
 }
 
-// checkNames returns an error if events of the build are stored under names that
-// the definition does not know: it would pass them over.
-func (d *definition) checkNames(ctx context.Context, store eventstore.RowStore, p *pointer, b build) error {
+// checkNames returns an error if events that belong in the build are stored under names
+// that the definition does not know, since it would pass them over.
+func (h *Host) checkNames(ctx context.Context, d *definition, p *pointer, b build) error {
 	var unknown []string
 	for _, name := range p.Later[b.Number] {
 		if !d.names[name] {
@@ -50,19 +50,19 @@ func (d *definition) checkNames(ctx context.Context, store eventstore.RowStore, 
 		return nil
 	}
 	query := eventstore.Match(eventstore.Item{Types: unknown})
-	for e, err := range store.Read(ctx, query, eventstore.ReadOptions{Limit: 1}) {
+	for e, err := range h.store.Read(ctx, query, eventstore.ReadOptions{Limit: 1}) {
 		if err != nil {
 			return err
 		}
-		return invalidf("it takes events that another program has stored as %s (the first at position %d), and the registry has no such name for them",
+		return invalidf("another program has stored its events under the name %s (the first at position %d), which the registry does not know",
 			quote.Name(e.Type), e.Position)
 	}
 	return nil
 }
 
-// noteNames notes the later names of the build's events in the pointer, and
-// reports whether it has changed.
-func (d *definition) noteNames(p *pointer, b build) (changed bool) {
+// addNames adds the later names of the definition's events to those of the build in the
+// pointer, and reports whether that has changed it.
+func (d *definition) addNames(p *pointer, b build) (changed bool) {
 	for _, name := range d.later {
 		if slices.Contains(p.Later[b.Number], name) {
 			continue
@@ -76,62 +76,62 @@ func (d *definition) noteNames(p *pointer, b build) (changed bool) {
 	return changed
 }
 
-// begin returns the build that a rebuild of the definition writes: one that is
-// under way, unless it is to start over, else a new one.
-func (d *definition) begin(ctx context.Context, store eventstore.RowStore, over bool) (begun build, err error) {
-	err = changePointer(ctx, store, d.name, func(p *pointer) (changed bool, err error) {
+// begin returns the build that a rebuild of the definition writes: the unfinished one,
+// unless restart says otherwise, else a new one.
+func (h *Host) begin(ctx context.Context, d *definition, restart bool) (begun build, err error) {
+	err = h.changePointer(ctx, d.name, func(p *pointer) (changed bool, err error) {
 		if p.Live != nil && p.Live.Version == d.version {
-			if err := d.checkNames(ctx, store, p, *p.Live); err != nil {
+			if err := h.checkNames(ctx, d, p, *p.Live); err != nil {
 				return false, err
 			}
 		}
-		if under := p.underWay(d.version); under != nil && under.Shape == d.shape && !over {
-			begun = *under
+		if unfinished := p.unfinished(d.version); unfinished != nil && unfinished.Shape == d.shape && !restart {
+			begun = *unfinished
 		} else {
 			begun, changed = p.begin(d), true
 		}
-		return d.noteNames(p, begun) || changed, nil
+		return d.addNames(p, begun) || changed, nil
 	})
 	return begun, err
 }
 
-// swap makes the build the one that is read. If it is so already, that is no
-// error; if it is not under way any more, the error is errMoved. The context's end
-// does not keep it from being done: the build may be attached already.
-func (d *definition) swap(ctx context.Context, store eventstore.RowStore, b build) error {
-	return changePointer(context.WithoutCancel(ctx), store, d.name, func(p *pointer) (bool, error) {
+// swap makes a build live. It is no error if the build is live already, and errDropped if
+// the build is no longer used. It does so also after the context has ended, because the
+// build may be attached already.
+func (h *Host) swap(ctx context.Context, d *definition, b build) error {
+	return h.changePointer(context.WithoutCancel(ctx), d.name, func(p *pointer) (bool, error) {
 		switch {
 		case p.swap(b):
 			return true, nil
 		case p.Live != nil && *p.Live == b:
 			return false, nil
 		default:
-			return false, errMoved
+			return false, errDropped
 		}
 	})
 }
 
-// errMoved says that a run writes a build that is of no use any more, and has to
-// claim another.
-var errMoved = errors.New("the projection is built elsewhere")
+// errDropped says that a build is neither live nor unfinished. A run then claims another
+// one.
+var errDropped = errors.New("the build was dropped")
 
-// checkCurrent returns errMoved if the build is neither live nor under way, and
-// a *ReplacedError if a later version is live.
-func (d *definition) checkCurrent(ctx context.Context, store eventstore.RowStore, b build) error {
-	p, _, err := readPointer(ctx, store, d.name)
+// checkCurrent returns nil if the build is live or unfinished, a *ReplacedError if another
+// version is live, and errDropped otherwise.
+func (h *Host) checkCurrent(ctx context.Context, d *definition, b build) error {
+	p, err := d.pointer(ctx, h.store)
 	if err != nil {
 		return err
 	}
 	if p.Live != nil && *p.Live == b {
 		return nil
 	}
-	if under := p.underWay(b.Version); under != nil && *under == b {
+	if unfinished := p.unfinished(b.Version); unfinished != nil && *unfinished == b {
 		return nil
 	}
 	if p.Live != nil && p.Live.Version != d.version {
-		return d.replaced(&p)
+		return d.replaced(p)
 	}
-	return errMoved
+	return errDropped
 }
 
 func (p *Projection) replaced(at *pointer) error {

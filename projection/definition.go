@@ -19,18 +19,18 @@ import (
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
-// definition is a projection that has met a registry.
+// definition is a projection resolved against a registry.
 type definition struct {
 	*Projection
 	registry *codec.Registry
 	handlers *vocabulary.Handlers[handler]
-	names    map[string]bool // under which the handled events may be stored
-	later    []string        // of these names, those that the shape does not have
+	names    map[string]bool // all names under which the handled events may be stored
+	later    []string        // those of names that are not in the shape
 	query    eventstore.Query
 	shape    string
 }
 
-// define returns the definition, or all that is wrong with it.
+// define returns the definition, or all its faults.
 func (p *Projection) define(registry *codec.Registry) (*definition, error) {
 	if p == nil {
 		return nil, invalidf("the projection is nil")
@@ -123,10 +123,9 @@ func nameFaults(what, name string, limit int, reserved string) []error {
 	return faults
 }
 
-// shape returns a digest of what of a definition can be seen to change: rows
-// that were written with another shape are not what this definition would have
-// written. The names of the events are those that they had first, so that an
-// event that is only renamed leaves the shape as it is.
+// shape returns a digest of the parts of a definition that can be compared: the definition
+// would not have written the rows of a build with another shape. The digest has the first
+// names of the events, so that a renamed event does not change the shape.
 func shape(names []string, tables []*tableShape) string {
 	lines := tableLines(tables)
 	for _, name := range names {
@@ -137,8 +136,8 @@ func shape(names []string, tables []*tableShape) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// keyShape says how keys of a type are encoded, without naming the type: Go
-// type names never reach the disk (I12).
+// keyShape names the encoding of keys of a type, not the type: Go type names never reach
+// the disk (I12).
 func keyShape(t reflect.Type) string {
 	if p, ok := reflect.Zero(t).Interface().(interface{ parts() []reflect.Type }); ok {
 		parts := p.parts()
@@ -158,9 +157,9 @@ func keyShape(t reflect.Type) string {
 	}
 }
 
-// handle applies one stored event to rows: all that it was decoded into and that
-// has a handler, in order. Its error is a *HandlerError if the event or a
-// handler is at fault, and another one if the rows or the context are.
+// handle applies one stored event: it calls the handlers of the values that the event was
+// decoded into, in order. Its error is a *HandlerError if the event or a handler is at
+// fault, and another one if the store or the context is.
 func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) error {
 	err := decoded.err
 	for _, data := range decoded.values {
@@ -172,7 +171,7 @@ func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) er
 			break
 		}
 	}
-	if tx.rows.err != nil { // even if the handler has not minded
+	if tx.rows.err != nil { // also if the handler has ignored it
 		return fmt.Errorf("version %d: type %s at position %d: %w", d.version, quote.Name(stored.Type), stored.Position, tx.rows.err)
 	}
 	if err == nil {
@@ -184,7 +183,7 @@ func (d *definition) handle(tx Tx, stored *eventstore.Event, decoded decoded) er
 	return &HandlerError{Projection: d.name, Version: d.version, Position: stored.Position, Type: stored.Type, Err: err}
 }
 
-// call calls the handler and makes a panic an error.
+// call calls the handler and turns a panic into an error.
 func call(h handler, tx Tx, e fold.Event[any]) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

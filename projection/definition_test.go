@@ -79,7 +79,7 @@ func TestProjection_Names(t *testing.T) {
 	require.NoError(t, views.CatchUp(t.Context(), longest))
 
 	err := views.Rebuild(t.Context(), nil, longest, longest)
-	require.ErrorContains(t, err, "named twice")
+	require.ErrorContains(t, err, "given twice")
 	require.ErrorIs(t, views.Rebuild(t.Context(), nil), eventstore.ErrInvalid)
 }
 

@@ -1,12 +1,11 @@
-// Package projection keeps read models: tables in the store, beside the log, that
-// answer questions. For a question that is asked now and then, package fold needs no
-// tables.
+// Package projection keeps read models: tables in the store, beside the log, that answer
+// questions. For an occasional question use package fold, which needs no tables.
 //
 // # Read models
 //
-// A [Projection] keeps its answer in tables, in the store, beside the log. It is
-// a name, a version, [Table]s with an [Index] or more, and handlers, each for the
-// events of one Go type, or of all that implement an interface:
+// A [Projection] is the definition of a read model: a name, a version, [Table]s, each with
+// any number of [Index]es, and handlers, each for the events of one Go type or of all
+// types that implement an interface:
 //
 //	p := projection.New("best-sellers", 1)
 //	top := projection.NewTable[string, Seller](p, "by-product")
@@ -18,78 +17,75 @@
 //		})
 //	})
 //
-// A [Host] keeps projections in a store. It is made once, and shared by all of a
-// program:
+// A [Host] keeps projections in a store. A program makes one and shares it:
 //
 //	views, err := projection.NewHost(store, registry, nil)
 //
-// The same definition has three lives. [Host.Run] keeps it up to date beside the
-// writers, until the context ends:
+// A projection is kept in one of three ways. [Host.Run] applies events after they were
+// appended, until the context ends:
 //
 //	err = views.Run(ctx, p)
 //
-// [Host.Attach] has the store commit its rows with the events, so that when Append
-// returns, the tables show them:
+// [Host.Attach] has the store commit the rows with the events, so that the tables show the
+// events when Append returns:
 //
 //	err = views.Attach(ctx, p)
 //
-// [Build] makes it in memory, as of any position, and stores nothing:
+// [Build] makes the tables in memory, as of any position, and stores nothing:
 //
 //	view, err := projection.Build(ctx, store, registry, p, nil)
 //
-// However it lives, it is read in the same way:
+// The tables are read in the same way in all three cases:
 //
 //	row, ok, err := top.Get(ctx, store, "23843")
 //	for row, err := range byPieces.Scan(ctx, store, projection.Range[int]{}.Backward().Limit(10)) { … }
 //	page, err := byPieces.Page(ctx, store, projection.AtLeast(5).Limit(20).After(cursor))
 //
-// [Host.Ready] waits until projections can be read, which a server does before it
-// listens, and [Host.Wait] until they show what was appended. [Host.Status] tells
-// how one is.
+// [Host.Ready] waits until projections can be read: a server calls it before it listens.
+// [Host.Wait] waits until they show what was appended. [Host.Status] reports how far a
+// projection is, and what it has failed on.
 //
 // # Versions
 //
-// When what the handlers do changes, the version must be raised. The new version is
-// built from the start of the log by Run, Attach or [Host.Rebuild], while the old
-// one is read as before. When it has come to the head it replaces the old one, in
-// one commit. Until then its readers get a *[RebuildingError], and from then on
-// those of the old one a *[ReplacedError]. Rebuild also builds a version that is
-// live once more, beside itself: after a fault, or when its handlers were wrong.
+// The version must be raised when the handlers change. Run, Attach or [Host.Rebuild] build
+// the new version from the start of the log, while the old one is read as before. When the
+// new version has reached the head it replaces the old one, in one commit. Until then its
+// readers get a *[RebuildingError], and after that the readers of the old version get a
+// *[ReplacedError]. Rebuild can also build the live version again, after a fault or after a
+// handler was wrong.
 //
-// An event that is renamed in the registry ([codec.Rename]) or has a new version
-// of its payload is no reason to raise the version: the projection goes on, over
-// old events and new ones. A program that does not know the new name is refused
-// once there are events of it. A projection whose handlers take events of another
-// kind now, because an upcaster makes such events into theirs, is refused until its
-// version is raised: its tables do not show the events that are stored already.
+// If an event is renamed in the registry ([codec.Rename]), or its payload gets a new
+// version, the projection's version can stay: the projection goes on, over old events and
+// new ones. A program that does not know the new name is refused once such events are in
+// the log. If an upcaster changes which events the handlers take, the projection is refused
+// until its version is raised, because its tables do not show the events of that kind that
+// are already in the log.
 //
 // # Failures
 //
-// An event that cannot be applied is never passed unless the projection says
-// [Skip]. One that is run stops before it, or with [Retry] tries it again; Run goes
-// on with the other projections. One that is attached stops with a fault, and the
+// A projection never passes over an event that it cannot apply, unless its policy is
+// [Skip]. A projection that is run stops before the event, or with [Retry] tries it again;
+// Run goes on with the other projections. An attached projection stops with a fault, and the
 // event is appended all the same: no handler can keep an event from being appended.
 //
-// Nothing is left out in silence: an event of a handled name that cannot be
-// decoded is an error with its position, and a handled name of which another
-// version is registered without a handler is refused before anything is read,
-// with everything else that is wrong with a definition, in an error that matches
-// [eventstore.ErrInvalid].
+// An event with a handled name that cannot be decoded is an error, too. A definition is
+// refused before anything is read if the registry has a version of a handled name that has
+// no handler. That error matches [eventstore.ErrInvalid] and lists every other fault of the
+// definition.
 //
 // # Guarantees
 //
-// Tables show the fold of the log up to the view's checkpoint, which each read
-// returns with the rows, and of nothing after: rows and checkpoint are one commit,
-// which must follow the one before. So no event is skipped or doubled, whatever is
-// killed when, and even if two processes run the same projection.
+// Tables show the fold of the log up to the view's checkpoint, and nothing after it. Each
+// read returns the checkpoint's position with the rows. Rows and checkpoint are one commit,
+// which is refused unless it follows the one before. So each event is applied once, even if
+// the process is killed at any moment, or two processes run the same projection.
 //
 // # Limits
 //
-// The checkpoint of a run is not the end of a commit of events: a run may commit
-// between two events of one, and does so when behind. Two scans are two moments.
-// A run, and a store for each view that is attached, remembers rows that it has
-// read or committed, 16 MiB of them at most. In a projection whose version was
-// not raised, changed handlers are noticed only if they take other events, or if
-// tables, indexes or keys have changed: then Run, Attach and CatchUp refuse it, and
+// The checkpoint of a run may lie between two events of one commit, and does while the run
+// is behind. Two scans may see two moments. A run, and the store for each attached view,
+// keep rows that they have read or committed in memory, at most 16 MiB. If the version was
+// not raised, changed handlers are noticed only if they take other events, or if tables,
+// indexes or keys have changed: then Run, Attach and CatchUp refuse the projection, and
 // reads do if its tables have changed.
 package projection

@@ -114,6 +114,29 @@ func ExampleRange() {
 	// [hook]
 }
 
+// A page at a time: the cursor is text for the link to the next page, and "" after the
+// last one.
+func ExampleTable_Page() {
+	ctx, store := context.Background(), memstore.New(nil)
+	defer store.Close()
+	p := newProducts(ctx, store)
+	page := func(cursor projection.Cursor) projection.Cursor {
+		page, err := p.names.Page(ctx, store, projection.Prefix("23").Limit(3).After(cursor))
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, row := range page.Rows {
+			fmt.Print(row.Key, " ", row.Value.Name, ", ")
+		}
+		fmt.Println("more:", page.Next != "")
+		return page.Next
+	}
+	page(page(""))
+	// Output:
+	// 23-0 lamp, 23-1 sofa, 23-2 vase, more: true
+	// 23-3 bowl, 23-4 hook, more: false
+}
+
 // A page at a time, of an index in which many rows have the same value. What comes
 // in meanwhile moves no page.
 func ExampleIndex_Page() {

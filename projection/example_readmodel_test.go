@@ -15,8 +15,8 @@ import (
 
 // The program of docs/how-to/build-a-read-model.md.
 
-// serve keeps the read models up to date while the server listens, which it does
-// once they can be read.
+// serve keeps the read models up to date while the server listens. The server begins to
+// listen when the read models can be read.
 func serve(ctx context.Context, views *projection.Host, listen func(context.Context) error, ps ...*projection.Projection) error {
 	ctx, end := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
@@ -29,7 +29,7 @@ func serve(ctx context.Context, views *projection.Host, listen func(context.Cont
 	return listen(ctx)
 }
 
-// attach attaches the read model, and rebuilds it if it has a fault from before.
+// attach attaches the read model, and rebuilds it if it has a fault.
 func attach(ctx context.Context, views *projection.Host, p *projection.Projection) error {
 	err := views.Attach(ctx, p)
 	if errors.Is(err, eventstore.ErrFaulted) {
@@ -38,7 +38,7 @@ func attach(ctx context.Context, views *projection.Host, p *projection.Projectio
 	return err
 }
 
-// slow returns the products of which carts have some pieces, but not more than most.
+// slow returns the products with at least one piece, and at most most pieces, in carts.
 func (b BestSellers) slow(ctx context.Context, r projection.Reader, most int) (skus []string, err error) {
 	for row, err := range b.ByPieces.Scan(ctx, r, projection.AtMost(most)) {
 		if err != nil {
@@ -49,12 +49,12 @@ func (b BestSellers) slow(ctx context.Context, r projection.Reader, most int) (s
 	return skus, nil
 }
 
-// page returns the products that are wanted most, n of them after those that a
-// page before ended with, and where the next page begins.
+// page returns n of the most wanted products, after the cursor of the page before, and
+// the cursor for the next page.
 func (b BestSellers) page(ctx context.Context, r projection.Reader, n int, after projection.Cursor) (top []Seller, next projection.Cursor, err error) {
 	page, err := b.ByPieces.Page(ctx, r, projection.Range[int]{}.Backward().Limit(n).After(after))
 	if err != nil {
-		return nil, "", err // ErrInvalid for a cursor that is none
+		return nil, "", err // ErrInvalid if the cursor is damaged
 	}
 	for _, row := range page.Rows {
 		top = append(top, row.Value)
@@ -62,10 +62,10 @@ func (b BestSellers) page(ctx context.Context, r projection.Reader, n int, after
 	return top, page.Next, nil
 }
 
-// letters is the view that keeps the position of notify, and has no rows.
+// letters is the view that holds the position of notify. It has no rows.
 const letters eventstore.ViewID = "letters"
 
-// beginLetters says after which position the letters begin.
+// beginLetters sets the position after which the letters begin.
 func beginLetters(ctx context.Context, store eventstore.RowStore, after eventstore.Position) error {
 	return store.CommitRows(ctx, eventstore.RowCommit{
 		View: letters, Checkpoint: eventstore.Checkpoint{Position: after, Data: []byte("begun")},
@@ -74,8 +74,8 @@ func beginLetters(ctx context.Context, store eventstore.RowStore, after eventsto
 
 var errNotBegun = errors.New("the letters have no position: say where they begin")
 
-// notify sends a letter for each event that adds to a cart. One that it was killed
-// at is sent again.
+// notify sends a letter for each event that adds to a cart. If the program is killed while
+// it sends a letter, it sends that letter again.
 func notify(ctx context.Context, store eventstore.RowStore, send func(eventstore.Event) error) error {
 	set, err := store.GetRows(ctx, letters)
 	if err != nil {

@@ -204,7 +204,8 @@ func ExampleHost_Rebuild_version() {
 	// scan by index "pieces" of table "by-product" of projection "best-sellers": projection was replaced: "best-sellers" version 1, by version 2
 }
 
-// What did it show last week? Build answers from the log, in memory.
+// What did it show then? Build answers from the log, in memory: as of a position here, as
+// of a time in the next example.
 func ExampleBuild() {
 	ctx := context.Background()
 	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
@@ -223,18 +224,24 @@ func ExampleBuild() {
 	// [{lantern 1}] <nil>
 }
 
-func ExampleHost_Wait_late() {
-	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)
+// What did it show at the end of March?
+func ExampleBuild_asOf() {
+	now := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+	store := memstore.New(&memstore.Options{Clock: func() time.Time { return now }})
 	defer store.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-	defer cancel()
-	put(context.Background(), store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	err := newViews(store, registry).Wait(ctx, 1, sellers.Projection) // it is not run
-	fmt.Println(errors.Is(err, projection.ErrLate))
-	fmt.Println(err)
-	// Output:
-	// true
-	// committed, view late: projection "best-sellers" version 1 is not live yet, waited for position 1: context deadline exceeded
+	ctx, registry, sellers := context.Background(), carts(), NewBestSellers(1)
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	now = now.AddDate(0, 0, 1)
+	put(ctx, store, registry, "cart-1", ItemRemoved{SKU: "lantern", Quantity: 5})
+
+	view, err := projection.Build(ctx, store, registry, sellers.Projection, &projection.BuildOptions{
+		AsOf: time.Date(2026, 3, 31, 23, 59, 59, 0, time.UTC),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sellers.Top(ctx, view, 1))
+	// Output: [{lantern 6}] <nil>
 }
 
 // One projection that stops at an event keeps no other from going on.
@@ -262,54 +269,4 @@ func ExampleHost_Run() {
 	// committed, view late: projection "wrong" version 1 is not live yet, waited for position 1: run: projection "wrong" version 1: type "cart.item-added" at position 1: no such product
 	// context canceled
 	// run: projection "wrong" version 1: type "cart.item-added" at position 1: no such product
-}
-
-// What a handler asks may be away for a while.
-func ExampleFailurePolicy() {
-	ctx, store, registry := context.Background(), memstore.New(nil), carts()
-	defer store.Close()
-	p, tries := projection.New("patient", 1), 0
-	p.OnFailure = projection.Retry
-	projection.On(p, func(projection.Tx, fold.Event[ItemAdded]) error {
-		if tries++; tries < 3 {
-			return errors.New("not now")
-		}
-		return nil
-	})
-	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	views, err := projection.NewHost(store, registry, &projection.Options{MinBackoff: time.Millisecond, MaxBackoff: time.Second})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(views.CatchUp(ctx, p), "after", tries, "tries")
-	// Output: <nil> after 3 tries
-}
-
-func ExampleHost_Status() {
-	ctx := context.Background()
-	store, registry := memstore.New(nil), carts()
-	defer store.Close()
-	p := projection.New("careful", 1)
-	p.OnFailure = projection.Skip
-	projection.On(p, func(_ projection.Tx, e fold.Event[ItemAdded]) error {
-		if e.Data.Quantity > 100 {
-			return errors.New("too many")
-		}
-		return nil
-	})
-	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 500})
-	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 5})
-	views := newViews(store, registry)
-	if err := views.CatchUp(ctx, p); err != nil {
-		log.Fatal(err)
-	}
-	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
-	status, err := views.Status(ctx, p)
-	fmt.Println(status.State, "at", status.Position, "of", status.Head, "behind", status.Behind, err)
-	for _, skipped := range status.Skipped {
-		fmt.Println("skipped", skipped.Position, skipped.Type, skipped.Reason)
-	}
-	// Output:
-	// live at 2 of 3 behind 1 <nil>
-	// skipped 1 cart.item-added too many
 }

@@ -7,12 +7,13 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// run runs a projection until the context ends or it fails, or up to the head.
+// run runs a projection until the context ends or the projection fails, or, with toHead,
+// until it has reached the head.
 func (h *Host) run(ctx context.Context, d *definition, toHead bool) error {
 	h.setStopped(d.Projection, nil)
 	for {
 		err := h.runBuild(ctx, d, toHead)
-		if errors.Is(err, errMoved) {
+		if errors.Is(err, errDropped) {
 			continue
 		}
 		if err != nil {
@@ -25,16 +26,17 @@ func (h *Host) run(ctx context.Context, d *definition, toHead bool) error {
 	}
 }
 
-// runBuild claims a build and runs it until it is of no use any more.
+// runBuild claims a build and runs it. Its error is errDropped if the build is no longer
+// used, so that another one has to be claimed.
 func (h *Host) runBuild(ctx context.Context, d *definition, toHead bool) error {
-	b, live, err := d.claim(ctx, h.store)
+	b, live, err := h.claim(ctx, d)
 	if err != nil {
 		return err
 	}
-	if err := dropBuilds(ctx, h.store, d.name); err != nil {
+	if err := h.dropBuilds(ctx, d.Projection); err != nil {
 		return err
 	}
-	w, err := newWriter(ctx, h, d, b, live)
+	w, err := h.newWriter(ctx, d, b, live)
 	if err != nil {
 		return err
 	}
@@ -43,56 +45,56 @@ func (h *Host) runBuild(ctx context.Context, d *definition, toHead bool) error {
 	if !errors.Is(err, eventstore.ErrConflict) {
 		return err
 	}
-	moved := d.checkCurrent(context.WithoutCancel(ctx), h.store, b)
+	dropped := h.checkCurrent(context.WithoutCancel(ctx), d, b)
 	switch {
-	case moved == nil:
-		return err // of another run
+	case dropped == nil:
+		return err // a conflict with another run
 	case ctx.Err() != nil:
 		return ctx.Err() // the build was dropped, so nothing is lost
 	default:
-		return moved
+		return dropped
 	}
 }
 
-// run follows the log from where the writer stands.
+// run follows the log from the position of the writer.
 func (w *writer) run(ctx context.Context, toHead bool) error {
 	w.publish()
-	for p, err := range ahead(ctx, w.store, w.query, w.committed.Position, w) {
+	for b, err := range ahead(ctx, w.host.store, w.query, w.committed.Position, w) {
 		if err == nil {
-			err = w.follow(ctx, p)
+			err = w.follow(ctx, b)
 		}
-		if err != nil || toHead && p.Live {
+		if err != nil || toHead && b.Live {
 			return w.finish(ctx, err)
 		}
 	}
-	return nil // not reached: it ends with an error
+	return nil // not reached: ahead ends with an error
 }
 
-func (w *writer) follow(ctx context.Context, p portion) error {
-	if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
+func (w *writer) follow(ctx context.Context, b batch) error {
+	if err := w.host.checkCurrent(ctx, w.definition, w.build); err != nil {
 		return err
 	}
-	if err := w.feed(ctx, p.readings[w]); err != nil {
+	if err := w.feed(ctx, b.inputs[w]); err != nil {
 		return err
 	}
-	if err := w.reach(ctx, p.Through, p.Live); err != nil {
+	if err := w.reach(ctx, b.Through, b.Live); err != nil {
 		return err
 	}
-	if p.Live && !w.live {
+	if b.Live && !w.live {
 		return w.goLive(ctx)
 	}
 	return nil
 }
 
-// goLive makes the build, which has reached the head, the one that is read.
+// goLive makes the build, which has reached the head, the live one.
 func (w *writer) goLive(ctx context.Context) error {
 	if err := w.finish(ctx, nil); err != nil {
 		return err
 	}
-	if err := w.swap(ctx, w.store, w.build); err != nil {
+	if err := w.host.swap(ctx, w.definition, w.build); err != nil {
 		return err
 	}
 	w.live = true
 	w.publish()
-	return dropBuilds(ctx, w.store, w.name)
+	return w.host.dropBuilds(ctx, w.Projection)
 }

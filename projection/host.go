@@ -12,12 +12,12 @@ import (
 	"github.com/yore-es/yore/internal/given"
 )
 
-// Host keeps projections in a store: it runs them beside the writers, attaches
-// them to the log, rebuilds them, waits for them, and says how they are. Make one
-// with [NewHost]. It is safe for concurrent use by multiple goroutines.
+// Host keeps projections in a store: it runs, attaches and rebuilds them, waits for them,
+// and reports their status. Make one with [NewHost]. It is safe for concurrent use by
+// multiple goroutines.
 //
-// One Host is meant to be shared by all of a program: [Host.Wait] and [Host.Ready]
-// are woken by what the same Host does.
+// A program makes one Host and shares it: [Host.Wait] and [Host.Ready] are woken by what
+// the same Host does.
 type Host struct {
 	store    eventstore.RowStore
 	registry *codec.Registry
@@ -31,25 +31,26 @@ type Host struct {
 
 // Options configure a Host. Nil and the zero Options mean the defaults.
 type Options struct {
-	// Logger receives what [Host.Run] meets: an event that a projection stopped
-	// at, with the stack of a handler that panicked, and failures that are tried
-	// again. Nil is slog.Default(); for silence, give one with slog.DiscardHandler.
+	// Logger receives the failures of [Host.Run]: the event that a projection
+	// stopped at, with the stack if the handler panicked, and errors after which a
+	// projection is run again. Nil is slog.Default(); for silence, use
+	// slog.DiscardHandler.
 	Logger *slog.Logger
-	// MinBackoff is how long to wait before what has failed is tried again: a
-	// projection that is run, or an event by the policy [Retry]. It doubles with
-	// each failure in a row, up to MaxBackoff. 0 is 100 ms and 30 s.
+	// MinBackoff is the time after which a failed projection is run again, or, by
+	// the policy [Retry], an event is tried again. It doubles with each failure in a
+	// row, up to MaxBackoff. Zero means 100 ms and 30 s.
 	MinBackoff, MaxBackoff time.Duration
 }
 
-// backoff is how long to wait before what has failed is tried again.
+// backoff is the shortest and the longest wait before a retry.
 type backoff struct{ min, max time.Duration }
 
-// NewHost returns a host of projections of the store, with the registry of their
-// events. It does not read the store, and ends nothing: the store is the caller's
-// to close, after each Run has returned.
+// NewHost returns a host of projections over the store, with the registry of their
+// events. It does not read the store. The caller closes the store, after every Run has
+// returned; a Host needs no closing.
 //
-// A nil store or registry, also one of a nil pointer, and a backoff that is
-// negative or has no room up to its maximum are ErrInvalid, all at once.
+// A nil store, also a nil pointer in the interface, a nil registry, and a backoff that is
+// negative or larger than its maximum are ErrInvalid, all at once.
 func NewHost(store eventstore.RowStore, registry *codec.Registry, opts *Options) (*Host, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -70,14 +71,14 @@ func NewHost(store eventstore.RowStore, registry *codec.Registry, opts *Options)
 		h.backoff.max = opts.MaxBackoff
 	}
 	var faults []error
-	if err := given.Value("the store", store); err != nil {
+	if err := given.Store(store); err != nil {
 		faults = append(faults, err)
 	}
 	if registry == nil {
 		faults = append(faults, errors.New("the registry is nil"))
 	}
 	if opts.MinBackoff < 0 || h.backoff.min > h.backoff.max {
-		faults = append(faults, fmt.Errorf("the backoff cannot be from %v to %v", h.backoff.min, h.backoff.max))
+		faults = append(faults, fmt.Errorf("MinBackoff %v is negative or above MaxBackoff %v", h.backoff.min, h.backoff.max))
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("%w: host of projections: %w", eventstore.ErrInvalid, errors.Join(faults...))
@@ -85,13 +86,13 @@ func NewHost(store eventstore.RowStore, registry *codec.Registry, opts *Options)
 	return h, nil
 }
 
-// byVersion and byName say which projections are the same one: a run or an
-// attached view is of a version, a rebuild is of a name.
+// byVersion and byName identify projections: two versions of one name can be run or
+// attached at the same time, but not rebuilt.
 func byVersion(p *Projection) versionID { return versionID{p.name, p.version} }
 func byName(p *Projection) versionID    { return versionID{name: p.name} }
 
-// define returns the definitions of projections, no two with the same id, or all
-// that is wrong with them.
+// define returns the definitions of projections, no two with the same id, or all their
+// faults.
 func (h *Host) define(ps []*Projection, id func(*Projection) versionID) ([]*definition, error) {
 	var faults []error
 	if len(ps) == 0 {
@@ -106,15 +107,14 @@ func (h *Host) define(ps []*Projection, id func(*Projection) versionID) ([]*defi
 			continue
 		}
 		if seen[id(p)] {
-			faults = append(faults, invalidf("projection %v is named twice", id(p)))
+			faults = append(faults, invalidf("projection %v is given twice", id(p)))
 		}
 		seen[id(p)] = true
 	}
 	return definitions, errors.Join(faults...)
 }
 
-// present returns an error if there are no projections, or a nil one: all that is
-// asked of those that are only read.
+// present returns an error if there are no projections, or a nil one.
 func present(ps []*Projection) error {
 	if len(ps) == 0 {
 		return invalidf("no projections")

@@ -75,10 +75,10 @@ func TestNewHost_AllFaultsAtOnce(t *testing.T) {
 	for said, store := range map[string]eventstore.RowStore{"nil": nil, "a nil *memstore.Store": (*memstore.Store)(nil)} {
 		_, err := projection.NewHost(store, nil, &projection.Options{MinBackoff: -1})
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
-		require.EqualError(t, err, "invalid: host of projections: the store is "+said+"\nthe registry is nil\nthe backoff cannot be from -1ns to 30s")
+		require.EqualError(t, err, "invalid: host of projections: the store is "+said+"\nthe registry is nil\nMinBackoff -1ns is negative or above MaxBackoff 30s")
 	}
 	_, err := projection.NewHost(newStore(t), shopRegistry(t), &projection.Options{MinBackoff: time.Minute})
-	require.EqualError(t, err, "invalid: host of projections: the backoff cannot be from 1m0s to 30s")
+	require.EqualError(t, err, "invalid: host of projections: MinBackoff 1m0s is negative or above MaxBackoff 30s")
 	_, err = projection.NewHost(newStore(t), shopRegistry(t), &projection.Options{MaxBackoff: time.Nanosecond})
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 
@@ -89,8 +89,8 @@ func TestNewHost_AllFaultsAtOnce(t *testing.T) {
 	require.EqualError(t, err, "invalid: projection \"p\": the registry is nil\nit has no handlers\ninvalid: the store is nil")
 }
 
-// TestHost_Projections: none, a nil one and the same one twice are refused by
-// every verb, with all other faults.
+// TestHost_Projections: every method refuses no projections, a nil one and the same one
+// twice, with all other faults.
 func TestHost_Projections(t *testing.T) {
 	views, wrong, s := newHost(t, newStore(t), shopRegistry(t)), projection.New("wrong", 1), newSales(1).Projection
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -100,11 +100,11 @@ func TestHost_Projections(t *testing.T) {
 		require.EqualError(t, do(ctx), "invalid: no projections")
 		err := do(ctx, nil, wrong, s, s)
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
-		for _, fault := range []string{"the projection is nil", `projection "wrong": it has no handlers`, `projection "sales`, "is named twice"} {
+		for _, fault := range []string{"the projection is nil", `projection "wrong": it has no handlers`, `projection "sales`, "is given twice"} {
 			require.ErrorContains(t, err, fault)
 		}
 	}
-	require.ErrorContains(t, rebuild(ctx, s, newSales(2).Projection), `projection "sales" is named twice`)
+	require.ErrorContains(t, rebuild(ctx, s, newSales(2).Projection), `projection "sales" is given twice`)
 	require.EqualError(t, views.Ready(ctx), "invalid: no projections")
 	require.EqualError(t, views.Wait(ctx, 3, s, nil), "invalid: projection 2 of 2 is nil")
 	_, err := views.Status(ctx, nil)
@@ -151,8 +151,8 @@ func TestRun_StopsAndOthersGoOn(t *testing.T) {
 	})
 }
 
-// TestRun_EndsWithTheLast: it does not wait for a context if there is nothing left
-// to run.
+// TestRun_EndsWithTheLast: Run does not wait for its context when all projections have
+// stopped.
 func TestRun_EndsWithTheLast(t *testing.T) {
 	store, registry, one, two := newStore(t), shopRegistry(t), newSales(1), newSales(2)
 	views := newHost(t, store, registry)
@@ -165,7 +165,7 @@ func TestRun_EndsWithTheLast(t *testing.T) {
 	require.NoError(t, t.Context().Err())
 }
 
-// flaky fails to commit rows as often as it is told to.
+// flaky is a store whose first commits of rows fail.
 type flaky struct {
 	eventstore.RowStore
 	fails int
@@ -179,8 +179,8 @@ func (f *flaky) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
 	return f.RowStore.CommitRows(ctx, c)
 }
 
-// TestRun_TriesAgain what can get better: after a second, two, four, and at most
-// five. A run that got further begins anew with a second.
+// TestRun_TriesAgain after errors that may pass: after a second, two, four, and at most
+// five. After a run that applied events, the wait is a second again.
 func TestRun_TriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s, logs := &flaky{RowStore: newStore(t)}, shopRegistry(t), newSales(1), &logged{}
@@ -202,13 +202,13 @@ func TestRun_TriesAgain(t *testing.T) {
 		s.requireHead(t, store)
 		require.Len(t, logs.all(), 0+1+2+3+4+5)
 		require.Equal(t, slog.LevelWarn, logs.records[14][slog.LevelKey])
-		require.Equal(t, 5*time.Second, logs.records[14]["again in"])
+		require.Equal(t, 5*time.Second, logs.records[14]["retry in"])
 		synctest.Wait()
 		require.EqualError(t, run.end(t), "context canceled", "it is well again")
 	})
 }
 
-// TestRun_SaysWhatItLastFailedWith when it ends before it is well again.
+// TestRun_SaysWhatItLastFailedWith if it ends before the projection has recovered.
 func TestRun_SaysWhatItLastFailedWith(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, s := &flaky{RowStore: newStore(t), fails: 1e6}, newSales(1)
@@ -221,9 +221,9 @@ func TestRun_SaysWhatItLastFailedWith(t *testing.T) {
 	})
 }
 
-// TestRun_FailureThatCannotBeNoted: the event is the handler's fault, but that the
-// store cannot note it is not; it is tried again.
-func TestRun_FailureThatCannotBeNoted(t *testing.T) {
+// TestRun_FailureThatCannotBeRecorded: the handler has failed on an event, but the store
+// cannot record that, so the projection is run again.
+func TestRun_FailureThatCannotBeRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, logs := &flaky{RowStore: newStore(t)}, &logged{}
 		views := newHostWith(t, store, shopRegistry(t), projection.Options{Logger: slog.New(logs)})
@@ -237,7 +237,7 @@ func TestRun_FailureThatCannotBeNoted(t *testing.T) {
 		require.ErrorAs(t, run.ended(t), &failed)
 		require.Len(t, logs.all(), 3)
 		require.ErrorIs(t, logs.all()[1], errInjected)
-		require.ErrorContains(t, logs.all()[1], `(to note the failure: projection "failing" version 1: type "cart.item-added" at position 1: wrong)`)
+		require.ErrorContains(t, logs.all()[1], `record a failure (projection "failing" version 1: type "cart.item-added" at position 1: wrong): `)
 		status, err := views.Status(t.Context(), wrong)
 		require.NoError(t, err)
 		require.Equal(t, "wrong", status.Failure.Reason)
@@ -253,7 +253,7 @@ func TestRun_EndsWithTheStore(t *testing.T) {
 	require.ErrorIs(t, run.ended(t), eventstore.ErrClosed)
 }
 
-// TestCatchUp_Many: each is brought to the head, but for the one that fails.
+// TestCatchUp_Many: all projections reach the head but the one that fails.
 func TestCatchUp_Many(t *testing.T) {
 	store, s, m := newStore(t), newSales(1), newMembers()
 	views := newHost(t, store, shopRegistry(t))
@@ -270,7 +270,7 @@ func TestCatchUp_Many(t *testing.T) {
 	require.NoError(t, views.CatchUp(t.Context(), s.Projection, m.Projection))
 }
 
-// TestAttach_Many: one that cannot be attached keeps no other from it.
+// TestAttach_Many: a projection that cannot be attached does not keep the others from it.
 func TestAttach_Many(t *testing.T) {
 	store, s := newStore(t), newSales(1)
 	views := newHost(t, store, shopRegistry(t))

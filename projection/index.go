@@ -10,9 +10,8 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Index orders the rows of a table by another value, which is derived from them.
-// It is kept in the same commit as the rows, and holds a copy of them, so that
-// scanning it reads nothing else.
+// Index orders the rows of a table by a value that is derived from them. It is committed
+// with the rows and holds a copy of them, so that a scan reads nothing else.
 type Index[K comparable, V any, I comparable] struct {
 	t      *Table[K, V]
 	name   string
@@ -20,26 +19,27 @@ type Index[K comparable, V any, I comparable] struct {
 	of     func(V) (I, bool)
 }
 
-// tableIndex is an index of a table, whatever its values are.
+// tableIndex is an index of a table, for any type of its values.
 type tableIndex[K comparable, V any] interface {
-	// entry returns where the row with these bytes as its key is in the index,
-	// if it is.
+	// entry returns the key of the index entry of a row, given the bytes of the row's
+	// key, and whether the index has an entry for the row.
 	entry(key []byte, value V) (eventstore.RowKey, bool)
-	// check returns a *UniqueError if the entry is that of another row.
+	// check returns a *UniqueError if another row has the entry.
 	check(tx Tx, entry eventstore.RowKey, rowKey []byte, key K, value V) error
 }
 
-// NewIndex declares an index of the table: of returns the value that a row is
-// ordered by, and false to leave the row out; it depends on the row only, and
-// values are of the types that keys are of. The name is unique in the table: 1
-// to 100 bytes of UTF-8 without NUL or "/".
+// NewIndex declares an index of the table: of returns the value that a row is ordered by,
+// or false to leave the row out. The value depends on the row only, and its type is one of
+// those of keys. The name is unique in the table: 1 to 100 bytes of UTF-8 without NUL or
+// "/".
 func NewIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of func(V) (I, bool)) *Index[K, V, I] {
 	return newIndex(t, name, of, false)
 }
 
-// NewUnique declares a unique index, otherwise as NewIndex does. To put a second
-// row with a value that a row has already is a *UniqueError, which names both;
-// a handler that hands a value on deletes or changes the first row first.
+// NewUnique declares an index as NewIndex does, in which no two rows have the same value. A
+// handler that puts a second row with a value gets a *UniqueError, which names both rows; to
+// move a value from one row to another, it deletes or changes the first row before it puts
+// the second one.
 func NewUnique[K comparable, V any, I comparable](t *Table[K, V], name string, of func(V) (I, bool)) *Index[K, V, I] {
 	return newIndex(t, name, of, true)
 }
@@ -54,15 +54,14 @@ func newIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of
 	return index
 }
 
-// Scan yields the rows whose indexed value is in a range, in the order of these
-// values, and for equal ones in that of the keys; otherwise as Table.Scan does.
+// Scan yields the rows whose indexed value is in a range, in the order of these values and,
+// for equal values, of the keys. In all else it is as [Table.Scan].
 func (x *Index[K, V, I]) Scan(ctx context.Context, r Reader, values Range[I]) iter.Seq2[Row[K, V], error] {
 	return x.source().scan(ctx, r, values.span)
 }
 
-// Get returns the row that has this value in the index, the first one if there
-// are several, and whether there is one. If there is none, of the Row only At is
-// set.
+// Get returns the row that has this value in the index, the first one if there are several,
+// and whether there is one. If there is none, only At is set in the Row.
 func (x *Index[K, V, I]) Get(ctx context.Context, r Reader, value I) (Row[K, V], bool, error) {
 	var none Row[K, V]
 	for page, err := range x.source().pages(ctx, r, Equal(value).Limit(1).span) {
@@ -81,29 +80,29 @@ func (x *Index[K, V, I]) Get(ctx context.Context, r Reader, value I) (Row[K, V],
 	return none, false, nil
 }
 
-// source returns where the index's rows are read from.
+// source returns the source of the index's rows.
 func (x *Index[K, V, I]) source() source[K, V] {
 	shape := func() string {
 		return fmt.Sprintf("%q %s", x.t.p.name, x.t.shape.indexLine(indexShape{x.name, reflect.TypeFor[I](), x.unique}))
 	}
-	return source[K, V]{x.t.p, place{x.table(), shape}, decodeEntry[K, V], x.wrap}
+	return source[K, V]{x.t.p, storedTable{x.table(), shape}, decodeEntry[K, V], x.wrap}
 }
 
 func (x *Index[K, V, I]) wrap(verb string, err error) error {
 	return x.t.wrap(fmt.Sprintf("%s by index %s", verb, quote.Name(x.name)), err)
 }
 
-// inHandler says in which index an error came that a handler gets.
+// inHandler names the index in an error for a handler.
 func (x *Index[K, V, I]) inHandler(err error) error {
 	return fmt.Errorf("table %s, index %s: %w", quote.Name(x.t.name), quote.Name(x.name), err)
 }
 
-// table returns the stored table of the index: no declared one has a slash.
+// table returns the name of the index's stored table. No declared table has a slash.
 func (x *Index[K, V, I]) table() string { return x.t.name + "/" + x.name }
 
-// place returns where the rows with this value begin in the index; in a unique
-// one, where the row is.
-func (x *Index[K, V, I]) place(value I) eventstore.RowKey {
+// firstKey returns the key of the entry with this value in a unique index; in any other
+// one, what the keys of the entries with this value begin with.
+func (x *Index[K, V, I]) firstKey(value I) eventstore.RowKey {
 	return eventstore.RowKey{Table: x.table(), Key: appendKey(nil, value)}
 }
 
@@ -112,7 +111,7 @@ func (x *Index[K, V, I]) entry(key []byte, value V) (eventstore.RowKey, bool) {
 	if !listed {
 		return eventstore.RowKey{}, false
 	}
-	entry := x.place(of)
+	entry := x.firstKey(of)
 	if !x.unique {
 		entry.Key = append(entry.Key, key...)
 	}
@@ -138,11 +137,11 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 	return &UniqueError{Projection: x.t.p.name, Table: x.t.name, Index: x.name, Value: of, Key: key, Other: other}
 }
 
-// decodeEntry decodes what an index holds of a row: its key, and its value.
+// decodeEntry decodes an index entry, which holds the row's key and value.
 func decodeEntry[K comparable, V any](entry eventstore.Row) (key K, value V, err error) {
 	rest, err := readKey(entry.Value, &key)
 	if err != nil {
-		return key, value, fmt.Errorf("entry %s: %w", quote.Name(string(entry.Key)), otherType[K]("the row's key", err))
+		return key, value, fmt.Errorf("entry %s: %w", quote.Name(string(entry.Key)), otherType[K]("the key", err))
 	}
 	if value, err = decodeValue[V](rest); err != nil {
 		err = fmt.Errorf("row %s: %w", keyText(key), err)

@@ -12,7 +12,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// entry is what stands in a notebook, for handlers of an interface.
+// entry is an interface of the events that a notebook lists.
 type entry interface{ text() string }
 
 func (e noted) text() string { return e.Text }

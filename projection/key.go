@@ -14,10 +14,9 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// How keys become bytes. The order of the bytes is the order of the keys, two
-// keys never have the same bytes, and no key's bytes are the beginning of
-// another's, so that the bytes of a pair are those of its parts, one after the
-// other.
+// The encoding of keys keeps their order. Two keys never have the same bytes, and the bytes
+// of one key are never a prefix of those of another, so the bytes of a pair are those of its
+// parts, one after the other:
 //
 //	string     its bytes, NUL as 00 FF, then 00 01
 //	unsigned   8 bytes, big-endian
@@ -56,7 +55,7 @@ func (p Pair[A, B]) parts() []reflect.Type {
 	return []reflect.Type{reflect.TypeFor[A](), reflect.TypeFor[B]()}
 }
 
-// keyText says a key, or the value of an index, as error messages do: strings are
+// keyText returns a key, or the value of an index, for an error message: strings are
 // quoted, and cut if they are long.
 func keyText(key any) string {
 	if p, ok := key.(interface{ text() string }); ok {
@@ -68,7 +67,7 @@ func keyText(key any) string {
 	return fmt.Sprint(key)
 }
 
-// keyFault says why values of a type cannot be keys; "" if they can.
+// keyFault returns why values of a type cannot be keys; "" if they can.
 func keyFault(t reflect.Type) string {
 	if p, ok := reflect.Zero(t).Interface().(interface{ parts() []reflect.Type }); ok {
 		for _, part := range p.parts() {
@@ -94,7 +93,7 @@ func isUUID(t reflect.Type) bool {
 	return t.Kind() == reflect.Array && t.ConvertibleTo(reflect.TypeFor[uuid.UUID]())
 }
 
-// appendKey appends the bytes of a key of a type without a keyFault.
+// appendKey appends the bytes of a key. Its type has no keyFault.
 func appendKey(dst []byte, key any) []byte {
 	switch k := key.(type) {
 	case string:
@@ -128,7 +127,7 @@ func appendString(dst []byte, s string) []byte {
 	return append(appendEscaped(dst, s), 0, 1)
 }
 
-// appendEscaped appends what the bytes of every string that begins with s begin with.
+// appendEscaped appends the bytes that every string with the prefix s begins with.
 func appendEscaped(dst []byte, s string) []byte {
 	for i := range len(s) {
 		if dst = append(dst, s[i]); s[i] == 0 {
@@ -139,12 +138,12 @@ func appendEscaped(dst []byte, s string) []byte {
 }
 
 var (
-	errShortKey = errors.New("key ends too early")
-	errBadKey   = errors.New("bytes are not those of a key of this type")
+	errShortKey = errors.New("the key is too short")
+	errBadKey   = errors.New("the bytes are no key of this type")
 )
 
-// readKey reads a key from the beginning of src into the one that into points
-// to, and returns the rest.
+// readKey decodes a key from the beginning of src into the value that into points to, and
+// returns the rest of src.
 func readKey(src []byte, into any) (rest []byte, err error) {
 	switch k := into.(type) {
 	case *string:
@@ -230,7 +229,7 @@ func readString(src []byte) (string, []byte, error) {
 	}
 }
 
-// prefixScan narrows a scan to the keys that begin with a prefix.
+// prefixScan returns the bounds of the keys that begin with a prefix.
 func prefixScan(prefix []byte) (from, to []byte) {
 	scan := eventstore.PrefixScan("", prefix)
 	return scan.From, scan.To

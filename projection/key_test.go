@@ -52,8 +52,8 @@ func keyed[K comparable](t testing.TB, keys []K) (stored [][]byte, scanned []K) 
 	return stored, scanned
 }
 
-// requireOrder checks that the store's order of keys is theirs, that they come
-// back as they were, and that none is the beginning of another.
+// requireOrder checks that the store keeps the order of keys, that they are read as they
+// were written, and that none is a prefix of another.
 func requireOrder[K comparable](t testing.TB, keys []K, compare func(a, b K) int) {
 	t.Helper()
 	stored, scanned := keyed(t, keys)

@@ -10,41 +10,41 @@ import (
 
 // Page is a part of the rows of a range.
 type Page[K comparable, V any] struct {
-	// Rows are in the order of the range; none if it has none.
+	// Rows are in the order of the range; nil if there are none.
 	Rows []Row[K, V]
-	// At is the position that the page is true for, also if it is empty: the
-	// view's checkpoint when it was read. A page of more than 256 rows or 1 MiB
-	// is read in parts, and later rows may be of a later moment, as Row.At says.
+	// At is the position of the view's checkpoint when the page was read, also if
+	// the page is empty. A page of more than 256 rows or 1 MiB is read in parts:
+	// rows of later parts may be as of a later position, as Row.At says.
 	At eventstore.Position
-	// Next is the cursor of the page that follows, for [Range.After]; "" if there
-	// were no more rows.
+	// Next is the cursor for the next page, for [Range.After]; "" if there are no
+	// more rows.
 	Next Cursor
 }
 
-// Page returns the rows of a range of keys: as many as its Limit says, or all. The
-// rest of the range is read with Range.After and the page's Next.
+// Page returns the rows of a range of keys, up to its Limit. Range.After with the page's
+// Next is the rest of the range.
 func (t *Table[K, V]) Page(ctx context.Context, r Reader, keys Range[K]) (Page[K, V], error) {
 	return t.source().page(ctx, r, keys.span)
 }
 
-// Page returns the rows whose indexed value is in a range, as Table.Page does. Pages
-// that follow each other have no row twice and leave none out, as long as the value
-// of a row does not change meanwhile, also where many rows have the same value.
+// Page returns the rows whose indexed value is in a range, as [Table.Page] does. Successive
+// pages neither repeat nor leave out a row whose value does not change meanwhile, also if
+// many rows have the same value.
 func (x *Index[K, V, I]) Page(ctx context.Context, r Reader, values Range[I]) (Page[K, V], error) {
 	return x.source().page(ctx, r, values.span)
 }
 
-// source is where rows of a table are read from: the table itself, or an index.
+// source is the source of a table's rows: the table itself, or an index.
 type source[K comparable, V any] struct {
 	p *Projection
-	place
+	storedTable
 	decode func(eventstore.Row) (K, V, error)
 	wrap   func(verb string, err error) error
 }
 
-// pages yields the stored rows of a span.
+// pages yields the stored rows of a span, in at least one page.
 func (s source[K, V]) pages(ctx context.Context, r Reader, in span) iter.Seq2[eventstore.RowSet, error] {
-	scan, err := in.scan(s.place)
+	scan, err := in.scan(s.storedTable)
 	if err != nil {
 		return func(yield func(eventstore.RowSet, error) bool) { yield(eventstore.RowSet{}, err) }
 	}
@@ -84,7 +84,7 @@ func (s source[K, V]) scan(ctx context.Context, r Reader, in span) iter.Seq2[Row
 func (s source[K, V]) page(ctx context.Context, r Reader, in span) (Page[K, V], error) {
 	limit := in.limit
 	if limit > 0 && limit < math.MaxInt {
-		in.limit++ // to see whether there are more
+		in.limit++ // to know whether there are more
 	}
 	var page Page[K, V]
 	var last []byte
@@ -114,7 +114,7 @@ func (s source[K, V]) page(ctx context.Context, r Reader, in span) (Page[K, V], 
 // scanTx yields the rows of a span as a handler sees them.
 func (s source[K, V]) scanTx(tx Tx, in span, inHandler func(error) error) iter.Seq2[Row[K, V], error] {
 	return func(yield func(Row[K, V], error) bool) {
-		scan, err := in.scan(s.place)
+		scan, err := in.scan(s.storedTable)
 		if err != nil {
 			yield(Row[K, V]{}, inHandler(err))
 			return

@@ -18,8 +18,8 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// pager is a projection whose rows are put and deleted by events: their keys, and
-// their values, which are few, so that many rows have the same.
+// pager is a projection whose events put and delete rows by key. There are few values, so
+// many rows have the same one.
 type pager struct {
 	*projection.Projection
 	rows    *projection.Table[string, int]
@@ -43,9 +43,9 @@ func putRow(t testing.TB, store eventstore.Store, key string, value int) {
 	add(t, store, "cart-1", "cart.item-added", 1, fmt.Sprintf(`{"sku":%q,"quantity":%d}`, key, value))
 }
 
-// TestPage goes over rows of which many have the same value, page by page, while
-// rows are added before and behind and the last row of a page is deleted. Each row
-// that is there all the time comes once.
+// TestPage reads rows page by page, many of them with the same value, while rows are added
+// before and after the page and its last row is deleted. Each row that exists all the time
+// comes once.
 func TestPage(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -160,7 +160,7 @@ func (p *pager) pages(t testing.TB, r projection.Reader, values projection.Range
 	}
 }
 
-// TestGet_None: where there is no row, the position says since when it is known.
+// TestGet_None: a Get without a row returns the position of the checkpoint.
 func TestGet_None(t *testing.T) {
 	store, p := newStore(t), newPager("p")
 	putRow(t, store, "a", 1)
@@ -180,7 +180,7 @@ func TestGet_None(t *testing.T) {
 	require.Equal(t, projection.Row[string, int]{Key: "a", Value: 1, At: 2}, row)
 }
 
-// TestPage_Many is of more rows than a store reads at once.
+// TestPage_Many reads a page of more rows than a store reads at once.
 func TestPage_Many(t *testing.T) {
 	store, p := newStore(t), newPager("p")
 	for i := range 1000 {
@@ -193,7 +193,7 @@ func TestPage_Many(t *testing.T) {
 	require.Equal(t, []projection.Row[string, int]{{Key: "999", Value: 1, At: 1000}}, page.Rows)
 }
 
-// TestPage_InAHandler: a range goes on after a cursor there, too.
+// TestPage_InAHandler scans after a cursor in a handler.
 func TestPage_InAHandler(t *testing.T) {
 	store, p := newStore(t), newPager("p")
 	views := newHost(t, store, shopRegistry(t))
@@ -217,7 +217,7 @@ func TestPage_InAHandler(t *testing.T) {
 	require.ErrorContains(t, err, "seen")
 }
 
-// TestCursor_Wrong: one that is damaged, or of another table or index, is refused.
+// TestCursor_Wrong: a cursor that is damaged, or is of another table or index, is refused.
 func TestCursor_Wrong(t *testing.T) {
 	store, registry, p, other := newStore(t), shopRegistry(t), newPager("p"), newPager("other")
 	putRow(t, store, "a", 1)
@@ -240,7 +240,7 @@ func TestCursor_Wrong(t *testing.T) {
 	for _, c := range wrong {
 		_, err := p.byValue.Page(t.Context(), store, projection.Range[int]{}.After(c))
 		require.ErrorIs(t, err, eventstore.ErrInvalid, c)
-		require.ErrorContains(t, err, "is damaged, or not of this table or index")
+		require.ErrorContains(t, err, "is damaged, or is of another table or index")
 		require.Less(t, len(err.Error()), 500)
 		for _, err := range p.byValue.Scan(t.Context(), store, projection.Range[int]{}.After(c)) {
 			require.ErrorIs(t, err, eventstore.ErrInvalid, c)
@@ -248,8 +248,8 @@ func TestCursor_Wrong(t *testing.T) {
 	}
 }
 
-// FuzzCursor: whatever text is given as a cursor, it is an error, or it is the very
-// one that the rows after it are after.
+// FuzzCursor: any text as a cursor is an error, or is exactly the cursor of the row before
+// the rows that are read.
 func FuzzCursor(f *testing.F) {
 	store, p := newStore(f), newPager("p")
 	for i := range 10 {

@@ -9,56 +9,55 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// Projection defines a read model: which events it takes, what they mean, and
-// the tables that they are written to. Make one with [New], then declare tables,
-// indexes and handlers, before it is used; from then on it is safe for
-// concurrent use by multiple goroutines if its handlers are. A [Host] keeps it in
-// a store.
+// Projection defines a read model: the events that it takes, the handlers that apply
+// them, and the tables that the handlers write. Make one with [New], and declare its tables,
+// indexes and handlers before it is used. From then on it is safe for concurrent use by
+// multiple goroutines if its handlers are. A [Host] keeps it in a store.
 type Projection struct {
-	// OnFailure says what becomes of an event that cannot be applied; the
-	// default is Stop.
+	// OnFailure says what happens on an event that cannot be applied. The zero value
+	// is Stop.
 	OnFailure FailurePolicy
-	// Timeout is how long the handlers may take, when the projection is
-	// attached, for all commits that are written together, whatever number of
-	// events they have; 0 is [eventstore.DefaultTimeout], 1 second.
+	// Timeout bounds the time that the handlers of an attached projection may take
+	// for all commits that are written together, whatever the number of their events.
+	// 0 means [eventstore.DefaultTimeout], 1 second.
 	Timeout time.Duration
 
 	name     string
 	version  uint32
 	handlers []handler
 	tables   []*tableShape
-	declared func() tables // of the tables and indexes, once they are declared
+	declared func() tables // the description of tables, computed at the first use
 
 	lastPointer atomic.Pointer[knownPointer]
 }
 
-// FailurePolicy says what becomes of an event that a projection cannot apply: its
-// handler returns an error or panics, or the event cannot be decoded. Whatever
-// the handler wrote for that event is forgotten. An error of the store is not
-// the event's fault and never leads to one being skipped.
+// FailurePolicy says what a projection does when it cannot apply an event: when its handler
+// returns an error or panics, or the event cannot be decoded. What the handler has written
+// for the event is dropped. An error of the store does not count as a failure of the event,
+// so no event is skipped because of one.
 type FailurePolicy uint8
 
 const (
-	// Stop stops the projection with a *HandlerError. The events before are
-	// applied, and the same event is the next one when it is run again.
+	// Stop stops the projection with a *HandlerError. The events before are applied,
+	// and the next run begins with the same event.
 	Stop FailurePolicy = iota
-	// Retry tries the same event again, at first after [Options].MinBackoff, then
-	// after twice as long each time, until it can be applied or the context of
-	// the run ends. Rebuild, Build and Attach do not wait: there Retry is Stop.
+	// Retry tries the same event again, after [Options].MinBackoff at first, then
+	// after twice as long each time, until it can be applied or the context of the
+	// run ends. In Rebuild, Build and Attach, which do not wait, Retry is Stop.
 	Retry
-	// Skip goes on with the next event. Status lists what was skipped.
+	// Skip goes on with the next event. [Status] lists the skipped events.
 	Skip
 )
 
 // handler applies the events of one Go type.
 type handler struct {
-	event reflect.Type // nil for one without a function
+	event reflect.Type // nil for a handler without a function
 	apply func(tx Tx, e fold.Event[any]) error
 }
 
 func (h handler) Type() reflect.Type { return h.event }
 
-// tableShape is what of a table's declaration matters to what is stored.
+// tableShape is the part of a table's declaration that the stored rows depend on.
 type tableShape struct {
 	name    string
 	key     reflect.Type
@@ -72,31 +71,30 @@ type indexShape struct {
 	unique bool
 }
 
-// New begins the definition of a projection. Its name is that of the read model
-// in the store, for ever: 1 to 200 bytes of UTF-8 without NUL or "@". The version,
-// 1 or more, must rise whenever what the handlers do changes, so that the read
-// model is built anew.
+// New returns a projection without tables and handlers. Its name identifies the read model
+// in the store and never changes: 1 to 200 bytes of UTF-8 without NUL or "@". The version,
+// 1 or more, must be raised whenever the handlers change, so that the read model is built
+// again.
 func New(name string, version uint32) *Projection {
 	p := &Projection{name: name, version: version}
 	p.declared = sync.OnceValue(func() tables { return tablesOf(p.tables) })
 	return p
 }
 
-// On says what the projection does with the events of the Go type T, and with older
-// events that the registry's upcasters make into a T. An interface stands for all
-// registered types that implement it: to register another one changes which events the
-// projection takes, so its version has to be raised. A type has one handler at most.
+// On adds a handler for the events of the Go type T, and for older events that the
+// registry's upcasters make into a T. An interface stands for all registered types that
+// implement it: registering another such type changes which events the projection takes,
+// so its version has to be raised. A type has at most one handler.
 //
-// Each part of an event that was split is handled in turn, with the same stored
-// event; an event that was dropped is passed over. The handler reads and writes the
-// projection's tables through tx, and nothing else: it may be called again for the
-// same event, with everything it wrote before forgotten.
+// If an upcaster splits an event, the handler is called with each part, in order, and with
+// the same stored event; an event that an upcaster drops is passed over. The handler reads
+// and writes the projection's tables through tx, and does nothing else, because it may be
+// called again for the same event after its writes were dropped.
 //
-// A handler must not append to the store. It would do so again with every rebuild;
-// and of a projection that is attached, handlers run while the store writes: with
-// tx.Context() the append is ErrInvalid at once, with another context it would wait
-// for the handler, and the handler for it, until the projection's Timeout makes that
-// a fault.
+// A handler must not append to the store: each rebuild would append again. The handlers of
+// an attached projection run while the store writes: an append with tx.Context() is
+// ErrInvalid at once; with another context the append and the handler would wait for each
+// other until the projection's Timeout makes that a fault.
 func On[T any](p *Projection, handle func(tx Tx, e fold.Event[T]) error) {
 	var h handler
 	if handle != nil {
@@ -110,6 +108,3 @@ func On[T any](p *Projection, handle func(tx Tx, e fold.Event[T]) error) {
 
 // Name returns the projection's name.
 func (p *Projection) Name() string { return p.name }
-
-// Version returns the projection's version.
-func (p *Projection) Version() uint32 { return p.version }

@@ -7,14 +7,14 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Range says which keys to scan, and how. The zero Range is all keys, from the
-// lowest to the highest. Methods return a changed copy:
+// Range is a range of keys, with the direction and the number of rows to read. The zero
+// Range is all keys, from the lowest to the highest. Methods return a changed copy:
 //
 //	projection.Range[int64]{}.Backward().Limit(10) // the ten highest
 //	projection.Prefix("23").Limit(100)
 type Range[K comparable] struct{ span span }
 
-// span is a range of keys, or of an index's values, as they are stored.
+// span is a Range with its keys, or the values of an index, encoded.
 type span struct {
 	from, to []byte // from ≤ key < to; empty is no bound
 	backward bool
@@ -28,20 +28,18 @@ func AtLeast[K comparable](k K) Range[K] { return Range[K]{span{from: bound(k)}}
 // LessThan returns the range of the keys < k.
 func LessThan[K comparable](k K) Range[K] { return Range[K]{span{to: bound(k)}} }
 
-// AtMost returns the range of the keys ≤ k; in an index, all rows that have k are
-// in it.
+// AtMost returns the range of the keys ≤ k. In an index it has all rows that have k.
 func AtMost[K comparable](k K) Range[K] {
 	_, to := prefixScan(bound(k))
 	return Range[K]{span{to: to}}
 }
 
-// Between returns the range of the keys ≥ from and < to. It is empty if to is not
-// above from.
+// Between returns the range of the keys ≥ from and < to. It is empty if to ≤ from.
 func Between[K comparable](from, to K) Range[K] {
 	return Range[K]{span{from: bound(from), to: bound(to)}}
 }
 
-// Equal returns the range of the one key k; in an index, of all rows that have k.
+// Equal returns the range of the key k. In an index it has all rows that have k.
 func Equal[K comparable](k K) Range[K] {
 	from, to := prefixScan(bound(k))
 	return Range[K]{span{from: from, to: to}}
@@ -53,8 +51,8 @@ func Prefix[K ~string](prefix K) Range[K] {
 	return Range[K]{span{from: from, to: to}}
 }
 
-// FirstEqual returns the range of the pairs whose first part is a, whatever their
-// second part of type B is: FirstEqual[uuid.UUID]("ann").
+// FirstEqual returns the range of the pairs whose first part is a, with any second part of
+// type B: FirstEqual[uuid.UUID]("ann").
 func FirstEqual[B, A comparable](a A) Range[Pair[A, B]] {
 	from, to := prefixScan(bound(a))
 	return Range[Pair[A, B]]{span{from: from, to: to}}
@@ -66,23 +64,23 @@ func (r Range[K]) Backward() Range[K] {
 	return r
 }
 
-// Limit returns the range that ends after n rows. 0 is no limit; a negative one is
+// Limit returns the range that ends after n rows. 0 means no limit. A negative number is
 // ErrInvalid where the range is used.
 func (r Range[K]) Limit(n int) Range[K] {
 	r.span.limit = n
 	return r
 }
 
-// After returns the part of the range after a cursor, in the range's direction.
-// The zero Cursor leaves nothing out. A cursor that is damaged, or comes from another
-// table or index, is ErrInvalid where the range is used.
+// After returns the part of the range after a cursor, in the range's direction. The zero
+// Cursor leaves nothing out. A cursor that is damaged, or is of another table or index, is
+// ErrInvalid where the range is used.
 func (r Range[K]) After(c Cursor) Range[K] {
 	r.span.after = c
 	return r
 }
 
-// scan returns what to scan in a place.
-func (s span) scan(in place) (eventstore.RowScan, error) {
+// scan returns the scan of a stored table.
+func (s span) scan(in storedTable) (eventstore.RowScan, error) {
 	scan := eventstore.RowScan{Table: in.table, From: s.from, To: s.to, Backward: s.backward, Limit: s.limit}
 	if s.after == "" {
 		return scan, nil
@@ -99,8 +97,8 @@ func (s span) scan(in place) (eventstore.RowScan, error) {
 	return scan, nil
 }
 
-// bound returns the bytes of a key, or none for a key of a type that cannot be
-// one: no projection with a table of such keys ever runs.
+// bound returns the bytes of a key; none if its type cannot be one, as no projection with
+// such a table ever runs.
 func bound[K comparable](k K) []byte {
 	if keyFault(reflect.TypeFor[K]()) != "" {
 		return nil

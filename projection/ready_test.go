@@ -14,7 +14,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// wait calls do on a goroutine of its own and returns what it will return.
+// wait calls do on a goroutine of its own, and returns the channel of its error.
 func wait(do func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- do() }()
@@ -22,8 +22,8 @@ func wait(do func() error) <-chan error {
 	return done
 }
 
-// TestReady_Live: it waits for projections that are run later, and not at all for
-// those that are live.
+// TestReady_Live: Ready waits for projections that are run later, and does not wait for
+// live ones.
 func TestReady_Live(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, s, m := newStore(t), newSales(1), newMembers()
@@ -39,8 +39,7 @@ func TestReady_Live(t *testing.T) {
 	})
 }
 
-// TestReady_Rebuilding: it waits for the swap, whether a Run or a Rebuild comes to
-// it.
+// TestReady_Rebuilding: Ready waits until a Run or a Rebuild has made the version live.
 func TestReady_Rebuilding(t *testing.T) {
 	for _, rebuild := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -71,7 +70,7 @@ func TestReady_Rebuilding(t *testing.T) {
 	}
 }
 
-// TestReady_Late: the context ends before it is live.
+// TestReady_Late: the context ends before the version is live.
 func TestReady_Late(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, s := newStore(t), newSales(1)
@@ -99,7 +98,7 @@ func TestReady_Late(t *testing.T) {
 	})
 }
 
-// TestReady_Faulted: it ends at once, also if the fault comes while it waits.
+// TestReady_Faulted: Ready ends at once, also if the fault comes while it waits.
 func TestReady_Faulted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, s := newStore(t), newSales(1)
@@ -113,8 +112,8 @@ func TestReady_Faulted(t *testing.T) {
 	})
 }
 
-// TestReady_Replaced: it ends at once, also if a later version becomes live while
-// it waits.
+// TestReady_Replaced: Ready ends at once, also if a later version becomes live while it
+// waits.
 func TestReady_Replaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, old, next := newStore(t), newSales(1), newSales(2)
@@ -126,8 +125,8 @@ func TestReady_Replaced(t *testing.T) {
 	})
 }
 
-// TestReady_Stopped: it ends at once if the run stopped at an event, and waits
-// again once it is run again.
+// TestReady_Stopped: Ready ends at once if the run has stopped at an event, and waits again
+// when the projection is run again.
 func TestReady_Stopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, s := newStore(t), newSales(1)
@@ -168,8 +167,8 @@ func TestReady_Stopped(t *testing.T) {
 	})
 }
 
-// TestWait_Stopped: a view that stopped shows what it showed, and nobody waits for
-// more of it.
+// TestWait_Stopped: after its run has stopped, a view can still be read, and Wait for a
+// later position ends at once.
 func TestWait_Stopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newStore(t)

@@ -9,37 +9,36 @@ import (
 	"github.com/yore-es/yore/internal/progress"
 )
 
-// RebuildOptions say how to rebuild. Nil and the zero RebuildOptions mean the
+// RebuildOptions are the options of a Rebuild. Nil and the zero RebuildOptions mean the
 // defaults.
 type RebuildOptions struct {
-	// Restart begins from the start of the log even if there is a build of the
-	// same version that was left unfinished. Use it when what the handlers do
-	// has changed since that build began.
+	// Restart begins at the start of the log even if there is an unfinished build
+	// of the same version. Use it when the handlers have changed since that build
+	// began.
 	Restart bool
-	// Progress, if not nil, is called after each batch that was read, on the
-	// caller's goroutine. Done is the position that all builds have reached.
+	// Progress, if not nil, is called after each batch of events, on the caller's
+	// goroutine. Done is the position that all builds have reached.
 	Progress func(eventstore.Progress)
 }
 
-// Rebuild builds the projections from the log, all of them in one pass, beside what
-// is live: the live builds are read, run and attached meanwhile, as before. When
-// the head is reached, each is swapped in, in one commit, and what it replaces
-// is dropped, a bounded slice at a time. This is how a view with a fault recovers,
-// how a handler that was wrong is put right without a new version, and how a new
-// version is built in advance. The version that was rebuilt is live afterwards
-// even if a later one was: so a version is rolled back.
+// Rebuild builds the projections from the log, all of them in one pass, beside the live
+// builds, which are read, run and attached as before. When the pass has reached the head,
+// each new build goes live in one commit, and the old one is dropped, some rows at a
+// time. Use Rebuild to recover a view that has a fault, to correct a handler without a
+// new version, to build a new version in advance, and to go back to an earlier version:
+// the rebuilt version is live afterwards even if a later one was live before.
 //
-// A version that was attached by this Host, or would have been but for a fault, is
-// attached at the end, before the swap. One that is run goes on with the new build
-// by itself at the next event.
+// A version that this Host has attached, or has tried to attach, is attached at the end,
+// before it goes live. A version that is run continues with the new build at the next
+// event.
 //
-// Killed or cancelled before the swap, Rebuild leaves what is live as it is, and,
-// called again, goes on where it stopped. After the swap only old rows are left
-// to drop, which the next Rebuild, Run or Attach does. A projection that fails on an
-// event (Retry is Stop here) does not stop the others; the errors of all are joined.
-// Two rebuilds of the same version at once are a *[eventstore.CheckpointError] for
-// one of them. Faults of the definitions are ErrInvalid: all of them are returned
-// before anything is done.
+// If Rebuild is killed or cancelled before a build goes live, the live build stays as it
+// is, and the next Rebuild continues where this one has stopped. After that only old rows
+// may be left, which the next Rebuild, Run or Attach drops. A projection that fails on an
+// event (Retry is Stop here) does not stop the others; the errors of all are joined. If
+// two rebuilds of the same version run at once, one of them fails with a
+// *[eventstore.CheckpointError]. Faults of the definitions are ErrInvalid: all of them are
+// returned before anything is done.
 func (h *Host) Rebuild(ctx context.Context, opts *RebuildOptions, ps ...*Projection) error {
 	if opts == nil {
 		opts = &RebuildOptions{}
@@ -65,34 +64,34 @@ func (h *Host) Rebuild(ctx context.Context, opts *RebuildOptions, ps ...*Project
 	return errors.Join(r.errs...)
 }
 
-// rebuild is a Rebuild under way.
+// rebuild is one call of Rebuild.
 type rebuild struct {
 	host    *Host
 	opts    RebuildOptions
 	writers []*writer // those that have not failed
 	errs    []error
 
-	report func(done, total eventstore.Position) // to the caller, since the pass began
+	report func(done, total eventstore.Position) // calls Progress; nil without one
 }
 
 func (r *rebuild) begin(ctx context.Context, d *definition) error {
 	w, err := r.open(ctx, d, r.opts.Restart)
 	if errors.Is(err, eventstore.ErrFaulted) {
-		w, err = r.open(ctx, d, true) // it got a fault when it was to be attached
+		w, err = r.open(ctx, d, true) // the unfinished build has a fault, from Attach
 	}
 	if err != nil {
 		return err
 	}
 	r.writers = append(r.writers, w)
-	return dropBuilds(ctx, r.host.store, d.name)
+	return r.host.dropBuilds(ctx, d.Projection)
 }
 
-func (r *rebuild) open(ctx context.Context, d *definition, over bool) (*writer, error) {
-	b, err := d.begin(ctx, r.host.store, over)
+func (r *rebuild) open(ctx context.Context, d *definition, restart bool) (*writer, error) {
+	b, err := r.host.begin(ctx, d, restart)
 	if err != nil {
 		return nil, err
 	}
-	return newWriter(ctx, r.host, d, b, false)
+	return r.host.newWriter(ctx, d, b, false)
 }
 
 // fail notes the error of a writer.
@@ -102,8 +101,8 @@ func (r *rebuild) fail(w *writer, err error) {
 	}
 }
 
-// pass reads the log for all writers, from the one that is furthest behind to
-// the head. Its error is one that ends it for all.
+// pass reads the log for all writers, from the position of the last of them to the head.
+// Its error is one that ends the pass for all.
 func (r *rebuild) pass(ctx context.Context) error {
 	var queries []eventstore.Query
 	from := r.writers[0].through
@@ -112,18 +111,15 @@ func (r *rebuild) pass(ctx context.Context) error {
 		from = min(from, w.through)
 	}
 	r.report = progress.Reporter(from, r.opts.Progress)
-	for p, err := range ahead(ctx, r.host.store, eventstore.Union(queries...), from, r.writers...) {
-		if err != nil {
-			return r.finish(ctx, err)
-		}
-		r.feed(ctx, p)
-		if err = ctx.Err(); err == nil {
-			err = r.progress(ctx, p.Through)
+	for b, err := range ahead(ctx, r.host.store, eventstore.Union(queries...), from, r.writers...) {
+		if err == nil {
+			r.feed(ctx, b)
+			err = r.progress(ctx, b.Through)
 		}
 		if err != nil {
 			return r.finish(ctx, err)
 		}
-		if p.Live || len(r.writers) == 0 {
+		if b.Live || len(r.writers) == 0 {
 			return nil
 		}
 	}
@@ -131,12 +127,12 @@ func (r *rebuild) pass(ctx context.Context) error {
 }
 
 // feed feeds a batch to all writers, and goes on without those that fail.
-func (r *rebuild) feed(ctx context.Context, p portion) {
+func (r *rebuild) feed(ctx context.Context, b batch) {
 	var going []*writer
 	for _, w := range r.writers {
-		err := w.feed(ctx, p.readings[w])
+		err := w.feed(ctx, b.inputs[w])
 		if err == nil {
-			err = w.reach(ctx, p.Through, p.Live)
+			err = w.reach(ctx, b.Through, b.Live)
 		}
 		if err == nil || errors.Is(err, ctx.Err()) {
 			going = append(going, w)
@@ -147,8 +143,8 @@ func (r *rebuild) feed(ctx context.Context, p portion) {
 	r.writers = going
 }
 
-// finish commits what the writers have applied when err ends the pass, and
-// returns it.
+// finish commits what the writers have applied, and returns err, which has ended the
+// pass.
 func (r *rebuild) finish(ctx context.Context, err error) error {
 	errs := []error{err}
 	for _, w := range r.writers {
@@ -157,10 +153,11 @@ func (r *rebuild) finish(ctx context.Context, err error) error {
 	return errors.Join(errs...)
 }
 
-// progress reports to the caller how far the pass has come.
+// progress reports the position of the pass to the caller. It returns the context's error
+// if the context has ended.
 func (r *rebuild) progress(ctx context.Context, done eventstore.Position) error {
-	if r.report == nil {
-		return nil
+	if err := ctx.Err(); err != nil || r.report == nil {
+		return err
 	}
 	total, err := r.host.store.Head(ctx)
 	if err == nil {
@@ -169,14 +166,14 @@ func (r *rebuild) progress(ctx context.Context, done eventstore.Position) error 
 	return err
 }
 
-// replace makes a build that has reached the head the one that is read, attached
-// if the one before was.
+// replace makes a build that has reached the head the live one, and attaches it if its
+// version is attached.
 func (w *writer) replace(ctx context.Context) error {
 	if err := w.finish(ctx, nil); err != nil {
 		return err
 	}
 	if w.host.isInline(w.Projection) {
-		if err := w.store.Attach(ctx, w.inline(w.build)); err != nil {
+		if err := w.host.store.Attach(ctx, w.inline(w.build)); err != nil {
 			return err
 		}
 	}

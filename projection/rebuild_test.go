@@ -16,8 +16,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// TestRun_NewVersionBesideTheOld: both versions run; the old one is read until
-// the swap.
+// TestRun_NewVersionBesideTheOld runs both versions; the old one is read until the swap.
 func TestRun_NewVersionBesideTheOld(t *testing.T) {
 	store, registry, shop, old, next := newStore(t), shopRegistry(t), newShop(1), newSales(1), newSales(2)
 	views := newHost(t, store, registry)
@@ -62,7 +61,7 @@ func TestRun_NewVersionBesideTheOld(t *testing.T) {
 	requireNoLeftovers(t, views, next.Projection)
 }
 
-// TestRebuild_Many rebuilds three projections in one pass, one of which fails.
+// TestRebuild_Many rebuilds three projections in one pass. One of them fails.
 func TestRebuild_Many(t *testing.T) {
 	store, registry, shop := &reads{Store: newStore(t)}, shopRegistry(t), newShop(1)
 	views := newHost(t, store, registry)
@@ -117,8 +116,8 @@ func (r *reads) Follow(ctx context.Context, q eventstore.Query, after eventstore
 	return r.Store.Follow(ctx, q, after)
 }
 
-// TestRebuild_Resumes: a rebuild that was cancelled goes on where it stopped, but
-// for one that is to begin over.
+// TestRebuild_Resumes: after a cancelled rebuild the next one goes on where it stopped,
+// unless it is to begin again.
 func TestRebuild_Resumes(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)

@@ -9,27 +9,26 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// current returns the build of this version, if it is Live or Rebuilding, its
-// state, and the pointer that says so. It is an error if the live build was
-// built with other tables than are declared.
-func (p *Projection) current(ctx context.Context, r rowGetter) (at *pointer, b build, state State, err error) {
+// current returns the pointer, the state of this version in it, and its build if the
+// state is Live or Rebuilding. It is an error if the live build has other tables than
+// this projection declares.
+func (p *Projection) current(ctx context.Context, r Reader) (at *pointer, b build, state State, err error) {
 	if at, err = p.pointer(ctx, r); err != nil {
-		return at, build{}, NeverRun, err
+		return nil, build{}, NeverRun, err
 	}
-	switch under := at.underWay(p.version); {
+	switch unfinished := at.unfinished(p.version); {
 	case at.Live != nil && at.Live.Version == p.version:
 		return at, *at.Live, Live, at.Live.checkTables(p.declared())
 	case at.Live != nil && at.Live.Version > p.version:
 		return at, build{}, Replaced, nil
-	case under != nil:
-		return at, *under, Rebuilding, nil
+	case unfinished != nil:
+		return at, *unfinished, Rebuilding, nil
 	default:
 		return at, build{}, NeverRun, nil
 	}
 }
 
-// resolve returns the build whose rows are those of this version of the
-// projection, or the error that readers get.
+// resolve returns the live build of this version, or the error for its readers.
 func (p *Projection) resolve(ctx context.Context, r Reader) (build, error) {
 	at, b, state, err := p.current(ctx, r)
 	if err != nil {
@@ -47,8 +46,7 @@ func (p *Projection) resolve(ctx context.Context, r Reader) (build, error) {
 	}
 }
 
-// rebuilding returns the error that says how far a build has come, or why it
-// comes no further.
+// rebuilding returns the error for readers of a build that is not live yet.
 func (p *Projection) rebuilding(ctx context.Context, r Reader, b build) error {
 	set, err := r.GetRows(ctx, b.view(p.name))
 	if err != nil {
@@ -84,12 +82,12 @@ func (p *Projection) getRows(ctx context.Context, r Reader, keys ...eventstore.R
 		if b == before {
 			return eventstore.RowSet{}, missing(b.view(p.name))
 		}
-		before = b // it was swapped and dropped since it was resolved
+		before = b // the build was replaced and dropped since it was resolved
 	}
 }
 
-// scanPages yields rows of the live build, a page at a time, and at least one page.
-// An error is the last element.
+// scanPages yields the rows of the live build in pages, at least one. An error is the last
+// element.
 func (p *Projection) scanPages(ctx context.Context, r Reader, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error] {
 	return func(yield func(eventstore.RowSet, error) bool) {
 		b, err := p.resolve(ctx, r)
@@ -116,7 +114,7 @@ func (p *Projection) scanPages(ctx context.Context, r Reader, scan eventstore.Ro
 	}
 }
 
-// dropped returns the error of a reader whose view was dropped meanwhile.
+// dropped returns the error for a reader whose view was dropped since it was resolved.
 func (p *Projection) dropped(ctx context.Context, r Reader, view eventstore.ViewID) error {
 	b, err := p.resolve(ctx, r)
 	if err == nil && b.view(p.name) == view {
@@ -128,13 +126,12 @@ func (p *Projection) dropped(ctx context.Context, r Reader, view eventstore.View
 	return err
 }
 
-// missing returns the error for a view that the pointer says is live and that is
-// not there.
+// missing returns the error for a live view without a checkpoint.
 func missing(view eventstore.ViewID) error {
 	return fmt.Errorf("%w: view %q has no checkpoint; rebuild it", eventstore.ErrCorrupt, view)
 }
 
-// faulted returns the error of a view that has a fault, or nil.
+// faulted returns the error for readers of a view with a fault, or nil.
 func faulted(view eventstore.ViewID, at eventstore.Checkpoint) error {
 	if at.Fault == nil {
 		return nil

@@ -9,44 +9,42 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Run keeps the projections up to date, each on a goroutine of its own: it applies
-// the events that came since they last ran, then those to come, as they come. It
-// returns when the context has ended, or when no projection is left that can be
-// run. What was done is committed then, and no goroutine is left.
+// Run keeps the projections up to date, each on a goroutine of its own: it applies the
+// events since the last run, then each new event as it is appended. It returns when the
+// context has ended, or when every projection has stopped. By then its work is committed,
+// and its goroutines have ended.
 //
-// A projection that fails keeps no other from going on. Each failure is logged to
-// Options.Logger when it happens.
+// A projection that fails does not stop the others. Each failure is logged to
+// Options.Logger at once.
 //
-//   - With the policy [Stop], one that cannot apply an event stops there, with a
-//     *HandlerError. The events before are applied, and [Host.Status] says what it
-//     stopped at. The next Run goes on with that event.
-//   - A version stops with a *ReplacedError when a later one is or becomes live.
-//   - One that is attached, or was built with other events, tables or indexes than
-//     it declares now, stops with ErrInvalid. Every one stops when the store is
-//     closed, has failed, or was opened for reading only.
-//   - After every other error it is run again, at first after Options.MinBackoff,
-//     then after twice as long each time: errors of the store that pass; a
-//     *[eventstore.FaultedError] of a view that waits for a Rebuild; and a
-//     *[eventstore.CheckpointError], when another process or goroutine runs the
-//     same version too and was faster. Nothing is doubled then.
+//   - With the policy [Stop], a projection that cannot apply an event stops before it,
+//     with a *HandlerError, and [Host.Status] names the event. The next Run goes on with
+//     that event.
+//   - A version stops with a *ReplacedError when a later version is or becomes live.
+//   - A projection that is attached, or was built with other events, tables or indexes
+//     than it declares now, stops with ErrInvalid. Every projection stops when the store
+//     is closed, has failed, or is read-only.
+//   - After any other error the projection is run again, after Options.MinBackoff at
+//     first, then after twice as long each time: after an error of the store that passes,
+//     such as a timeout; a *[eventstore.FaultedError] of a view that needs a Rebuild; and
+//     a *[eventstore.CheckpointError], which says that another process or goroutine runs
+//     the same version and was faster. No event is applied twice then.
 //
-// Run never returns nil. It returns, joined, the context's error if that has
-// ended, and of each projection the error that it stopped with, or had last failed
-// with and not got further since. Faults of the definitions are ErrInvalid: all of
-// them are returned before anything is run.
+// Run never returns nil. It returns, joined, the context's error if the context has ended,
+// and the error of each projection that has stopped, or has failed and applied nothing
+// since. Faults of the definitions are ErrInvalid: all of them are returned before
+// anything is run.
 //
-// Rows and checkpoint are committed together: an event is applied once, whatever
-// is killed when, and whatever a commit came to. Behind, many events are committed
-// at a time, what was done in a quarter of a second; at the head, each batch is, at
-// once. A position without changed rows is committed after 4,096 positions, or 10
-// seconds. Events are read and decoded some batches ahead, on a goroutine of its
-// own: upcasters run beside the handlers.
+// Rows and checkpoint are one commit: each event is applied once, even if the process is
+// killed or the outcome of a commit is unknown. Behind the head, the events of a quarter
+// of a second are one commit; at the head, each batch is. A position without changed rows
+// is committed after 4,096 positions or 10 seconds. Another goroutine reads and decodes
+// events some batches ahead, so upcasters run beside the handlers.
 //
-// A version that is not live yet is built from the start of the log and can be
-// read when it first reaches the head; the version that was live until then is
-// replaced in that moment, and its rows are dropped. While a version is rebuilt
-// beside its run (see [Host.Rebuild]), Run writes the old build until the swap,
-// then goes on with the new one.
+// A version that is not live yet is built from the start of the log, and can be read when
+// it first reaches the head. At that moment the version that was live is replaced, and its
+// rows are dropped. While [Host.Rebuild] rebuilds a version that is run, Run writes the old
+// build, and goes on with the new one once that is live.
 func (h *Host) Run(ctx context.Context, ps ...*Projection) error {
 	definitions, err := h.define(ps, byVersion)
 	if err != nil {
@@ -57,27 +55,27 @@ func (h *Host) Run(ctx context.Context, ps ...*Projection) error {
 		}
 		return err
 	}
-	errs := beside(definitions, func(d *definition) error { return h.keep(ctx, d) })
+	errs := each(definitions, func(d *definition) error { return h.keep(ctx, d) })
 	return errors.Join(ctx.Err(), errs)
 }
 
-// CatchUp runs the projections up to the head, side by side, and returns when each
-// has reached it or failed. It is for programs that do not stay, and for tests.
+// CatchUp runs the projections up to the head, each on a goroutine of its own, and returns
+// when each has reached the head or failed. It is for short-lived programs and for tests.
 //
-// It returns nil if all have reached the head, otherwise the errors of those that
-// have not, joined: those that Run stops with or runs again after, each at the
-// first time, and the context's.
+// It returns nil if all have reached the head, otherwise the errors of the others, joined:
+// those of [Host.Run], and the context's. CatchUp does not run a projection again after an
+// error.
 func (h *Host) CatchUp(ctx context.Context, ps ...*Projection) error {
 	definitions, err := h.define(ps, byVersion)
 	if err != nil {
 		return err
 	}
-	return beside(definitions, func(d *definition) error { return h.run(ctx, d, true) })
+	return each(definitions, func(d *definition) error { return h.run(ctx, d, true) })
 }
 
-// beside calls do with each definition, on goroutines that have ended when it
-// returns, and returns the errors joined.
-func beside(definitions []*definition, do func(*definition) error) error {
+// each calls do with each definition at the same time, and returns the errors, joined,
+// when all calls have returned.
+func each(definitions []*definition, do func(*definition) error) error {
 	errs := make([]error, len(definitions))
 	var running sync.WaitGroup
 	for i, d := range definitions {
@@ -87,16 +85,16 @@ func beside(definitions []*definition, do func(*definition) error) error {
 	return errors.Join(errs...)
 }
 
-// keep runs a projection again and again until the context ends or it stops. It
-// returns what it stopped with, or last failed with if it has not got further
-// since.
+// keep runs a projection until the context ends or the projection stops, again after each
+// error that is not final. It returns the final error, or the last one if no event was
+// applied since.
 func (h *Host) keep(ctx context.Context, d *definition) error {
 	var last error
-	var stood eventstore.Position
+	var reached eventstore.Position
 	for wait := h.backoff.min; ; wait = min(2*wait, h.backoff.max) {
 		err := h.run(ctx, d, false)
-		if at := d.standing(ctx, h.store); at > stood {
-			last, stood, wait = nil, at, h.backoff.min
+		if at := d.position(ctx, h.store); at > reached {
+			last, reached, wait = nil, at, h.backoff.min
 		}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return last
@@ -112,8 +110,8 @@ func (h *Host) keep(ctx context.Context, d *definition) error {
 	}
 }
 
-// log says that a projection has stopped, or is run again after a while.
-func (h *Host) log(ctx context.Context, d *definition, err error, again time.Duration) {
+// log logs that a projection has stopped, or, if wait is not 0, is run again after it.
+func (h *Host) log(ctx context.Context, d *definition, err error, wait time.Duration) {
 	attrs := []any{"projection", d.name, "version", d.version, "error", err}
 	if panicked := (*PanicError)(nil); errors.As(err, &panicked) {
 		attrs = append(attrs, "stack", string(panicked.Stack))
@@ -121,10 +119,10 @@ func (h *Host) log(ctx context.Context, d *definition, err error, again time.Dur
 	switch {
 	case errors.Is(err, ErrReplaced):
 		h.logger.InfoContext(ctx, "projection replaced", attrs...)
-	case again == 0:
+	case wait == 0:
 		h.logger.ErrorContext(ctx, "projection stopped", attrs...)
 	default:
-		h.logger.WarnContext(ctx, "projection failed", append(attrs, "again in", again)...)
+		h.logger.WarnContext(ctx, "projection failed", append(attrs, "retry in", wait)...)
 	}
 }
 
@@ -144,8 +142,9 @@ func isFinal(err error) bool {
 	return false
 }
 
-// standing returns the position of the version's build, 0 if there is none.
-func (p *Projection) standing(ctx context.Context, store eventstore.RowStore) eventstore.Position {
+// position returns the position of the version's build; 0 if there is none, or it cannot
+// be read.
+func (p *Projection) position(ctx context.Context, store eventstore.RowStore) eventstore.Position {
 	ctx = context.WithoutCancel(ctx)
 	_, b, state, err := p.current(ctx, store)
 	if err != nil || state != Live && state != Rebuilding {

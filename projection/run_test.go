@@ -213,8 +213,8 @@ func TestRun_Retry(t *testing.T) {
 	})
 }
 
-// TestRun_TwoRunners: two hosts run the same version. The one that is slower goes
-// on after a while, and nothing is doubled.
+// TestRun_TwoRunners: two hosts run the same version. The slower one goes on after a while,
+// and no event is applied twice.
 func TestRun_TwoRunners(t *testing.T) {
 	store, registry, shop, logs := newStore(t), shopRegistry(t), newShop(7), &logged{}
 	var runs []*running

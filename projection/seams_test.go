@@ -16,8 +16,8 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// TestRun_SeesNoRowsOfAnother: a handler never reads rows that another run has
-// committed meanwhile, and its event is not at fault for them.
+// TestRun_SeesNoRowsOfAnother: a handler never reads rows that another run has committed
+// meanwhile, and that is no failure of its event.
 func TestRun_SeesNoRowsOfAnother(t *testing.T) {
 	store, registry, s, other := newStore(t), shopRegistry(t), newSales(1), newSales(1)
 	views := newHost(t, store, registry)
@@ -40,8 +40,8 @@ func TestRun_SeesNoRowsOfAnother(t *testing.T) {
 	s.requireHead(t, store)
 }
 
-// TestRun_ReadsRowsThatStandAtZero: a view that was set back by hand to the start of the
-// log has rows all the same, and handlers read them.
+// TestRun_ReadsRowsThatStandAtZero: handlers read the rows of a view whose checkpoint was
+// set back to the start of the log by hand.
 func TestRun_ReadsRowsThatStandAtZero(t *testing.T) {
 	store, registry, p := newStore(t), shopRegistry(t), projection.New("p", 1)
 	views := newHost(t, store, registry)
@@ -64,8 +64,8 @@ func TestRun_ReadsRowsThatStandAtZero(t *testing.T) {
 	require.Equal(t, 2, x.Value)
 }
 
-// TestRebuild_FromDifferentPositions: of two rebuilds in one pass, the one that is
-// further on takes nothing twice.
+// TestRebuild_FromDifferentPositions: two builds of one pass begin at different positions,
+// and neither takes an event twice.
 func TestRebuild_FromDifferentPositions(t *testing.T) {
 	store, registry, s, m := newStore(t), shopRegistry(t), newSales(1), newMembers()
 	views := newHost(t, store, registry)
@@ -79,8 +79,8 @@ func TestRebuild_FromDifferentPositions(t *testing.T) {
 	s.requireHead(t, store)
 }
 
-// TestRebuild_BesideAnIdleRun: a run goes on with the new build even if the events
-// to come are not for it.
+// TestRebuild_BesideAnIdleRun: a run goes on with the new build even if it takes none of
+// the later events.
 func TestRebuild_BesideAnIdleRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s := newStore(t), shopRegistry(t), newSales(1)
@@ -98,9 +98,9 @@ func TestRebuild_BesideAnIdleRun(t *testing.T) {
 	})
 }
 
-// TestRun_DropsOlderBuildsUnderWay: a version that was begun and passed over
-// leaves nothing.
-func TestRun_DropsOlderBuildsUnderWay(t *testing.T) {
+// TestRun_DropsUnfinishedOlderBuilds: a version that was begun, and not finished before a
+// later one was live, leaves nothing.
+func TestRun_DropsUnfinishedOlderBuilds(t *testing.T) {
 	store, registry, s, passed, next := newStore(t), shopRegistry(t), newSales(1), newSales(2), newSales(3)
 	views := newHost(t, store, registry)
 	newShop(1).trade(t, store, 100)
@@ -113,8 +113,8 @@ func TestRun_DropsOlderBuildsUnderWay(t *testing.T) {
 	requireNoLeftovers(t, views, next.Projection)
 }
 
-// TestRun_ManyRows: events that write more rows together than one commit takes,
-// but not by themselves.
+// TestRun_ManyRows applies events that together write more rows than one commit may have;
+// each alone does not.
 func TestRun_ManyRows(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
 	views := newHost(t, store, registry)
@@ -157,7 +157,7 @@ func (i *interrupted) Attach(ctx context.Context, v eventstore.InlineView) error
 	return i.RowStore.Attach(ctx, v)
 }
 
-// TestAttach_EndsWithTheSwap: what is attached is read, even if the context ends
+// TestAttach_EndsWithTheSwap: a build that was attached goes live even if the context ends
 // in between.
 func TestAttach_EndsWithTheSwap(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
@@ -169,8 +169,8 @@ func TestAttach_EndsWithTheSwap(t *testing.T) {
 	s.requireHead(t, store)
 }
 
-// TestRun_KnownRowsAreNotThoseOfAnother: rows that a run has read before another
-// one changed them are of no use to it any more.
+// TestRun_KnownRowsAreNotThoseOfAnother: a run does not use rows that it has read before
+// another run changed them.
 func TestRun_KnownRowsAreNotThoseOfAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, s, other := newStore(t), shopRegistry(t), newSales(1), newSales(1)
@@ -197,7 +197,7 @@ func TestRun_KnownRowsAreNotThoseOfAnother(t *testing.T) {
 	})
 }
 
-// lost is a store that does not carry out a commit, or says that it does not know.
+// lost is a store that does not carry out a commit, or whose commit has an unknown outcome.
 type lost struct {
 	eventstore.RowStore
 	lose func(commit func() error) error // nil: nothing is lost
@@ -211,8 +211,8 @@ func (l *lost) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
 	return l.lose(commit)
 }
 
-// TestRun_ForgetsWhatItCouldNotCommit: after a commit that failed, whatever became
-// of it, rows are what is stored.
+// TestRun_ForgetsWhatItCouldNotCommit: after a failed commit, whatever its outcome, handlers
+// read the stored rows.
 func TestRun_ForgetsWhatItCouldNotCommit(t *testing.T) {
 	for name, lose := range map[string]func(commit func() error) error{
 		"lost":      func(func() error) error { return errInjected },
@@ -238,8 +238,7 @@ func TestRun_ForgetsWhatItCouldNotCommit(t *testing.T) {
 	}
 }
 
-// beginning is a store in which something happens around the commit by which a build
-// begins.
+// beginning is a store that calls functions around the first commit of a build.
 type beginning struct {
 	eventstore.RowStore
 	before, after func()
@@ -265,8 +264,8 @@ func (s *beginning) GetRows(ctx context.Context, view eventstore.ViewID, keys ..
 	return s.RowStore.GetRows(ctx, view, keys...)
 }
 
-// TestRun_BeginsABuildThatWasDropped before it came to that: it leaves no view, and
-// goes on with the build that is live.
+// TestRun_BeginsABuildThatWasDropped: a build was dropped before its first commit. The run
+// leaves no view of it, and goes on with the live build.
 func TestRun_BeginsABuildThatWasDropped(t *testing.T) {
 	store, registry, s, other := &beginning{RowStore: newStore(t)}, shopRegistry(t), newSales(1), newSales(1)
 	views := newHost(t, store, registry)
@@ -280,7 +279,7 @@ func TestRun_BeginsABuildThatWasDropped(t *testing.T) {
 	requireNoLeftovers(t, views, s.Projection)
 }
 
-// TestRun_KeepsABuildOfWhichItCannotTell whether it was dropped.
+// TestRun_KeepsABuildOfWhichItCannotTell if it was dropped: the pointer cannot be read.
 func TestRun_KeepsABuildOfWhichItCannotTell(t *testing.T) {
 	store, registry, s := &beginning{RowStore: newStore(t)}, shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)

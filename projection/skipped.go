@@ -9,9 +9,9 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// What a projection skips is noted in the view itself, in tables that no
-// declared one can be named like, so that it is committed with the position that
-// goes past the event: a row for each one, and one that counts them.
+// Skipped events are listed in the view itself, so that the list is committed with the
+// position after the event: one table has a row for each event, another one the number of
+// them. No declared table can have their names, which begin with a slash.
 const (
 	skippedTable = "/skipped"
 	countTable   = "/skipped-count"
@@ -19,8 +19,8 @@ const (
 
 var countKey = eventstore.RowKey{Table: countTable, Key: []byte{0}}
 
-// noteSkipped notes that an event was skipped.
-func noteSkipped(rows eventstore.RowTx, f Failure) error {
+// addSkipped adds an event to the list of skipped ones.
+func addSkipped(rows eventstore.RowTx, f Failure) error {
 	value, err := json.Marshal(f)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func readSkipped(row eventstore.Row) (f Failure, err error) {
 	var position eventstore.Position
 	_, keyErr := readKey(row.Key, &position)
 	if err := errors.Join(keyErr, json.Unmarshal(row.Value, &f)); err != nil {
-		return Failure{}, fmt.Errorf("what was skipped at position %d: %w", position, err)
+		return Failure{}, fmt.Errorf("row of the event skipped at position %d: %w", position, err)
 	}
 	return f, nil
 }

@@ -12,17 +12,17 @@ import (
 type State uint8
 
 const (
-	// NeverRun says that no build of this version was begun, or that it was dropped.
+	// NeverRun: no build of the version was begun, or it was dropped.
 	NeverRun State = iota
-	// Rebuilding says that it is being built and cannot be read yet.
+	// Rebuilding: the version is being built and cannot be read yet.
 	Rebuilding
-	// Live says that it can be read, unless it has a fault.
+	// Live: the version can be read, unless it has a fault.
 	Live
-	// Replaced says that a later version is live.
+	// Replaced: a later version is live.
 	Replaced
 )
 
-// String says the state in words.
+// String returns the state in words, such as "never run".
 func (s State) String() string {
 	switch s {
 	case NeverRun:
@@ -38,43 +38,42 @@ func (s State) String() string {
 	}
 }
 
-// Status is how a version of a projection is.
+// Status describes a version of a projection.
 type Status struct {
 	Projection string
 	Version    uint32
 	State      State
-	// Position is how far it has come: for Live the position that its tables
-	// show, for Rebuilding that of the build.
+	// Position is the position that the tables show if the version is Live, and that
+	// the build has reached if it is Rebuilding.
 	Position eventstore.Position
-	// Head is the log's, and Behind how many events of the log, of whatever
-	// type, are after Position.
+	// Head is the head of the log, and Behind the number of events, of any type,
+	// after Position.
 	Head   eventstore.Position
 	Behind uint64
-	// Lag is the time between when the event at Position, or the first one if
-	// that is 0, was recorded and when that at Head was.
+	// Lag is the time from the recording of the event at Position, or of the first
+	// event if Position is 0, to that of the event at Head.
 	Lag time.Duration
-	// Progress is when the position last changed in the store; for a
-	// projection that is attached by this Host, when the event at Position was recorded.
+	// Progress is when the position last changed in the store; for a projection that
+	// this Host has attached, when the event at Position was recorded.
 	Progress time.Time
-	// Fault is why an attached projection has stopped, nil if it has not.
+	// Fault is why an attached projection has stopped; nil if it has not.
 	Fault *eventstore.Fault
-	// Failure is the event that comes next and could not be applied, nil if
-	// there is none.
+	// Failure is the event after Position if it could not be applied, else nil.
 	Failure *Failure
-	// Skipped are the last 100 events that were skipped, the last one first,
-	// and SkippedCount says how many there are in all.
+	// Skipped are the last 100 skipped events, the last one first. SkippedCount is
+	// the number of all.
 	Skipped      []Failure
 	SkippedCount uint64
-	// Build is the view that all this is of.
+	// Build is the view in the store that holds the rows.
 	Build eventstore.ViewID
 }
 
 // skippedListed is how many skipped events Status lists.
 const skippedListed = 100
 
-// Status returns how this version of the projection is, whether it is run by this
-// Host, by another one, or not at all. It is ErrInvalid for a nil projection, and
-// for one that declares a table or index that its version was built without.
+// Status returns the status of this version of the projection, whether this Host runs
+// it, another one, or none. It is ErrInvalid for a nil projection, and for one that
+// declares a table or index that its version was built without.
 func (h *Host) Status(ctx context.Context, p *Projection) (Status, error) {
 	if p == nil {
 		return Status{}, invalidf("the projection is nil")
@@ -142,8 +141,8 @@ func (h *Host) statusOfBuild(ctx context.Context, p *Projection, b build, s *Sta
 	return nil
 }
 
-// recorded returns when the event at a position was recorded, or, in a log with
-// gaps, the first one after it.
+// recorded returns when the event at a position was recorded. In a log with gaps, the
+// first event after the position counts.
 func recorded(ctx context.Context, store eventstore.Store, at eventstore.Position) (time.Time, error) {
 	for e, err := range store.Read(ctx, eventstore.All(), eventstore.ReadOptions{From: at, Limit: 1}) {
 		return e.Recorded, err

@@ -7,10 +7,9 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// storedRows are the rows of a view as they were committed with a checkpoint:
-// what a writer reads. If another writer has changed the view, reading is a
-// *CheckpointError, so that no handler ever sees the rows of another checkpoint
-// than its own.
+// storedRows are the rows of a view as they were committed with a checkpoint. A writer
+// reads them. If another writer has changed the view, a read fails with a
+// *CheckpointError, so that a handler never sees rows of another checkpoint.
 type storedRows struct {
 	ctx   context.Context
 	store eventstore.RowStore

@@ -12,27 +12,31 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Table is a table of a projection's read model: rows of type V, stored as JSON,
-// ordered by keys of type K. A key is of a string, integer or UUID type, or a
-// [time.Time] (kept as an instant, read back in UTC), or a [Pair] of these.
+// Table is a table of a projection's read model: rows of type V, stored as JSON, ordered by
+// keys of type K. A key is of a string, integer or UUID type, a [time.Time] (stored as an
+// instant, read in UTC), or a [Pair] of these.
 //
-// The methods with a Reader read what is committed. They return
-// ErrNeverRun, *RebuildingError or *ReplacedError if this version of the
-// projection is not the one that is live, ErrInvalid if it was built without a
-// table or index that the projection declares, or with other keys, or a row cannot
-// be decoded into a V because it was another type when the row was written, a
-// *[eventstore.FaultedError] if it stopped at a fault, and otherwise the rows as of
-// the view's checkpoint, whether it is run now or not. They are safe for
-// concurrent use by multiple goroutines. In a handler, rows are read and written by [Table.In].
+// The methods that take a Reader read committed rows, as of the view's checkpoint, whether
+// the projection is run now or not. Their errors are:
+//
+//   - ErrNeverRun, *RebuildingError or *ReplacedError if this version of the projection
+//     is not live,
+//   - ErrInvalid if the live build lacks a table or index that the projection declares, or
+//     has other keys, or if a row was written from another type than V,
+//   - a *[eventstore.FaultedError] if the view has stopped at a fault,
+//   - and those of the store.
+//
+// They are safe for concurrent use by multiple goroutines. A handler reads and writes rows
+// through [Table.In].
 type Table[K comparable, V any] struct {
 	p       *Projection
 	name    string
-	fault   string // why K cannot be a key
+	fault   string // why K cannot be a key; "" if it can
 	indexes []tableIndex[K, V]
 	shape   *tableShape
 }
 
-// Reader is what tables are read from: an [eventstore.RowStore], or a [*View].
+// Reader is the source of a table's rows: an [eventstore.RowStore] or a [*View].
 type Reader interface {
 	GetRows(ctx context.Context, view eventstore.ViewID, keys ...eventstore.RowKey) (eventstore.RowSet, error)
 	ScanRows(ctx context.Context, view eventstore.ViewID, scan eventstore.RowScan) iter.Seq2[eventstore.RowSet, error]
@@ -43,21 +47,21 @@ type Reader interface {
 type Row[K comparable, V any] struct {
 	Key   K
 	Value V
-	// At is the position that the row is true for, or that it is not there: the
-	// view's checkpoint when it was read. It is 0 in a handler, which reads what is
+	// At is the position of the view's checkpoint when the row was read: the row, or
+	// its absence, is true as of At. It is 0 in a handler, which reads rows that are
 	// not committed yet.
 	At eventstore.Position
 }
 
 // Rows are rows of a table as of one moment.
 type Rows[K comparable, V any] struct {
-	// ByKey has the rows that are there.
+	// ByKey has the values of the rows that exist.
 	ByKey map[K]V
-	// At is the position that they are true for.
+	// At is the position of the view's checkpoint.
 	At eventstore.Position
 }
 
-// NewTable declares a table of the projection. Its name is unique in it: 1 to
+// NewTable declares a table of the projection. The name is unique in the projection: 1 to
 // 100 bytes of UTF-8 without NUL or "/".
 func NewTable[K comparable, V any](p *Projection, name string) *Table[K, V] {
 	shape := &tableShape{name: name, key: reflect.TypeFor[K](), faults: valueFaults(reflect.TypeFor[V]())}
@@ -65,11 +69,11 @@ func NewTable[K comparable, V any](p *Projection, name string) *Table[K, V] {
 	return &Table[K, V]{p: p, name: name, fault: keyFault(shape.key), shape: shape}
 }
 
-// valueFaults returns why JSON cannot hold values of a type, as far as the zero
-// value tells. It is not asked of types with methods of their own for it.
+// valueFaults returns why values of a type cannot be stored as JSON, as far as the zero
+// value shows it. Types with methods are not checked, as they may marshal themselves.
 func valueFaults(t reflect.Type) []error {
 	if t.Kind() == reflect.Interface && t.NumMethod() > 0 {
-		return []error{fmt.Errorf("JSON cannot tell which %v to decode", t)}
+		return []error{fmt.Errorf("a %v cannot be decoded from JSON: it is an interface", t)}
 	}
 	if t.NumMethod() > 0 {
 		return nil
@@ -81,8 +85,8 @@ func valueFaults(t reflect.Type) []error {
 	return nil
 }
 
-// Get returns the row with this key, and whether there is one. If there is none, of
-// the Row only At is set.
+// Get returns the row with this key, and whether it exists. If it does not, only At is set
+// in the Row.
 func (t *Table[K, V]) Get(ctx context.Context, r Reader, key K) (row Row[K, V], ok bool, err error) {
 	rows, err := t.GetMany(ctx, r, key)
 	if err != nil {
@@ -94,7 +98,7 @@ func (t *Table[K, V]) Get(ctx context.Context, r Reader, key K) (row Row[K, V], 
 	return row, ok, nil
 }
 
-// GetMany returns the rows with these keys, all as of one moment.
+// GetMany returns the rows with these keys, all as of one checkpoint.
 func (t *Table[K, V]) GetMany(ctx context.Context, r Reader, keys ...K) (Rows[K, V], error) {
 	rowKeys, err := t.rowKeys(keys)
 	if err != nil {
@@ -116,26 +120,26 @@ func (t *Table[K, V]) GetMany(ctx context.Context, r Reader, keys ...K) (Rows[K,
 	return rows, nil
 }
 
-// Scan yields the rows of a range in the order of their keys. It reads a page at
-// a time: the rows of a page are as of one moment, later ones may be of a later
-// one, as Row.At says. The sequence can be ranged over more than once; nothing is
-// held while the loop's body runs. An error is the last element and comes with
-// the zero Row. What an empty range is true for is said by Page.
+// Scan yields the rows of a range in the order of their keys. It reads them in pages: the
+// rows of one page are as of one checkpoint, those of the next may be as of a later one, as
+// Row.At says. The sequence can be ranged over more than once; no lock and no transaction
+// is held while the loop's body runs. An error is the last element and comes with the zero
+// Row. For the position of an empty range, use Page.
 func (t *Table[K, V]) Scan(ctx context.Context, r Reader, keys Range[K]) iter.Seq2[Row[K, V], error] {
 	return t.source().scan(ctx, r, keys.span)
 }
 
-// source returns where the table's rows are read from.
+// source returns the source of the table's rows.
 func (t *Table[K, V]) source() source[K, V] {
 	shape := func() string { return fmt.Sprintf("%q %s", t.p.name, t.shape.line()) }
-	return source[K, V]{t.p, place{t.name, shape}, decodeRow[K, V], t.wrap}
+	return source[K, V]{t.p, storedTable{t.name, shape}, decodeRow[K, V], t.wrap}
 }
 
 func (t *Table[K, V]) wrap(verb string, err error) error {
 	return fmt.Errorf("%s of table %s of projection %s: %w", verb, quote.Name(t.name), quote.Name(t.p.name), err)
 }
 
-// inHandler says in which table an error came that a handler gets.
+// inHandler names the table in an error for a handler.
 func (t *Table[K, V]) inHandler(err error) error {
 	return fmt.Errorf("table %s: %w", quote.Name(t.name), err)
 }
@@ -161,7 +165,7 @@ func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err err
 		err = errBadKey
 	}
 	if err != nil {
-		return key, value, fmt.Errorf("row %s: %w", quote.Name(string(row.Key)), otherType[K]("its key", err))
+		return key, value, fmt.Errorf("row %s: %w", quote.Name(string(row.Key)), otherType[K]("the key", err))
 	}
 	if value, err = decodeValue[V](row.Value); err != nil {
 		err = fmt.Errorf("row %s: %w", keyText(key), err)
@@ -169,19 +173,19 @@ func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err err
 	return key, value, err
 }
 
-// encodeValue encodes by pointer, so that a MarshalJSON with a pointer receiver
-// is used. A panic of the type's own methods is the handler's, and caught there.
+// encodeValue encodes by pointer, so that a MarshalJSON with a pointer receiver is used. A
+// panic in it counts as one of the handler.
 func encodeValue[V any](value V) ([]byte, error) { return json.Marshal(&value) }
 
 func decodeValue[V any](data []byte) (value V, err error) {
 	if err = json.Unmarshal(data, &value); err != nil {
-		err = otherType[V]("it", err)
+		err = otherType[V]("the value", err)
 	}
 	return value, err
 }
 
-// otherType returns the error for what is stored and cannot be decoded into a T:
-// stored rows have checksums, so it was written from another type.
+// otherType returns the error for stored bytes that cannot be decoded into a T. Rows have
+// checksums, so the bytes are not damaged: they were written from another type.
 func otherType[T any](what string, err error) error {
 	return fmt.Errorf("%w: %s was written as another type than %v; raise the version when a type changes: %w",
 		eventstore.ErrInvalid, what, reflect.TypeFor[T](), err)

@@ -146,8 +146,8 @@ func TestTableTx(t *testing.T) {
 	require.Equal(t, eventstore.Position(1), many.At)
 }
 
-// TestTable_LimitsAreTheHandlersFault: what a handler writes too much of fails its
-// event, and can be skipped.
+// TestTable_LimitsAreTheHandlersFault: an event whose handler writes too much fails, and can
+// be skipped.
 func TestTable_LimitsAreTheHandlersFault(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
 	views := newHost(t, store, registry)
@@ -193,8 +193,8 @@ func (u *unreadable) GetRows(ctx context.Context, view eventstore.ViewID, keys .
 	return u.Store.GetRows(ctx, view, keys...)
 }
 
-// TestRun_StoreErrorsAreNotTheEventsFault: an event is not skipped, and not taken
-// for applied, because a row could not be read.
+// TestRun_StoreErrorsAreNotTheEventsFault: an event is neither skipped nor counted as applied
+// because a row could not be read.
 func TestRun_StoreErrorsAreNotTheEventsFault(t *testing.T) {
 	for _, handler := range []func(error) error{
 		func(err error) error { return err },

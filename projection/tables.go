@@ -8,14 +8,13 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// tables say which tables and indexes a projection has, and of what keys: a program
-// that reads rows must agree in this with the one that wrote them. There is a line
-// for each, and a first line, so that no tables are not the same as unknown ones,
-// which are "".
+// tables lists the tables and indexes of a projection with the kinds of their keys, in
+// which a program that reads rows must agree with the one that wrote them. It has a first
+// line and a line for each; "" means that the tables are not known.
 type tables string
 
-// tablesLimit is how many bytes of it a pointer has room for, whatever else is in
-// it. The tables of a projection that has hundreds of them are not known.
+// tablesLimit bounds the bytes of the tables in a build of the pointer, which has several
+// builds. The tables of a projection that has hundreds of them are not known.
 const tablesLimit = 8 << 10
 
 func tablesOf(shapes []*tableShape) tables {
@@ -26,8 +25,8 @@ func tablesOf(shapes []*tableShape) tables {
 	return all
 }
 
-// tableLines returns a line for each table and index. Those of a shape, once
-// stored, stay as they are.
+// tableLines returns a line for each table and index. They are on disk, so they must not
+// change from release to release.
 func tableLines(shapes []*tableShape) []string {
 	var lines []string
 	for _, t := range shapes {
@@ -36,7 +35,7 @@ func tableLines(shapes []*tableShape) []string {
 			lines = append(lines, t.indexLine(i))
 		}
 	}
-	slices.Sort(lines) // the order of declarations does not matter
+	slices.Sort(lines) // so that the order of declarations does not matter
 	return lines
 }
 
@@ -46,15 +45,14 @@ func (t *tableShape) indexLine(i indexShape) string {
 	return fmt.Sprintf("table %q index %q %s unique %t", t.name, i.name, keyShape(i.key), i.unique)
 }
 
-// without returns the lines that others do not have.
+// without returns the lines that are not in others.
 func (t tables) without(others tables) []string {
 	had := strings.Split(string(others), "\n")
 	return slices.DeleteFunc(strings.Split(string(t), "\n"), func(line string) bool { return slices.Contains(had, line) })
 }
 
-// checkTables returns an error, which says what differs, if the declared tables are
-// not all among those that the build was begun with. A program that reads rows need
-// not declare all tables.
+// checkTables returns an error that names the differences if the build lacks a declared
+// table. A program that reads rows need not declare all tables.
 func (b build) checkTables(declared tables) error {
 	if b.Tables == declared || b.Tables == "" || declared == "" {
 		return nil

@@ -16,8 +16,8 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// TestTable_DeclaredOtherwise: a program that reads a version with other tables
-// than it was built with is told so, and never that there are no rows.
+// TestTable_DeclaredOtherwise: a program that reads a version with other tables than it was
+// built with gets an error, and never a table without rows.
 func TestTable_DeclaredOtherwise(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)
@@ -50,7 +50,7 @@ func TestTable_DeclaredOtherwise(t *testing.T) {
 	require.ErrorIs(t, err, projection.ErrNeverRun)
 }
 
-// TestTable_DeclaredInPart: who reads rows declares what it reads.
+// TestTable_DeclaredInPart: a program that reads rows declares only the tables that it reads.
 func TestTable_DeclaredInPart(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)
@@ -110,9 +110,8 @@ func TestTable_WithoutKnownTables(t *testing.T) {
 	require.True(t, found)
 }
 
-// TestTable_DeclaredOtherwise_Rebuilt: the way out is a rebuild. A build that is
-// under way with other tables is waited for: whoever runs the version next begins
-// anew.
+// TestTable_DeclaredOtherwise_Rebuilt: a rebuild resolves the difference. Ready waits for an
+// unfinished build with other tables, as the next run of the version begins a new build.
 func TestTable_DeclaredOtherwise_Rebuilt(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)
@@ -167,7 +166,7 @@ func TestTable_RowsOfAnotherType(t *testing.T) {
 	for _, err := range errs {
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
 		require.ErrorContains(t, err, "row 300: ", "and no bytes of it")
-		require.ErrorContains(t, err, "it was written as another type than string; raise the version when a type changes: json: cannot unmarshal")
+		require.ErrorContains(t, err, "the value was written as another type than string; raise the version when a type changes: json: cannot unmarshal")
 	}
 
 	narrow := projection.New("p", 1) // the key is encoded in the same way

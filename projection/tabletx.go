@@ -9,26 +9,25 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// TableTx is a table in a handler: reads see what the handler, and those before
-// it, have written. It lives as long as its Tx. Its errors are for the handler
-// to return; an error of the store fails the event even if it does not.
+// TableTx is a table in a handler. Reads see the writes of the handler and of those before
+// it. It is valid as long as its Tx. A handler returns its errors; an error of the store
+// fails the event even if the handler does not.
 type TableTx[K comparable, V any] struct {
 	t  *Table[K, V]
 	tx Tx
 }
 
-// In returns the table as the handler that was given tx reads and writes it. The
-// table must be of the handler's projection; otherwise the methods of what is
-// returned end with ErrInvalid.
+// In returns the table for the handler that was given tx. The methods of the TableTx return
+// ErrInvalid if the table is not one of the handler's projection.
 func (t *Table[K, V]) In(tx Tx) TableTx[K, V] { return TableTx[K, V]{t, tx} }
 
-// Get returns the row with this key, and whether there is one.
+// Get returns the row with this key, and whether it exists.
 func (t TableTx[K, V]) Get(key K) (V, bool, error) {
 	value, data, err := t.get(t.t.rowKey(key), key)
 	return value, data != nil, err
 }
 
-// GetMany returns the rows with these keys that are there, read in one go.
+// GetMany returns those of the rows with these keys that exist. It reads them together.
 func (t TableTx[K, V]) GetMany(keys ...K) (map[K]V, error) {
 	if err := t.check(); err != nil {
 		return nil, err
@@ -53,8 +52,8 @@ func (t TableTx[K, V]) GetMany(keys ...K) (map[K]V, error) {
 	return found, nil
 }
 
-// Scan yields the rows of a range as they are when ranging starts; the loop's
-// body may read and write. An error is the last element.
+// Scan yields the rows of a range as they are when ranging starts. The loop's body may read
+// and write. An error is the last element.
 func (t TableTx[K, V]) Scan(keys Range[K]) iter.Seq2[Row[K, V], error] {
 	if err := t.check(); err != nil {
 		return func(yield func(Row[K, V], error) bool) { yield(Row[K, V]{}, err) }
@@ -62,9 +61,8 @@ func (t TableTx[K, V]) Scan(keys Range[K]) iter.Seq2[Row[K, V], error] {
 	return t.t.source().scanTx(t.tx, keys.span, t.t.inHandler)
 }
 
-// Put puts a row, instead of the one with the same key if there is one. If
-// another row has the same value in a unique index nothing is put, and the error
-// is a *UniqueError.
+// Put writes a row, over the one with the same key if there is one. If another row has the
+// same value in a unique index, nothing is written, and the error is a *UniqueError.
 func (t TableTx[K, V]) Put(key K, value V) error {
 	rowKey := t.t.rowKey(key)
 	var data []byte
@@ -80,19 +78,19 @@ func (t TableTx[K, V]) Put(key K, value V) error {
 	return t.put(rowKey, key, value, data, entries)
 }
 
-// Update puts what change makes of the row with this key, or of the zero V if
-// there is none.
+// Update puts the value that change returns for that of the row with this key, or for the
+// zero V if there is no such row.
 func (t TableTx[K, V]) Update(key K, change func(V) V) error {
 	rowKey := t.t.rowKey(key)
 	old, data, err := t.get(rowKey, key)
 	if err != nil {
 		return err
 	}
-	entries := t.entries(rowKey, old, data) // before change writes to what old refers to
+	entries := t.entries(rowKey, old, data) // first, as change may write to memory that old refers to
 	return t.put(rowKey, key, change(old), data, entries)
 }
 
-// Delete deletes the row with this key, if there is one.
+// Delete deletes the row with this key if it exists.
 func (t TableTx[K, V]) Delete(key K) error {
 	rowKey := t.t.rowKey(key)
 	if err := t.check(); err != nil {
@@ -111,8 +109,8 @@ func (t TableTx[K, V]) Delete(key K) error {
 	return t.tx.rows.Put(changes...)
 }
 
-// entries returns where a row is in the indexes; data are its bytes, nil if
-// there is no such row.
+// entries returns the keys of a row's index entries; data are its bytes, nil if the row
+// does not exist.
 func (t TableTx[K, V]) entries(rowKey eventstore.RowKey, value V, data []byte) []eventstore.RowKey {
 	if data == nil {
 		return nil
@@ -126,7 +124,7 @@ func (t TableTx[K, V]) entries(rowKey eventstore.RowKey, value V, data []byte) [
 	return entries
 }
 
-// get returns a row's value and its bytes, nil if there is none.
+// get returns a row's value and its bytes, which are nil if the row does not exist.
 func (t TableTx[K, V]) get(rowKey eventstore.RowKey, key K) (value V, data []byte, err error) {
 	if err := t.check(); err != nil {
 		return value, nil, err
@@ -141,8 +139,8 @@ func (t TableTx[K, V]) get(rowKey eventstore.RowKey, key K) (value V, data []byt
 	return value, rows[0].Value, nil
 }
 
-// put puts a row and its index entries, and deletes those that it had and has no
-// more. Data are the bytes of the row that is there, nil if there is none.
+// put writes a row and its index entries, and deletes the entries that it had. Data are
+// the bytes of the row before, nil if it does not exist.
 func (t TableTx[K, V]) put(rowKey eventstore.RowKey, key K, value V, data []byte, had []eventstore.RowKey) error {
 	if err := t.check(); err != nil {
 		return err
@@ -166,7 +164,7 @@ func (t TableTx[K, V]) put(rowKey eventstore.RowKey, key K, value V, data []byte
 		if err := index.check(t.tx, entry, rowKey.Key, key, value); err != nil {
 			return err
 		}
-		// After the deletion of the same entry, if there is one: the later counts.
+		// If the same entry is deleted above, the later change counts.
 		changes = append(changes, eventstore.Row{RowKey: entry, Value: append(bytes.Clone(rowKey.Key), encoded...)})
 	}
 	return t.tx.rows.Put(append(changes, eventstore.Row{RowKey: rowKey, Value: encoded})...)
@@ -175,7 +173,7 @@ func (t TableTx[K, V]) put(rowKey eventstore.RowKey, key K, value V, data []byte
 func (t TableTx[K, V]) check() error {
 	switch {
 	case t.tx.p != t.t.p:
-		return invalidf("table %s is not one of this handler's projection", quote.Name(t.t.name))
+		return invalidf("table %s is of another projection than the handler", quote.Name(t.t.name))
 	case t.t.fault != "":
 		return invalidf("%s", t.t.fault)
 	}

@@ -8,20 +8,21 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Tx is what a handler writes by: see [Table.In]. It is for the goroutine that
-// the handler runs on, and until the handler returns.
+// Tx is the access of a handler to the tables: see [Table.In]. It is valid on the
+// handler's goroutine until the handler returns.
 type Tx struct {
 	ctx  context.Context
 	p    *Projection
 	rows *eventRows
 }
 
-// Context returns the context of the run, or of the view's time if it is attached.
+// Context returns the context of the run. That of an attached projection ends with its
+// Timeout.
 func (tx Tx) Context() context.Context { return tx.ctx }
 
-// eventRows are the rows as a handler sees them. It keeps the first error of
-// reading, which is the store's: an event must not pass for applied, or for one
-// that cannot be, because the store could not be read.
+// eventRows are the rows that a handler sees. It keeps the first error of the store, so
+// that an event does not count as applied, or as one that cannot be applied, when a read
+// has failed and the handler has ignored that.
 type eventRows struct {
 	rows eventstore.RowTx
 	err  error
@@ -51,7 +52,7 @@ func (r *eventRows) keep(err error) error {
 	return err
 }
 
-// isCallersFault reports whether an error of reading is due to what was asked for.
+// isCallersFault reports whether a read failed because of its arguments.
 func isCallersFault(err error) bool {
 	return errors.Is(err, eventstore.ErrInvalid) || errors.Is(err, eventstore.ErrTooLarge)
 }

@@ -184,8 +184,8 @@ func TestUpcasts_OldEventsAreSeen_Mutant(t *testing.T) {
 	}
 }
 
-// TestUpcasts_CheckpointsAreOfStoredEvents: what is split is applied whole or not
-// at all, and nothing is doubled by who goes on.
+// TestUpcasts_CheckpointsAreOfStoredEvents: the parts of a split event are applied together
+// or not at all, and a run that goes on applies none of them twice.
 func TestUpcasts_CheckpointsAreOfStoredEvents(t *testing.T) {
 	store, registry, n := oldNotes(t), newNames(t), newNotebook()
 	for _, n.fail = range []string{"b", "c", "c"} { // the first part of what was split, the last one
@@ -271,8 +271,8 @@ func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
 	}
 }
 
-// TestUpcasts_AProgramOfBeforeTheRename: who does not know the new name is not let
-// go on with a view whose events have it, once there are some.
+// TestUpcasts_AProgramOfBeforeTheRename: a program that does not know a new name cannot go
+// on with a view once there are events of that name.
 func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 	before := buildRegistry(t, func(b *codec.Builder) {
 		codec.Register[noted](b, "note.written", 1)
@@ -303,7 +303,7 @@ func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 		add(t, store, "x-1", "noted", 1, `{"Text":"b"}`)
 		err := run(newHost(t, store, before).Host, t.Context(), newNotebook().Projection)
 		require.ErrorIs(t, err, eventstore.ErrInvalid, name)
-		require.ErrorContains(t, err, `stored as "noted" (the first at position 2), and the registry has no such name for them`)
+		require.ErrorContains(t, err, `under the name "noted" (the first at position 2), which the registry does not know`)
 		require.NoError(t, newHost(t, store, after).CatchUp(t.Context(), n.Projection))
 		require.Equal(t, journal{"1 a", "2 b"}, n.read(t, store), name)
 		add(t, store, "x-1", "note.written", 1, `{"Text":"c"}`)

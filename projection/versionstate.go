@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// versionID names a version of a projection, or all of them if the version is 0.
+// versionID names a version of a projection, or all versions if the version is 0.
 type versionID struct {
 	name    string
 	version uint32
@@ -20,17 +20,17 @@ func (id versionID) String() string {
 	return fmt.Sprintf("%s version %d", quote.Name(id.name), id.version)
 }
 
-// versionState is what a host knows of a version of a projection, beyond what is
-// in the store. It is guarded by the host's mu.
+// versionState is what a host knows of a version of a projection and is not in the store.
+// The host's mu guards it.
 type versionState struct {
-	// through is a position that a build has reached, the live one: what is in
-	// the store is the same, or behind it by events that change no row.
+	// through is the position that the live build shows. The checkpoint in the store
+	// is the same, or earlier by events that change no row.
 	build   build
 	through eventstore.Position
-	// inline says that the version was attached by this host.
+	// inline says that this host has attached the version, or has tried to.
 	inline bool
-	// stopped is what the last run of the version ended with, if it would end
-	// with it again; nil while it is run, and after it has ended otherwise.
+	// stopped is the error of the version's last run if the next one would end with
+	// it too. It is nil while the version is run.
 	stopped error
 }
 
@@ -43,7 +43,7 @@ func (h *Host) state(p *Projection) *versionState {
 	return h.versions[id]
 }
 
-// report notes that a build, the live one, has reached a position.
+// report sets the position that the live build shows.
 func (h *Host) report(p *Projection, b build, through eventstore.Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -52,7 +52,7 @@ func (h *Host) report(p *Projection, b build, through eventstore.Position) {
 	h.wake(p)
 }
 
-// reported returns the position that a build is known to have reached.
+// reported returns the position that was reported of a build; 0 if none was.
 func (h *Host) reported(p *Projection, b build) eventstore.Position {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -75,8 +75,8 @@ func (h *Host) isInline(p *Projection) bool {
 	return h.state(p).inline
 }
 
-// setStopped notes why the version's run has ended for good; nil is that it was
-// begun.
+// setStopped sets the error that the version's run has stopped with, or nil when a run
+// begins.
 func (h *Host) setStopped(p *Projection, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,8 +90,8 @@ func (h *Host) stopped(p *Projection) error {
 	return h.state(p).stopped
 }
 
-// subscribe has a signal put into the channel after everything that changes where
-// a version of the projection is, until the returned function is called.
+// subscribe registers a channel that is sent a signal after each change of a version of
+// the projection, until the returned function is called.
 func (h *Host) subscribe(p *Projection, signal chan<- struct{}) (unsubscribe func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,22 +106,21 @@ func (h *Host) subscribe(p *Projection, signal chan<- struct{}) (unsubscribe fun
 	}
 }
 
-// changed has all look again that wait for a version of the projection.
+// changed wakes the callers that wait for a version of the projection.
 func (h *Host) changed(p *Projection) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.wake(p)
 }
 
-// wake signals all that wait for a version of the projection. The caller holds mu.
+// wake is changed for a caller that holds mu.
 func (h *Host) wake(p *Projection) {
 	for signal := range h.waiting[p.name] {
 		send(signal)
 	}
 }
 
-// send puts a signal into the channel, unless there is one that was not received
-// yet.
+// send sends a signal unless the channel is full.
 func send(signal chan<- struct{}) {
 	select {
 	case signal <- struct{}{}:

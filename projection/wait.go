@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -8,28 +9,30 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Ready waits until each of the projections can be read: until its version is
-// live, whether it is run, attached or rebuilt. A server calls it before it
-// listens. It ends at once, with the reason, if one cannot become live by itself:
-// it has a fault, was replaced, or its run by this Host has stopped. It is
-// [Host.Wait] for position 0, with its errors.
+// Ready waits until each of the projections can be read: until its version is live,
+// whether it is run, attached or rebuilt. A server calls it before it listens. It ends at
+// once, with the reason, if a projection cannot become live by itself: because it has a
+// fault, was replaced, or its run by this Host has stopped. It is [Host.Wait] for
+// position 0, with its errors.
 func (h *Host) Ready(ctx context.Context, ps ...*Projection) error { return h.Wait(ctx, 0, ps...) }
 
-// Wait waits until each of the projections is live and shows the log up to a
-// position, such as Receipt.Last: what was written can be read then. Nothing is
-// polled: Wait is woken by what the same Host runs, attaches and rebuilds, and by
-// every commit of events. What is done to a projection by other means is seen when
-// Wait begins, after the next commit of events, and when the context ends.
+// Wait waits until each of the projections is live and shows the log up to a position,
+// such as Receipt.Last: then what was written can be read. Wait does not poll. It is woken
+// by what the same Host runs, attaches and rebuilds, and by every commit of events. It
+// sees what other hosts do to a projection when it begins, after the next commit of
+// events, and when the context ends.
 //
-// When the context ends, the error is a *LateError for each projection that is
-// behind or not live, joined: the events are committed, only the view does not
-// show them yet.
+// When the context ends, the error is a *LateError for each projection that is behind
+// or not live, joined: the events are committed, only the view does not show them yet.
 //
-// A projection that cannot come there by itself ends the waiting at once: with a
-// *[eventstore.FaultedError] if it has a fault; with a *ReplacedError if a later
-// version is live; with ErrInvalid if it was built with other tables; and with a
-// *LateError if its run by this Host has stopped, which wraps what it stopped with.
-// One that was not begun, or is not run at the moment, is waited for.
+// A projection that cannot reach the position by itself ends the wait at once:
+//
+//   - a *[eventstore.FaultedError] if it has a fault,
+//   - a *ReplacedError if a later version is live,
+//   - ErrInvalid if its live build has other tables,
+//   - a *LateError if its run by this Host has stopped; it wraps the reason.
+//
+// Wait goes on for a projection that was never run, or that is not being run now.
 //
 // No projections, and a nil one, are ErrInvalid.
 func (h *Host) Wait(ctx context.Context, position eventstore.Position, ps ...*Projection) error {
@@ -40,34 +43,33 @@ func (h *Host) Wait(ctx context.Context, position eventstore.Position, ps ...*Pr
 	for _, p := range ps {
 		defer h.subscribe(p, signal)()
 	}
-	late, err := h.settle(ctx, position, ps)
-	if err != nil || len(late) == 0 {
+	behind, err := h.behind(ctx, position, ps)
+	if err != nil || len(behind) == 0 {
 		return err
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
+	var commits sync.WaitGroup
+	defer commits.Wait()
 	following, stop := context.WithCancel(ctx)
 	defer stop()
-	wg.Go(func() { signalCommits(following, h.store, signal) })
+	commits.Go(func() { signalCommits(following, h.store, signal) })
 	for {
 		select {
 		case <-signal:
-			if late, err = h.settle(ctx, position, late); err != nil || len(late) == 0 {
+			if behind, err = h.behind(ctx, position, behind); err != nil || len(behind) == 0 {
 				return err
 			}
 		case <-ctx.Done():
-			return h.lateErrors(ctx, position, late)
+			return h.lateErrors(ctx, position, behind)
 		}
 	}
 }
 
-// signalCommits signals every commit of the log, and its end. The rows of attached
-// views are committed with the events, and by nothing else does the store say that
-// they were, or that it was closed.
+// signalCommits signals every commit of events, and the end of the log. The rows of
+// attached views are committed with the events, and the store reports that in no other way.
 func signalCommits(ctx context.Context, store eventstore.Store, signal chan<- struct{}) {
 	head, err := store.Head(ctx)
 	if err == nil {
-		// No event matches: all batches are empty, and cost little.
+		// No event matches: all batches are empty and cost little.
 		nothing := eventstore.Match(eventstore.Item{Types: []string{"yore: nothing"}, Tags: []eventstore.Tag{"yore: nothing"}})
 		for _, err = range store.Follow(ctx, nothing, head) {
 			if err == nil {
@@ -78,87 +80,80 @@ func signalCommits(ctx context.Context, store eventstore.Store, signal chan<- st
 	send(signal)
 }
 
-// settle returns the projections that have not reached the position, and the
-// errors of those that cannot.
-func (h *Host) settle(ctx context.Context, position eventstore.Position, ps []*Projection) ([]*Projection, error) {
-	var late []*Projection
+// behind returns the projections that are behind the position and may still reach it, and
+// the errors of those that cannot, joined.
+func (h *Host) behind(ctx context.Context, position eventstore.Position, ps []*Projection) (behind []*Projection, err error) {
 	var stuck []error
 	for _, p := range ps {
-		stopped := h.stopped(p) // before it is looked where: it gets no further then
-		at, err := h.reached(ctx, p)
+		late, err := h.late(ctx, position, p)
 		switch {
-		case err == nil && at >= position:
-		case err != nil && ctx.Err() != nil: // it may be the context's; lateErrors looks again
-			late = append(late, p)
-		case err != nil && !isNotLive(err):
-			stuck = append(stuck, p.wrap("wait for", err))
-		case stopped != nil:
-			stuck = append(stuck, h.late(ctx, p, position, stopped))
+		case err != nil && ctx.Err() != nil: // it may be the context's error; lateErrors looks again
+			behind = append(behind, p)
+		case err != nil:
+			stuck = append(stuck, err)
+		case late == nil:
+		case late.Err != nil:
+			stuck = append(stuck, late)
 		default:
-			late = append(late, p)
+			behind = append(behind, p)
 		}
 	}
-	return late, errors.Join(stuck...)
+	return behind, errors.Join(stuck...)
 }
 
-// lateErrors returns a *LateError for each projection that is late, after a last
-// look: ctx has ended.
+// lateErrors looks at the projections once more after ctx has ended, and returns their
+// errors.
 func (h *Host) lateErrors(ctx context.Context, position eventstore.Position, ps []*Projection) error {
-	last := context.WithoutCancel(ctx)
-	late, err := h.settle(last, position, ps)
-	errs := []error{err}
-	for _, p := range late {
-		errs = append(errs, h.late(last, p, position, context.Cause(ctx)))
+	var errs []error
+	for _, p := range ps {
+		late, err := h.late(context.WithoutCancel(ctx), position, p)
+		if late != nil {
+			late.Err = cmp.Or(late.Err, context.Cause(ctx))
+			err = late
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// late returns the error of a projection that is late, because of what ended the
-// waiting.
-func (h *Host) late(ctx context.Context, p *Projection, position eventstore.Position, cause error) error {
-	late := &LateError{Projection: p.name, Version: p.version, Wanted: position, State: Live, Err: cause}
-	var err error
-	if late.Actual, err = h.reached(ctx, p); isNotLive(err) {
-		if late.State = NeverRun; errors.Is(err, ErrRebuilding) {
-			late.State = Rebuilding
+// late returns nil if the projection is live and shows the position, and otherwise what
+// it shows. The Err of what it returns is the reason if the run of the projection has
+// stopped, else nil. The error is that of a projection that cannot reach the position by
+// itself.
+func (h *Host) late(ctx context.Context, position eventstore.Position, p *Projection) (*LateError, error) {
+	late := &LateError{Projection: p.name, Version: p.version, Wanted: position}
+	late.Err = h.stopped(p) // before the reads: a run that has stopped changes nothing any more
+	b, at, err := p.live(ctx, h.store)
+	var building *RebuildingError
+	switch {
+	case err == nil:
+		late.State, late.Actual, late.Failure = Live, max(at.Position, h.reported(p, b)), pending(at)
+		if late.Actual >= position {
+			return nil, nil
 		}
+	case errors.As(err, &building):
+		late.State, late.Failure = Rebuilding, building.Failure
+	case errors.Is(err, ErrNeverRun):
+		late.State = NeverRun
+	default:
+		return nil, p.wrap("wait for", err)
 	}
-	late.Failure = p.lastFailure(ctx, h.store)
-	return late
+	return late, nil
 }
 
-// isNotLive reports whether the error is that of a version that is not live yet.
-func isNotLive(err error) bool {
-	return errors.Is(err, ErrNeverRun) || errors.Is(err, ErrRebuilding)
-}
-
-// reached returns the position that the live build shows.
-func (h *Host) reached(ctx context.Context, p *Projection) (eventstore.Position, error) {
-	b, err := p.resolve(ctx, h.store)
+// live returns the live build and its checkpoint.
+func (p *Projection) live(ctx context.Context, r Reader) (b build, at eventstore.Checkpoint, err error) {
+	if b, err = p.resolve(ctx, r); err != nil {
+		return b, at, err
+	}
+	set, err := r.GetRows(ctx, b.view(p.name))
 	if err != nil {
-		return 0, err
+		return b, at, err
 	}
-	set, err := h.store.GetRows(ctx, b.view(p.name))
-	if err != nil {
-		return 0, err
-	}
-	return max(set.Checkpoint.Position, h.reported(p, b)), faulted(b.view(p.name), set.Checkpoint)
+	return b, set.Checkpoint, faulted(b.view(p.name), set.Checkpoint)
 }
 
-// lastFailure returns what the projection stands before, or nil.
-func (p *Projection) lastFailure(ctx context.Context, store eventstore.RowStore) *Failure {
-	_, b, state, err := p.current(ctx, store)
-	if err != nil || state != Live && state != Rebuilding {
-		return nil
-	}
-	set, err := store.GetRows(ctx, b.view(p.name))
-	if err != nil {
-		return nil
-	}
-	return pending(set.Checkpoint)
-}
-
-// pending returns the failure that a checkpoint stands before, or nil.
+// pending returns the failure of the event that comes after a checkpoint, or nil.
 func pending(c eventstore.Checkpoint) *Failure {
 	if f := readData(c).Failure; f != nil && f.Position > c.Position {
 		return f

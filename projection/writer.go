@@ -14,48 +14,45 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// writer writes one build: it applies events to a buffer, and commits the buffer
-// with the position that it has come to.
+// writer writes one build: it applies events to a buffer, and commits the buffer with
+// the position of the last event.
 //
-// All that was applied since the last commit is in the buffer, and nowhere else:
-// whatever happens to the process or to a commit, the build is the fold of the
-// log up to its checkpoint, and the writer that goes on from there doubles nothing
-// and skips nothing. Another writer of the same build is noticed by the checkpoint
-// that is expected, at the latest by the commit.
+// What was applied since the last commit is in the buffer and nowhere else. So whatever
+// happens to the process or to a commit, the build is the fold of the log up to its
+// checkpoint, and a writer that goes on from there applies each event once. A commit
+// expects the checkpoint of the one before: if another writer has changed the build, it
+// fails.
 type writer struct {
 	*definition
 	host  *Host
-	store eventstore.RowStore // the host's
 	build build
-	live  bool // the build is the one that is read
-	// patient says that an event that fails is tried again if the projection's
-	// policy is Retry.
+	live  bool // the build is the live one
+	// patient says that the policy Retry holds. Without it Retry is Stop.
 	patient bool
 
 	committed   eventstore.Checkpoint
 	committedAt time.Time
-	failure     *Failure // that is in the checkpoint
+	failure     *Failure // in the checkpoint
 	broken      bool     // a commit failed
 
 	base    *storedRows
-	cache   *rows.Cache // of base: what the writer has read and committed
+	cache   *rows.Cache // over base: rows that the writer has read or committed
 	buffer  *rows.Buffer
-	through eventstore.Position // applied
+	through eventstore.Position // of the last event that was applied or passed over
 	began   time.Time           // when the first row since the last commit was changed
 }
 
-// A writer that is behind commits after this number of rows or bytes that have
-// changed since the last commit, or after this time.
+// A writer that is behind the head commits after this number of rows, bytes or seconds
+// since the last commit.
 const (
 	batchRows  = 16_384
 	batchBytes = 8 << 20
 	batchTime  = time.Second / 4
 )
 
-// When no row has changed, a writer commits its position alone after this number of
-// positions since the last commit, or after this time when it is woken. Until then
-// it is behind in the store only: the events in between are read again after a
-// restart.
+// A writer commits its position alone, if no row has changed, after this number of
+// positions since the last commit, or at the first batch after this time. Until then only
+// the store is behind: after a restart the events in between are read again.
 const (
 	idlePositions = 4096
 	idleTime      = 10 * time.Second
@@ -65,44 +62,51 @@ const (
 type checkpointData struct {
 	// Progress is when the position last changed.
 	Progress time.Time `json:"progress"`
-	// Failure is what came next and could not be applied.
+	// Failure is the event after the position, if it could not be applied.
 	Failure *Failure `json:"failure,omitempty"`
 }
 
-// newWriter returns a writer that goes on where the build stands. It makes the
-// checkpoint of a new build.
-func newWriter(ctx context.Context, h *Host, d *definition, b build, live bool) (*writer, error) {
-	store := h.store
-	w := &writer{definition: d, host: h, store: store, build: b, live: live, committedAt: time.Now()}
-	w.base = &storedRows{store: store, view: w.view()}
-	set, err := store.GetRows(ctx, w.view())
+// newWriter returns a writer that goes on from the checkpoint of the build.
+func (h *Host) newWriter(ctx context.Context, d *definition, b build, live bool) (*writer, error) {
+	at, isNew, err := h.open(ctx, d, b)
 	if err != nil {
 		return nil, err
 	}
-	w.cache = rows.NewCache(w.base, set.Checkpoint.IsZero()) // then it takes a checkpoint only if it has no rows
-	if set.Checkpoint.IsZero() {
-		if set.Checkpoint.Data, err = json.Marshal(checkpointData{Progress: time.Now()}); err != nil {
-			return nil, err
-		}
-		if err := store.CommitRows(ctx, eventstore.RowCommit{View: w.view(), Checkpoint: set.Checkpoint}); err != nil {
-			return nil, err
-		}
-		switch err := d.checkCurrent(ctx, store, b); {
-		case errors.Is(err, errMoved), errors.Is(err, ErrReplaced): // it was dropped before, and would not be again
-			return nil, errors.Join(err, dropView(context.WithoutCancel(ctx), store, w.view()))
-		case err != nil:
-			return nil, err
-		}
-	}
-	if err := faulted(w.view(), set.Checkpoint); err != nil {
-		return nil, err
-	}
-	w.failure = readData(set.Checkpoint).Failure
-	w.reset(set.Checkpoint)
+	w := &writer{definition: d, host: h, build: b, live: live, committedAt: time.Now(), failure: readData(at).Failure}
+	w.base = &storedRows{store: h.store, view: w.view()}
+	w.cache = rows.NewCache(w.base, isNew)
+	w.reset(at)
 	return w, nil
 }
 
-// readData returns what is in a checkpoint's Data, as far as it can be read.
+// open returns the checkpoint of a build. A build without a checkpoint is new, has no
+// rows, and gets its first checkpoint. A build with a fault is a
+// *eventstore.FaultedError.
+func (h *Host) open(ctx context.Context, d *definition, b build) (at eventstore.Checkpoint, isNew bool, err error) {
+	view := b.view(d.name)
+	set, err := h.store.GetRows(ctx, view)
+	if err != nil {
+		return eventstore.Checkpoint{}, false, err
+	}
+	if at = set.Checkpoint; !at.IsZero() {
+		return at, false, faulted(view, at)
+	}
+	if at.Data, err = json.Marshal(checkpointData{Progress: time.Now()}); err != nil {
+		return eventstore.Checkpoint{}, false, err
+	}
+	// The store refuses a first checkpoint for a view that has rows.
+	if err := h.store.CommitRows(ctx, eventstore.RowCommit{View: view, Checkpoint: at}); err != nil {
+		return eventstore.Checkpoint{}, false, err
+	}
+	err = h.checkCurrent(ctx, d, b)
+	if errors.Is(err, errDropped) || errors.Is(err, ErrReplaced) {
+		// The build was dropped before the commit, and nothing would drop it again.
+		err = errors.Join(err, h.dropView(context.WithoutCancel(ctx), view))
+	}
+	return at, true, err
+}
+
+// readData decodes a checkpoint's Data; it returns zeros for what it cannot decode.
 func readData(c eventstore.Checkpoint) (data checkpointData) {
 	if len(c.Data) > 0 {
 		_ = json.Unmarshal(c.Data, &data)
@@ -120,12 +124,12 @@ func (w *writer) reset(committed eventstore.Checkpoint) {
 	w.began = time.Now()
 }
 
-// feed applies those of the events that are not applied yet, and commits whenever
-// there is enough to.
-func (w *writer) feed(ctx context.Context, events []reading) error {
-	for i := range events {
-		r := &events[i]
-		if r.event.Position <= w.through {
+// feed applies the events after the writer's position, and commits whenever the buffer is
+// full.
+func (w *writer) feed(ctx context.Context, inputs []input) error {
+	for i := range inputs {
+		in := &inputs[i]
+		if in.event.Position <= w.through {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -134,10 +138,10 @@ func (w *writer) feed(ctx context.Context, events []reading) error {
 		if w.clean() {
 			w.began = time.Now()
 		}
-		if err := w.take(ctx, r); err != nil {
+		if err := w.take(ctx, in); err != nil {
 			return err
 		}
-		if w.through = r.event.Position; w.full() {
+		if w.through = in.event.Position; w.full() {
 			if err := w.commit(ctx, nil); err != nil {
 				return err
 			}
@@ -157,8 +161,8 @@ func (w *writer) clean() bool {
 	return rows == 0
 }
 
-// reach says that all events up to a position were fed, and commits if that is
-// due: at the head, or after much that was not committed.
+// reach says that all events up to a position were fed. It commits changed rows at the
+// head, and the position alone when that is due.
 func (w *writer) reach(ctx context.Context, through eventstore.Position, head bool) error {
 	w.through = max(w.through, through)
 	changed := !w.clean() || w.failure != nil && w.through > w.committed.Position
@@ -173,7 +177,7 @@ func (w *writer) reach(ctx context.Context, through eventstore.Position, head bo
 	return nil
 }
 
-// publish reports how far the build is, if it is the one that is read.
+// publish reports the position that the build shows, if it is the live one.
 func (w *writer) publish() {
 	switch {
 	case !w.live:
@@ -184,15 +188,15 @@ func (w *writer) publish() {
 	}
 }
 
-// take applies an event, or does with it what the projection's policy says.
-func (w *writer) take(ctx context.Context, r *reading) error {
-	e, data := r.event, r.decode()
+// take applies an event, or treats it as the projection's policy says.
+func (w *writer) take(ctx context.Context, in *input) error {
+	e, data := in.event, in.decode()
 	if errors.Is(data.err, errNotDecoded) {
 		return data.err
 	}
 	for wait := w.host.backoff.min; ; wait = min(2*wait, w.host.backoff.max) {
 		own := *e
-		if r.kept {
+		if in.shared {
 			own.Data, own.Tags, own.Metadata = bytes.Clone(e.Data), slices.Clone(e.Tags), maps.Clone(e.Metadata)
 		}
 		err := w.apply(ctx, &own, data)
@@ -202,10 +206,10 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		}
 		failure := newFailure(e, failed.Err)
 		if w.OnFailure == Skip {
-			return noteSkipped(w.buffer, failure)
+			return addSkipped(w.buffer, failure)
 		}
-		if err := w.fail(ctx, failure); err != nil { // it is tried again, and noted then
-			return fmt.Errorf("%w (to note the failure: %s)", err, failed.Error())
+		if err := w.fail(ctx, failure); err != nil { // the event is tried again, and the failure recorded then
+			return fmt.Errorf("record a failure (%s): %w", failed.Error(), err)
 		}
 		if !w.retries() {
 			return failed
@@ -213,18 +217,18 @@ func (w *writer) take(ctx context.Context, r *reading) error {
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
-		if err := w.checkCurrent(ctx, w.store, w.build); err != nil {
+		if err := w.host.checkCurrent(ctx, w.definition, w.build); err != nil {
 			return err
 		}
-		data = w.decode(e) // the handler may have changed what it was given
+		data = w.decode(e) // again, as the handler may have changed the values
 	}
 }
 
-// retries reports whether an event that fails is tried again.
+// retries reports whether an event that cannot be applied is tried again.
 func (w *writer) retries() bool { return w.patient && w.OnFailure == Retry }
 
-// apply applies an event to the buffer, or leaves the buffer as it was. The event is
-// the handler's from then on.
+// apply applies an event to the buffer. On an error the buffer is as it was before. The
+// handler owns the event.
 func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) error {
 	w.base.ctx = ctx
 	tx := rows.New(w.buffer)
@@ -233,7 +237,7 @@ func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) e
 	if err != nil {
 		return err
 	}
-	limits := w.store.Info().Limits
+	limits := w.host.store.Info().Limits
 	n, size := tx.Size()
 	if err := fits(n, size, limits); err != nil {
 		return &HandlerError{Projection: w.name, Version: w.version, Position: e.Position, Type: e.Type, Err: err}
@@ -247,8 +251,8 @@ func (w *writer) apply(ctx context.Context, e *eventstore.Event, data decoded) e
 	return w.buffer.Merge(tx)
 }
 
-// fits returns an error if this number of rows, or of their bytes, is too large for
-// one commit.
+// fits returns an error if this number of rows, or of bytes in them, is too large for one
+// commit.
 func fits(rows, bytes int, limits eventstore.Limits) error {
 	if rows > limits.RowsPerCommit {
 		return &eventstore.LimitError{What: "rows in a commit", Size: rows, Limit: limits.RowsPerCommit}
@@ -259,17 +263,17 @@ func fits(rows, bytes int, limits eventstore.Limits) error {
 	return nil
 }
 
-// fail commits what came before an event that failed, and what it failed on.
+// fail commits the events before one that could not be applied, and the failure.
 func (w *writer) fail(ctx context.Context, f Failure) error {
 	known := w.failure != nil && w.failure.Position == f.Position && w.failure.Reason == f.Reason
 	if known && w.through == w.committed.Position {
-		return nil // tried again, to the same end
+		return nil // the checkpoint has it, from an earlier attempt
 	}
 	return w.commit(ctx, &f)
 }
 
-// commit commits the buffer and the position. The context's end does not keep it
-// from being done: it is what was done already.
+// commit commits the buffer and the position, also after the context has ended, so that
+// no work is lost.
 func (w *writer) commit(ctx context.Context, f *Failure) error {
 	data := checkpointData{Progress: time.Now(), Failure: f}
 	if w.through == w.committed.Position {
@@ -281,12 +285,12 @@ func (w *writer) commit(ctx context.Context, f *Failure) error {
 	}
 	next := eventstore.Checkpoint{Position: w.through, Data: encoded}
 	changes := w.buffer.Rows()
-	err = w.store.CommitRows(context.WithoutCancel(ctx), eventstore.RowCommit{
+	err = w.host.store.CommitRows(context.WithoutCancel(ctx), eventstore.RowCommit{
 		View: w.view(), Expected: w.committed, Checkpoint: next, Rows: changes,
 	})
 	if err != nil {
 		w.broken = true
-		return fmt.Errorf("commit of position %d: %w", w.through, err)
+		return fmt.Errorf("commit position %d: %w", w.through, err)
 	}
 	w.failure, w.committedAt = f, time.Now()
 	w.cache.Put(changes...)
@@ -295,10 +299,11 @@ func (w *writer) commit(ctx context.Context, f *Failure) error {
 	return nil
 }
 
-// finish commits what was applied and not committed, when the writer ends with
-// err, which may be nil: unless a commit failed, or the build is another's.
+// finish commits what is not committed yet, and returns err, which the writer ends with
+// and which may be nil. It commits nothing after a failed commit, or if the build is no
+// longer used or another writer has changed it.
 func (w *writer) finish(ctx context.Context, err error) error {
-	if w.through == w.committed.Position || w.broken || errors.Is(err, errMoved) ||
+	if w.through == w.committed.Position || w.broken || errors.Is(err, errDropped) ||
 		errors.Is(err, ErrReplaced) || errors.Is(err, eventstore.ErrConflict) {
 		return err
 	}
@@ -307,8 +312,8 @@ func (w *writer) finish(ctx context.Context, err error) error {
 		return err
 	case err == nil:
 		return failed
-	default: // not as one that matches the end of the context: it did not end well
-		return fmt.Errorf("%w (at the end, which came from: %s)", failed, err.Error())
+	default: // err is not wrapped: an error that matches the context's would look like a clean end
+		return fmt.Errorf("%w (the run had ended with: %s)", failed, err.Error())
 	}
 }
 

@@ -69,7 +69,7 @@ type Example struct {
 // the report of what was read; Through is then the last position that was examined.
 func Examine(ctx context.Context, store eventstore.Store, registry *codec.Registry, opts *Options) (Report, error) {
 	e, err := newExamination(registry, opts)
-	if err = errors.Join(err, given.Value("the store", store)); err != nil {
+	if err = errors.Join(err, given.Store(store)); err != nil {
 		return Report{}, fmt.Errorf("examine: %w: %w", eventstore.ErrInvalid, err)
 	}
 	head, err := store.Head(ctx)

@@ -1,8 +1,9 @@
-// Package flat makes one list of lists within lists.
+// Package flat flattens nested lists: a decision returns events as a list of values and
+// lists of them.
 package flat
 
-// Values returns the values in their order, each []any among them replaced by its own
-// values, at any depth. It returns the list itself if there is none.
+// Values returns the values in order, with each []any among them replaced by its values, at
+// any depth. It returns the list itself if it has no []any.
 func Values(list []any) []any {
 	for i, value := range list {
 		if _, nested := value.([]any); nested {

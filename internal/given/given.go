@@ -1,22 +1,22 @@
-// Package given looks at what a constructor was given.
+// Package given checks the store that a constructor was given.
 package given
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 )
 
-// Value returns an error if an argument is nil, or is an interface that holds a nil
-// pointer. That is what a caller passes with a variable of a concrete type that was never
-// set, or was set by a call that returned an error; every method call on it would panic.
-// What names the argument in the error, such as "the store".
-func Value(what string, value any) error {
-	v := reflect.ValueOf(value)
-	switch {
-	case !v.IsValid():
-		return fmt.Errorf("%s is nil", what)
-	case v.Kind() == reflect.Pointer && v.IsNil():
-		return fmt.Errorf("%s is a nil %v", what, v.Type())
+// Store returns an error if the store is nil, or is an interface that holds a nil pointer,
+// on which every method call would panic. A caller passes a nil pointer with a variable of
+// a concrete type that was never set, or was set by a call that returned an error. The
+// parameter is an any, since package eventstore uses this package too.
+func Store(store any) error {
+	if store == nil {
+		return errors.New("the store is nil")
+	}
+	if v := reflect.ValueOf(store); v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Errorf("the store is a nil %v", v.Type())
 	}
 	return nil
 }

@@ -5,18 +5,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/internal/given"
 )
 
-type thing struct{}
+// wrapped is a store that is no pointer.
+type wrapped struct{ eventstore.Store }
 
-func (*thing) String() string { return "" }
-
-func TestValue(t *testing.T) {
-	var none interface{ String() string }
-	require.EqualError(t, given.Value("the store", none), "the store is nil")
-	none = (*thing)(nil)
-	require.EqualError(t, given.Value("the store", none), "the store is a nil *given_test.thing")
-	require.NoError(t, given.Value("the store", &thing{}))
-	require.NoError(t, given.Value("the store", thing{}))
+func TestStore(t *testing.T) {
+	var unset *memstore.Store
+	var rows eventstore.RowStore
+	require.EqualError(t, given.Store(nil), "the store is nil")
+	require.EqualError(t, given.Store(rows), "the store is nil", "also as another interface")
+	require.EqualError(t, given.Store(unset), "the store is a nil *memstore.Store")
+	require.NoError(t, given.Store(memstore.New(nil)))
+	require.NoError(t, given.Store(wrapped{}))
 }

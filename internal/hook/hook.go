@@ -1,5 +1,5 @@
-// Package hook runs hooks that have two halves: a function that is called before,
-// which may return a derived context and a function to call afterwards.
+// Package hook calls operations within hooks: functions that are called before an operation,
+// and may return a derived context and a function to call after it.
 package hook
 
 import (
@@ -9,9 +9,8 @@ import (
 
 var errPanicked = errors.New("panic in the application's functions")
 
-// Around calls do with the derived context, or with ctx if there is none. It calls
-// end once with the outcome, if end is not nil, even if do panics: then with an
-// error.
+// Around calls do with the derived context, or with ctx if derived is nil. If end is not nil
+// it is called once with the outcome, also if do panics: then with an error.
 func Around[R any](
 	ctx, derived context.Context, end func(R, error), do func(context.Context) (R, error),
 ) (result R, err error) {

@@ -28,8 +28,8 @@ var allowed = map[string][]string{
 	"codec/doctor":         {"codec", "eventstore", "internal/given"},
 	"aggregate":            {"eventstore", "codec", "fold", "internal/flat", "internal/given", "internal/hook", "internal/quote", "internal/reserved", "internal/vocabulary"},
 	"aggregate/aggtest":    {"aggregate", "codec", "eventstore", "eventstore/memstore", "internal/flat"},
-	"fold":                 {"eventstore", "codec", "internal/given", "internal/vocabulary", "internal/window"},
-	"projection":           {"eventstore", "codec", "fold", "internal/given", "internal/progress", "internal/quote", "internal/reserved", "internal/rows", "internal/vocabulary", "internal/window", "github.com/google/uuid"},
+	"fold":                 {"eventstore", "codec", "internal/given", "internal/vocabulary"},
+	"projection":           {"eventstore", "codec", "fold", "internal/given", "internal/progress", "internal/quote", "internal/reserved", "internal/rows", "internal/vocabulary", "github.com/google/uuid"},
 	"command":              {"aggregate", "eventstore", "internal/hook", "internal/quote", "internal/reserved"},
 	"examples/boundaries":  {"eventstore", "eventstore/boltstore", "codec", "fold", "aggregate"},
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "fold", "aggregate", "projection", "command"},
@@ -54,7 +54,6 @@ var allowed = map[string][]string{
 	"internal/rows":        {"eventstore"},
 	"internal/progress":    {"eventstore"},
 	"internal/vocabulary":  {"codec", "eventstore"},
-	"internal/window":      {"eventstore"},
 
 	// The floors below boltstore.
 	"internal/logfile":  {"eventstore", "internal/index", "internal/pages", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},

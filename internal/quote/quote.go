@@ -1,4 +1,4 @@
-// Package quote cuts what the texts of errors repeat.
+// Package quote shortens the names and texts that errors repeat.
 package quote
 
 import (
@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// limit is how many characters are returned at most.
+// limit is the largest number of characters that are returned.
 const limit = 300
 
 // Name returns s as a quoted Go string of at most 300 characters. A longer one is
@@ -15,7 +15,7 @@ const limit = 300
 //
 //	"aaaa…" (5000 bytes)
 //
-// A name that is refused for its length is not repeated in full in every error.
+// So an error does not repeat a name in full that was refused for its length.
 func Name(s string) string {
 	if len(s) <= limit*utf8.UTFMax { // else it has more than limit characters
 		if quoted := strconv.Quote(s); utf8.RuneCountInString(quoted) <= limit {
@@ -38,8 +38,7 @@ func Name(s string) string {
 	}
 }
 
-// Text returns s, or its beginning: at most 300 characters, ended as Name ends them
-// but without quotes.
+// Text returns s in at most 300 characters, cut as by Name, without quotes.
 func Text(s string) string {
 	if utf8.RuneCountInString(s) <= limit {
 		return s

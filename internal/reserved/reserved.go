@@ -1,7 +1,7 @@
-// Package reserved knows the names that are the library's own: types and streams that
-// begin with "yore.", keys and views that begin with "yore/", metadata that begins with
-// "yore-". The layers above a store refuse them from applications; a store takes them,
-// since the library writes them.
+// Package reserved checks for names that are the library's own: types and streams that begin
+// with "yore.", keys and views that begin with "yore/", metadata keys that begin with
+// "yore-". The layers above a store refuse them from applications. A store accepts them,
+// because the library writes them.
 package reserved
 
 import (
@@ -11,22 +11,20 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Type returns an error that says so if the event type is the library's own.
+// Type returns an error if the event type is the library's own.
 func Type(name string) error { return refuse("type", name, "yore.") }
 
-// Stream returns an error that says so if the stream is the library's own, as a stream of
-// a category that begins so is.
+// Stream returns an error if the stream, or the category, is the library's own.
 func Stream(name string) error { return refuse("stream", name, "yore.") }
 
-// Key returns an error that says so if the key of a commit, which a command id is, is the
-// library's own.
+// Key returns an error if the key of a commit, which is a command id, is the library's own.
 func Key(name string) error { return refuse("key", name, "yore/") }
 
-// View returns an error that says so if the view is the library's own.
+// View returns an error if the view is the library's own.
 func View(name string) error { return refuse("view", name, "yore/") }
 
-// Metadata returns an error that says so if one of the keys is the library's own: the
-// first of them by name.
+// Metadata returns an error if one of the keys is the library's own; it names the first of
+// them in the order of their bytes.
 func Metadata(m map[string]string) error {
 	const prefix = "yore-"
 	first := ""

@@ -7,23 +7,23 @@ import (
 	"slices"
 )
 
-// Handler is what a package calls with the events of one Go type.
+// Handler is a handler of the events of one Go type.
 type Handler interface {
-	// Type is the Go type of the events, as the application wrote it; nil for a
-	// handler that has no function.
+	// Type returns the Go type of the events, which may be an interface. It is nil
+	// for a handler without a function.
 	Type() reflect.Type
 }
 
-// Handlers are handlers that have met a vocabulary. They never change; they are
-// safe for concurrent use by multiple goroutines if the handlers are.
+// Handlers are handlers resolved against a vocabulary. They never change; they are safe for
+// concurrent use by multiple goroutines if the handlers are.
 type Handlers[H Handler] struct {
 	vocabulary *Vocabulary
 	byType     map[reflect.Type]H
-	names      []string // today's, in the order of the registry
+	names      []string // today's names, in the order of the registry
 }
 
-// Resolve gives handlers a vocabulary. Its error is all that is wrong with them: a
-// nil vocabulary, no handlers, one without a function, an event type that is not
+// Resolve resolves handlers against a vocabulary. Its error lists all faults: a nil
+// vocabulary, no handlers, a handler without a function, an event type that is not
 // registered or that no registered type implements, a type with two handlers.
 func Resolve[H Handler](v *Vocabulary, list []H) (*Handlers[H], error) {
 	h := &Handlers[H]{vocabulary: v, byType: make(map[reflect.Type]H)}
@@ -52,7 +52,7 @@ func Resolve[H Handler](v *Vocabulary, list []H) (*Handlers[H], error) {
 	return h, errors.Join(faults...)
 }
 
-// add gives a handler the types that it stands for.
+// add adds a handler for the types that it stands for.
 func (h *Handlers[H]) add(handler H) (faults []error) {
 	types, err := h.vocabulary.Types(handler.Type())
 	if err != nil {
@@ -71,12 +71,12 @@ func (h *Handlers[H]) add(handler H) (faults []error) {
 	return faults
 }
 
-// For returns the handler that takes a decoded value, if there is one.
+// For returns the handler that takes a decoded value, and whether there is one.
 func (h *Handlers[H]) For(value any) (handler H, taken bool) {
 	handler, taken = h.byType[reflect.TypeOf(value)]
 	return handler, taken
 }
 
-// Names returns the names of today of the types that have a handler, each once. The
-// caller must not change them.
+// Names returns today's names of the types that have a handler, each once. The caller must
+// not change the slice.
 func (h *Handlers[H]) Names() []string { return h.names }

@@ -10,24 +10,23 @@ import (
 
 // Selection is a query narrowed to the types that have a handler.
 type Selection struct {
-	// Asked is the query by the names of today. An item that named only types
-	// without a handler is left out: without items, nothing is asked for.
+	// Asked is the query by today's names. It has no items of the query that name
+	// only types without a handler, and may have none.
 	Asked eventstore.Query
-	// Stored is the query by all names under which the same may be stored: what
-	// to read, and to guard.
+	// Stored is the query by all names under which the same events may be stored. It
+	// is the query to read and to guard.
 	Stored eventstore.Query
 	// Unhandled are the types that the query names and no handler takes.
 	Unhandled []string
 	// Unasked are the types that have a handler and that no item of the query
-	// asks for.
+	// selects.
 	Unasked []string
 }
 
-// Select narrows a query to the types that have a handler. The query names types as
-// they are registered today; an item that names no types asks for all of these. Its
-// error is all that is wrong: a query that cannot be; a type under a name that it no
-// longer has, which would find the old events and leave out the new ones; a handled
-// name with a version that has no handler, whose events would be left out.
+// Select narrows a query to the types that have a handler. The query names types as they are
+// registered today; an item without types selects all types that have a handler. Its error
+// lists all faults: an invalid query; a type by an older name, which would match old events
+// only; a handled name with a version that has no handler, whose events would be left out.
 func (h *Handlers[H]) Select(q eventstore.Query) (Selection, error) {
 	faults := h.versions()
 	if err := eventstore.ValidateRead(q, eventstore.ReadOptions{}); err != nil {
@@ -65,15 +64,15 @@ func (h *Handlers[H]) Select(q eventstore.Query) (Selection, error) {
 	return s, errors.Join(faults...)
 }
 
-// handled returns those of an item's types that have a handler. Of the others, those
-// that are names of the past are faults.
+// handled returns those of an item's types that have a handler. It adds the others to
+// s.Unhandled, but for older names, which are faults.
 func (h *Handlers[H]) handled(types []string, s *Selection) (handled []string, fault error) {
 	var faults []error
 	for _, t := range types {
 		if slices.Contains(h.names, t) {
 			handled = append(handled, t)
 		} else if today := h.today(t); today != "" {
-			faults = append(faults, fmt.Errorf("the query names %q, which upcasters make into %q: name that", t, today))
+			faults = append(faults, fmt.Errorf("the query names %q, which upcasters make into %q: use that name", t, today))
 		} else if !slices.Contains(s.Unhandled, t) {
 			s.Unhandled = append(s.Unhandled, t)
 		}
@@ -81,8 +80,8 @@ func (h *Handlers[H]) handled(types []string, s *Selection) (handled []string, f
 	return handled, errors.Join(faults...)
 }
 
-// today returns the handled name that events of a name of the past have today; ""
-// if the name is one of today, or none of them.
+// today returns the handled name that events of an older name have today; "" if old is a
+// name of today, or no event of the handled names is stored under it.
 func (h *Handlers[H]) today(old string) string {
 	for _, r := range h.vocabulary.all {
 		if r.Name == old {
@@ -100,7 +99,7 @@ func (h *Handlers[H]) today(old string) string {
 // versions returns a fault for each version of a handled name that has no handler.
 func (h *Handlers[H]) versions() (faults []error) {
 	if len(h.names) == 0 {
-		return nil // and perhaps no vocabulary
+		return nil // the vocabulary may be nil
 	}
 	for _, r := range h.vocabulary.all {
 		if _, handled := h.byType[r.Type]; !handled && slices.Contains(h.names, r.Name) {
@@ -110,7 +109,7 @@ func (h *Handlers[H]) versions() (faults []error) {
 	return faults
 }
 
-// stored returns the query for what the items ask for by names of today.
+// stored returns the query by all stored names for items by today's names.
 func (h *Handlers[H]) stored(asked []eventstore.Item) eventstore.Query {
 	items := slices.Clone(asked)
 	for i := range items {

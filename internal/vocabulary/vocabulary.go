@@ -1,15 +1,16 @@
-// Package vocabulary says which stored events typed handlers take. It is the one
-// core of every package that is given handlers by the Go type of their event:
-// package fold, the models of package aggregate, the handlers of package projection.
+// Package vocabulary finds the stored events that typed handlers take. It is the common core
+// of the packages that have handlers by the Go type of their event: fold, aggregate, for its
+// models, and projection.
 //
-// A [Vocabulary] is what a registry says about names and Go types. [Resolve] gives
-// a list of handlers a vocabulary, or says all that is wrong with them, and
-// [Handlers.Select] turns a query into what is to be read:
+// A [Vocabulary] is the names and Go types of a registry. [Resolve] resolves handlers
+// against it, [Handlers.Select] turns a query into the one to read, and [LastPosition] finds
+// the end of the log as of a position or a time:
 //
 //	v := vocabulary.New(registry)
 //	handlers, err := vocabulary.Resolve(v, list)
 //	selection, err := handlers.Select(query)
-//	for stored, err := range store.Read(ctx, selection.Stored, eventstore.ReadOptions{}) {
+//	through, err := vocabulary.LastPosition(ctx, store, to, asOf)
+//	for stored, err := range store.Read(ctx, selection.Stored, eventstore.ReadOptions{To: through}) {
 //		values, err := v.Decode(stored)
 //		for _, value := range values {
 //			if handler, taken := handlers.For(value); taken && v.Asks(selection.Asked, stored, value) {
@@ -18,10 +19,10 @@
 //		}
 //	}
 //
-// An event type that is an interface stands for all registered types that
-// implement it. An event that upcasters make into a type is taken by the handler of
-// that type: so the store is asked for all names under which such events may be
-// stored, and what comes is matched again, by the names of today.
+// An event type that is an interface stands for all registered types that implement it. An
+// event that upcasters make into a type is taken by the handler of that type. So the store
+// is asked for all names under which events of the type may be stored, and the decoded
+// values are matched again, by today's names.
 package vocabulary
 
 import (
@@ -33,16 +34,16 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Vocabulary is what a registry says about names and Go types. It never changes;
-// it is safe for concurrent use by multiple goroutines.
+// Vocabulary is the names and Go types of a registry. It never changes; it is safe for
+// concurrent use by multiple goroutines.
 type Vocabulary struct {
 	registry *codec.Registry
-	all      []codec.Registration // in their order
+	all      []codec.Registration // in the order of the registry
 	names    map[reflect.Type]string
 }
 
-// New returns the vocabulary of a registry; nil for a nil registry, which [Resolve]
-// reports.
+// New returns the vocabulary of a registry. For a nil registry it returns nil, which is a
+// fault in [Resolve].
 func New(registry *codec.Registry) *Vocabulary {
 	if registry == nil {
 		return nil
@@ -55,9 +56,9 @@ func New(registry *codec.Registry) *Vocabulary {
 	return v
 }
 
-// Types returns the registered types that an event type stands for: itself, or
-// those that implement it, at least one. It is an error if there are none; that of
-// a type which is no interface matches [*codec.UnregisteredTypeError].
+// Types returns the registered types that an event type stands for, at least one: the type
+// itself, or those that implement it. It is an error if there are none: for a type that is no
+// interface, a [*codec.UnregisteredTypeError].
 func (v *Vocabulary) Types(event reflect.Type) ([]reflect.Type, error) {
 	if event.Kind() != reflect.Interface {
 		if _, registered := v.names[event]; registered {
@@ -84,7 +85,7 @@ func (v *Vocabulary) Types(event reflect.Type) ([]reflect.Type, error) {
 	return types, nil
 }
 
-// Decode returns what a stored event is today, each a value of a registered type.
+// Decode returns the values that a stored event is decoded into, each of a registered type.
 // Its error names the position and wraps that of the registry.
 func (v *Vocabulary) Decode(stored eventstore.Event) ([]any, error) {
 	values, err := v.registry.DecodeAll(stored.Type, stored.SchemaVersion, stored.Codec, stored.Data)
@@ -94,9 +95,9 @@ func (v *Vocabulary) Decode(stored eventstore.Event) ([]any, error) {
 	return values, nil
 }
 
-// Asks reports whether a query by today's names asks for a value that a stored
-// event is today. A stored name may have become another one, or several: only
-// today's says what a value is.
+// Asks reports whether a query by today's names matches a value that a stored event was
+// decoded into. The stored name is not matched, since upcasters may have made the event into
+// values of other names.
 func (v *Vocabulary) Asks(asked eventstore.Query, stored eventstore.Event, value any) bool {
 	return asked.Matches(stored.Stream, v.names[reflect.TypeOf(value)], stored.Tags)
 }

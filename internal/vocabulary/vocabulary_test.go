@@ -140,7 +140,7 @@ func TestHandlers_Select_Faults(t *testing.T) {
 	for fault, query := range map[string]eventstore.Query{
 		"the zero Query": {},
 		"names nothing":  eventstore.Match(eventstore.Item{}),
-		`the query names "unlatched", which upcasters make into "opened": name that`: eventstore.Match(eventstore.Item{Types: []string{"opened", "unlatched"}}),
+		`the query names "unlatched", which upcasters make into "opened": use that name`: eventstore.Match(eventstore.Item{Types: []string{"opened", "unlatched"}}),
 	} {
 		_, err := handlers.Select(query)
 		require.ErrorContains(t, err, fault)

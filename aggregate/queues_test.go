@@ -15,7 +15,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// slow is a store whose appends take a moment each, in which others begin theirs.
+// slow returns a store whose appends take a millisecond each, so that they overlap.
 func slow(t *testing.T) eventstore.Store {
 	s := &intercepted{Store: newStore(t)}
 	s.append = func(ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
@@ -25,8 +25,7 @@ func slow(t *testing.T) eventstore.Store {
 	return s
 }
 
-// crowd calls do from many goroutines, each some times, and requires that no call
-// fails.
+// crowd calls do from 64 goroutines, 4 times each, and requires that no call fails.
 func crowd(t *testing.T, do func(n int) error) {
 	t.Helper()
 	const callers, each = 64, 4
@@ -43,10 +42,10 @@ func crowd(t *testing.T, do func(n int) error) {
 	all.Wait()
 }
 
-// few attempts are enough, however many others there are.
+// few attempts are enough, whatever the number of callers.
 var few = &aggregate.Options{MaxAttempts: 5}
 
-func TestExecute_ACrowdAtOneStreamTakesTurns(t *testing.T) {
+func TestExecute_CallersOfOneStreamQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRepository(t, slow(t), few)
 		crowd(t, func(int) error {
@@ -60,7 +59,7 @@ func TestExecute_ACrowdAtOneStreamTakesTurns(t *testing.T) {
 	})
 }
 
-func TestDecisions_ACrowdAtOneQueryTakesTurns(t *testing.T) {
+func TestDecisions_CallersOfOneQueryQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDecisions(t, slow(t), few)
 		carry(t, d, record(roomOpened{"a", 256}))
@@ -73,9 +72,9 @@ func TestDecisions_ACrowdAtOneQueryTakesTurns(t *testing.T) {
 	})
 }
 
-// TestExecuteAll_ACrowdAtSeveralStreamsTakesTurns comes to the streams in different
-// orders, so that there are some who want what others have.
-func TestExecuteAll_ACrowdAtSeveralStreamsTakesTurns(t *testing.T) {
+// TestExecuteAll_CallersOfSeveralStreamsQueue names the streams in different orders, so
+// that callers would wait for each other if they joined queues in these orders.
+func TestExecuteAll_CallersOfSeveralStreamsQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRepository(t, slow(t), nil)
 		crowd(t, func(n int) error {
@@ -94,9 +93,9 @@ func TestExecuteAll_ACrowdAtSeveralStreamsTakesTurns(t *testing.T) {
 	})
 }
 
-// TestExecute_WithinATurn: who has the turn may execute another command while he has
-// it, and waits for nobody.
-func TestExecute_WithinATurn(t *testing.T) {
+// TestExecute_AtTheFrontOfAQueue executes a command in a hook of one that is at the front
+// of the queue of its stream: the inner one must not wait for the outer one.
+func TestExecute_AtTheFrontOfAQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type nested struct{}
 		var r *tallies
@@ -118,9 +117,9 @@ func TestExecute_WithinATurn(t *testing.T) {
 	})
 }
 
-// TestExecute_WhoWaitsForATurnCanLeave: the end of a context ends the waiting, and
-// keeps nobody else.
-func TestExecute_WhoWaitsForATurnCanLeave(t *testing.T) {
+// TestExecute_AContextEndsTheWaitInAQueue cancels the context of half of the callers: they
+// leave the queue, and the others go on.
+func TestExecute_AContextEndsTheWaitInAQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRepository(t, slow(t), few)
 		ctx, cancel := context.WithCancel(t.Context())
