@@ -67,7 +67,7 @@ func ExampleFailurePolicy_retry() {
 	tries := 0
 	price := func(ctx context.Context, sku string) (int, error) {
 		if tries++; tries < 3 {
-			return 0, errors.New("the price list is down")
+			return 0, fmt.Errorf("price of %s: the price list is down", sku)
 		}
 		return 1200, ctx.Err()
 	}
@@ -104,7 +104,7 @@ func ExampleHandlerError() {
 	var failed *projection.HandlerError
 	if errors.As(err, &failed) {
 		fmt.Println(failed.Projection, "version", failed.Version, "stopped at", failed.Type, "at position", failed.Position)
-		fmt.Println(failed.Err == errTooMany)
+		fmt.Println(errors.Is(failed.Err, errTooMany))
 	}
 	// Output:
 	// pieces version 1 stopped at cart.item-added at position 1

@@ -338,22 +338,6 @@ func FuzzVerifyBackup(f *testing.F) {
 	})
 }
 
-// TestRestore_AnExportIsNoBackup, nor is a backup an export: the error says what reads it.
-func TestRestore_AnExportIsNoBackup(t *testing.T) {
-	s, _ := fullLog(t, 3)
-	backup, _ := backUp(t, s, 0)
-	var lines bytes.Buffer
-	_, err := s.Export(t.Context(), &lines, nil)
-	require.NoError(t, err)
-
-	_, err = boltstore.Restore(t.Context(), logPath(t), nil, &lines)
-	require.ErrorIs(t, err, eventstore.ErrFormat)
-	require.ErrorContains(t, err, "Import")
-	_, err = boltstore.Import(t.Context(), logPath(t), bytes.NewReader(backup), nil)
-	require.ErrorIs(t, err, eventstore.ErrInvalid)
-	require.ErrorContains(t, err, "Restore")
-}
-
 func TestRestore_RefusesWhatIsNoBackup(t *testing.T) {
 	for _, content := range []string{"", "not a backup", "yore-bad and something more of what is none of ours"} {
 		_, err := boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader([]byte(content)))

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write testdata/api and testdata/unshown.txt anew")
+var update = flag.Bool("update", false, "write testdata/api anew")
 
 // TestAPI_IsAsWritten compares what each public package exports with the text that is kept
 // of it, so that no change of the surface goes unseen.

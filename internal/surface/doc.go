@@ -4,6 +4,6 @@
 //
 //	go test ./internal/surface -update
 //
-// writes testdata/api anew, and testdata/unshown.txt, the names that no example shows.
+// writes testdata/api anew.
 // testdata/exempt.txt is written by hand: names that need no example, and why.
 package surface
