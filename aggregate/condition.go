@@ -2,10 +2,18 @@ package aggregate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/yore-es/yore/eventstore"
 )
+
+// ErrCondition means that a command was not carried out because a condition of [If] does
+// not hold. The error is an [*eventstore.ConflictError] too, so it matches
+// [eventstore.ErrConflict]; a conflict that does not match ErrCondition is one with other
+// commands that were faster, after the last attempt. In HTTP, ErrCondition is 412
+// (Precondition Failed), and the other conflict 409.
+var ErrCondition = errors.New("the condition does not hold")
 
 // Condition is a condition on an aggregate, under which a command is carried out. Make one
 // with [If]. The zero Condition is an error that matches [eventstore.ErrInvalid] where it is
@@ -14,9 +22,10 @@ type Condition struct{ at eventstore.Expectation }
 
 // If returns the condition that the aggregate is at this version, usually the one that the
 // sender of the command has seen, as with If-Match in HTTP. If(0) is the condition that the
-// aggregate has no events. If the condition does not hold, the error is an
-// [*eventstore.ConflictError] with the expected and the actual version; Decide is not
-// called, and the command is not tried again, because a stream never returns to a version.
+// aggregate has no events. If the condition does not hold, the error matches [ErrCondition]
+// and is an [*eventstore.ConflictError] with the expected and the actual version; Decide is
+// not called, and the command is not tried again, because a stream never returns to a
+// version.
 func If(version eventstore.Version) Condition { return Condition{at: eventstore.At(version)} }
 
 // validate returns an error for a zero Condition.
@@ -48,7 +57,7 @@ func (r *Repository[S, C, E]) check(
 				conflict.Position, conflict.Type = event.Position, event.Type
 			}
 		}
-		return conflict
+		return fmt.Errorf("%w: %w", ErrCondition, conflict)
 	}
 	return nil
 }

@@ -49,6 +49,7 @@ func TestRepository_Execute_If(t *testing.T) {
 	} {
 		result, err := r.Execute(t.Context(), "1", count{Name: "a", N: 1}, aggregate.If(v))
 		require.ErrorIs(t, err, eventstore.ErrConflict)
+		require.ErrorIs(t, err, aggregate.ErrCondition)
 		var conflict *eventstore.ConflictError
 		require.ErrorAs(t, err, &conflict)
 		want.Stream, want.Expected, want.Actual = "tally-1", eventstore.At(v), 4
@@ -56,7 +57,7 @@ func TestRepository_Execute_If(t *testing.T) {
 		require.Zero(t, result)
 	}
 	_, err = r.Execute(t.Context(), "2", count{Name: "a", N: 1}, aggregate.If(1))
-	require.EqualError(t, err, `execute aggregate_test.count on stream "tally-2": conflict: stream "tally-2": expected version 1, has no events`)
+	require.EqualError(t, err, `execute aggregate_test.count on stream "tally-2": the condition does not hold: conflict: stream "tally-2": expected version 1, has no events`)
 	_, err = r.Execute(t.Context(), "1", count{Name: "a", N: 1}, aggregate.If(4), aggregate.If(3))
 	require.ErrorIs(t, err, eventstore.ErrConflict, "all must hold")
 	_, err = r.Execute(t.Context(), "1", count{Name: "a", N: 1}, aggregate.Condition{})

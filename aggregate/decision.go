@@ -126,6 +126,10 @@ func (m Models) resolve(v *vocabulary.Vocabulary) ([]*folding, error) {
 			faults = append(faults, fmt.Errorf("model %d is the zero BoundModel: use Model.Into", i))
 			continue
 		}
+		same := func(other BoundModel) bool { return other.variable != 0 && other.variable == bound.variable }
+		if first := slices.IndexFunc(m[:i], same); first >= 0 {
+			faults = append(faults, fmt.Errorf("models %d and %d have one variable, which can hold the state of one", first, i))
+		}
 		f, err := bound.resolve(v)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("model %d (of %v): %w", i, bound.state, err))

@@ -131,8 +131,12 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 }
 
 // CommandHandler returns a function for command.Handle, which carries out the decision that
-// decide returns for a command.
+// decide returns for a command. If d or decide is nil, it returns nil, which command.Handle
+// refuses.
 func CommandHandler[C any](d *Decisions, decide func(C) Decision) func(context.Context, C) (Decided, eventstore.Receipt, error) {
+	if d == nil || decide == nil {
+		return nil
+	}
 	return func(ctx context.Context, cmd C) (Decided, eventstore.Receipt, error) {
 		decided, err := d.Execute(ctx, decide(cmd))
 		return decided, decided.Receipt, err

@@ -382,6 +382,8 @@ func TestDecisions_Execute_VariablesAreSetAnew(t *testing.T) {
 func TestDecide_IsAHandler(t *testing.T) {
 	d := newDecisions(t, newStore(t), nil)
 	carry(t, d, record(roomOpened{"a", 1}))
+	require.Nil(t, aggregate.CommandHandler[string](d, nil))
+	require.Nil(t, aggregate.CommandHandler(nil, func(string) aggregate.Decision { return aggregate.Decision{} }))
 	handle := aggregate.CommandHandler(d, func(guest string) aggregate.Decision { return enter("a", guest) })
 	decided, receipt, err := handle(t.Context(), "ann")
 	require.NoError(t, err)

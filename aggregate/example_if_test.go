@@ -26,7 +26,7 @@ func ExampleIf() {
 
 	_, err = counters.Execute(ctx, "7", Increment{By: 3}, aggregate.If(seen))
 	var conflict *eventstore.ConflictError
-	if errors.As(err, &conflict) {
+	if errors.Is(err, aggregate.ErrCondition) && errors.As(err, &conflict) {
 		fmt.Println("second: expected", conflict.Expected, "and found version", conflict.Actual)
 	}
 	// Output:

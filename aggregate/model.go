@@ -6,6 +6,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/fold"
+	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/internal/vocabulary"
 )
 
@@ -61,16 +62,21 @@ func Tagged(tags ...string) eventstore.Query {
 
 // Into binds the model to the variable for its state.
 func (m Model[S]) Into(variable *S) BoundModel {
-	return BoundModel{
+	bound := BoundModel{
 		state:   reflect.TypeFor[S](),
 		resolve: func(v *vocabulary.Vocabulary) (*folding, error) { return m.resolve(v, variable) },
 	}
+	if bound.state.Size() > 0 { // variables of no size may share an address
+		bound.variable = reflect.ValueOf(variable).Pointer()
+	}
+	return bound
 }
 
 // BoundModel is a model and the variable for its state. Make one with [Model.Into].
 type BoundModel struct {
-	state   reflect.Type
-	resolve func(*vocabulary.Vocabulary) (*folding, error)
+	state    reflect.Type
+	variable uintptr // its address; 0 for nil and for a state of no size
+	resolve  func(*vocabulary.Vocabulary) (*folding, error)
 }
 
 // Models are the models of one decision. Their states may be of different types.
@@ -93,7 +99,7 @@ func (d Decider[S, C, E]) Model(id string) Model[S] {
 		stream:  true,
 	}
 	if id == "" {
-		m.err = fmt.Errorf("the id of the aggregate is empty (category %q)", d.Category)
+		m.err = fmt.Errorf("the id of the aggregate is empty (category %s)", quote.Name(d.Category))
 	}
 	return m
 }

@@ -315,6 +315,9 @@ func TestDecision_Provided(t *testing.T) {
 
 	_, err = d.Execute(t.Context(), aggregate.Decision{}.Provided(func() error { return nil }, visits("ann").Into(&n)))
 	require.ErrorContains(t, err, "Decide is nil")
+	_, err = d.Load(t.Context(), visits("a").Into(&n), visits("b").Into(&n))
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, "models 0 and 1 have one variable")
 }
 
 func TestDecisions_Load_GuardsOfOnesOwn(t *testing.T) {

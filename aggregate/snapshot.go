@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 )
 
 // Snapshots are the options of a repository that stores states beside the log, in rows of
@@ -139,7 +140,7 @@ func (s *snapshots) take(stream eventstore.StreamID) {
 }
 
 func (s *snapshots) warn(ctx context.Context, message string, stream eventstore.StreamID, err error) {
-	s.Logger.LogAttrs(ctx, slog.LevelWarn, message, slog.String("stream", string(stream)), slog.Any("error", err))
+	s.Logger.LogAttrs(ctx, slog.LevelWarn, message, slog.String("stream", quote.Text(string(stream))), slog.Any("error", err))
 }
 
 // snapshotRow is a snapshot as it is stored.
@@ -261,7 +262,7 @@ func (r *Repository[S, C, E]) fromSnapshot(
 	}
 	if !reflect.DeepEqual(folded.state, at.state) {
 		r.snapshots.Logger.LogAttrs(ctx, slog.LevelError, "snapshot differs from the fold of its events; it is not used",
-			slog.String("stream", string(stream)), slog.Uint64("version", uint64(at.version)))
+			slog.String("stream", quote.Text(string(stream))), slog.Uint64("version", uint64(at.version)))
 		return image[S]{}, false, nil
 	}
 	return at, true, nil

@@ -295,3 +295,14 @@ func TestDispatchAll_Panic(t *testing.T) {
 	require.EqualError(t, err, "a batch of commands: panic: boom")
 	require.Empty(t, logged(t, store))
 }
+
+// A batch takes no conditions; one that is given as a command gets an error that says what
+// to do.
+func TestDispatchAll_TakesNoConditions(t *testing.T) {
+	d := command.NewDispatcher()
+	require.NoError(t, command.Route(d, newPurses(t, memstore.New(nil)), purseCommand.Purse))
+	_, _, err := command.DispatchAll(t.Context(), d, put{In: "1", Coins: 1}, aggregate.If(0))
+	var unknown *command.UnknownCommandError
+	require.ErrorAs(t, err, &unknown)
+	require.ErrorContains(t, err, "give them to Repository.Part")
+}

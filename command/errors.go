@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/yore-es/yore/aggregate"
 	"github.com/yore-es/yore/internal/quote"
 )
 
@@ -51,6 +52,8 @@ func (e *UnknownCommandError) Error() string {
 		return "nil is not a command"
 	case e.Pointer:
 		return fmt.Sprintf("no handler for command %v, but one for %v: send the value, not a pointer", e.Type, e.Type.Elem())
+	case e.Type == reflect.TypeFor[aggregate.Condition]():
+		return fmt.Sprintf("%v is not a command: a batch takes no conditions, give them to Repository.Part", e.Type)
 	default:
 		return fmt.Sprintf("no handler for command %v", e.Type)
 	}
