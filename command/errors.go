@@ -8,7 +8,8 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// ErrForbidden: the actor may not send the command. It comes as a [*ForbiddenError].
+// ErrForbidden says that the actor may not send the command. It comes as a
+// [*ForbiddenError].
 var ErrForbidden = errors.New("forbidden")
 
 // ForbiddenError says that an actor may not send a command. It matches ErrForbidden.

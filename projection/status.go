@@ -12,13 +12,13 @@ import (
 type State uint8
 
 const (
-	// NeverRun: no build of the version was begun, or it was dropped.
+	// NeverRun says that no build of the version was begun, or that it was dropped.
 	NeverRun State = iota
-	// Rebuilding: the version is being built and cannot be read yet.
+	// Rebuilding says that the version is being built and cannot be read yet.
 	Rebuilding
-	// Live: the version can be read, unless it has a fault.
+	// Live says that the version can be read, unless it has a fault.
 	Live
-	// Replaced: a later version is live.
+	// Replaced says that a later version is live.
 	Replaced
 )
 
