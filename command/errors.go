@@ -8,8 +8,7 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// ErrForbidden says that the actor may not send the command. It comes as a
-// [*ForbiddenError].
+// ErrForbidden means that the actor may not send the command. It comes as a [*ForbiddenError].
 var ErrForbidden = errors.New("forbidden")
 
 // ForbiddenError says that an actor may not send a command. It matches ErrForbidden.

@@ -64,12 +64,12 @@ func ExampleFailurePolicy() {
 func ExampleFailurePolicy_retry() {
 	ctx, store, registry := context.Background(), memstore.New(nil), carts()
 	defer store.Close()
-	prices, tries := map[string]int{"lantern": 1200}, 0
+	tries := 0
 	price := func(ctx context.Context, sku string) (int, error) {
 		if tries++; tries < 3 {
-			return 0, errors.New("the price list is down")
+			return 0, fmt.Errorf("price of %s: the price list is down", sku)
 		}
-		return prices[sku], ctx.Err()
+		return 1200, ctx.Err()
 	}
 	p := projection.New("values", 1)
 	p.OnFailure = projection.Retry
@@ -104,11 +104,11 @@ func ExampleHandlerError() {
 	var failed *projection.HandlerError
 	if errors.As(err, &failed) {
 		fmt.Println(failed.Projection, "version", failed.Version, "stopped at", failed.Type, "at position", failed.Position)
-		fmt.Println("because of", failed.Err)
+		fmt.Println(errors.Is(failed.Err, errTooMany))
 	}
 	// Output:
 	// pieces version 1 stopped at cart.item-added at position 1
-	// because of more than 100 pieces
+	// true
 }
 
 // Where did a handler panic? The stack says it, and Run logs it.

@@ -12,13 +12,13 @@ import (
 type State uint8
 
 const (
-	// NeverRun says that no build of the version was begun, or that it was dropped.
+	// NeverRun means that no build of the version was begun, or it was dropped.
 	NeverRun State = iota
-	// Rebuilding says that the version is being built and cannot be read yet.
+	// Rebuilding means that the version is being built and cannot be read yet.
 	Rebuilding
-	// Live says that the version can be read, unless it has a fault.
+	// Live means that the version can be read, unless it has a fault.
 	Live
-	// Replaced says that a later version is live.
+	// Replaced means that a later version is live.
 	Replaced
 )
 
