@@ -54,7 +54,7 @@ func (h *Host) checkNames(ctx context.Context, d *definition, p *pointer, b buil
 		if err != nil {
 			return err
 		}
-		return invalidf("another program has stored its events under the name %s (the first at position %d), which the registry does not know",
+		return invalidf("another program has stored events of the projection under the name %s (the first at position %d), which the registry does not know",
 			quote.Name(e.Type), e.Position)
 	}
 	return nil
@@ -95,9 +95,9 @@ func (h *Host) begin(ctx context.Context, d *definition, restart bool) (begun bu
 	return begun, err
 }
 
-// swap makes a build live. It is no error if the build is live already, and errDropped if
-// the build is no longer used. It does so also after the context has ended, because the
-// build may be attached already.
+// swap makes an unfinished build live, also after the context has ended, because the build
+// may be attached already. It is no error if the build is live already, and errDropped if it
+// was dropped.
 func (h *Host) swap(ctx context.Context, d *definition, b build) error {
 	return h.changePointer(context.WithoutCancel(ctx), d.name, func(p *pointer) (bool, error) {
 		switch {

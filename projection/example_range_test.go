@@ -18,8 +18,7 @@ type ReminderSet struct {
 	Due  time.Time `json:"due"`
 }
 
-// What is due by now? An index by time, and a range that ends with a time and has
-// it, too.
+// What is due by now? An index by time, and a range up to a time, inclusive.
 func ExampleAtMost() {
 	b := codec.NewBuilder()
 	codec.Register[ReminderSet](b, "reminder.set", 1)
@@ -137,8 +136,8 @@ func ExampleTable_Page() {
 	// 23-3 bowl, 23-4 hook, more: false
 }
 
-// A page at a time, of an index in which many rows have the same value. What comes
-// in meanwhile moves no page.
+// A page at a time, of an index in which many rows have the same value. Rows that are added
+// meanwhile do not move the pages.
 func ExampleIndex_Page() {
 	ctx, store := context.Background(), memstore.New(nil)
 	defer store.Close()

@@ -33,7 +33,7 @@ func NewBestSellers(version uint32) BestSellers {
 	p := projection.New("best-sellers", version)
 	products := projection.NewTable[string, Seller](p, "by-product")
 	byPieces := projection.NewIndex(products, "pieces", func(s Seller) (int, bool) {
-		return s.Pieces, s.Pieces > 0 // what is in no cart is not listed
+		return s.Pieces, s.Pieces > 0 // a product in no cart is not listed
 	})
 	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
 		return products.In(tx).Update(e.Data.SKU, func(s Seller) Seller {
@@ -132,8 +132,8 @@ func ExampleHost_Attach() {
 	// Output: [{lantern 7}] <nil>
 }
 
-// A view that stops at a fault stops no append. It is readable again when it has
-// been rebuilt, with handlers that can do it.
+// A view with a fault does not stop appends. It can be read again after it was rebuilt with
+// a handler that can apply the event.
 func ExampleHost_Rebuild_fault() {
 	ctx := context.Background()
 	store, registry := memstore.New(nil), carts()
@@ -174,8 +174,7 @@ func ExampleHost_Rebuild_fault() {
 	// 204 true <nil>
 }
 
-// A changed version is built beside the one that is read, and replaces it when it
-// has come to the head.
+// A new version is built beside the live one, and replaces it when it has reached the head.
 func ExampleHost_Rebuild_version() {
 	ctx := context.Background()
 	store, registry := memstore.New(nil), carts()
@@ -244,7 +243,7 @@ func ExampleBuild_asOf() {
 	// Output: [{lantern 6}] <nil>
 }
 
-// One projection that stops at an event keeps no other from going on.
+// A projection that stops at an event does not stop the others.
 func ExampleHost_Run() {
 	ctx, stop := context.WithCancel(context.Background())
 	store, registry, sellers := memstore.New(nil), carts(), NewBestSellers(1)

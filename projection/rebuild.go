@@ -94,7 +94,7 @@ func (r *rebuild) open(ctx context.Context, d *definition, restart bool) (*write
 	return r.host.newWriter(ctx, d, b, false)
 }
 
-// fail notes the error of a writer.
+// fail records the error of a writer, if it is not nil.
 func (r *rebuild) fail(w *writer, err error) {
 	if err != nil {
 		r.errs = append(r.errs, w.wrap("rebuild", err))

@@ -42,8 +42,8 @@ type writer struct {
 	began   time.Time           // when the first row since the last commit was changed
 }
 
-// A writer that is behind the head commits after this number of rows, bytes or seconds
-// since the last commit.
+// A writer that is behind the head commits after this number of changed rows or bytes, or
+// after this time, since the last commit.
 const (
 	batchRows  = 16_384
 	batchBytes = 8 << 20
@@ -300,8 +300,8 @@ func (w *writer) commit(ctx context.Context, f *Failure) error {
 }
 
 // finish commits what is not committed yet, and returns err, which the writer ends with
-// and which may be nil. It commits nothing after a failed commit, or if the build is no
-// longer used or another writer has changed it.
+// and which may be nil. It commits nothing after a failed commit, or if the build was
+// dropped or changed by another writer.
 func (w *writer) finish(ctx context.Context, err error) error {
 	if w.through == w.committed.Position || w.broken || errors.Is(err, errDropped) ||
 		errors.Is(err, ErrReplaced) || errors.Is(err, eventstore.ErrConflict) {
@@ -313,7 +313,7 @@ func (w *writer) finish(ctx context.Context, err error) error {
 	case err == nil:
 		return failed
 	default: // err is not wrapped: an error that matches the context's would look like a clean end
-		return fmt.Errorf("%w (the run had ended with: %s)", failed, err.Error())
+		return fmt.Errorf("%w (after the error: %s)", failed, err.Error())
 	}
 }
 
