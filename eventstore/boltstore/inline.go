@@ -102,9 +102,12 @@ func (v *viewSet) early(elapsed time.Duration) bool {
 // the views counts from begin.
 func (t *turn) applyFrom(from int, begin time.Time) {
 	w, g := t.w, t.group
-	var views []*inline
-	var running []*rows.Application
-	var commits []viewCommits
+	type application struct {
+		view    eventstore.ViewID
+		commits viewCommits
+		*rows.Application
+	}
+	var running []application
 	for _, v := range w.views.inline {
 		change := t.changes[v.View]
 		if change != nil && change.detach {
@@ -114,13 +117,12 @@ func (t *turn) applyFrom(from int, begin time.Time) {
 		if change != nil && change.applied != nil {
 			base = change.applied
 		}
-		views = append(views, v)
-		commits = append(commits, v.commits(g, g.position(from)))
-		running = append(running, rows.Start(v.ctx, v.InlineView, base, commits[len(commits)-1], begin.Add(v.timeout()), time.Time{}))
+		commits, end := v.commits(g, g.position(from)), begin.Add(v.timeout())
+		running = append(running, application{v.View, commits, rows.Start(v.ctx, v.InlineView, base, commits, end, time.Time{})})
 	}
-	for i, a := range running {
-		change := t.change(views[i].View)
-		change.note(commits[i], a.Wait(), g.through)
+	for _, a := range running {
+		change := t.change(a.view)
+		change.note(a.commits, a.Wait(), g.through)
 		change.applied = a.Buffer()
 		change.detach = change.checkpoint.Fault != nil
 	}
