@@ -127,6 +127,7 @@ func TestRun_StopsAndOthersGoOn(t *testing.T) {
 		run := start(t, func(ctx context.Context) error { return views.Run(ctx, wrong, s.Projection) })
 		shop.trade(t, store, 100)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		require.Equal(t, 1, tries, "it is not tried again")
 		shop.trade(t, store, 100)
 		waitFor(t, views, s.Projection)

@@ -49,6 +49,7 @@ var allowed = map[string][]string{
 	"internal/pages":       {},
 	"internal/quote":       {},
 	"internal/reserved":    {"internal/quote"},
+	"internal/release":     {},
 	"internal/surface":     {},
 	"internal/record":      {"eventstore"},
 	"internal/rows":        {"eventstore"},
