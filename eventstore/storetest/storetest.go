@@ -39,7 +39,7 @@ type Config struct {
 
 // patience is how long one call of a store may take. A correct store takes far less.
 // A call that takes longer fails its rule.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // rule is one promise of the contract.
 type rule struct {
