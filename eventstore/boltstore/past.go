@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/guardmemo"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
@@ -90,16 +91,8 @@ func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sig
 	if after >= d.head {
 		return sighting{}, nil
 	}
-	var buf [memoQuery]byte
-	var query []byte // nil: not remembered
-	from := after
-	if d.head-after > memoFar && !q.IsAll() {
-		if query = appendQuery(buf[:0], q); len(query) > memoQuery {
-			query = nil
-		} else {
-			from = d.in.guards.since(query, after)
-		}
-	}
+	var buf [guardmemo.KeyBytes]byte
+	from, key := d.in.guards.Since(buf[:0], q, after, d.head)
 	for scan := d.in.scan(q, window{from: from + 1, to: d.head}); !scan.done; {
 		if err := scan.page(1); err != nil {
 			return sighting{}, err
@@ -108,9 +101,7 @@ func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sig
 			return sightingOf(&scan.found[0].Event), nil
 		}
 	}
-	if query != nil {
-		d.in.guards.note(query, after, d.head)
-	}
+	d.in.guards.Note(key, after, d.head)
 	return sighting{}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/guardmemo"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
@@ -73,7 +74,7 @@ type reader struct {
 	*disk
 	tail    *tail
 	index   *indexKeeper
-	guards  guardMemo
+	guards  guardmemo.Memo
 	stopped <-chan struct{} // closed when the writer has ended
 }
 

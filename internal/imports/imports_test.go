@@ -21,7 +21,7 @@ const module = "github.com/yore-es/yore"
 var allowed = map[string][]string{
 	"eventstore":           {"github.com/google/uuid", "internal/given", "internal/quote"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
-	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/progress", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
+	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/guardmemo", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/progress", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},
 	"codec":                {"internal/quote", "internal/reserved"},
 	"codec/codectest":      {"codec"},
@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"internal/bench":       {"codec", "eventstore", "eventstore/boltstore", "fold", "internal/record", "projection", "github.com/google/uuid", "go.etcd.io/bbolt"},
 	"internal/flat":        {},
 	"internal/given":       {},
+	"internal/guardmemo":   {"eventstore"},
 	"internal/howto":       {},
 	"internal/hook":        {},
 	"internal/ids":         {"github.com/google/uuid"},
