@@ -3,9 +3,11 @@ package backup_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -189,6 +191,21 @@ func TestChain_FindsThatItEndsTooEarly(t *testing.T) {
 	_, _, err = read(t.Context(), true, out.Bytes())
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	require.ErrorContains(t, err, "ends at position 4, and should end at 5")
+}
+
+// TestChain_TakesNoMoreMemoryThanTheBackupHasBytes has frames whose size is damaged.
+func TestChain_TakesNoMoreMemoryThanTheBackupHasBytes(t *testing.T) {
+	whole, _ := write(t, 0, 4)
+	for _, size := range []uint32{60 << 20, 64<<20 + 1, 1 << 31, 1<<32 - 1} {
+		damaged := bytes.Clone(whole)
+		binary.BigEndian.PutUint32(damaged[68+1:], size)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := read(t.Context(), true, damaged)
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, eventstore.ErrCorrupt, size)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20), size)
+	}
 }
 
 func TestOpenChain_RefusesBackupsThatDoNotContinueEachOther(t *testing.T) {

@@ -90,12 +90,11 @@ func (b *reader) nextFrame() (kind byte, body []byte, err error) {
 	if _, err := io.ReadFull(b.in, b.frame); err != nil {
 		return 0, nil, cutShort(err)
 	}
-	size := int(binary.BigEndian.Uint32(b.frame[1:]))
-	if size > maxFrame {
+	size := binary.BigEndian.Uint32(b.frame[1:])
+	if size > maxFrame { // before it becomes an int, which may have 32 bits
 		return 0, nil, b.damaged("is too long")
 	}
-	b.frame = append(b.frame, make([]byte, size+logfile.ChecksumSize)...)
-	if _, err := io.ReadFull(b.in, b.frame[frameHead:]); err != nil {
+	if err := b.readOn(int(size) + logfile.ChecksumSize); err != nil {
 		return 0, nil, cutShort(err)
 	}
 	content, ok := cutSum(b.frame)
@@ -104,6 +103,21 @@ func (b *reader) nextFrame() (kind byte, body []byte, err error) {
 	}
 	b.Bytes += int64(len(b.frame))
 	return content[0], content[frameHead:], nil
+}
+
+// readOn appends the next n bytes to the frame, in pieces: a damaged size may claim more
+// memory than the backup has bytes.
+func (b *reader) readOn(n int) error {
+	const piece = 1 << 20
+	for n > 0 {
+		read, now := len(b.frame), min(n, piece)
+		b.frame = append(b.frame, make([]byte, now)...)
+		if _, err := io.ReadFull(b.in, b.frame[read:]); err != nil {
+			return err
+		}
+		n -= now
+	}
+	return nil
 }
 
 // end compares the backup with its manifest, and checks that the stream ends there.

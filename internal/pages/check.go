@@ -16,10 +16,10 @@ const (
 
 	bucketElement = 0x01
 
-	elementSize     = 16
-	bucketSize      = 16
-	largestOverflow = 1 << 16 // pages of one value; far more than the largest record takes
-	deepest         = 64      // levels of trees within trees
+	elementSize  = 16
+	bucketSize   = 16
+	largestValue = 256 << 20 // bytes of one value; far more than the largest record takes
+	deepest      = 64        // levels of trees within trees
 )
 
 // Finding is a fault of a page.
@@ -396,7 +396,7 @@ func readPage(r io.ReaderAt, meta Meta, id uint64, room *[]byte) (p page, proble
 	if said := order.Uint64(b); said != id {
 		return page{}, fmt.Sprintf("says that it is page %d", said), nil
 	}
-	if p.overflow > largestOverflow || id+uint64(p.overflow) >= meta.HighWater {
+	if int64(p.overflow)*size > largestValue || id+uint64(p.overflow) >= meta.HighWater {
 		return page{}, fmt.Sprintf("says that it goes on for %d pages", p.overflow), nil
 	}
 	whole := size * (1 + int64(p.overflow))

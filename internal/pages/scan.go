@@ -161,7 +161,7 @@ func (s *scanner) leaf(offset int64, b []byte) error {
 	p := page{content: content}
 	count := int(binary.NativeEndian.Uint16(b[10:]))
 	if first, ok := p.at(0); ok {
-		count = max(count, int(binary.NativeEndian.Uint32(first[4:]))/elementSize)
+		count = max(count, int(binary.NativeEndian.Uint32(first[4:])/elementSize))
 	}
 	for i := range min(count, len(content)/elementSize) {
 		e, _ := p.at(i)
