@@ -16,6 +16,8 @@ var sources = map[string][]string{
 	"close-the-books.md":                     {"examples/boundaries/*.go"},
 	"decide-across-streams.md":               {"examples/boundaries/*.go", "examples/boundaries/todo/main.go"},
 	"load-long-histories.md":                 {"aggregate/example_long_test.go"},
+	"operate.md":                             {"examples/server/*.go"},
+	"put-it-in-a-server.md":                  {"examples/server/*.go"},
 	"record-a-refusal.md":                    {"examples/boundaries/*.go"},
 	"refuse-outdated-commands.md":            {"command/example_if_test.go"},
 	"send-commands-together.md":              {"command/example_batch_test.go"},

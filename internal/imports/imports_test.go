@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "fold", "aggregate", "projection", "command"},
 	"examples/cart/cart":   {"eventstore", "codec", "fold", "aggregate", "projection", "command"},
 	"examples/quickstart":  {"eventstore/boltstore", "codec", "aggregate"},
+	"examples/server":      {"examples/cart/cart", "eventstore", "eventstore/boltstore", "aggregate", "projection", "command"},
 	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "fold", "aggregate", "projection", "command"},
 	"internal/bench":       {"codec", "eventstore", "eventstore/boltstore", "fold", "internal/record", "projection", "github.com/google/uuid", "go.etcd.io/bbolt"},
 	"internal/flat":        {},
