@@ -13,6 +13,7 @@ import (
 // sources lists the files that have the code of each page.
 var sources = map[string][]string{
 	"build-a-read-model.md":                  {"projection/example_view_test.go", "projection/example_readmodel_test.go"},
+	"change-an-event.md":                     {"examples/cart/evolution_howto_test.go"},
 	"close-the-books.md":                     {"examples/boundaries/*.go"},
 	"decide-across-streams.md":               {"examples/boundaries/*.go", "examples/boundaries/todo/main.go"},
 	"load-long-histories.md":                 {"aggregate/example_long_test.go"},
@@ -20,6 +21,7 @@ var sources = map[string][]string{
 	"put-it-in-a-server.md":                  {"examples/server/*.go"},
 	"record-a-refusal.md":                    {"examples/boundaries/*.go"},
 	"refuse-outdated-commands.md":            {"command/example_if_test.go"},
+	"rename-an-event.md":                     {"examples/cart/evolution_howto_test.go", "examples/cart/evolution_test.go"},
 	"send-commands-together.md":              {"command/example_batch_test.go"},
 	"trace-commands.md":                      {"command/example_hooks_test.go"},
 	"test-a-decider.md":                      {"examples/tutorial/decider_howto_test.go"},
