@@ -14,15 +14,15 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// problem is what a client is told of an error: texts of the application and of this
-// file, never those of Go types, files and streams.
+// problem is the answer to a request that has failed. Its text is the application's own:
+// it has no names of Go types, streams or files in it.
 type problem struct {
 	status int
 	text   string
 }
 
-// problemOf returns what the client is told of an error. If the request had an If-Match,
-// conditional is true.
+// problemOf returns the answer for an error. If the request had an If-Match, conditional
+// is true.
 func problemOf(err error, conditional bool) problem {
 	var part *aggregate.BatchError
 	if errors.As(err, &part) { // one command of several
@@ -50,7 +50,7 @@ func problemOf(err error, conditional bool) problem {
 	return problemOfServer(err)
 }
 
-// problemOfServer returns what the client is told of an error that is not its own.
+// problemOfServer returns the answer for an error in which the client has no part.
 func problemOfServer(err error) problem {
 	for _, passing := range []error{
 		eventstore.ErrUnknownOutcome, eventstore.ErrFailed, eventstore.ErrClosed, eventstore.ErrFaulted,
