@@ -17,8 +17,8 @@ import (
 
 // The program of docs/how-to/build-a-read-model.md.
 
-// serve keeps the read models up to date while the server listens, which it does
-// once they can be read. When ctx ends, the server ends first, then the read models.
+// serve keeps the read models up to date while the server listens. The server begins to
+// listen when the read models can be read. When ctx ends, the server ends before they do.
 func serve(ctx context.Context, views *projection.Host, listen func(context.Context) error, ps ...*projection.Projection) error {
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	listening, stop := context.WithCancelCause(ctx)
@@ -87,8 +87,8 @@ func namesOf[E any](registry *codec.Registry) []string {
 	return nil
 }
 
-// notify sends a letter for each event that adds to a cart. One that it was killed
-// at is sent again.
+// notify sends a letter for each event that adds to a cart. If the program is killed while
+// it sends a letter, it sends that letter again.
 func notify(
 	ctx context.Context, store eventstore.RowStore, registry *codec.Registry, send func(eventstore.Event, ItemAdded) error,
 ) error {
