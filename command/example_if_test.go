@@ -26,11 +26,14 @@ func increment(d *command.Dispatcher) http.HandlerFunc {
 		cmd := Increment{Counter: r.PathValue("id"), By: 1}
 		result, _, err := command.Dispatch[aggregate.Result[int, Incremented]](r.Context(), d, cmd,
 			aggregate.If(eventstore.Version(seen)))
+		var invalid *command.ValidationError
 		switch {
-		case errors.Is(err, eventstore.ErrConflict):
+		case errors.Is(err, aggregate.ErrCondition):
 			http.Error(w, "it has changed since you looked", http.StatusPreconditionFailed)
+		case errors.As(err, &invalid):
+			http.Error(w, invalid.Err.Error(), http.StatusBadRequest) // the text of Validate
 		case err != nil:
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			http.Error(w, "something is wrong here", http.StatusInternalServerError)
 		default:
 			w.Header().Set("ETag", fmt.Sprintf("%q", fmt.Sprint(result.Version)))
 			fmt.Fprintln(w, "the counter is at", result.State)

@@ -30,7 +30,23 @@ type Limits struct {
 	CheckpointBytes int
 }
 
-// StandardLimits returns the limits that every store keeps unless its Info says less.
+// StandardLimits returns the limits that every store keeps unless its Info says less:
+//
+//	NameBytes          255   bytes of each stream, category, type, tag, codec, key, view, table
+//	TagsPerEvent       128
+//	ItemsPerQuery      128
+//	PayloadBytes       16 MiB
+//	MetadataBytes      64 KiB
+//	EventsPerCommit    65,536
+//	CommitBytes        64 MiB
+//	GuardsPerCommit    1,024
+//	RowKeyBytes        4,096
+//	RowValueBytes      16 MiB
+//	RowsPerCommit      65,536
+//	CheckpointBytes    64 KiB
+//
+// The stream of an aggregate is its category, a dash and its id, so an id has at most 254
+// bytes less those of its category.
 func StandardLimits() Limits {
 	return Limits{
 		NameBytes:       255,

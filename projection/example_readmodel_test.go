@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"reflect"
 	"sync"
 
+	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/fold"
@@ -16,17 +18,18 @@ import (
 // The program of docs/how-to/build-a-read-model.md.
 
 // serve keeps the read models up to date while the server listens. The server begins to
-// listen when the read models can be read.
+// listen when the read models can be read. When ctx ends, the server ends before they do.
 func serve(ctx context.Context, views *projection.Host, listen func(context.Context) error, ps ...*projection.Projection) error {
-	ctx, end := context.WithCancelCause(ctx)
-	var running sync.WaitGroup
-	running.Go(func() { end(views.Run(ctx, ps...)) }) // no server without its read models
-	defer running.Wait()
-	defer end(nil)
-	if err := views.Ready(ctx, ps...); err != nil {
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	listening, stop := context.WithCancelCause(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { stop(views.Run(running, ps...)) }) // no server without its read models
+	defer group.Wait()
+	defer end()
+	if err := views.Ready(listening, ps...); err != nil {
 		return err
 	}
-	return listen(ctx)
+	return listen(listening)
 }
 
 // attach attaches the read model, and rebuilds it if it has a fault.
@@ -74,9 +77,21 @@ func beginLetters(ctx context.Context, store eventstore.RowStore, after eventsto
 
 var errNotBegun = errors.New("the letters have no position: say where they begin")
 
+// namesOf returns the names under which events that are an E today may be stored.
+func namesOf[E any](registry *codec.Registry) []string {
+	for known := range registry.All() {
+		if known.Type == reflect.TypeFor[E]() {
+			return registry.StoredNames(known.Name)
+		}
+	}
+	return nil
+}
+
 // notify sends a letter for each event that adds to a cart. If the program is killed while
 // it sends a letter, it sends that letter again.
-func notify(ctx context.Context, store eventstore.RowStore, send func(eventstore.Event) error) error {
+func notify(
+	ctx context.Context, store eventstore.RowStore, registry *codec.Registry, send func(eventstore.Event, ItemAdded) error,
+) error {
 	set, err := store.GetRows(ctx, letters)
 	if err != nil {
 		return err
@@ -85,14 +100,22 @@ func notify(ctx context.Context, store eventstore.RowStore, send func(eventstore
 	if at.IsZero() {
 		return errNotBegun
 	}
-	added := eventstore.Match(eventstore.Item{Types: []string{"cart.item-added"}})
-	for batch, err := range store.Follow(ctx, added, at.Position) {
+	query := eventstore.Match(eventstore.Item{Types: namesOf[ItemAdded](registry)})
+	for batch, err := range store.Follow(ctx, query, at.Position) {
 		if err != nil {
 			return err
 		}
 		for _, e := range batch.Events {
-			if err := send(e); err != nil {
+			values, err := registry.DecodeAll(e.Type, e.SchemaVersion, e.Codec, e.Data)
+			if err != nil {
 				return err
+			}
+			for _, value := range values {
+				if added, ok := value.(ItemAdded); ok {
+					if err := send(e, added); err != nil {
+						return err
+					}
+				}
 			}
 			sent := eventstore.Checkpoint{Position: e.Position}
 			if err := store.CommitRows(ctx, eventstore.RowCommit{View: letters, Expected: at, Checkpoint: sent}); err != nil {
@@ -187,26 +210,60 @@ func Example_letters() {
 		put(ctx, store, registry, "cart-1", ItemAdded{SKU: sku, Quantity: 1})
 	}
 	stamps := 1
-	send := func(e eventstore.Event) error {
+	send := func(e eventstore.Event, added ItemAdded) error {
 		if stamps == 0 {
 			return errors.New("no stamps left")
 		}
 		stamps--
-		fmt.Println("letter about", e.Position)
+		fmt.Println("letter about", added.SKU, "at", e.Position)
 		return nil
 	}
-	fmt.Println(notify(ctx, store, send))
+	fmt.Println(notify(ctx, store, registry, send))
 	fmt.Println(beginLetters(ctx, store, 1))
-	fmt.Println(notify(ctx, store, send))
+	fmt.Println(notify(ctx, store, registry, send))
 	stamps = 1
 	put(ctx, store, registry, "cart-1", ItemRemoved{SKU: "sofa", Quantity: 1})
 	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "sofa", Quantity: 1})
-	fmt.Println(notify(ctx, store, send))
+	fmt.Println(notify(ctx, store, registry, send))
 	// Output:
 	// the letters have no position: say where they begin
 	// <nil>
-	// letter about 2
+	// letter about hanger at 2
 	// no stamps left
-	// letter about 3
+	// letter about sofa at 3
 	// no stamps left
+}
+
+// The event gets another name, and letters go out as before: for those of the old
+// name, and for those of the new one.
+func Example_lettersAfterRename() {
+	ctx, store := context.Background(), memstore.New(nil)
+	defer store.Close()
+	put(ctx, store, carts(), "cart-1", ItemAdded{SKU: "lantern", Quantity: 1})
+
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "cart.item-put-in", 1)
+	codec.Rename(b, "cart.item-added", 1, "cart.item-put-in", 1)
+	renamed, err := b.Build()
+	if err != nil {
+		log.Fatal(err)
+	}
+	put(ctx, store, renamed, "cart-1", ItemAdded{SKU: "hanger", Quantity: 1})
+
+	ctx, stop := context.WithCancel(ctx)
+	if err := store.CommitRows(ctx, eventstore.RowCommit{View: letters, Checkpoint: eventstore.Checkpoint{Data: []byte("begun")}}); err != nil {
+		log.Fatal(err)
+	}
+	err = notify(ctx, store, renamed, func(e eventstore.Event, added ItemAdded) error {
+		fmt.Println(e.Type, added.SKU)
+		if e.Position == 2 {
+			stop()
+		}
+		return nil
+	})
+	fmt.Println(errors.Is(err, context.Canceled))
+	// Output:
+	// cart.item-added lantern
+	// cart.item-put-in hanger
+	// true
 }

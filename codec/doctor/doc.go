@@ -9,5 +9,6 @@
 //	fmt.Print(report)
 //
 // Run it on the store, or on a copy, before a program with changed events is
-// deployed. It only reads and can run while other programs append.
+// deployed. It only reads, and can run while other goroutines of the program append.
+// Another process cannot have the file of a boltstore open meanwhile.
 package doctor

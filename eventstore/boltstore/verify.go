@@ -123,13 +123,13 @@ const (
 
 // Verify reads all that the file holds up to the head, and reports what is not
 // as it was written: every record, and its place in its commit and stream; the
-// index against the log, both ways; the rows and checkpoints of views; the
-// pages that describe the file, and in a store that was opened for reading
-// only, all others too. It changes nothing.
+// index against the log, both ways; the rows and checkpoints of views; the two
+// pages that describe the file, and all pages that they lead to. It changes nothing.
 //
-// The store can be used meanwhile, also appended to: Verify reads a page at a
-// time, and holds no transaction between pages. Its memory does not grow with the
-// log, but by a bit for each page of a file that was opened for reading only.
+// The store can be used meanwhile, also appended to. While Verify checks the tree of
+// pages, which is first, none of them is used again, so the file may grow a little.
+// Then it reads records and rows a page at a time, and holds no transaction between
+// pages. Its memory does not grow with the log, but for a bit for each page of the file.
 //
 // An error means that Verify could not go on: the context's, or ErrClosed.
 // Damage is not an error, it is found; so the VerifyReport must be looked at.

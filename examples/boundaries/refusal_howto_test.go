@@ -70,10 +70,13 @@ func newCardRegistry() (*codec.Registry, error) {
 	return b.Build()
 }
 
-// answer says what came of a PIN, to the one who entered it.
+// answer returns the text that the terminal shows after a PIN.
 func answer(events []CardEvent, err error) string {
-	if err != nil {
-		return err.Error()
+	switch {
+	case errors.Is(err, ErrBlocked):
+		return ErrBlocked.Error()
+	case err != nil:
+		return "try again later" // the cause is for the log
 	}
 	for _, event := range events {
 		if wrong, ok := event.(WrongPINEntered); ok {

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 
@@ -12,64 +11,36 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-type AddItem struct { // a command: somebody's wish
-	SKU      string
-	Quantity int
-}
-type ItemAdded struct { // an event: a fact
-	SKU      string
-	Quantity int
-}
-type Cart map[string]int // the state: pieces by SKU
+type AddItem struct{ SKU string }   // a command: what is wanted
+type ItemAdded struct{ SKU string } // an event: what happened
+type Cart map[string]int            // the state: pieces by SKU
 
-// decider says which wishes become facts, and what facts come to.
 var decider = aggregate.Decider[Cart, AddItem, ItemAdded]{
 	Category: "cart",
 	Initial:  func() Cart { return Cart{} },
-	Decide: func(_ Cart, c AddItem) ([]ItemAdded, error) {
-		if c.Quantity <= 0 {
-			return nil, errors.New("quantity must be positive")
+	Evolve:   func(c Cart, e ItemAdded) Cart { c[e.SKU]++; return c },
+	Decide: func(c Cart, cmd AddItem) ([]ItemAdded, error) {
+		if c[cmd.SKU] == 2 {
+			return nil, fmt.Errorf("no third %s in one cart", cmd.SKU)
 		}
-		return []ItemAdded{{SKU: c.SKU, Quantity: c.Quantity}}, nil
-	},
-	Evolve: func(cart Cart, e ItemAdded) Cart {
-		cart[e.SKU] += e.Quantity
-		return cart
+		return []ItemAdded{{SKU: cmd.SKU}}, nil
 	},
 }
 
 func main() {
-	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-}
-
-func run(ctx context.Context) error {
-	store, err := boltstore.Open("shop.yore", nil)
-	if err != nil {
-		return err
-	}
+	store := must(boltstore.Open("shop.yore", nil))
 	defer store.Close()
-
 	events := codec.NewBuilder()
 	codec.Register[ItemAdded](events, "cart.item-added", 1)
-	registry, err := events.Build()
-	if err != nil {
-		return err
-	}
-	carts, err := aggregate.NewRepository(store, registry, decider, nil)
-	if err != nil {
-		return err
-	}
+	carts := must(aggregate.NewRepository(store, must(events.Build()), decider, nil))
 
-	// Load cart-7, decide, append: atomic, durable, retried when somebody else was faster.
-	result, err := carts.Execute(ctx, "7", AddItem{SKU: "mug", Quantity: 2})
-	if err != nil {
-		return err
-	}
+	result := must(carts.Execute(context.Background(), "7", AddItem{SKU: "mug"}))
 	fmt.Printf("cart-7 is at version %d: %v\n", result.Version, result.State)
+}
 
-	first, err := carts.LoadAt(ctx, "7", 1)
-	fmt.Printf("at version 1 it was %v\n", first)
-	return err
+func must[T any](value T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return value
 }

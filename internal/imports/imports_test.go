@@ -3,6 +3,8 @@ package imports_test
 import (
 	"errors"
 	"go/build"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path"
@@ -19,6 +21,7 @@ const module = "github.com/yore-es/yore"
 // allowed lists, for each package, what it may import besides the standard library.
 // Packages of this module are named by their path in it.
 var allowed = map[string][]string{
+	".":                    {},
 	"eventstore":           {"github.com/google/uuid", "internal/given", "internal/quote"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
 	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/guardmemo", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/progress", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
@@ -35,6 +38,7 @@ var allowed = map[string][]string{
 	"examples/cart":        {"examples/cart/cart", "eventstore", "eventstore/boltstore", "eventstore/memstore", "codec", "fold", "aggregate", "projection", "command"},
 	"examples/cart/cart":   {"eventstore", "codec", "fold", "aggregate", "projection", "command"},
 	"examples/quickstart":  {"eventstore/boltstore", "codec", "aggregate"},
+	"examples/server":      {"examples/cart/cart", "eventstore", "eventstore/boltstore", "aggregate", "projection", "command"},
 	"examples/tutorial":    {"eventstore", "eventstore/boltstore", "codec", "fold", "aggregate", "projection", "command"},
 	"internal/bench":       {"codec", "eventstore", "eventstore/boltstore", "fold", "internal/record", "projection", "github.com/google/uuid", "go.etcd.io/bbolt"},
 	"internal/flat":        {},
@@ -152,13 +156,31 @@ func TestModule_RequiresThreeModules(t *testing.T) {
 	require.ElementsMatch(t, []string{"github.com/google/uuid", "github.com/stretchr/testify", "go.etcd.io/bbolt"}, direct)
 }
 
-// The architecture page has a line for every package of the module, but for the examples
-// and those below a package that has one.
+// The package at the root is documentation and nothing else: it names each package that
+// users import, and has no other file and no declaration.
+func TestRoot_IsTheMapOfThePackages(t *testing.T) {
+	root := filepath.Join("..", "..")
+	pkg, err := build.ImportDir(root, 0)
+	require.NoError(t, err)
+	require.Equal(t, "yore", pkg.Name)
+	require.Equal(t, []string{"doc.go"}, slices.Concat(pkg.GoFiles, pkg.IgnoredGoFiles, pkg.TestGoFiles, pkg.XTestGoFiles))
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "doc.go"), nil, parser.ParseComments)
+	require.NoError(t, err)
+	require.Empty(t, file.Decls)
+	for name := range allowed {
+		if name != "." && !strings.HasPrefix(name, "examples/") && !strings.HasPrefix(name, "internal/") && !strings.Contains(file.Doc.Text(), name) {
+			t.Errorf("doc.go does not name package %s", name)
+		}
+	}
+}
+
+// The architecture page has a line for every package of the module, but for the root, the
+// examples, and those below a package that has one.
 func TestArchitecture_NamesEveryPackage(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "explanation", "architecture.md"))
 	require.NoError(t, err)
 	for name := range allowed {
-		if !strings.HasPrefix(name, "examples/") && !strings.Contains(string(page), "`"+name+"`") && !strings.Contains(string(page), "`"+path.Base(name)+"`") {
+		if name != "." && !strings.HasPrefix(name, "examples/") && !strings.Contains(string(page), "`"+name+"`") && !strings.Contains(string(page), "`"+path.Base(name)+"`") {
 			t.Errorf("docs/explanation/architecture.md does not name package %s", name)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"go/types"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -130,14 +131,14 @@ func (l *loader) paths(wanted func(dir string) bool) []string {
 			return filepath.SkipDir
 		}
 		name, err := filepath.Rel(l.root, dir)
-		if name = filepath.ToSlash(name); err != nil || name == "." || !wanted(name) {
+		if name = filepath.ToSlash(name); err != nil || !wanted(name) {
 			return err
 		}
 		_, err = build.ImportDir(dir, 0)
 		if none := (*build.NoGoError)(nil); errors.As(err, &none) {
 			return nil
 		}
-		paths = append(paths, module+"/"+name)
+		paths = append(paths, path.Join(module, name))
 		return err
 	})
 	require.NoError(l.t, err)
