@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -32,7 +35,7 @@ func run(ctx context.Context, path string, listener net.Listener, ready func()) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }() // after all that uses it
+	defer func() { err = errors.Join(err, rescue(store, path), store.Close()) }() // after all that uses it
 	s, err := newShop(store, stop)
 	if err != nil {
 		return err
@@ -53,6 +56,9 @@ func run(ctx context.Context, path string, listener net.Listener, ready func()) 
 // open opens the store. While another process has the file, it waits: until that one
 // has ended, or ctx has.
 func open(ctx context.Context, path string) (*boltstore.Store, error) {
+	if _, err := os.Stat(path + rescued); err == nil {
+		return nil, fmt.Errorf("%s%s has a log whose file was removed: restore it, then move it away", path, rescued)
+	}
 	for {
 		store, err := boltstore.Open(path, &boltstore.Options{Logger: slog.Default(), LockTimeout: time.Second})
 		if !errors.Is(err, eventstore.ErrLocked) || ctx.Err() != nil {
@@ -60,6 +66,23 @@ func open(ctx context.Context, path string) (*boltstore.Store, error) {
 		}
 		slog.Info("waiting for the process that has the file", "file", path)
 	}
+}
+
+// rescued is the end of the name of the backup that rescue makes.
+const rescued = ".rescued"
+
+// rescue backs up a store whose file is not at its path any more: nothing else has the
+// events, and Close lets go of them.
+func rescue(store *boltstore.Store, path string) (err error) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path+rescued, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = store.Backup(context.Background(), f, nil)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // serve keeps the read models up to date. When they can be read, it calls ready, and
