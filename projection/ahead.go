@@ -38,14 +38,15 @@ type decoded struct {
 
 func (in *input) decode() decoded {
 	in.once.Do(func() {
-		in.decoded.err = errNotDecoded // unless decode returns
+		in.decoded.err = errExited // unless decode returns
 		in.decoded = in.definition.decode(in.event)
 	})
 	return in.decoded
 }
 
-// errNotDecoded says that an upcaster has called runtime.Goexit.
-var errNotDecoded = errors.New("decoding an event ended its goroutine")
+// errExited means that a handler or an upcaster has called runtime.Goexit, as t.FailNow
+// does in a test.
+var errExited = errors.New("runtime.Goexit was called, which ended a goroutine of the projection")
 
 func (d *definition) decode(e *eventstore.Event) decoded {
 	values, err := d.registry.DecodeAll(e.Type, e.SchemaVersion, e.Codec, e.Data)
@@ -88,7 +89,7 @@ func ahead(
 				return
 			}
 		}
-		yield(batch{}, cmp.Or(ctx.Err(), errNotDecoded))
+		yield(batch{}, cmp.Or(ctx.Err(), errExited))
 	}
 }
 

@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -12,7 +13,7 @@ import (
 func (h *Host) run(ctx context.Context, d *definition, toHead bool) error {
 	h.setStopped(d.Projection, nil)
 	for {
-		err := h.runBuild(ctx, d, toHead)
+		err := apart(func() error { return h.runBuild(ctx, d, toHead) })
 		if errors.Is(err, errDropped) {
 			continue
 		}
@@ -24,6 +25,16 @@ func (h *Host) run(ctx context.Context, d *definition, toHead bool) error {
 		}
 		return err
 	}
+}
+
+// apart calls fn on another goroutine, so that there is an error also if the goroutine ends
+// and fn does not return.
+func apart(fn func() error) error {
+	err := errExited
+	var running sync.WaitGroup
+	running.Go(func() { err = fn() })
+	running.Wait()
+	return err
 }
 
 // runBuild claims a build and runs it. Its error is errDropped if the build is no longer

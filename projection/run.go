@@ -23,7 +23,8 @@ import (
 //   - A version stops with a *ReplacedError when a later version is or becomes live.
 //   - A projection that is attached, or was built with other events, tables or indexes
 //     than it declares now, stops with ErrInvalid. Every projection stops when the store
-//     is closed, has failed, or is read-only.
+//     is closed, has failed, or is read-only. A projection whose handler or upcaster
+//     calls runtime.Goexit, as t.FailNow does in a test, stops whatever its policy is.
 //   - After any other error the projection is run again, after Options.MinBackoff at
 //     first, then after twice as long each time: after an error of the store that passes,
 //     such as a timeout; a *[eventstore.FaultedError] of a view that needs a Rebuild; and
@@ -132,7 +133,7 @@ func isFinal(err error) bool {
 		return true
 	}
 	for _, final := range []error{
-		ErrReplaced,
+		ErrReplaced, errExited,
 		eventstore.ErrInvalid, eventstore.ErrClosed, eventstore.ErrFailed, eventstore.ErrReadOnly, eventstore.ErrFormat,
 	} {
 		if errors.Is(err, final) {

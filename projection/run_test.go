@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -306,4 +308,29 @@ func TestRun_ShapeHasChanged(t *testing.T) {
 	}
 	require.NoError(t, views.Rebuild(t.Context(), nil, changed.Projection))
 	changed.requireHead(t, store)
+}
+
+// TestRun_HandlerEndsItsGoroutine: the event does not count as applied, and the error says
+// what has happened, with any policy.
+func TestRun_HandlerEndsItsGoroutine(t *testing.T) {
+	for _, policy := range []projection.FailurePolicy{projection.Stop, projection.Skip, projection.Retry} {
+		store, registry := newStore(t), countedRegistry(t, func() {})
+		addCounted(t, store, 300)
+		views := newHost(t, store, registry)
+		for i, run := range []func(context.Context, ...*projection.Projection) error{views.CatchUp, views.Run} {
+			p := projection.New("p", uint32(i+1))
+			p.OnFailure = policy
+			projection.On(p, func(_ projection.Tx, e fold.Event[counted]) error {
+				if e.Position == 200 {
+					runtime.Goexit()
+				}
+				return nil
+			})
+			require.ErrorContains(t, run(t.Context(), p), "Goexit")
+			status, err := views.Status(t.Context(), p)
+			require.NoError(t, err)
+			require.Less(t, status.Position, eventstore.Position(200))
+			require.ErrorContains(t, views.Wait(t.Context(), 300, p), "Goexit", "it does not wait for more")
+		}
+	}
 }

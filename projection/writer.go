@@ -191,7 +191,7 @@ func (w *writer) publish() {
 // take applies an event, or treats it as the projection's policy says.
 func (w *writer) take(ctx context.Context, in *input) error {
 	e, data := in.event, in.decode()
-	if errors.Is(data.err, errNotDecoded) {
+	if errors.Is(data.err, errExited) {
 		return data.err
 	}
 	for wait := w.host.backoff.min; ; wait = min(2*wait, w.host.backoff.max) {
