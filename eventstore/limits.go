@@ -31,7 +31,7 @@ type Limits struct {
 	CheckpointBytes int
 }
 
-// StandardLimits returns the limits of every store whose Info has no lower ones.
+// StandardLimits returns the limits that every store keeps unless its Info says less.
 func StandardLimits() Limits {
 	return Limits{
 		NameBytes:       255,
