@@ -11,8 +11,8 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// olderRooms reads the events of an older program: guests who "came in", moves from room to
-// room as one event, and looks, which change nothing.
+// olderRooms reads the events of an older program: entries named "came in", moves from
+// room to room as one event, and looks, which change nothing.
 func olderRooms(b *codec.Builder) {
 	type moved struct{ Guest, From, To string }
 	codec.Rename(b, "room.came-in", 1, "room.entered", 1)

@@ -15,8 +15,8 @@ import (
 
 // RunSnapshots writes snapshots when they are due, on the caller's goroutine, until the
 // context ends. It never returns nil. It returns the context's error, after the current
-// write has ended, or an error because of which it cannot write any snapshot: ErrClosed,
-// ErrFailed, ErrReadOnly, and ErrInvalid for a repository without Snapshots. If a snapshot
+// write has ended, or an error that prevents every further write: ErrClosed, ErrFailed,
+// ErrReadOnly, and ErrInvalid for a repository without Snapshots. If a snapshot
 // cannot be written for another reason, RunSnapshots logs that and goes on.
 //
 // It loads each aggregate itself, so that a snapshot holds no state that a command has

@@ -16,7 +16,7 @@ var ErrForbidden = errors.New("forbidden")
 type ForbiddenError struct {
 	// Type is the command's Go type.
 	Type reflect.Type
-	// Actor is the actor who sent it; "" if that is not known.
+	// Actor is the actor of the command's context; "" if there is none.
 	Actor string
 	// Err is the error of the function that was given to Authorize.
 	Err error

@@ -83,8 +83,8 @@ func New(name string, version uint32) *Projection {
 
 // On adds a handler for the events of the Go type T, and for older events that the
 // registry's upcasters make into a T. An interface stands for all registered types that
-// implement it: registering another such type changes which events the projection takes,
-// so its version has to be raised. A type has at most one handler.
+// implement it: registering another one changes which events the projection takes, so its
+// version has to be raised. A type has at most one handler.
 //
 // If an upcaster splits an event, the handler is called with each part, in order, and with
 // the same stored event; an event that an upcaster drops is passed over. The handler reads

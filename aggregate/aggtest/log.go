@@ -30,8 +30,8 @@ func openMemstore(_ testing.TB, clock func() time.Time) eventstore.Store {
 	return memstore.New(&memstore.Options{Clock: clock})
 }
 
-// Log is the log that is given for decisions, with the time at which what
-// follows happens. It never changes, so many cases can begin with the same one.
+// Log is the log that is given for decisions, with the time at which the next events
+// happen. It never changes, so several cases can begin with the same Log.
 type Log struct {
 	t        testing.TB
 	registry *codec.Registry

@@ -10,8 +10,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Scenario is a decider and the events that are given. It never changes, so many
-// cases can begin with the same one.
+// Scenario is a decider and the events that are given. It never changes, so several cases
+// can begin with the same Scenario.
 type Scenario[S, C, E any] struct {
 	t        testing.TB
 	registry *codec.Registry

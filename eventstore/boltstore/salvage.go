@@ -35,8 +35,8 @@ type SalvageReport struct {
 	Unlinked int
 	// Through is the head of the damaged file, 0 if it is not known.
 	Through eventstore.Position
-	// Missing are the ranges of positions without an event up to Through; if that is 0, up
-	// to the end of the last commit of which an event was found. They ascend, and are at
+	// Missing are the ranges of positions without an event up to Through, or if Through is
+	// 0 up to the end of the last commit that has an event left. They ascend, and are at
 	// most 10,000. MissingEvents is the number of all missing positions.
 	Missing       []PositionRange
 	MissingEvents uint64
