@@ -47,6 +47,7 @@ var allowed = map[string][]string{
 	"internal/index":       {"eventstore", "go.etcd.io/bbolt"},
 	"internal/lengths":     {},
 	"internal/pages":       {},
+	"internal/prose":       {},
 	"internal/quote":       {},
 	"internal/reserved":    {"internal/quote"},
 	"internal/surface":     {},
