@@ -50,7 +50,7 @@ func (r *Repository[S, C, E]) Part(
 	return Part{&command[S, C, E]{repository: r, ctx: ctx, id: id, cmd: cmd, result: result, conditions: conditions}}
 }
 
-// BatchError says which command of a batch failed, so that none was carried out.
+// BatchError reports the command of a batch that failed. None of them was carried out.
 type BatchError struct {
 	// Index is the index of the command, from 0.
 	Index int

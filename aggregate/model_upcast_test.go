@@ -57,7 +57,7 @@ func TestModel_ReadsOlderNames(t *testing.T) {
 	require.Equal(t, []string{"cid"}, load(t, d, arrivals), "the last that is one")
 }
 
-// An item's tags hold for its own types, whatever was stored as one event.
+// The tags of an item hold for its own types, also if one stored event becomes several.
 func TestModel_FiltersAgainAfterUpcasting(t *testing.T) {
 	store := newStore(t)
 	d := olderDecisions(t, store)

@@ -93,8 +93,8 @@ func TestRepository_History_Upcasts(t *testing.T) {
 	}
 }
 
-// TestRepository_Execute_Upcasts: the version that is expected is that of the
-// stream, however many events its events are today.
+// TestRepository_Execute_Upcasts: the expected version counts the stored events, not the
+// events that they are decoded to.
 func TestRepository_Execute_Upcasts(t *testing.T) {
 	r, store := upcastTallies(t)
 	ctx := eventstore.WithCommandID(t.Context(), "count-1")

@@ -45,7 +45,7 @@ func TestBuilder_Build_Names(t *testing.T) {
 }
 
 type (
-	hidden    struct{ sku string } //nolint:unused // the field is what Build must refuse
+	hidden    struct{ sku string } //nolint:unused // Build must refuse the field
 	embedded  struct{ SKU string }
 	promoting struct{ embedded }
 	pointing  struct{ *embedded }

@@ -37,7 +37,7 @@ func ExampleRegistry_DecodeAll_unknown() {
 	// cart.looked-at is not registered
 }
 
-// UnregisteredTypeError says whether the value is a pointer to a registered type.
+// Pointer of an UnregisteredTypeError is true for a pointer to a registered type.
 func ExampleUnregisteredTypeError() {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "cart.item-added", 1)

@@ -30,7 +30,7 @@ type input struct {
 	decoded    decoded
 }
 
-// decoded is what the upcasters make of an event.
+// decoded has the values that an event is decoded to.
 type decoded struct {
 	values []any
 	err    error
@@ -44,7 +44,7 @@ func (in *input) decode() decoded {
 	return in.decoded
 }
 
-// errNotDecoded says that an upcaster has called runtime.Goexit.
+// errNotDecoded means that an upcaster has called runtime.Goexit.
 var errNotDecoded = errors.New("decoding an event ended its goroutine")
 
 func (d *definition) decode(e *eventstore.Event) decoded {

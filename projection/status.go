@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// State says whether a version of a projection can be read.
+// State is the state of a version of a projection: whether it can be read.
 type State uint8
 
 const (

@@ -113,7 +113,7 @@ func newRegistry(t testing.TB) *codec.Registry {
 
 type scenario = aggtest.Scenario[loans, command, event]
 
-// recorder takes what a test would report.
+// recorder records the failures of a test.
 type recorder struct {
 	testing.TB
 	report strings.Builder
@@ -128,13 +128,13 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failure returns what a test reports that does this.
+// failure returns the failures of a test that calls a function.
 func failure(t *testing.T, test func(s *scenario)) string {
 	t.Helper()
 	return reported(t, func(tb testing.TB) { test(aggtest.New(tb, newRegistry(t), decider)) })
 }
 
-// reported returns what a test reports.
+// reported returns the failures of a test.
 func reported(t *testing.T, test func(tb testing.TB)) string {
 	t.Helper()
 	r := &recorder{TB: t}

@@ -105,7 +105,7 @@ func TestLog_Passes(t *testing.T) {
 	require.Equal(t, 2, ran)
 }
 
-// logFailure returns what a test reports that does this with a log.
+// logFailure returns the failures of a test that calls a function with a log.
 func logFailure(t *testing.T, test func(log *aggtest.Log)) string {
 	t.Helper()
 	return reported(t, func(tb testing.TB) { test(aggtest.NewLog(tb, taggedRegistry(t)).At(day)) })

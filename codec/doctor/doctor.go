@@ -44,7 +44,7 @@ type Report struct {
 	Retagged []Finding
 }
 
-// Finding is what was found about the events of one stored name and version.
+// Finding is a finding about the events of one stored name and version.
 type Finding struct {
 	Name    string
 	Version uint32

@@ -34,11 +34,11 @@ type ExportReport struct {
 // exportBuffer is how many bytes of lines are written at once, about.
 const exportBuffer = 256 << 10
 
-// Export writes the events up to the present head to w, one line of JSON for each, with
-// everything that is known of it, so that [Import] makes the same log of the lines.
+// Export writes the events up to the present head to w, one line of JSON for each, with all
+// fields of the event, so that [Import] makes the same log from the lines.
 // docs/reference/export-format.md describes the lines. Appends and reads go on meanwhile; no
-// transaction is open while w is written. Its memory is that of a page, whatever the length
-// of the log.
+// transaction is open while w is written (I7). Its memory is that of one page and does not
+// grow with the log.
 //
 // The lines written before an error are part of the export, and the report counts them; the
 // last line may be cut if w has failed. Errors a caller can match: the context's, ErrClosed,

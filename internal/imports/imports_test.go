@@ -151,8 +151,8 @@ func TestModule_RequiresThreeModules(t *testing.T) {
 	require.ElementsMatch(t, []string{"github.com/google/uuid", "github.com/stretchr/testify", "go.etcd.io/bbolt"}, direct)
 }
 
-// The architecture page has a line for every package of the module, but for the examples
-// and those below a package that has one.
+// The architecture page has a line for every package of the module, except the examples
+// and packages below one that has a line.
 func TestArchitecture_NamesEveryPackage(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "explanation", "architecture.md"))
 	require.NoError(t, err)
