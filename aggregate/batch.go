@@ -16,7 +16,7 @@ type Part struct{ part }
 
 // part is a Part of a repository of any types.
 type part interface {
-	// describe returns what ExecuteAll has to know in advance.
+	// describe returns the stream and the options of the part for ExecuteAll.
 	describe() (partInfo, error)
 	// decide decides on the state that the parts before it have left, and adds the
 	// events to the attempt.

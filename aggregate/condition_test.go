@@ -17,7 +17,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// asked is a repository that counts how often its decider is asked.
+// asked returns a repository and a counter of the calls of its Decide.
 func asked(t *testing.T, store eventstore.Store) (*tallies, *atomic.Int32) {
 	var n atomic.Int32
 	d := decider()

@@ -68,7 +68,7 @@ type Status struct {
 	Build eventstore.ViewID
 }
 
-// skippedListed is how many skipped events Status lists.
+// skippedListed is the number of skipped events that Status lists.
 const skippedListed = 100
 
 // Status returns the status of this version of the projection, whether this Host runs

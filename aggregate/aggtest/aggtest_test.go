@@ -263,7 +263,7 @@ func TestOutcome_ThenState_ShowsADiff(t *testing.T) {
 
 func TestScenario_LossyEvents(t *testing.T) {
 	given := failure(t, func(s *scenario) { s.Given(returned{Book: "a", Note: "torn"}) })
-	require.Equal(t, `given event 0: aggtest_test.returned is another after it was stored and read:
+	require.Equal(t, `given event 0: aggtest_test.returned changes when it is stored and read:
   (aggtest_test.returned).Book: "a"
 - (aggtest_test.returned).Note: "torn"
 + (aggtest_test.returned).Note: ""
@@ -272,7 +272,7 @@ func TestScenario_LossyEvents(t *testing.T) {
 	decided := failure(t, func(s *scenario) {
 		s.Given(lent{Book: "a", To: "Ann"}).When(giveBack{Book: "a", Note: "torn"})
 	})
-	require.Contains(t, decided, "decided event 0: aggtest_test.returned is another")
+	require.Contains(t, decided, "decided event 0: aggtest_test.returned changes")
 	text := failure(t, func(s *scenario) { s.Given(lent{Book: "caf\xe9"}) })
 	require.Contains(t, text, `- (aggtest_test.lent).Book: "caf\xe9"`)
 }

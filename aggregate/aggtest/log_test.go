@@ -173,7 +173,7 @@ func TestLog_When_DecideChangesItsMind(t *testing.T) {
 
 func TestLog_EventsThatCannotBe(t *testing.T) {
 	report := logFailure(t, func(log *aggtest.Log) { log.Given(returned{Book: "a", Note: "torn"}) })
-	require.Contains(t, report, "given event 0: aggtest_test.returned is another after it was stored and read:")
+	require.Contains(t, report, "given event 0: aggtest_test.returned changes when it is stored and read:")
 	report = logFailure(t, func(log *aggtest.Log) { log.Given(aggregate.In("s-1", unregistered{})...) })
 	require.Contains(t, report, "fatal: given event 0: Go type aggtest_test.unregistered is not registered")
 	report = logFailure(t, func(log *aggtest.Log) { aggtest.CheckModel(log.Given(aggregate.In("-", lent{})...), timesLent("a"), 0) })

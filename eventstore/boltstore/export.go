@@ -26,12 +26,12 @@ type ExportReport struct {
 	// Through is the last position in the export. It is that of ExportOptions.After if
 	// there was nothing to export.
 	Through eventstore.Position
-	// Events is how many lines there are, and Bytes how long they are together.
+	// Events is the number of events, one a line, and Bytes the size of all lines.
 	Events int
 	Bytes  int64
 }
 
-// exportBuffer is how many bytes of lines are written at once, about.
+// exportBuffer is about the number of bytes that are written at a time.
 const exportBuffer = 256 << 10
 
 // Export writes the events up to the present head to w, one line of JSON for each, with all
