@@ -16,7 +16,7 @@ type Part struct{ part }
 
 // part is a Part of a repository of any types.
 type part interface {
-	// describe returns what ExecuteAll has to know in advance.
+	// describe returns the stream and the options of the part for ExecuteAll.
 	describe() (partInfo, error)
 	// decide decides on the state that the parts before it have left, and adds the
 	// events to the attempt.
@@ -50,7 +50,7 @@ func (r *Repository[S, C, E]) Part(
 	return Part{&command[S, C, E]{repository: r, ctx: ctx, id: id, cmd: cmd, result: result, conditions: conditions}}
 }
 
-// BatchError says which command of a batch failed, so that none was carried out.
+// BatchError reports the command of a batch that failed. None of them was carried out.
 type BatchError struct {
 	// Index is the index of the command, from 0.
 	Index int

@@ -85,8 +85,8 @@ func TestExecuteAll_Faults(t *testing.T) {
 	require.Len(t, logged(t, store), 2)
 }
 
-// What is written elsewhere between the decision and the append, to a stream of
-// the batch, be it written by it or not, makes all of it be decided again.
+// The whole batch is decided again if another writer appends to one of its streams between
+// the decision and the append, also to a stream that gets no events.
 func TestExecuteAll_Conflict(t *testing.T) {
 	for name, elsewhere := range map[string]string{"a written stream": "1", "a stream that was only decided on": "2"} {
 		t.Run(name, func(t *testing.T) {

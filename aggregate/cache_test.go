@@ -63,7 +63,7 @@ func (s *taps) tap(ctx context.Context, read iter.Seq2[eventstore.Event, error])
 	}
 }
 
-// read returns how many events are read by what fn does.
+// read returns the number of events that are read while fn runs.
 func (s *taps) read(fn func()) int {
 	before := s.events.Load()
 	fn()

@@ -17,7 +17,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// asked is a repository that counts how often its decider is asked.
+// asked returns a repository and a counter of the calls of its Decide.
 func asked(t *testing.T, store eventstore.Store) (*tallies, *atomic.Int32) {
 	var n atomic.Int32
 	d := decider()
@@ -72,8 +72,8 @@ func TestRepository_Execute_If(t *testing.T) {
 	require.Equal(t, eventstore.Version(4), result.Version, "a refusal is one, at the version that it was judged by")
 }
 
-// What another program appends between the load and the append is no reason to decide
-// again.
+// An event that another program appends between the load and the append does not make the
+// repository decide again.
 func TestRepository_Execute_IfOvertaken(t *testing.T) {
 	store := raced(t, 1)
 	r, decisions := asked(t, store)
@@ -120,7 +120,8 @@ func TestRepository_Execute_IfOfARepeatedCommand(t *testing.T) {
 	require.True(t, again.Receipt.Repeated)
 }
 
-// A store that cannot say which event is in the way ends the command with its error.
+// If the store cannot return the event that breaks the condition, the command ends with the
+// store's error.
 func TestRepository_Execute_IfUnreadable(t *testing.T) {
 	store := newStore(t)
 	execute(t, newRepository(t, store, nil), t.Context(), "1", count{Name: "a", N: 1})

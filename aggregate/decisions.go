@@ -62,8 +62,8 @@ type Decided struct {
 	// Events are those of the decision, without their streams; none if it was
 	// refused or there was nothing to do.
 	Events []any
-	// Receipt is the commit's; the zero Receipt if nothing was appended. Repeated in
-	// it says that the command had been carried out before.
+	// Receipt is the receipt of the commit, or the zero Receipt if nothing was appended.
+	// Its Repeated is true if the command had been carried out before.
 	Receipt eventstore.Receipt
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// A hall with seats. Nobody has two of them, and no seat is two people's.
+// A hall with seats. A guest has at most one seat, and a seat has at most one guest.
 
 type SeatTaken struct {
 	Seat  string `json:"seat"`
@@ -111,7 +111,7 @@ func ExampleDecisions_Load() {
 	// conflict: guard 0 (type "seat.taken", tags "guest:ann", after position 0): position 1, type "seat.taken" matches
 }
 
-// A rule that the aggregate does not know: only a guest who has a seat may count.
+// Provided adds a rule that the aggregate does not know: only guests with a seat may count.
 func ExampleDecision_Provided() {
 	store := memstore.New(nil)
 	defer store.Close()

@@ -188,7 +188,7 @@ func ExampleRepository_VerifySnapshots() {
 	}
 	fmt.Println(checkSnapshots(ctx, meters))
 
-	// Somebody makes Evolve count in other units, and forgets the fingerprint.
+	// A developer changes the unit of Evolve, and forgets the fingerprint.
 	was := meter.Evolve
 	defer func() { meter.Evolve = was }()
 	meter.Evolve = func(m Meter, e Measured) Meter {

@@ -22,8 +22,8 @@ type Result[S, E any] struct {
 	Version eventstore.Version
 	// Events are the command's; none if it was refused or there was nothing to do.
 	Events []E
-	// Receipt is the commit's; the zero Receipt if nothing was appended. Repeated in
-	// it says that the command had been carried out before.
+	// Receipt is the receipt of the commit, or the zero Receipt if nothing was appended.
+	// Its Repeated is true if the command had been carried out before.
 	Receipt eventstore.Receipt
 }
 

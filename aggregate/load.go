@@ -113,7 +113,7 @@ type image[S any] struct {
 	position eventstore.Position
 	event    [16]byte // its id
 
-	// shared says that the cache holds the state, too: it must be cloned before it
+	// shared is true if the cache holds the state, too: it must be cloned before it
 	// is changed or returned.
 	shared bool
 	// from is the version that the last load began with. kept is the version of the

@@ -33,11 +33,11 @@ type Model[S any] struct {
 	// Evolve are the handlers, made by [fold.On] and [fold.OnEvent]: at least one,
 	// and no two for one event type.
 	Evolve []fold.Handler[S]
-	// Last says that the state depends on the last event only, as that of a running
-	// number does: no other event is read.
+	// Last is true if the state depends on the last event only, like a running number.
+	// Then no other event is read.
 	Last bool
 
-	// stream says that Query selects a whole stream: it is not narrowed to the
+	// stream is true if Query selects a whole stream: it is not narrowed to the
 	// handled types, and an event that no handler takes is an error.
 	stream bool
 	// err is a fault of the model.

@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// The tests' models are about rooms of a limited size, and guests, who may be in one room
-// at a time.
+// The models of the tests are about guests in rooms of a limited size. A guest is in at
+// most one room.
 
 type (
 	roomOpened struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// olderRooms reads the events of an older program: guests who "came in", moves from room to
-// room as one event, and looks, which change nothing.
+// olderRooms reads the events of an older program: entries named "came in", moves from
+// room to room as one event, and looks, which change nothing.
 func olderRooms(b *codec.Builder) {
 	type moved struct{ Guest, From, To string }
 	codec.Rename(b, "room.came-in", 1, "room.entered", 1)
@@ -57,7 +57,7 @@ func TestModel_ReadsOlderNames(t *testing.T) {
 	require.Equal(t, []string{"cid"}, load(t, d, arrivals), "the last that is one")
 }
 
-// An item's tags hold for its own types, whatever was stored as one event.
+// The tags of an item hold for its own types, also if one stored event becomes several.
 func TestModel_FiltersAgainAfterUpcasting(t *testing.T) {
 	store := newStore(t)
 	d := olderDecisions(t, store)

@@ -44,15 +44,14 @@ func TestNames_TheLibrarysOwn(t *testing.T) {
 		refused(err, name)
 	}
 
-	// Others that begin alike are the application's.
+	// Names that begin with "yore-" or "yore." elsewhere belong to the application.
 	ctx := eventstore.WithMetadata(eventstore.WithCommandID(t.Context(), "yore-1"), eventstore.Metadata{"yore.x": "1"})
 	execute(t, r, ctx, "1", closeTally{})
 	_, err = decisions.Execute(t.Context(), record(aggregate.In("yore-a", roomOpened{"a", 1})))
 	require.NoError(t, err)
 }
 
-// An id may be of any length, and is too long then; the text of the error that says so is
-// short.
+// An id may have any length. The text of the error for one that is too long is short.
 func TestRepository_LongNamesAreCut(t *testing.T) {
 	store := newStore(t)
 	r := newRepository(t, store, &aggregate.Options{Snapshots: &aggregate.Snapshots{Fingerprint: "1", Every: 1}})

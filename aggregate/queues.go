@@ -13,7 +13,7 @@ import (
 // queues order the callers that conflict.
 //
 // Optimistic retry starves slow callers: of the callers that append to one stream at
-// the same time, one succeeds and the others have worked in vain, and a slow caller
+// the same time, one succeeds and the others have to decide again, and a slow caller
 // may lose every time. So after a conflict callers queue: they go on one at a time,
 // in the order in which they came. A caller that comes to a stream or a guarded query
 // that has a queue joins the queue before its first attempt.

@@ -42,7 +42,7 @@ func crowd(t *testing.T, do func(n int) error) {
 	all.Wait()
 }
 
-// few attempts are enough, whatever the number of callers.
+// few attempts are enough for any number of callers.
 var few = &aggregate.Options{MaxAttempts: 5}
 
 func TestExecute_CallersOfOneStreamQueue(t *testing.T) {

@@ -18,9 +18,9 @@ import (
 // Options are the options of a repository and of Decisions. Nil and the zero Options mean
 // the defaults.
 type Options struct {
-	// MaxAttempts is how many times Execute decides and appends one command while
-	// others append to the same stream. 0 is 10; 1 never retries; a negative number
-	// is ErrInvalid.
+	// MaxAttempts is the number of times that Execute decides and appends one command
+	// while others append to the same stream. 0 means 10, 1 means no retry; a negative
+	// number is ErrInvalid.
 	//
 	// After a conflict a caller queues with the others that conflict on the stream,
 	// or on the query of a decision, and so do callers that come later. So with one

@@ -183,7 +183,7 @@ func (s *snapshots) get(ctx context.Context, stream eventstore.StreamID) (*snaps
 	return row, err
 }
 
-// errOutdated says that a snapshot has another fingerprint or is of another log.
+// errOutdated means that a snapshot has another fingerprint or is of another log.
 var errOutdated = errors.New("the snapshot has another fingerprint, or is of another log")
 
 // open returns the snapshot in a row, or why it must not be used.

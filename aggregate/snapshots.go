@@ -15,13 +15,14 @@ import (
 
 // RunSnapshots writes snapshots when they are due, on the caller's goroutine, until the
 // context ends. It never returns nil. It returns the context's error, after the current
-// write has ended, or an error because of which it cannot write any snapshot: ErrClosed,
-// ErrFailed, ErrReadOnly, and ErrInvalid for a repository without Snapshots. If a snapshot
+// write has ended, or an error that prevents every further write: ErrClosed, ErrFailed,
+// ErrReadOnly, and ErrInvalid for a repository without Snapshots. If a snapshot
 // cannot be written for another reason, RunSnapshots logs that and goes on.
 //
 // It loads each aggregate itself, so that a snapshot holds no state that a command has
-// evolved or a caller has changed. Commands only queue the aggregate. What does not fit into
-// the queue, or is in it when the program ends, is due again with the next event or load.
+// evolved or a caller has changed. Commands only queue the aggregate. An aggregate that does
+// not fit into the queue, or is in it when the program ends, is due again with its next event
+// or load.
 // RunSnapshots may run more than once at the same time.
 func (r *Repository[S, C, E]) RunSnapshots(ctx context.Context) error {
 	if err := r.keepsSnapshots(); err != nil {
@@ -156,18 +157,18 @@ type SnapshotReport struct {
 	// Outdated is the number of snapshots with another fingerprint or of another
 	// log. They are not used.
 	Outdated int
-	// Bad are the others.
+	// Bad are the snapshots with a fault.
 	Bad []BadSnapshot
 }
 
 // BadSnapshot is a snapshot that differs from the fold of its events or cannot be read.
 type BadSnapshot struct {
 	Stream eventstore.StreamID
-	// Reason says what is wrong with it.
+	// Reason describes the fault of the snapshot.
 	Reason string
-	// Used says that a load would use the snapshot, and return a wrong state: Evolve
-	// has changed since it was made, and the fingerprint has not. Any other bad
-	// snapshot is not used.
+	// Used is true if a load would use the snapshot, and return a wrong state: Evolve
+	// has changed since the snapshot was made, and the fingerprint has not. Loads do not
+	// use any other bad snapshot.
 	Used bool
 }
 

@@ -97,7 +97,7 @@ func TestRunSnapshots_SlowerThan(t *testing.T) {
 
 // Snapshots are written slowly, and more are due than the queue holds: commands do not wait,
 // what does not fit is skipped, and is due again later.
-func TestRunSnapshots_BusyWriterDelaysNobody(t *testing.T) {
+func TestRunSnapshots_BusyWriterDelaysNoCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &rowTapped{RowStore: memstore.New(nil)}
 		r := snapshotting(t, store, aggregate.Snapshots{Every: 1})

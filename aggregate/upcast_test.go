@@ -35,8 +35,8 @@ func stored(name, data string) eventstore.NewEvent {
 	return eventstore.NewEvent{Type: name, SchemaVersion: 1, Codec: codec.JSON, Data: []byte(data)}
 }
 
-// upcastTallies returns tallies over a store in which tally 1 has six events, of
-// which two are split and two are dropped.
+// upcastTallies returns tallies over a store in which tally 1 has six events. Two of them
+// are split, and two are dropped.
 func upcastTallies(t testing.TB) (*tallies, eventstore.Store) {
 	store := newStore(t)
 	appendRaw(t, store, "tally-1",
@@ -93,8 +93,8 @@ func TestRepository_History_Upcasts(t *testing.T) {
 	}
 }
 
-// TestRepository_Execute_Upcasts: the version that is expected is that of the
-// stream, however many events its events are today.
+// TestRepository_Execute_Upcasts: the expected version counts the stored events, not the
+// events that they are decoded to.
 func TestRepository_Execute_Upcasts(t *testing.T) {
 	r, store := upcastTallies(t)
 	ctx := eventstore.WithCommandID(t.Context(), "count-1")

@@ -13,12 +13,12 @@ import (
 	"github.com/yore-es/yore/internal/reserved"
 )
 
-// maxName is the most bytes that a stored name may have: a store's limit.
+// maxName is the limit of a stored name, in bytes: a store's NameBytes.
 const maxName = 255
 
-// Builder collects registrations and upcasters. Get one with [NewBuilder], fill
-// it with [Register], and with [Rename], [Upcast], [UpcastJSON], [Split] and
-// [Drop] for what was stored in the past. It is not safe for concurrent use.
+// Builder collects registrations and upcasters. Get one with [NewBuilder]. Fill it with
+// [Register], and for events that were stored in the past with [Rename], [Upcast],
+// [UpcastJSON], [Split] and [Drop]. It is not safe for concurrent use.
 type Builder struct {
 	entries   []*entry
 	upcasters []*upcaster
@@ -30,11 +30,11 @@ type Registration struct {
 	Name string
 	// Version is the version of the payload's shape, from 1.
 	Version uint32
-	// Type is the Go type that values of this name and version have.
+	// Type is the Go type of the values with this name and version.
 	Type reflect.Type
 }
 
-// String says the registration in words, as error messages do.
+// String returns the registration in words, as in error messages.
 func (r Registration) String() string {
 	return fmt.Sprintf("%v as %s version %d", r.Type, quote.Name(r.Name), r.Version)
 }
@@ -44,21 +44,20 @@ type entry struct {
 	Registration
 	encode func(value any) ([]byte, error)
 	decode func(data []byte) (any, error)
-	tags   func(value any) []string // nil: none
+	tags   func(value any) []string // nil if there is none
 	faults []string                 // of the options
 }
 
 // NewBuilder returns an empty builder.
 func NewBuilder() *Builder { return &Builder{} }
 
-// Register says that values of the Go type E are stored under name and version.
-// Options say more: [Tags].
+// Register registers the Go type E: its values are stored under name and version. [Tags]
+// is an option.
 //
-// Names are 1 to 255 bytes of UTF-8 without NUL and do not begin with "yore.", which is
-// for the library's own types; versions start at 1. A name may
-// have many versions, each with a Go type of its own; a Go type is registered
-// once, by value and not as a pointer. Whatever breaks these rules, or those of an
-// option, is reported by [Builder.Build].
+// A name has 1 to 255 bytes of UTF-8 without NUL and does not begin with "yore.", which is
+// for the library's own types. Versions start at 1. A name may have several versions, each
+// with its own Go type. A Go type is registered once, by value and not as a pointer.
+// [Builder.Build] reports registrations and options that break a rule.
 func Register[E any](b *Builder, name string, version uint32, opts ...RegisterOption) {
 	e := &entry{
 		Registration: Registration{Name: name, Version: version, Type: reflect.TypeFor[E]()},
@@ -79,14 +78,13 @@ func Register[E any](b *Builder, name string, version uint32, opts ...RegisterOp
 	b.entries = append(b.entries, e)
 }
 
-// Build returns a registry of all registrations and upcasters, or all their
-// faults joined in one error, one line each, which names the registration, or the
-// name and version that the upcaster takes, and the rule.
+// Build returns a registry of all registrations and upcasters, or an error with all their
+// faults, one a line. Each line names the registration, or the name and version that the
+// upcaster takes, and the rule.
 //
-// A name and version is either registered or upcast, by one upcaster. Whatever an
-// upcaster leads to is registered or upcast in turn, so that every chain ends at
-// what is registered, or in [Drop]; one that comes back to where it began is a
-// fault.
+// A name and version is either registered or has one upcaster. The events that an upcaster
+// makes are registered or upcast in turn, so every chain of upcasters ends at a
+// registration or in [Drop]. A cycle is a fault.
 func (b *Builder) Build() (*Registry, error) {
 	r := &Registry{
 		byType: make(map[reflect.Type]*entry, len(b.entries)),
@@ -107,8 +105,7 @@ func (b *Builder) Build() (*Registry, error) {
 	return r, nil
 }
 
-// add puts the entry into r, unless its type or its name are taken, and returns
-// the rules that it breaks.
+// add adds the entry to r, or returns its faults.
 func (r *Registry) add(e *entry) []string {
 	faults := slices.Concat(nameFaults(e.Name, e.Version), e.typeFaults(), e.faults)
 	if other, taken := r.byName[e.Name][e.Version]; taken {

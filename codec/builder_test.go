@@ -45,7 +45,7 @@ func TestBuilder_Build_Names(t *testing.T) {
 }
 
 type (
-	hidden    struct{ sku string } //nolint:unused // the field is what Build must refuse
+	hidden    struct{ sku string } //nolint:unused // Build must refuse the field
 	embedded  struct{ SKU string }
 	promoting struct{ embedded }
 	pointing  struct{ *embedded }
@@ -97,17 +97,17 @@ func TestBuilder_Build_Types(t *testing.T) {
 	require.NoError(t, build[map[string]int]("x", 1))
 }
 
-// oneWay is written as a string and cannot be read as one.
+// oneWay is encoded as a string and cannot be decoded from one.
 type oneWay int
 
 func (o oneWay) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint("nr. ", int(o))) }
 
-// drifting comes back as another value than it was.
+// drifting is decoded to another value than the one that was encoded.
 type drifting struct{ N int }
 
 func (d *drifting) UnmarshalJSON([]byte) error { d.N = 7; return nil }
 
-// strict has no zero value that it would encode or decode.
+// strict refuses to encode and to decode its zero value.
 type strict string
 
 func (s strict) MarshalText() ([]byte, error) {

@@ -9,8 +9,8 @@ import (
 	"reflect"
 )
 
-// typeFaults returns why values of the entry's Go type cannot be stored and
-// read back, as far as the type and its zero value tell.
+// typeFaults returns the reasons why values of the entry's Go type cannot be encoded and
+// decoded again. It knows only the type and its zero value.
 func (e *entry) typeFaults() []string {
 	switch e.Type.Kind() {
 	case reflect.Interface:
@@ -29,8 +29,8 @@ func (e *entry) typeFaults() []string {
 	return nil
 }
 
-// probe sends the zero value through JSON and back. A refusal by the type's own
-// methods is no fault: the zero value may be one that they rightly refuse.
+// probe encodes the zero value and decodes it again. An error of the type's own methods is
+// no fault, because the zero value may not be a valid value of the type.
 func (e *entry) probe() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -62,8 +62,8 @@ func (e *entry) probe() (err error) {
 	return nil
 }
 
-// checker looks for what encoding/json cannot give back, behind nil slices, maps
-// and pointers too, where the zero value does not show it.
+// checker looks for parts of a type that encoding/json cannot decode. Unlike the zero
+// value it shows the elements of slices and maps, and what pointers point to.
 type checker struct {
 	seen   map[reflect.Type]bool
 	faults []string
@@ -116,7 +116,7 @@ func (c *checker) field(f reflect.StructField, path string) {
 	}
 }
 
-// ownJSON reports whether the type says itself how it is encoded or decoded.
+// ownJSON reports whether the type has a method that encodes or decodes it.
 func ownJSON(t reflect.Type) bool {
 	return t.Kind() != reflect.Interface && implements(t,
 		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),

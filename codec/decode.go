@@ -7,22 +7,22 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// DecodeAll decodes what was stored under this name and version into today's
-// values: one, none if the event was dropped, several if it was split, in their
-// order. Each has a registered Go type and is no pointer to it.
+// DecodeAll decodes a stored event with this name and version, and applies the upcasters.
+// It returns one value, none if the event is dropped, or several in order if it is split.
+// Each value has a registered Go type; it is not a pointer.
 //
-// A name or version that is neither registered nor upcast is an
-// [*UnknownTypeError]. Another codec than [JSON], data that are not one JSON value
-// of the type's shape, and an upcaster that fails, are errors that name the
-// registration or upcaster and wrap the cause; then there are no values.
-// DecodeAll keeps no reference to data.
+// DecodeAll returns no values with an error. It returns an [*UnknownTypeError] for a name
+// and version that is neither registered nor upcast. For a codec other than [JSON], data
+// that are not one JSON value of the Go type, and an upcaster that fails, it returns an
+// error that names the registration or upcaster and wraps the cause. DecodeAll keeps no
+// reference to data.
 func (r *Registry) DecodeAll(name string, version uint32, codec string, data []byte) ([]any, error) {
 	p := pair{name, version}
 	reader, ok := r.readers[p]
 	if !ok {
 		return nil, &UnknownTypeError{Name: name, Version: version, Known: r.versions(name)}
 	}
-	e := r.byName[name][version] // nil for what is upcast
+	e := r.byName[name][version] // nil if it is upcast
 	switch {
 	case codec == JSON:
 	case e != nil:
@@ -37,24 +37,24 @@ func (r *Registry) DecodeAll(name string, version uint32, codec string, data []b
 	return values, err
 }
 
-// Decode is [Registry.DecodeAll] for who wants exactly one value: an event that
-// was dropped, or split into another number, is an error that says so.
+// Decode is like [Registry.DecodeAll] for exactly one value. An event that is dropped, or
+// split into several, is an error.
 func (r *Registry) Decode(name string, version uint32, codec string, data []byte) (any, error) {
 	values, err := r.DecodeAll(name, version, codec, data)
 	if err != nil {
 		return nil, err
 	}
 	if len(values) != 1 {
-		return nil, fmt.Errorf("decode %v: the upcasters make %d events of it, and one is wanted (DecodeAll)", pair{name, version}, len(values))
+		return nil, fmt.Errorf("decode %v: the upcasters make %d events of it, expected 1; use DecodeAll", pair{name, version}, len(values))
 	}
 	return values[0], nil
 }
 
-// StoredNames returns the names under which events may be stored that are, or by
-// upcasting become, events of these registered names, each once, the given ones
-// first. Who queries a store for events by their names asks for these, decodes
-// what comes, and leaves out what is of other names: not every event that is
-// stored under one of them need become one that was asked for.
+// StoredNames returns all names under which events of these registered names may be
+// stored: the names themselves, and then the names that upcasters convert to them, each
+// once. To find events by registered names, query a store for their StoredNames, decode
+// the events, and filter again: an event under one of these names may decode to an event
+// of another name.
 func (r *Registry) StoredNames(names ...string) []string {
 	var all []string
 	for _, name := range names {
@@ -68,10 +68,9 @@ func (r *Registry) StoredNames(names ...string) []string {
 	return all
 }
 
-// FirstNames returns, of the StoredNames, those under which the events were
-// stored first: before any upcaster, sorted, each once. They tell which events
-// are meant in a way that a [Rename] does not change, and that changes when
-// events of another kind are made into these.
+// FirstNames returns those of the StoredNames that no upcaster makes, sorted, each once.
+// They identify a selection of events across renames: a [Rename] does not change them,
+// but an upcaster that converts other events to these does.
 func (r *Registry) FirstNames(names ...string) []string {
 	var all []string
 	for _, name := range names {

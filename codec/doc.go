@@ -1,11 +1,10 @@
-// Package codec turns an application's event values into stored bytes and back,
-// under names that the application chooses and keeps. It knows nothing of
-// stores.
+// Package codec encodes an application's event values as bytes and decodes them, under
+// stable names that the application chooses. It does not depend on a store.
 //
-// An application lists its events once. Each [Register] binds together the
-// stored name, the version of the payload's shape, the Go type, and, with [Tags],
-// the function that derives tags from a value. [Builder.Build] checks them all
-// and returns an immutable [Registry], or every fault at once:
+// An application registers its events once. Each [Register] binds a stored name, the
+// version of the payload's shape and a Go type, and with [Tags] a function that derives
+// tags from a value. [Builder.Build] checks all registrations and returns an immutable
+// [Registry], or all faults at once:
 //
 //	b := codec.NewBuilder()
 //	codec.Register[ItemAdded](b, "cart.item-added", 1,
@@ -13,58 +12,55 @@
 //	codec.Register[CartCheckedOut](b, "cart.checked-out", 1)
 //	registry, err := b.Build()
 //
-// From then on the registry goes both ways:
+// The registry encodes and decodes:
 //
 //	encoded, err := registry.Encode(ItemAdded{SKU: "23843", Quantity: 2})
 //	event, err := registry.Decode(encoded.Type, encoded.SchemaVersion, encoded.Codec, encoded.Data)
 //
-// # Names are for ever
+// # Names are permanent
 //
-// What is stored is the name and the version, never the name of the Go type, so
-// Go types can be renamed and moved freely. What was stored once under a name and
-// version must be readable as long as the log is: it stays registered, or an
-// upcaster says what it is today.
+// An event is stored with its name and version, never with the name of its Go type
+// (I12), so Go types can be renamed and moved. A name and version that was ever stored
+// must stay readable: it stays registered, or it has an upcaster.
 //
 // # Upcasters
 //
-// An upcaster takes what was stored under exactly one name and version, and makes
-// of it what the program knows today. [Rename] gives it another name and version;
-// [Upcast] decodes it into the old shape and changes that into the new one;
-// [UpcastJSON] does so with the bytes; [Split] makes several events of one, and
-// [Drop] none:
+// An upcaster converts the events of exactly one stored name and version to events that
+// the program knows today. [Rename] gives them another name and version, [Upcast] decodes
+// them into the old shape and converts that to the new one, [UpcastJSON] converts the
+// bytes, [Split] makes several events of one, and [Drop] makes none:
 //
 //	codec.Register[ItemAdded](b, "cart.item-added", 2)
 //	codec.Upcast(b, "cart.item-added", 1, func(old itemAddedV1) ItemAdded { … })
 //	codec.Rename(b, "cart.item-put", 1, "cart.item-added", 1)
 //
-// What one upcaster makes another may take, so each change is said once, when it
-// is made; Build composes the chains and refuses steps that lead nowhere, cycles,
-// and what is said twice. Encode knows nothing of all this: it writes the
-// registered name and version. What is stored is never rewritten, and metadata
-// and tags stay as they were stored.
+// One upcaster may take the events that another makes, so each change of an event is
+// written once, in the release that makes it. Build composes the chains. It refuses
+// upcasters without a target, cycles, and two upcasters for one name and version.
 //
-// [Registry.DecodeAll] decodes whatever was stored, and [Registry.StoredNames]
-// says under which names to look for it. The repositories and projections of the
-// packages above do both; a query that an application gives to a store itself is
-// taken as it is. Package codectest keeps samples of what was stored, and package
-// doctor examines a store.
+// Upcasters work on reading only. Encode writes the registered name and version. Stored
+// events are never rewritten; their metadata and tags stay as stored.
+//
+// [Registry.DecodeAll] decodes every stored event, and [Registry.StoredNames] returns the
+// names to query a store for. The repositories and projections of the packages above use
+// both. A store itself does not expand the names of a query. Package codectest keeps
+// samples of stored events as files, and package doctor examines a store.
 //
 // # JSON
 //
-// Payloads are encoded with encoding/json; [Encoded].Codec is [JSON]. Its rules
-// hold: fields can be added, and fields that the Go type no longer has are
-// passed over. Text must be UTF-8; other bytes in a string come back as U+FFFD.
-// Build refuses the types of which encoding/json cannot give back what it was
-// given: channels, functions and complex numbers, interfaces with methods, and
-// unexported fields, unless they are tagged json:"-" or the type has its own
-// MarshalJSON and the like. What only a value can show, such as a field left
-// out by its tag, package aggtest shows.
+// The codec is encoding/json; [Encoded].Codec is [JSON]. Fields can be added to a Go type,
+// and stored fields that the Go type does not have are ignored. Text must be UTF-8; other
+// bytes in a string are decoded as U+FFFD. Build refuses Go types whose values
+// encoding/json cannot decode as they were encoded: channels, functions, complex numbers,
+// interfaces with methods, and unexported fields without the tag json:"-". A type with
+// methods such as MarshalJSON is accepted. Some losses depend on the value, such as a
+// field that its tag leaves out; package aggtest finds these.
 //
 // # Errors
 //
-// Encode of a Go type that is not registered is an [*UnregisteredTypeError];
-// DecodeAll of a name or version that is neither registered nor upcast is an
-// [*UnknownTypeError]. No data makes DecodeAll panic, and a panic in the
-// application's own MarshalJSON, UnmarshalJSON, tags function or upcaster is
-// returned as an error that names the registration or upcaster.
+// Encode returns an [*UnregisteredTypeError] for a Go type that is not registered.
+// DecodeAll returns an [*UnknownTypeError] for a name or version that is neither
+// registered nor upcast. No data makes DecodeAll panic (I9). A panic in a MarshalJSON, an
+// UnmarshalJSON, a tags function or an upcaster is returned as an error that names the
+// registration or the upcaster.
 package codec

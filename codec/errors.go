@@ -7,18 +7,18 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// UnknownTypeError says that an event has a name, or a version of a name, that
-// is neither registered nor upcast.
+// UnknownTypeError reports an event whose name and version are neither registered nor
+// upcast.
 type UnknownTypeError struct {
-	// Name and Version are the event's.
+	// Name and Version are those of the event.
 	Name    string
 	Version uint32
-	// Known are the versions of Name that are registered or upcast, ascending;
-	// none when the name itself is unknown.
+	// Known are the versions of Name that are registered or upcast, in ascending order.
+	// It is empty for an unknown name.
 	Known []uint32
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *UnknownTypeError) Error() string {
 	if len(e.Known) == 0 {
 		return fmt.Sprintf("unknown event type %s (version %d): the name is not registered", quote.Name(e.Name), e.Version)
@@ -26,15 +26,15 @@ func (e *UnknownTypeError) Error() string {
 	return fmt.Sprintf("unknown version %d of event type %s: known are %v", e.Version, quote.Name(e.Name), e.Known)
 }
 
-// UnregisteredTypeError says that a value has a Go type that is not registered.
+// UnregisteredTypeError reports a value whose Go type is not registered.
 type UnregisteredTypeError struct {
-	// Type is the value's; nil for a nil value.
+	// Type is the Go type of the value, or nil for a nil value.
 	Type reflect.Type
-	// Pointer says that Type is a pointer to a registered type.
+	// Pointer is true if Type is a pointer to a registered type.
 	Pointer bool
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *UnregisteredTypeError) Error() string {
 	switch {
 	case e.Type == nil:
@@ -46,7 +46,7 @@ func (e *UnregisteredTypeError) Error() string {
 	}
 }
 
-// panicked makes an error of what the application's own code panicked with.
+// panicked returns an error for the value of a panic in the application's code.
 func panicked(value any) error {
 	if err, ok := value.(error); ok {
 		return fmt.Errorf("panic: %w", err)

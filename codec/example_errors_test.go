@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/codec"
 )
 
-// How to tell an event of a newer program from one whose name is not registered.
+// UnknownTypeError tells an event of a newer program from one with an unknown name.
 func ExampleRegistry_DecodeAll_unknown() {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "cart.item-added", 2)
@@ -37,7 +37,7 @@ func ExampleRegistry_DecodeAll_unknown() {
 	// cart.looked-at is not registered
 }
 
-// What is wrong with a value that cannot be encoded.
+// Pointer of an UnregisteredTypeError is true for a pointer to a registered type.
 func ExampleUnregisteredTypeError() {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "cart.item-added", 1)

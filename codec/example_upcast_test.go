@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/codec"
 )
 
-// show prints what an event that was stored in the past is today.
+// show prints the values that a stored event is decoded to.
 func show(b *codec.Builder, name, data string) {
 	registry, err := b.Build()
 	if err != nil {
@@ -35,7 +35,7 @@ func ExampleRename() {
 }
 
 func ExampleUpcast() {
-	type itemAddedV1 struct { // as it was: one piece at a time
+	type itemAddedV1 struct { // the old shape: one piece at a time
 		SKU string `json:"sku"`
 	}
 	b := codec.NewBuilder()

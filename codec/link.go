@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// links are the registrations and upcasters of a registry as a graph: from each
-// pair that is stored to what its events become. Without faults it has no cycle.
+// links is a graph of the registrations and upcasters of a registry. Its edges lead from
+// each stored pair to the pairs that its events become. Without faults it has no cycle.
 type links struct {
 	types     map[reflect.Type]pair
 	entries   map[pair]*entry
 	upcasters map[pair]*upcaster
-	order     []pair // of the upcasters, as they were made
+	order     []pair // of the upcasters, in the order in which they were added
 	targets   map[pair][]pair
 	faults    []error
 }
 
-// link returns the graph with all that is wrong with it. A registration that has
-// faults of its own counts, so that it is not reported as missing too.
+// link returns the graph and its faults. It includes registrations that have faults of
+// their own, so that these are not reported as missing too.
 func link(entries []*entry, upcasters []*upcaster) *links {
 	l := &links{
 		types: make(map[reflect.Type]pair), entries: make(map[pair]*entry),
@@ -77,8 +77,7 @@ func (l *links) resolve(u *upcaster) {
 	}
 }
 
-// made returns the pair whose values have the Go type that an upcaster makes, or
-// why there is none.
+// made returns the pair for a Go type that an upcaster makes, or a fault if there is none.
 func (l *links) made(u *upcaster, t reflect.Type) (pair, string) {
 	if p, ok := l.types[t]; ok {
 		return p, ""
@@ -98,7 +97,7 @@ func (l *links) made(u *upcaster, t reflect.Type) (pair, string) {
 	case t.Kind() == reflect.Interface:
 		return pair{}, fmt.Sprintf("it makes a %v, an interface; make one of the types that implement it, or split", t)
 	default:
-		return pair{}, fmt.Sprintf("it makes a %v, which is neither registered nor what another upcaster takes", t)
+		return pair{}, fmt.Sprintf("it makes a %v, which is neither registered nor taken by another upcaster", t)
 	}
 }
 
@@ -131,9 +130,8 @@ func (l *links) findCycles() {
 	}
 }
 
-// names returns, for each registered name, the names under which its events are
-// stored because an upcaster makes them so, and those among all of them that no
-// upcaster leads to.
+// names returns for each registered name the names whose events upcasters convert to it
+// (stored), and those of its names, itself included, that no upcaster makes (first).
 func (l *links) names() (stored, first map[string][]string) {
 	stored, first = make(map[string][]string), make(map[string][]string)
 	led := make(map[pair]bool)
@@ -158,7 +156,7 @@ func (l *links) names() (stored, first map[string][]string) {
 	return stored, first
 }
 
-// becomes returns the registered names that events of a pair become.
+// becomes returns the registered names that the events of a pair become.
 func (l *links) becomes(p pair) []string {
 	if l.entries[p] != nil {
 		return []string{p.name}
@@ -179,13 +177,14 @@ func appendOnce(names []string, name string) []string {
 	return append(names, name)
 }
 
-// reader reads what is stored under a pair into today's values, which it appends.
+// reader appends to a slice the values that an event stored under a pair is today: from
+// its data, or from a value of the Go type that the previous upcaster made.
 type reader struct {
 	data  func(data []byte, to []any) ([]any, error)
-	value func(value any, to []any) ([]any, error) // of the Go type that an upcaster before made
+	value func(value any, to []any) ([]any, error)
 }
 
-// readers composes a reader of each pair.
+// readers composes a reader for each pair.
 func (l *links) readers() map[pair]*reader {
 	readers := make(map[pair]*reader, len(l.entries)+len(l.upcasters))
 	for p, e := range l.entries {
@@ -217,8 +216,8 @@ func (e *entry) reader() *reader {
 	}
 }
 
-// reader returns the reader of what the upcaster takes. The targets are in the
-// order of makes, or the one of to.
+// reader returns the reader of the pair that the upcaster takes. The targets are in the
+// order of makes, or the one target of to.
 func (u *upcaster) reader(targets []*reader) reader {
 	switch {
 	case u.values != nil:
@@ -247,7 +246,7 @@ func (u *upcaster) typed(targets []*reader) reader {
 		for _, value := range made {
 			i := slices.Index(u.makes, reflect.TypeOf(value))
 			if i < 0 {
-				return nil, fmt.Errorf("%v: it made a %T, which is none of the types that it says it makes", u, value)
+				return nil, fmt.Errorf("%v: it made a %T, which is not among the types that it names", u, value)
 			}
 			if to, err = targets[i].value(value, to); err != nil {
 				return nil, err
@@ -264,7 +263,7 @@ func (u *upcaster) typed(targets []*reader) reader {
 	}}
 }
 
-// guarded calls the application's code and makes a panic an error.
+// guarded calls the application's code and returns a panic as an error.
 func guarded[In, Out any](in In, call func(In) (Out, error)) (out Out, err error) {
 	defer func() {
 		if p := recover(); p != nil {

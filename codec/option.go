@@ -5,19 +5,19 @@ import (
 	"reflect"
 )
 
-// RegisterOption says more about a registration than its name, version and Go
-// type do. [Tags] makes one; the zero RegisterOption says nothing.
+// RegisterOption is an option of [Register]. [Tags] returns one. The zero RegisterOption
+// has no effect.
 type RegisterOption struct {
 	takes  reflect.Type // nil for the zero RegisterOption
 	derive func(value any) []string
 }
 
-// Tags says which tags each value is stored with; without it a value has none.
-// E is the Go type that is registered, derive is not nil, and a registration has
-// one Tags: anything else is a fault that [Builder.Build] reports.
+// Tags returns the option to store each value with the tags that derive returns. Without
+// it values have no tags. E must be the registered Go type, derive must not be nil, and a
+// registration may have one Tags; otherwise [Builder.Build] reports a fault.
 //
-// Derive must be safe for concurrent use by multiple goroutines and depend on its
-// argument only. The store judges the tags, not the codec.
+// Derive must be safe for concurrent use by multiple goroutines and must depend on its
+// argument only. The codec does not check the tags; the store does.
 func Tags[E any](derive func(E) []string) RegisterOption {
 	o := RegisterOption{takes: reflect.TypeFor[E]()}
 	if derive != nil {
@@ -26,7 +26,7 @@ func Tags[E any](derive func(E) []string) RegisterOption {
 	return o
 }
 
-// apply puts what the option says into the entry, or what is wrong with it.
+// apply sets the option in the entry, or adds its fault.
 func (o RegisterOption) apply(e *entry) {
 	if o.takes == nil {
 		return

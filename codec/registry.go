@@ -6,39 +6,38 @@ import (
 	"reflect"
 )
 
-// JSON is the name of the codec that payloads are encoded with.
+// JSON is the name of the codec.
 const JSON = "json"
 
-// Registry knows an application's event types. It never changes; it is safe for
-// concurrent use by multiple goroutines. Build one with a [Builder].
+// Registry has the event types of an application and their upcasters. Build one with a
+// [Builder]. It never changes; it is safe for concurrent use by multiple goroutines.
 type Registry struct {
 	entries []*entry // in the order of registration
 	byType  map[reflect.Type]*entry
 	byName  map[string]map[uint32]*entry
-	readers map[pair]*reader    // of all that is registered or upcast
+	readers map[pair]*reader    // of all pairs that are registered or upcast
 	stored  map[string][]string // by registered name, the older names
 	first   map[string][]string // by registered name, the oldest names
 }
 
-// Encoded is an event value in the form in which a store takes it. It is the
-// caller's own.
+// Encoded is an encoded event, as a store accepts it. It belongs to the caller.
 type Encoded struct {
 	// Type and SchemaVersion are the registered name and version.
 	Type          string
 	SchemaVersion uint32
-	// Codec says how Data is encoded: JSON.
+	// Codec is JSON.
 	Codec string
 	// Data is the payload.
 	Data []byte
-	// Tags are what the function of [Tags] derived from the value, as it returned
-	// them; the store judges them.
+	// Tags are the tags that the function of [Tags] returned, unchecked. The store
+	// checks them.
 	Tags []string
 }
 
-// Encode encodes a value of a registered Go type. Another type, a pointer to a
-// registered one and nil are an [*UnregisteredTypeError]; a value that JSON
-// cannot hold (a NaN, say) is an error that names the registration and wraps
-// the cause.
+// Encode encodes a value of a registered Go type. It returns an [*UnregisteredTypeError]
+// for a value of another type, a pointer to a registered type, and nil. For a value that
+// JSON cannot encode, such as a NaN, it returns an error that names the registration and
+// wraps the cause.
 func (r *Registry) Encode(value any) (encoded Encoded, err error) {
 	t := reflect.TypeOf(value)
 	e, ok := r.byType[t]
@@ -61,8 +60,8 @@ func (r *Registry) Encode(value any) (encoded Encoded, err error) {
 	return encoded, nil
 }
 
-// All yields the registrations in the order in which they were made. The
-// sequence can be ranged over more than once.
+// All yields the registrations in the order of their Register calls. The sequence can be
+// ranged over more than once.
 func (r *Registry) All() iter.Seq[Registration] {
 	return func(yield func(Registration) bool) {
 		for _, e := range r.entries {

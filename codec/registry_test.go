@@ -15,7 +15,7 @@ import (
 
 type measured struct{ Value float64 }
 
-// fragile panics on data and values that it does not expect.
+// fragile panics when it encodes or decodes unexpected values.
 type fragile struct{ Parts []string }
 
 func (f *fragile) UnmarshalJSON(data []byte) error {
@@ -34,7 +34,7 @@ func (f fragile) MarshalJSON() ([]byte, error) {
 	return json.Marshal(f.Parts[:1])
 }
 
-// pointed has a MarshalJSON that only a pointer has.
+// pointed has a MarshalJSON with a pointer receiver.
 type pointed struct{ N int }
 
 func (p *pointed) MarshalJSON() ([]byte, error)    { return json.Marshal([]int{p.N}) }
@@ -227,12 +227,12 @@ func FuzzRegistry_DecodeAll(f *testing.F) {
 	})
 }
 
-// requireFixedPoint checks that what was decoded can be encoded, and is the same
-// from then on.
+// requireFixedPoint encodes a value, decodes it and encodes it again, and requires the same
+// data. It skips values that JSON cannot encode.
 func requireFixedPoint(t *testing.T, registry *codec.Registry, value any) {
 	first, err := registry.Encode(value)
 	if err != nil {
-		t.Skip(err) // such as a year that JSON has no room for
+		t.Skip(err) // such as a time with a year above 9999
 	}
 	again, err := registry.Decode(first.Type, first.SchemaVersion, first.Codec, first.Data)
 	if err != nil {

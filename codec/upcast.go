@@ -16,17 +16,17 @@ type pair struct {
 
 func (p pair) String() string { return fmt.Sprintf("%s version %d", quote.Name(p.name), p.version) }
 
-// upcaster says what becomes of the events that were stored under a pair.
+// upcaster converts the events stored under a pair.
 type upcaster struct {
 	pair
 	kind   string // for messages
 	faults []string
 
-	// One of bytes is told its target. Nil data leaves them as they are.
+	// An upcaster of bytes has a target, and a function unless it keeps the bytes.
 	to   *pair
 	data func(data []byte) ([]byte, error)
 
-	// One of values finds its targets by the Go types that it makes.
+	// An upcaster of values finds its targets by the Go types that it makes.
 	takes  reflect.Type
 	makes  []reflect.Type
 	decode func(data []byte) (any, error)
@@ -41,28 +41,28 @@ func (u *upcaster) faultf(wrong bool, format string, args ...any) {
 	}
 }
 
-// Rename says that what is stored under one name and version is read as if it
-// were stored under another, its data as they are.
+// Rename adds an upcaster that reads events stored under one name and version as events
+// of another name and version, with the same data.
 func Rename(b *Builder, name string, version uint32, toName string, toVersion uint32) {
 	b.add(&upcaster{kind: "rename", pair: pair{name, version}, to: &pair{toName, toVersion}})
 }
 
-// UpcastJSON is [Rename] with a change of the data, a JSON value to which change
-// returns another. Change may keep and change what it is given.
+// UpcastJSON adds an upcaster that reads events stored under one name and version as
+// events of another name and version, with the data that change returns. The data are one
+// JSON value before and after. Change may keep and modify its argument.
 func UpcastJSON(b *Builder, name string, version uint32, toName string, toVersion uint32, change func(data []byte) ([]byte, error)) {
 	u := &upcaster{kind: "upcast", pair: pair{name, version}, to: &pair{toName, toVersion}, data: change}
 	u.faultf(change == nil, "its function is nil")
 	b.add(u)
 }
 
-// Upcast says that what is stored under this name and version is decoded into an
-// Old and changed into a New. Old is any Go type that JSON decodes into,
-// registered or not: a struct that has the old shape, or map[string]any. New is
-// a registered Go type, or else the Old of one other upcaster, which then goes on
-// from there.
+// Upcast adds an upcaster that decodes events stored under this name and version into an
+// Old, and converts it to a New. Old is any Go type that JSON decodes into, registered or
+// not: a struct with the old shape, or map[string]any. New is a registered Go type, or
+// the Old of exactly one other upcaster, which is applied next.
 //
-// There is an answer for every Old: the event has happened. A panic of change is
-// an error of [Registry.DecodeAll].
+// Change has no error, because the event has happened: it must accept every Old. If it
+// panics, [Registry.DecodeAll] returns an error.
 func Upcast[Old, New any](b *Builder, name string, version uint32, change func(Old) New) {
 	u := takes[Old]("upcast", name, version)
 	u.faultf(change == nil, "its function is nil")
@@ -71,16 +71,16 @@ func Upcast[Old, New any](b *Builder, name string, version uint32, change func(O
 	b.add(u)
 }
 
-// Split says that what is stored under this name and version is decoded into an
-// Old, as by [Upcast], and stands for several events, in this order; for none, if
-// split returns none. Into holds a value of each Go type that split may return,
-// which is all that matters of it; each type is one as New is for Upcast.
+// Split adds an upcaster that decodes events stored under this name and version into an
+// Old, as [Upcast] does, and converts it to the events that split returns, in this order;
+// there may be none. Into has a value of each Go type that split may return; only the
+// types of these values are used. The rules for New in Upcast apply to each type.
 func Split[Old any](b *Builder, name string, version uint32, split func(Old) []any, into ...any) {
 	u := takes[Old]("split", name, version)
 	u.faultf(split == nil, "its function is nil")
-	u.faultf(len(into) == 0, "it says no type that it makes")
+	u.faultf(len(into) == 0, "it names no type that it makes")
 	for _, value := range into {
-		u.faultf(value == nil, "it says that it makes a nil")
+		u.faultf(value == nil, "it names nil among the types that it makes")
 		if value != nil {
 			u.makes = append(u.makes, reflect.TypeOf(value))
 		}
@@ -89,15 +89,15 @@ func Split[Old any](b *Builder, name string, version uint32, split func(Old) []a
 	b.add(u)
 }
 
-// Drop says that what is stored under this name and version means nothing any
-// more: nobody sees it, and its data are not looked at.
+// Drop adds an upcaster that leaves out the events stored under this name and version.
+// Their data are not decoded.
 func Drop(b *Builder, name string, version uint32) {
 	b.add(&upcaster{kind: "drop", pair: pair{name, version}})
 }
 
 func (b *Builder) add(u *upcaster) { b.upcasters = append(b.upcasters, u) }
 
-// takes returns an upcaster that decodes into an Old.
+// takes returns an upcaster that decodes its events into an Old.
 func takes[Old any](kind, name string, version uint32) *upcaster {
 	t := reflect.TypeFor[Old]()
 	u := &upcaster{kind: kind, pair: pair{name, version}, takes: t}
@@ -113,7 +113,7 @@ func takes[Old any](kind, name string, version uint32) *upcaster {
 	return u
 }
 
-// as returns the value as a T; a nil one as the zero T, which is an interface.
+// as returns the value as a T, and the zero T for nil, which is valid if T is an interface.
 func as[T any](value any) T {
 	t, _ := value.(T)
 	return t

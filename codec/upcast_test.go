@@ -13,7 +13,7 @@ import (
 	"github.com/yore-es/yore/codec"
 )
 
-// The shapes that ItemAdded had, and an event that is two today.
+// The former shapes of ItemAdded, and an event that is split into two today.
 type (
 	itemAddedV1  struct{ Product string }
 	itemAddedV2  struct{ SKU, Count string }
@@ -23,7 +23,7 @@ type (
 	}
 )
 
-// history registers what there is today, and what it was before:
+// history registers today's events and the upcasters of older ones:
 //
 //	cart.item-put 1 → cart.item-added 1 → 2 → 3, and cart.item-set 1 → cart.item-put 1
 //	cart.item-replaced 1 → cart.item-removed 1, cart.item-added 3
@@ -41,7 +41,7 @@ func history(b *codec.Builder) {
 			return nil, errors.New("that is not JSON")
 		}
 		changed := bytes.Replace(data, []byte(`"product_id"`), []byte(`"Product"`), 1)
-		clear(data) // it may
+		clear(data) // an upcaster may change its argument
 		return changed, nil
 	})
 	codec.Split(b, "cart.item-replaced", 1, func(old itemReplaced) []any {
@@ -96,7 +96,7 @@ func TestRegistry_Decode_WantsOne(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ItemAdded{SKU: "a", Quantity: 1}, value)
 	value, err = registry.Decode("cart.item-replaced", 1, codec.JSON, []byte(`{"Old":"a","New":"b"}`))
-	require.EqualError(t, err, `decode "cart.item-replaced" version 1: the upcasters make 2 events of it, and one is wanted (DecodeAll)`)
+	require.EqualError(t, err, `decode "cart.item-replaced" version 1: the upcasters make 2 events of it, expected 1; use DecodeAll`)
 	require.Nil(t, value)
 	_, err = registry.Decode("cart.looked-at", 1, codec.JSON, nil)
 	require.ErrorContains(t, err, "make 0 events")
@@ -123,8 +123,8 @@ func TestRegistry_DecodeAll_Errors(t *testing.T) {
 		{"cart.item-replaced", 1, ``, `decode "cart.item-replaced" version 1: split "cart.item-replaced" version 1: decode into `},
 		{"explodes", 1, `{}`, `decode "explodes" version 1: upcast "explodes" version 1: panic: interface conversion: `},
 		{"explodes", 2, `{}`, `decode "explodes" version 2: upcast "explodes" version 2: panic: runtime error: slice bounds`},
-		{"undeclared", 1, `true`, `split "undeclared" version 1: it made a codec_test.CartCheckedOut, which is none of the types that it says it makes`},
-		{"undeclared", 2, `true`, `split "undeclared" version 2: it made a <nil>, which is none`},
+		{"undeclared", 1, `true`, `split "undeclared" version 1: it made a codec_test.CartCheckedOut, which is not among the types that it names`},
+		{"undeclared", 2, `true`, `split "undeclared" version 2: it made a <nil>, which is not among`},
 	} {
 		values, err := registry.DecodeAll(c.name, c.version, codec.JSON, []byte(c.data))
 		require.ErrorContains(t, err, c.want)
@@ -147,7 +147,7 @@ func TestRegistry_StoredNames(t *testing.T) {
 		registry.StoredNames("cart.item-removed", "cart.item-added", "cart.item-removed"))
 	require.Equal(t, []string{"unknown", "cart.item-put"}, registry.StoredNames("unknown", "cart.item-put"), "given, so returned")
 	require.Empty(t, registry.StoredNames())
-	for _, name := range added { // nothing that becomes one is left out
+	for _, name := range added { // each of these names becomes an added event
 		values, err := registry.DecodeAll(name, 1, codec.JSON, []byte(`{"Old":"a","New":"b"}`))
 		require.NoError(t, err)
 		require.Contains(t, fmt.Sprintf("%T", values), "interface")
@@ -216,14 +216,14 @@ func TestBuilder_Build_UpcasterFaults(t *testing.T) {
 		`upcast "takes" version 2: it takes a *codec_test.ItemAdded; take a value, not a pointer`,
 		`upcast "nil" version 1: its function is nil`,
 		`split "nil" version 2: its function is nil`,
-		`split "nil" version 2: it says no type that it makes`,
-		`split "nil" version 3: it says that it makes a nil`,
+		`split "nil" version 2: it names no type that it makes`,
+		`split "nil" version 3: it names nil among the types that it makes`,
 		`rename "added" version 2: its target "added" version 3 is neither registered nor the input of an upcaster`,
 		`rename "misses" version 1: its target "removed" version 1 is neither registered nor the input of an upcaster`,
-		`upcast "misses" version 2: it makes a codec_test.itemAddedV2, which is neither registered nor what another upcaster takes`,
+		`upcast "misses" version 2: it makes a codec_test.itemAddedV2, which is neither registered nor taken by another upcaster`,
 		`upcast "misses" version 4: it makes a codec_test.itemAddedV1, which is not registered, and several upcasters take one: "misses" version 2, "misses" version 3`,
 		`upcast "misses" version 5: it makes a fmt.Stringer, an interface; make one of the types that implement it, or split`,
-		`upcast "misses" version 6: it makes a *codec_test.ItemRemoved, which is neither registered nor what another upcaster takes`,
+		`upcast "misses" version 6: it makes a *codec_test.ItemRemoved, which is neither registered nor taken by another upcaster`,
 		`rename "a" version 1: a cycle: "a" version 1 → "b" version 1 → "a" version 1`,
 		`rename "self" version 1: a cycle: "self" version 1 → "self" version 1`,
 	}, strings.Split(err.Error(), "\n"))
@@ -237,8 +237,8 @@ func TestBuilder_Build_CycleOfTypes(t *testing.T) {
 	require.EqualError(t, err, `upcast "x" version 1: a cycle: "x" version 1 → "x" version 2 → "x" version 1`)
 }
 
-// TestUpcast_ShapeThatIsRegistered: a registered Go type may be the old shape of
-// other events, and registered versions stay beside upcast ones.
+// TestUpcast_ShapeThatIsRegistered uses a registered Go type as the old shape of other
+// events, and a registered version beside an upcast one.
 func TestUpcast_ShapeThatIsRegistered(t *testing.T) {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "added", 3)
@@ -253,7 +253,7 @@ func TestUpcast_ShapeThatIsRegistered(t *testing.T) {
 	}
 }
 
-// TestUpcast_OfRawData: the old shape may be what was stored, as it is.
+// TestUpcast_OfRawData has json.RawMessage and any as old shapes.
 func TestUpcast_OfRawData(t *testing.T) {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "added", 1)

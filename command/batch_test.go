@@ -296,8 +296,8 @@ func TestDispatchAll_Panic(t *testing.T) {
 	require.Empty(t, logged(t, store))
 }
 
-// A batch takes no conditions; one that is given as a command gets an error that says what
-// to do.
+// A batch takes no conditions. A condition among its commands gets an error that names the
+// remedy.
 func TestDispatchAll_TakesNoConditions(t *testing.T) {
 	d := command.NewDispatcher()
 	require.NoError(t, command.Route(d, newPurses(t, memstore.New(nil)), purseCommand.Purse))

@@ -12,11 +12,11 @@ import (
 // ErrForbidden means that the actor may not send the command. It comes as a [*ForbiddenError].
 var ErrForbidden = errors.New("forbidden")
 
-// ForbiddenError says that an actor may not send a command. It matches ErrForbidden.
+// ForbiddenError reports that an actor may not send a command. It matches ErrForbidden.
 type ForbiddenError struct {
 	// Type is the command's Go type.
 	Type reflect.Type
-	// Actor is the actor who sent it; "" if that is not known.
+	// Actor is the actor of the command's context; "" if there is none.
 	Actor string
 	// Err is the error of the function that was given to Authorize.
 	Err error
@@ -37,11 +37,11 @@ func (e *ForbiddenError) Is(target error) bool { return target == ErrForbidden }
 // Unwrap returns the reason.
 func (e *ForbiddenError) Unwrap() error { return e.Err }
 
-// UnknownCommandError says that there is no handler for a command.
+// UnknownCommandError reports that there is no handler for a command.
 type UnknownCommandError struct {
 	// Type is the command's Go type; nil for a nil command.
 	Type reflect.Type
-	// Pointer says that Type is a pointer to a type that has a handler.
+	// Pointer is true if Type is a pointer to a type that has a handler.
 	Pointer bool
 }
 
@@ -59,7 +59,7 @@ func (e *UnknownCommandError) Error() string {
 	}
 }
 
-// ValidationError says that a command's own Validate method has failed.
+// ValidationError reports that a command's own Validate method has failed.
 type ValidationError struct {
 	// Type is the command's Go type.
 	Type reflect.Type
@@ -73,7 +73,7 @@ func (e *ValidationError) Error() string { return fmt.Sprintf("%v is not valid: 
 // Unwrap returns the error of Validate.
 func (e *ValidationError) Unwrap() error { return e.Err }
 
-// PanicError says that a handler panicked.
+// PanicError reports that a handler panicked.
 type PanicError struct {
 	// Type is the command's Go type; nil if it may be any command of a batch.
 	Type reflect.Type

@@ -115,8 +115,8 @@ func ExampleDispatchAll() {
 	// 21 <nil>
 }
 
-// What others do at the same time makes a command be decided again; a policy says
-// how often, for all commands of a route or for one type.
+// After a conflict a command is decided again. A policy limits the attempts, for all
+// commands of a route or for one type.
 func ExampleMaxAttempts() {
 	store := memstore.New(nil)
 	defer store.Close()
@@ -127,8 +127,8 @@ func ExampleMaxAttempts() {
 		log.Fatal(err)
 	}
 
-	// A function of one's own is called once: it may do anything. This one does
-	// nothing but read and append, and says so.
+	// Dispatch calls a function once, because it may have side effects. This one only
+	// reads and appends, so it allows more attempts.
 	type CloseAll struct{}
 	calls := 0
 	err = command.Handle(d, func(context.Context, CloseAll) (string, eventstore.Receipt, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// statusOf says what an HTTP server answers to a command that ended with an error, and
-// prints what is for the program's own log.
+// statusOf returns the HTTP status for the error of a command, and prints the errors that
+// belong in the program's log.
 func statusOf(err error) int {
 	var (
 		unknown   *command.UnknownCommandError
@@ -44,7 +44,7 @@ func statusOf(err error) int {
 	}
 }
 
-// What to tell the sender of a command that failed in one of the middleware.
+// A server answers each error of the middleware with another status.
 func Example_errors() {
 	store := memstore.New(nil)
 	defer store.Close()

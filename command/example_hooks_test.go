@@ -12,8 +12,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// span is what a tracing library would give: it is in the context, and knows the
-// one that it is within.
+// span stands for the span of a tracing library. It is in the context, and knows its parent
+// span.
 type span struct {
 	name  string
 	depth int
@@ -67,8 +67,8 @@ func tracing() (command.Hooks, aggregate.Hooks) {
 	return commands, stores
 }
 
-// The commands of a batch overlap: each surrounds those after it. What is done with
-// the store is done for all of them.
+// The commands of a batch overlap: each surrounds those after it. The operations of the
+// store are for all of them.
 func ExampleDispatcher_Observe() {
 	store := memstore.New(nil)
 	defer store.Close()

@@ -15,7 +15,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// What a program's log shows of each command. The times are left out here.
+// Log writes a line for each command. The times are left out here.
 func ExampleLog() {
 	store := memstore.New(nil)
 	defer store.Close()

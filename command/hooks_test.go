@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/command"
 )
 
-// spans notes what hooks are told.
+// spans records the arguments of hooks.
 type spans struct{ told []string }
 
 type depth struct{}

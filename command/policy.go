@@ -52,7 +52,7 @@ func newPolicies(c reflect.Type, list []RetryPolicy) (policies, error) {
 		case policy.of == nil:
 			p.all = policy.attempts
 		case policy.of != c && (policy.of.Kind() == reflect.Interface || c.Kind() != reflect.Interface || !policy.of.Implements(c)):
-			faults = append(faults, fmt.Errorf("there is a policy for %s, which are none of %v", what, c))
+			faults = append(faults, fmt.Errorf("there is a policy for %s, which do not belong to %v", what, c))
 		case policy.of.Kind() == reflect.Interface:
 			faults = append(faults, fmt.Errorf("there is a policy for %s, an interface: MaxAttemptsOf takes the type of a command", what))
 		default:

@@ -114,7 +114,7 @@ func TestPolicies_Faults(t *testing.T) {
 		{[]command.RetryPolicy{{}}, "less than 1"},
 		{[]command.RetryPolicy{command.MaxAttempts(1), command.MaxAttempts(2)}, "two policies for all commands"},
 		{[]command.RetryPolicy{command.MaxAttemptsOf[dust](1), command.MaxAttemptsOf[dust](2)}, "two policies for commands of type command_test.dust"},
-		{[]command.RetryPolicy{command.MaxAttemptsOf[read](1)}, "command_test.read, which are none of command_test.shelfCommand"},
+		{[]command.RetryPolicy{command.MaxAttemptsOf[read](1)}, "command_test.read, which do not belong to command_test.shelfCommand"},
 		{[]command.RetryPolicy{command.MaxAttemptsOf[shelfCommand](1)}, "an interface"},
 	} {
 		err := command.Route(d, r, shelfCommand.Shelf, test.policies...)
@@ -122,6 +122,6 @@ func TestPolicies_Faults(t *testing.T) {
 		require.ErrorContains(t, err, test.says)
 	}
 	err := command.Handle(d, onPing, command.MaxAttemptsOf[dust](1))
-	require.ErrorContains(t, err, "command_test.dust, which are none of command_test.ping")
+	require.ErrorContains(t, err, "command_test.dust, which do not belong to command_test.ping")
 	require.NoError(t, command.Handle(d, onPing), "what was refused is not registered")
 }

@@ -8,20 +8,21 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Commit is what one Append makes durable, all or nothing. It must not be
-// changed while Append runs; afterwards the store keeps none of its slices and
-// maps.
+// Commit is the unit of Append: all of it becomes durable, or nothing (I4). The caller
+// must not change it while Append runs. Afterwards the store keeps none of its slices
+// and maps.
 type Commit struct {
-	// Key makes the commit one that is appended once: 1 to 255 bytes, one
-	// namespace for the whole store, remembered as long as the log. "" is no key.
+	// Key is an idempotency key: a commit with a key is appended once. A key has 1 to
+	// 255 bytes, is unique in the whole store, and is kept as long as the log. "" is no
+	// key.
 	Key string
-	// Events are appended in this order: 1 to 65,536 of them, 64 MiB of
+	// Events are appended in this order: 1 to 65,536 events, with at most 64 MiB of
 	// payload and metadata together.
 	Events []NewEvent
-	// Expect has exactly one entry for every named stream that Events write,
-	// and may have others, one for each stream at most.
+	// Expect has exactly one entry for each named stream that Events write. It may
+	// have entries for other streams, at most one for each.
 	Expect []Expect
-	// Guards must all hold: at most 1,024.
+	// Guards are at most 1,024 conditions. All must hold.
 	Guards []Guard
 }
 
@@ -31,25 +32,25 @@ type Expect struct {
 	At     Expectation
 }
 
-// Guard is the condition that no event after a position matches a query. After
-// 0 means: no event anywhere. After beyond the head holds. Events of the commit
-// itself never break its own guards.
+// Guard is the condition that no event after position After matches Query. With After 0
+// no event of the log may match. A guard with After beyond the head holds. The events of
+// a commit never break the commit's own guards.
 type Guard struct {
 	Query Query
 	After Position
 }
 
-// Receipt says what a commit became.
+// Receipt describes an appended commit.
 type Receipt struct {
 	// First and Last are the positions of the commit's first and last event.
 	First, Last Position
 	// Recorded is the time recorded on all events of the commit.
 	Recorded time.Time
-	// Heads are the versions that the written streams had right after the
-	// commit, in the order in which the commit first writes them.
+	// Heads are the streams that the commit wrote, in the order of their first event in
+	// it, each with its version right after the commit.
 	Heads []StreamHead
-	// Repeated says that the commit was in the log already and nothing was
-	// written. The other fields are those of the first time.
+	// Repeated is true if the commit was in the log already, and nothing was written.
+	// The other fields are those of the first Receipt.
 	Repeated bool
 }
 
@@ -59,8 +60,8 @@ type StreamHead struct {
 	Version Version
 }
 
-// Head returns the version that the stream had right after the commit, and
-// whether the commit wrote to it.
+// Head returns the version that the stream had right after the commit, and whether the
+// commit wrote to the stream. The version is 0 if it did not.
 func (r Receipt) Head(stream StreamID) (Version, bool) {
 	for _, h := range r.Heads {
 		if h.Stream == stream {
@@ -70,10 +71,9 @@ func (r Receipt) Head(stream StreamID) (Version, bool) {
 	return 0, false
 }
 
-// AppendTo appends events to one stream under one expectation: the short form
-// of Append for the common case. It copies the events and sets their Stream; an
-// event that names another stream is ErrInvalid. Its errors are those of
-// [Store].Append; a store that is nil or a nil pointer is ErrInvalid.
+// AppendTo appends events to one stream under one expectation. It copies the events and
+// sets their Stream. It returns the errors of [Store].Append, and ErrInvalid for an
+// event that names another stream and for a store that is nil or a nil pointer.
 func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, events ...NewEvent) (Receipt, error) {
 	if err := given.Store(s); err != nil {
 		return Receipt{}, invalidf("append to stream %s: %v", quote.Name(string(stream)), err)
@@ -92,10 +92,10 @@ func AppendTo(ctx context.Context, s Store, stream StreamID, at Expectation, eve
 	return s.Append(ctx, Commit{Events: copies, Expect: []Expect{{Stream: stream, At: at}}})
 }
 
-// VersionOf returns the version of a stream's last event; 0 if it has none. Others may
-// append meanwhile: what holds when events are appended is for an [Expectation] to
-// say. Its errors are those of [Store].Read; a store that is nil or a nil pointer
-// is ErrInvalid.
+// VersionOf returns the version of a stream's last event, or 0 for a stream without
+// events. Other callers may append to the stream meanwhile, so an append that depends on
+// the version needs an [Expectation]. VersionOf returns the errors of [Store].Read, and
+// ErrInvalid for a store that is nil or a nil pointer.
 func VersionOf(ctx context.Context, s Store, stream StreamID) (Version, error) {
 	if err := given.Store(s); err != nil {
 		return 0, invalidf("version of stream %s: %v", quote.Name(string(stream)), err)

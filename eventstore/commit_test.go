@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// capture is a store that keeps the commit it was given.
+// capture is a store whose Append keeps the commit.
 type capture struct {
 	eventstore.Store
 	commit eventstore.Commit

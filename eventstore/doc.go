@@ -7,40 +7,39 @@
 // # Events, streams and the log
 //
 // A [Store] is one append-only log. Each [Event] has a [Position] in it: 1, 2,
-// 3 … in the order in which the events were committed, which is also the order
-// in which anyone can see them. An event may belong to a stream, a named
-// sequence such as "cart-7" that holds the history of one thing; its place
-// there is its [Version], again 1, 2, 3 … without gaps. The part of a stream's
-// name before the first dash is its category, the part after it its id ([StreamID]).
-// Events also carry tags ("customer:42"), by which they can be found and guarded
-// across streams.
+// 3 … in the order of the commits. Readers see events in the same order. An event
+// may belong to a stream, a named sequence such as "cart-7" that holds the history
+// of one thing; its place there is its [Version], again 1, 2, 3 … without gaps. The
+// part of a stream's name before the first dash is its category, the part after it
+// its id ([StreamID]). Events also carry tags ("customer:42"), by which they can be
+// found and guarded across streams.
 //
 // # Appending
 //
-// A [Commit] is what one Append makes durable, all or nothing: events for any
-// number of streams, each written stream under exactly one [Expectation], and
-// any number of guards. [AppendTo] is the short form for one stream:
+// A [Commit] is the unit of Append; all of it becomes durable, or nothing. It has
+// events for any number of streams, exactly one [Expectation] for each stream that
+// it writes, and any number of guards. [AppendTo] is the short form for one stream:
 //
 //	receipt, err := eventstore.AppendTo(ctx, store, "cart-7", eventstore.At(3),
 //		eventstore.NewEvent{Type: "cart.item-added", Data: data})
 //
-// An expectation says at which version a stream must be. A [Guard] says the
-// same of any [Query]: append only if no event after position P matches it. An
-// expected version is a guard on a stream; a guard is how a decision that read
-// more than one stream stays true until it is written. When a condition does
-// not hold, Append returns a [*ConflictError] that says which condition, what
-// was expected, what was found, and where.
+// An expectation states the version that a stream must have. A [Guard] is the same
+// for any [Query]: append only if no event after position P matches the query. An
+// expected version is a guard on one stream. A guard protects a decision that was
+// made from more than one stream. If a condition does not hold, Append returns a
+// [*ConflictError] with the condition, the expected and the actual version, and the
+// first event that breaks the condition.
 //
-// A commit may carry a Key. A key appends once: sending the commit again
-// returns the first [Receipt], marked Repeated, and writes nothing.
+// A commit may have a Key. A commit with a key is appended once: when it is sent
+// again, Append writes nothing and returns the first [Receipt], marked Repeated.
 //
 // # Reading and following
 //
-// Read yields the events that match a query, as a snapshot that is fixed when
-// ranging starts. Follow yields the same events and then stays, yielding what
-// is appended from then on, in batches that say how far they reach. Both are
-// ordinary range loops; the loop's body may do what it likes, including append
-// to the same store.
+// Read yields the events that match a query, from a snapshot that is fixed when
+// ranging starts. Follow yields the same events, and then those that are appended
+// later, in batches; each batch says how far it reaches. Both are ordinary range
+// loops. No lock is held while the loop's body runs, so the body may call the
+// store, Append included.
 //
 //	for event, err := range store.Read(ctx, eventstore.Stream("cart-7"), eventstore.ReadOptions{}) {
 //		if err != nil {
@@ -49,28 +48,48 @@
 //		fmt.Println(event.Version, event.Type)
 //	}
 //
-// A query is built from items with [Match], or with the short forms [Stream],
-// [Category] and [All]. There is no query that means "everything" by accident:
-// the zero Query is refused.
+// [Match] builds a query from items; [Stream], [Category] and [All] are short forms.
+// No query selects every event by accident: the zero Query is refused.
 //
 // # Metadata
 //
-// Who, why and as part of what: correlation id, causation id, command id, actor
-// and trace parent travel in the context (see [WithCorrelationID] and its
-// siblings) and are put into each event's [Metadata] by the layers above. So
-// does the time at which something happened, where that is not now ([WithTime]).
-// A Store itself does not look at what the context carries.
+// The context carries the correlation id, causation id, command id, actor and trace
+// parent of what is being done ([WithCorrelationID] and its siblings), and the time at
+// which it happened, if that is not now ([WithTime]). The packages above copy them into
+// the events that they append, as [Metadata] and Time. A Store ignores them.
 //
 // # The library's own names
 //
-// Types and streams that begin with "yore.", keys and views that begin with "yore/", and
-// metadata keys that begin with "yore-" are written by the library itself. A Store takes
-// them; the packages above refuse them from applications.
+// The library itself writes types and streams that begin with "yore.", keys and views
+// that begin with "yore/", and metadata keys that begin with "yore-". A Store accepts
+// these names; the packages above refuse them from applications.
 //
 // # Errors
 //
-// Every error of a store matches one of the sentinels of this package with
-// [errors.Is], or the context's error, or is an error of the operating system
-// (a full disk) that failed this call alone. On any error but
-// [ErrUnknownOutcome], nothing of a commit is in the log, and never will be.
+// Every error of a store matches a sentinel of this package or the context's error, by
+// [errors.Is], or it is an error of the operating system (a full disk) that failed this
+// call alone. After any error of Append except [ErrUnknownOutcome], nothing of the commit
+// is in the log, and never will be.
+//
+// # Invariants
+//
+// The promises are numbered, and cited as I1 to I12, here and in the code below:
+//
+//  1. Positions are in commit order, without gaps from 1 if Info says Gapless. Visible
+//     events are durable, as Info says, and stay visible.
+//  2. Versions of a stream are without gaps from 1.
+//  3. An acknowledged event is on disk, if Info says Durable, and never changes.
+//  4. A commit is all or nothing: in all its streams, its key, and the rows of every
+//     attached view that applies it without a fault.
+//  5. Expectations and guards are judged against all events before the commit, and no
+//     others.
+//  6. Indexes and views can be deleted. Only time is lost.
+//  7. No transaction or lock is held while the caller's code runs.
+//  8. The caller's code cannot stop appends: not by a slow follower, a panic, or a view
+//     that is slow or has a fault.
+//  9. Wrong bytes are never returned as data and never cause a panic. They are reported
+//     with a position.
+//  10. Nothing polls, and nothing sleeps to wait for an event.
+//  11. Replay never runs a side effect.
+//  12. Go type names are never stored.
 package eventstore

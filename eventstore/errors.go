@@ -7,13 +7,14 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// What a caller can match with errors.Is. Each condition has one sentinel.
+// Errors that a caller can match with errors.Is. Each condition has one sentinel.
 var (
-	// ErrConflict: an expectation or a guard does not hold. It comes as a *ConflictError.
+	// ErrConflict: an expectation or a guard does not hold, as a *ConflictError, or a
+	// view's checkpoint is not the expected one, as a *CheckpointError.
 	ErrConflict = errors.New("conflict")
-	// ErrInvalid: the call can never succeed as it is; the message names the part and the rule.
+	// ErrInvalid: the call breaks a rule. The message names the part and the rule.
 	ErrInvalid = errors.New("invalid")
-	// ErrTooLarge: a limit is exceeded. It comes as a *LimitError.
+	// ErrTooLarge: a limit is exceeded, as a *LimitError.
 	ErrTooLarge = errors.New("too large")
 	// ErrClosed: the store has been closed.
 	ErrClosed = errors.New("store is closed")
@@ -21,26 +22,26 @@ var (
 	ErrReadOnly = errors.New("store is read-only")
 	// ErrLocked: another opener has the file.
 	ErrLocked = errors.New("store is locked by another opener")
-	// ErrCorrupt: stored bytes are not what was written. Where the place is
-	// known it comes as a *CorruptError.
+	// ErrCorrupt: stored bytes differ from what was written. It is a *CorruptError if
+	// the position is known.
 	ErrCorrupt = errors.New("corrupt")
-	// ErrFormat: the file is not a Yore log, or one of a format that this version cannot read.
+	// ErrFormat: the file is not a Yore log, or its format is unknown to this version.
 	ErrFormat = errors.New("unknown format")
-	// ErrUnknownOutcome: the commit may have become durable or not; see [Store].
+	// ErrUnknownOutcome: the commit may be durable or not; see [Store].
 	ErrUnknownOutcome = errors.New("outcome unknown")
-	// ErrFaulted: a view stopped at a fault and must be rebuilt. It comes as a *FaultedError.
+	// ErrFaulted: a view stopped at a fault and must be rebuilt, as a *FaultedError.
 	ErrFaulted = errors.New("view has a fault")
-	// ErrFailed: an earlier commit ended with ErrUnknownOutcome; the store
-	// takes no more appends until it is closed and opened again. Or its file is
-	// not where it was, and the message says what to do before it is closed.
+	// ErrFailed: the store accepts no more appends until it is closed and reopened. An
+	// earlier commit ended with ErrUnknownOutcome, or the path does not name the store's
+	// file any more; in the second case the message says what to do before closing.
 	ErrFailed = errors.New("store has failed; close and reopen it")
 )
 
-// ConflictError says which condition of a commit did not hold: an expectation
-// (Guard is nil) or a guard (Guard is not). It matches ErrConflict.
+// ConflictError reports the condition of a commit that did not hold: an expectation if
+// Guard is nil, else a guard. It matches ErrConflict.
 type ConflictError struct {
-	// Stream, Expected and Actual are the failed expectation's stream, what
-	// was expected of it, and the version it is at.
+	// Stream and Expected are the failed expectation, and Actual is the stream's
+	// version. They are zero for a guard.
 	Stream   StreamID
 	Expected Expectation
 	Actual   Version
@@ -49,14 +50,13 @@ type ConflictError struct {
 	Guard      *Guard
 	GuardIndex int
 
-	// Position and Type are those of the first event that breaks the
-	// condition; 0 and "" where there is none, as when a stream is shorter
-	// than expected.
+	// Position and Type are those of the first event that breaks the condition. They
+	// are 0 and "" if no event breaks it: the stream is shorter than expected.
 	Position Position
 	Type     string
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *ConflictError) Error() string {
 	if e.Guard != nil {
 		return fmt.Sprintf("%v: guard %d (%v, after position %d): position %d, type %s matches",
@@ -76,15 +76,15 @@ func (e *ConflictError) Error() string {
 // Is reports whether target is ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// LimitError says which limit was exceeded, and by what. It matches ErrTooLarge.
+// LimitError reports an exceeded limit. It matches ErrTooLarge.
 type LimitError struct {
-	// What is counted, such as "bytes of payload".
+	// What names the unit and the thing that are limited, such as "bytes of payload".
 	What string
-	// Size is how many there are, Limit how many there may be.
+	// Size is the number found, Limit the highest number accepted.
 	Size, Limit int
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("%v: %d %s, at most %d", ErrTooLarge, e.Size, e.What, e.Limit)
 }
@@ -92,15 +92,16 @@ func (e *LimitError) Error() string {
 // Is reports whether target is ErrTooLarge.
 func (e *LimitError) Is(target error) bool { return target == ErrTooLarge }
 
-// CorruptError says where stored bytes are not what was written. It matches ErrCorrupt.
+// CorruptError reports the position of stored bytes that differ from what was written
+// (I9). It matches ErrCorrupt.
 type CorruptError struct {
 	// Position is the place in the log.
 	Position Position
-	// Reason says what is wrong there.
+	// Reason describes the damage in a few words.
 	Reason string
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%v: position %d: %s", ErrCorrupt, e.Position, e.Reason)
 }

@@ -86,8 +86,7 @@ func TestErrors_Messages(t *testing.T) {
 	}
 }
 
-// Names may be of any length where they are refused, and where they come from a store of
-// less limits; the text of the error that says so is short.
+// A refused name may have any length. The text of the error is short all the same.
 func TestErrors_LongNamesAreCut(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	limits := eventstore.StandardLimits()

@@ -7,23 +7,23 @@ import (
 	"github.com/google/uuid"
 )
 
-// Position is an event's place in the log, starting at 1. Position order is
-// commit order. Zero is before the first event: the head of an empty log, and
-// the place to follow everything from.
+// Position is an event's place in the log, from 1. Positions are in commit order (I1).
+// Zero is before the first event: it is the head of an empty log, and the position to
+// follow the whole log from.
 type Position uint64
 
-// Version is an event's place in its stream: 1, 2, 3 … without gaps. Zero is
-// the version of a stream without events.
+// Version is an event's place in its stream: 1, 2, 3 … without gaps (I2). Zero is the
+// version of a stream without events.
 type Version uint64
 
-// Tag is a string on an event by which it can be found and guarded, such as
-// "customer:42". The store gives no meaning to what is inside it; tags are
-// compared byte for byte.
+// Tag is a string on an event, such as "customer:42". Queries and guards find events by
+// their tags. The store gives a tag no meaning and compares it byte for byte. It has 1
+// to 255 bytes of UTF-8 without NUL.
 type Tag string
 
-// StreamID names a stream, such as "cart-7": its Category is "cart", its ID "7".
-// Names are compared byte for byte, may hold any UTF-8 text but NUL, and do not
-// start with a dash.
+// StreamID names a stream, such as "cart-7": its Category is "cart", its ID "7". A name
+// has 1 to 255 bytes of UTF-8 without NUL and does not start with a dash. Names are
+// compared byte for byte.
 type StreamID string
 
 // Category returns the part of the name before the first dash: "cart" for
@@ -33,15 +33,15 @@ func (s StreamID) Category() string {
 	return category
 }
 
-// ID returns the part of the name after the first dash: "7" for "cart-7". A name
-// without a dash has none.
+// ID returns the part of the name after the first dash: "7" for "cart-7". It returns ""
+// for a name without a dash.
 func (s StreamID) ID() string {
 	_, id, _ := strings.Cut(string(s), "-")
 	return id
 }
 
-// Event is a fact in the log. A store hands each reader its own copy: Data,
-// Metadata and Tags may be kept and changed.
+// Event is an event of the log. It is the reader's own copy: Data, Metadata and Tags may
+// be kept and changed.
 type Event struct {
 	// Position is the place in the log, from 1.
 	Position Position
@@ -49,50 +49,52 @@ type Event struct {
 	Stream StreamID
 	// Version is the place in the stream, from 1; 0 for an event in no stream.
 	Version Version
-	// ID is the event's own, from the writer or else made by the store.
+	// ID is the NewEvent's ID, or one that the store made.
 	ID uuid.UUID
-	// Type is the event type's stable name, such as "cart.item-added".
+	// Type is the stable name of the event type, such as "cart.item-added".
 	Type string
-	// SchemaVersion is the version of the payload's shape, as given by the writer.
+	// SchemaVersion is the version of the payload's shape, as appended.
 	SchemaVersion uint32
-	// Codec says how Data is encoded, such as "json"; "" when the writer did not say.
+	// Codec names the encoding of Data, such as "json", as appended; it may be "".
 	Codec string
-	// Data is the payload, byte for byte as written. It is never nil.
+	// Data is the payload, byte for byte as appended. It is never nil.
 	Data []byte
-	// Metadata is the writer's, or nil if there was none.
+	// Metadata is as appended; nil if it has no entries.
 	Metadata Metadata
-	// Tags are the writer's, in order and without repeats; nil if there were none.
+	// Tags are as appended, in the same order, each once; nil if there are none.
 	Tags []Tag
-	// Recorded is when the store took the event, by the store's clock, in UTC.
-	// It is the same for a whole commit and never decreases along the log.
+	// Recorded is the time of the append, by the store's clock, in UTC. It is the same
+	// for all events of a commit, and never decreases along the log.
 	Recorded time.Time
-	// Time is when the event happened, in UTC: what the writer said, or else Recorded.
+	// Time is the time at which the event happened, in UTC: the NewEvent's Time, or
+	// Recorded if that is zero.
 	Time time.Time
 }
 
-// NewEvent is an event to be appended. Only Type is required.
+// NewEvent is an event to append. Only Type is required.
 type NewEvent struct {
-	// Stream is the stream to append to; "" puts the event in no stream, where
-	// it has no version and is found by its type and tags only.
+	// Stream is the stream to append to. An event with "" is in no stream: it has no
+	// version, and only its type and tags find it.
 	Stream StreamID
-	// ID is the event's own; the zero UUID asks the store for a new one
-	// (version 7). Set it to make a commit without a Key safe to send again
-	// (see [Store]); it is then the caller's part to use no ID twice, the
-	// store does not check.
+	// ID identifies the event. For the zero UUID the store makes a new one (version 7).
+	// Set it to make a commit without a Key safe to send again (see [Store]). The store
+	// does not check that IDs are unique.
 	ID uuid.UUID
-	// Type is the event type's stable name: 1 to 255 bytes.
+	// Type is the stable name of the event type: 1 to 255 bytes.
 	Type string
 	// SchemaVersion is the version of the payload's shape. The store keeps it as given.
 	SchemaVersion uint32
-	// Codec says how Data is encoded: at most 255 bytes. The store keeps it as given.
+	// Codec names the encoding of Data: at most 255 bytes. The store keeps it as given.
 	Codec string
-	// Data is the payload, opaque to the store: at most 16 MiB. Nil and empty are the same.
+	// Data is the payload: at most 16 MiB, opaque to the store. Nil and empty are the
+	// same.
 	Data []byte
-	// Metadata is at most 64 KiB of keys and values together. Nil and empty are the same.
+	// Metadata has at most 64 KiB of keys and values together. Nil and empty are the
+	// same.
 	Metadata Metadata
-	// Tags are at most 128. The same tag given twice is kept once.
+	// Tags are at most 128. A tag that is given twice is kept once.
 	Tags []Tag
-	// Time is when the event happened, within the years 1 to 9999; the zero
-	// Time means when it is recorded. It says nothing about order.
+	// Time is the time at which the event happened, in the years 1 to 9999. The zero
+	// Time means the time at which it is recorded. Time has no effect on order.
 	Time time.Time
 }

@@ -11,14 +11,13 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// status says what an HTTP server answers to a request that ended with an error of the
-// store.
+// status returns the HTTP status for an error of a store.
 func status(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
 	case errors.Is(err, eventstore.ErrConflict):
-		return http.StatusConflict // read what is new and decide again
+		return http.StatusConflict // read the new events and decide again
 	case errors.Is(err, eventstore.ErrInvalid):
 		return http.StatusBadRequest // the same call will never succeed
 	case errors.Is(err, eventstore.ErrTooLarge):
@@ -27,7 +26,7 @@ func status(err error) int {
 		return http.StatusGatewayTimeout // send the same commit again
 	case errors.Is(err, eventstore.ErrClosed), errors.Is(err, eventstore.ErrReadOnly),
 		errors.Is(err, eventstore.ErrLocked), errors.Is(err, eventstore.ErrFailed):
-		return http.StatusServiceUnavailable // another process, or this one later
+		return http.StatusServiceUnavailable // try another process, or this one later
 	case errors.Is(err, eventstore.ErrCorrupt), errors.Is(err, eventstore.ErrFormat):
 		return http.StatusInternalServerError // for the operator
 	default:
@@ -35,7 +34,7 @@ func status(err error) int {
 	}
 }
 
-// What to do about an error: each condition has one sentinel.
+// Each condition has one sentinel, which a caller matches to choose what to do.
 func Example_errors() {
 	ctx := context.Background()
 	store := memstore.New(nil)
@@ -64,7 +63,7 @@ func Example_errors() {
 	// 200 503
 }
 
-// Which event is damaged: those around it can be read.
+// A *CorruptError has the position of the damaged event. The other events can be read.
 func ExampleCorruptError() {
 	var err error = &eventstore.CorruptError{Position: 7, Reason: "wrong checksum"} // the last element of a read
 	var corrupt *eventstore.CorruptError
@@ -78,7 +77,7 @@ func ExampleCorruptError() {
 	// go on from position 8
 }
 
-// Which guard failed, and by which event.
+// A *ConflictError has the guard that failed and the event that breaks it.
 func ExampleConflictError_guard() {
 	ctx := context.Background()
 	store := memstore.New(nil)

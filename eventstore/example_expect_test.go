@@ -6,8 +6,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Which expectation to choose: at which versions a stream may be for each of them, and
-// which version is the first that is in the way of the others.
+// For each expectation, the versions that meet it, and for the other versions the first
+// event that breaks it.
 func ExampleExpectation() {
 	for _, expectation := range []eventstore.Expectation{
 		eventstore.NoStream, eventstore.At(2), eventstore.Exists, eventstore.Any,

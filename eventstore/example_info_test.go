@@ -7,8 +7,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// What kind of store is this, and is it still the log that a checkpoint kept elsewhere is
-// of? After an older copy was restored, the epoch is another.
+// Info describes the store. A checkpoint that is kept elsewhere belongs to the log if
+// store id and epoch are the same; the epoch changes when an older copy is restored.
 func ExampleStore_info() {
 	var store eventstore.Store = memstore.New(nil)
 	defer store.Close()
@@ -30,7 +30,7 @@ func ExampleStore_info() {
 	// go on from position 42: true
 }
 
-// How much fits: the limits of every store unless its Info says less.
+// The limits of every store whose Info has no lower ones.
 func ExampleStandardLimits() {
 	l := eventstore.StandardLimits()
 	fmt.Println("name:", l.NameBytes, "bytes")

@@ -9,8 +9,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// How metadata travel: in the context, with the time at which something happened. The
-// repositories of package aggregate put them on events; a caller without one does this.
+// The context carries metadata and the time at which something happened. The repositories
+// of package aggregate put them on events; a caller without a repository does this.
 func ExampleWithMetadata() {
 	store := memstore.New(nil)
 	defer store.Close()

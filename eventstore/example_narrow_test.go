@@ -9,8 +9,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// narrow is a store that takes less than the one that it is over: each call is judged by
-// the limits that its Info says before anything else is done, as in every store.
+// narrow is a store with lower limits than the store below it. It checks each call against
+// the limits of its Info first, as every store does.
 type narrow struct {
 	eventstore.RowStore
 	limits eventstore.Limits
@@ -78,7 +78,7 @@ func (s narrow) Attach(ctx context.Context, v eventstore.InlineView) error {
 	return s.RowStore.Attach(ctx, v)
 }
 
-// narrowTx is what a view of a narrow store writes by.
+// narrowTx is the RowTx of the views of a narrow store.
 type narrowTx struct {
 	eventstore.RowTx
 	limits eventstore.Limits
@@ -93,7 +93,7 @@ func (tx narrowTx) Put(rows ...eventstore.Row) error {
 	return tx.RowTx.Put(rows...)
 }
 
-// How a store of one's own judges what it is given: here, one with names of 10 bytes.
+// A store of your own checks its arguments with Limits: here, names have at most 10 bytes.
 func ExampleLimits() {
 	ctx := context.Background()
 	limits := eventstore.StandardLimits()
@@ -119,8 +119,7 @@ func ExampleLimits() {
 	// 10
 }
 
-// How to know before a commit is sent that no store takes it: what a user typed into a
-// form, for instance.
+// A program can check a commit before it sends it, such as one made from a form.
 func ExampleValidate() {
 	for _, stream := range []eventstore.StreamID{"cart-7", "-7"} {
 		fmt.Println(eventstore.Validate(eventstore.Commit{

@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// statusLine says how far a task has come.
+// statusLine formats the progress of a task.
 func statusLine(p eventstore.Progress) string {
 	switch {
 	case p.Total == 0:
@@ -19,7 +19,7 @@ func statusLine(p eventstore.Progress) string {
 	}
 }
 
-// How to show the progress of whatever reports it: rebuilds of views, backups, checks.
+// Rebuilds of views, backups and checks report their progress in the same form.
 func ExampleProgress() {
 	for _, p := range []eventstore.Progress{
 		{Done: 0, Total: 1_000_000},

@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// How to say which events: what is in one item must all hold, of the items one.
+// An event matches a query if all fields of at least one item hold.
 func ExampleMatch() {
 	ctx := context.Background()
 	store := newLibrary(ctx)
@@ -29,8 +29,7 @@ func ExampleMatch() {
 	// category "book", type "lent", tags "reader:ann" or stream "book-2"|"reader-bob": 1 book-1 lent 2 book-2 lent 5 reader-bob warned
 }
 
-// What a query means can be asked without a store: by a cache that must know whether an
-// event concerns it, for instance.
+// Matches needs no store. A cache, for instance, can ask whether an event concerns it.
 func ExampleQuery_Matches() {
 	lent := eventstore.Match(eventstore.Item{Types: []string{"lent"}, Tags: []eventstore.Tag{"reader:ann"}})
 	for _, event := range []eventstore.Event{
@@ -46,7 +45,7 @@ func ExampleQuery_Matches() {
 	// false
 }
 
-// A query can be taken apart: here, to say what a screen shows.
+// IsAll, OneStream and Items take a query apart: here, for the title of a screen.
 func ExampleQuery_Items() {
 	title := func(q eventstore.Query) string {
 		if q.IsAll() {

@@ -10,8 +10,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// newLibrary returns a log of two books that are lent and come back, an event an hour
-// from eight o'clock on.
+// newLibrary returns a log about two books that are lent and returned, with one event an
+// hour from eight o'clock on.
 func newLibrary(ctx context.Context) *memstore.Store {
 	now := time.Date(2026, 1, 1, 7, 0, 0, 0, time.UTC)
 	store := memstore.New(&memstore.Options{Clock: func() time.Time {
@@ -32,7 +32,7 @@ func newLibrary(ctx context.Context) *memstore.Store {
 	return store
 }
 
-// show prints what a read yields.
+// show prints the events that a read yields.
 func show(ctx context.Context, what string, store eventstore.Store, q eventstore.Query, opts eventstore.ReadOptions) {
 	fmt.Print(what, ":")
 	for event, err := range store.Read(ctx, q, opts) {
@@ -44,7 +44,8 @@ func show(ctx context.Context, what string, store eventstore.Store, q eventstore
 	fmt.Println()
 }
 
-// How to read a part of the log: by position, by version, by time, or a few events.
+// ReadOptions select a part of the log: by position, by version, by time, or a number of
+// events.
 func ExampleReadOptions() {
 	ctx := context.Background()
 	store := newLibrary(ctx)

@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// How to find out, after a crash, what became of a commit: by its key.
+// After a crash, Lookup tells by the key whether a commit was appended.
 func ExampleStore_lookup() {
 	ctx := context.Background()
 	var store eventstore.Store = memstore.New(nil)
@@ -43,8 +43,8 @@ func ExampleStore_lookup() {
 	// payment-4712 false <nil>
 }
 
-// How to make a commit without a key safe to send again: its events have ids of the
-// sender, and it has a condition that its own events break.
+// A commit without a key is safe to send again if the sender sets the ids of its events
+// and it has a condition that its own events break.
 func ExampleNewEvent_ID() {
 	ctx := context.Background()
 	store := memstore.New(nil)

@@ -9,8 +9,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// put commits rows of a view that has come to a position, if it is where the caller has
-// seen it.
+// put commits rows of a view with a new checkpoint at a position, if the view's
+// checkpoint is still the expected one.
 func put(ctx context.Context, store eventstore.RowStore, seen eventstore.Checkpoint, through eventstore.Position, keys ...string) error {
 	commit := eventstore.RowCommit{View: "books", Expected: seen, Checkpoint: eventstore.Checkpoint{Position: through}}
 	for _, key := range keys {
@@ -21,7 +21,7 @@ func put(ctx context.Context, store eventstore.RowStore, seen eventstore.Checkpo
 	return store.CommitRows(ctx, commit)
 }
 
-// scan prints the keys that a scan finds.
+// scan prints the keys of the rows that a scan yields.
 func scan(ctx context.Context, store eventstore.RowStore, scan eventstore.RowScan) {
 	for page, err := range store.ScanRows(ctx, "books", scan) {
 		if err != nil {
@@ -35,7 +35,7 @@ func scan(ctx context.Context, store eventstore.RowStore, scan eventstore.RowSca
 	}
 }
 
-// How rows are kept beside the log. Package projection does it for typed tables.
+// A RowStore keeps rows beside the log. Package projection adds typed tables.
 func ExampleRowStore() {
 	ctx := context.Background()
 	store := newLibrary(ctx)
@@ -70,7 +70,7 @@ func ExampleRowStore() {
 	// more to drop: false
 }
 
-// How a view stops at an event that it cannot apply, and what is known of it then.
+// An inline view stops at an event that it cannot apply, with a fault in its checkpoint.
 func ExampleFaultedError() {
 	ctx := context.Background()
 	var store eventstore.RowStore = memstore.New(nil)
@@ -101,7 +101,7 @@ func ExampleFaultedError() {
 	fmt.Println(store.Attach(ctx, lent))
 	for _, name := range []string{"lent", "burnt", "returned"} {
 		if _, err := eventstore.AppendTo(ctx, store, "book-1", eventstore.Any, eventstore.NewEvent{Type: name}); err != nil {
-			fmt.Println(err) // no view keeps an event from the log
+			fmt.Println(err) // nil: a fault of a view does not fail an append
 		}
 	}
 

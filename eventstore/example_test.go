@@ -38,7 +38,7 @@ func Example() {
 	// 2 cart.item-added {"sku":"apple"}
 }
 
-// A stream's name says what kind of thing it is the history of, and which one.
+// A stream's name has a category, the kind of thing, and an id.
 func ExampleStreamID() {
 	stream := eventstore.StreamID("cart-7")
 	fmt.Println(stream.Category(), stream.ID())
@@ -67,8 +67,8 @@ func ExampleConflictError() {
 	// cart-7 is at version 1
 }
 
-// A guard keeps a decision true until it is written: a user name is taken only
-// if nobody took it after the head that the decision was made at.
+// A guard protects a decision until it is appended: a user name is registered only if no
+// other registration of it was appended after the head that the decision was made at.
 func ExampleGuard() {
 	ctx := context.Background()
 	store := memstore.New(nil)
@@ -116,8 +116,8 @@ func ExampleCommit_key() {
 	// 1 true <nil>
 }
 
-// Follow yields what is there and then what comes. Through is the position to
-// follow from after a restart.
+// Follow yields the events of the log and then new ones. Through is the position to follow
+// from after a restart.
 func ExampleStore_follow() {
 	ctx := context.Background()
 	var store eventstore.Store = memstore.New(nil)
@@ -163,7 +163,7 @@ func ExampleWithActor() {
 	// Output: ada request-1
 }
 
-// Read what has come to a stream since the version that is known.
+// Read the events of a stream after a known version.
 func ExampleVersionOf() {
 	ctx := context.Background()
 	store := memstore.New(nil)

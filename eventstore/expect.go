@@ -2,15 +2,13 @@ package eventstore
 
 import "fmt"
 
-// Expectation says at which version a stream must be for a commit to be
-// appended: one of the constants, or what [At] returns. The zero Expectation is
-// invalid, so that one that was forgotten is an error and not a wish. So is a
-// Version or another number that was converted, a negative one too: it would say
-// something else than it seems to.
+// Expectation is a condition on the version of a stream. Use one of the constants or
+// [At]. The zero Expectation is invalid, so a forgotten expectation is an error. A
+// Version or another number converted to Expectation is invalid too.
 type Expectation uint64
 
-// base is below all Expectations that say something and above all versions that a
-// stream can come to; twice as much is above all Expectations.
+// base is less than every valid Expectation and greater than every version that a stream
+// can reach. 2*base is greater than every valid Expectation.
 const base = 1 << 62
 
 const (
@@ -22,12 +20,12 @@ const (
 	NoStream Expectation = base + 3
 )
 
-// mostVersion is more than the version of any stream.
+// mostVersion is greater than the version of any stream.
 const mostVersion = Version(2*base - 1 - NoStream)
 
-// At holds for a stream whose last event has version v; At(0) is NoStream. Beyond
-// what a stream can come to, about 4.6e18, all versions are the same Expectation,
-// which holds for no stream.
+// At holds for a stream whose last event has version v. At(0) is NoStream. All versions
+// above about 4.6e18, which no stream reaches, give the same Expectation; it holds for
+// no stream.
 func At(v Version) Expectation { return NoStream + Expectation(min(v, mostVersion)) }
 
 func (e Expectation) valid() bool { return e >= Any && e <= At(mostVersion) }
@@ -45,7 +43,7 @@ func (e Expectation) Holds(actual Version) bool {
 	}
 }
 
-// String says the expectation in words, as error messages do.
+// String returns the expectation in words, as in error messages.
 func (e Expectation) String() string {
 	switch {
 	case e == 0:
@@ -63,9 +61,9 @@ func (e Expectation) String() string {
 	}
 }
 
-// FirstConflict returns the version of the first event that breaks the
-// expectation in a stream at version actual, or 0 when no event does, because
-// the expectation holds or the stream is too short for it.
+// FirstConflict returns the version of the first event that breaks the expectation in a
+// stream at version actual. It returns 0 if no event does: the expectation holds, or the
+// stream is shorter than expected.
 func (e Expectation) FirstConflict(actual Version) Version {
 	if e < NoStream || !e.valid() {
 		return 0

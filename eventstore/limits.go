@@ -1,11 +1,12 @@
 package eventstore
 
-// Limits bound what a commit, a query and a view may hold. Sizes are in bytes. A value
-// at the limit is accepted, one more is ErrTooLarge.
+// Limits are the limits of commits, queries and rows. A value equal to its limit is
+// accepted, a greater one is ErrTooLarge.
 type Limits struct {
-	// NameBytes bounds each stream, category, type, tag, codec, key, view and table.
+	// NameBytes bounds the name of each stream, category, type, codec, view and table,
+	// each tag, and the key of a commit.
 	NameBytes int
-	// TagsPerEvent bounds an event's tags, and those of a query's item.
+	// TagsPerEvent bounds the tags of an event, and those of an item of a query.
 	TagsPerEvent int
 	// ItemsPerQuery bounds a query's items.
 	ItemsPerQuery int
@@ -15,8 +16,8 @@ type Limits struct {
 	MetadataBytes int
 	// EventsPerCommit bounds a commit's events.
 	EventsPerCommit int
-	// CommitBytes bounds the payload and metadata of all events of a commit,
-	// and the keys and values of all rows of one.
+	// CommitBytes bounds the payload and metadata of all events of a Commit together,
+	// and the keys and values of all rows of a RowCommit together.
 	CommitBytes int
 	// GuardsPerCommit bounds a commit's guards.
 	GuardsPerCommit int

@@ -9,42 +9,42 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Metadata says about an event what is not part of the fact: who, why, as part
-// of what. Keys are not empty; keys and values are UTF-8. Applications may use
-// any key that does not begin with "yore-"; those below have accessors and travel in the
-// context.
+// Metadata describes the circumstances of an event, such as its actor and its cause. Keys
+// are not empty; keys and values are UTF-8. Applications may use any key that does not
+// begin with "yore-". The context carries metadata to the events (see [WithMetadata]).
 type Metadata map[string]string
 
-// The keys with a meaning of their own.
+// Keys that have accessors.
 const (
-	// CorrelationID is shared by all that one request from outside set off.
+	// CorrelationID is an id that all events and commands of one request from outside
+	// have.
 	CorrelationID = "correlation-id"
-	// CausationID is the id of the event or command that this event follows from.
+	// CausationID is the id of the event or command that led directly to the event.
 	CausationID = "causation-id"
-	// CommandID is the id of the command that made the event.
+	// CommandID is the id of the command that decided the event.
 	CommandID = "command-id"
-	// Actor is who caused it.
+	// Actor names the user or program that caused the event.
 	Actor = "actor"
 	// Traceparent is the W3C trace context.
 	Traceparent = "traceparent"
 )
 
-// CorrelationID returns the value under that key, or "".
+// CorrelationID returns the value of the key CorrelationID, or "".
 func (m Metadata) CorrelationID() string { return m[CorrelationID] }
 
-// CausationID returns the value under that key, or "".
+// CausationID returns the value of the key CausationID, or "".
 func (m Metadata) CausationID() string { return m[CausationID] }
 
-// CommandID returns the value under that key, or "".
+// CommandID returns the value of the key CommandID, or "".
 func (m Metadata) CommandID() string { return m[CommandID] }
 
-// Actor returns the value under that key, or "".
+// Actor returns the value of the key Actor, or "".
 func (m Metadata) Actor() string { return m[Actor] }
 
-// Traceparent returns the value under that key, or "".
+// Traceparent returns the value of the key Traceparent, or "".
 func (m Metadata) Traceparent() string { return m[Traceparent] }
 
-// size checks keys and values and returns their bytes.
+// size checks keys and values, and returns the number of their bytes.
 func (m Metadata) size() (int, error) {
 	size := 0
 	for key, value := range m {
@@ -61,8 +61,8 @@ func (m Metadata) size() (int, error) {
 
 type metadataKey struct{}
 
-// WithMetadata returns a context that carries m over what ctx carries already.
-// It copies m.
+// WithMetadata returns a context that carries the metadata of ctx and m. An entry of m
+// replaces one of ctx with the same key. WithMetadata copies m.
 func WithMetadata(ctx context.Context, m Metadata) context.Context {
 	merged := MetadataFrom(ctx)
 	if merged == nil {
@@ -72,7 +72,7 @@ func WithMetadata(ctx context.Context, m Metadata) context.Context {
 	return context.WithValue(ctx, metadataKey{}, merged)
 }
 
-// MetadataFrom returns a copy of the metadata that ctx carries; nil if none.
+// MetadataFrom returns a copy of the metadata that ctx carries, or nil.
 func MetadataFrom(ctx context.Context) Metadata {
 	carried, _ := ctx.Value(metadataKey{}).(Metadata)
 	return maps.Clone(carried)
@@ -88,9 +88,9 @@ func WithCausationID(ctx context.Context, id string) context.Context {
 	return WithMetadata(ctx, Metadata{CausationID: id})
 }
 
-// WithCommandID returns a context that carries the command id. Repositories
-// use it as the commit's Key, so that a command sent twice is carried out once. It does
-// not begin with "yore/".
+// WithCommandID returns a context that carries the command id. Repositories use it as the
+// commit's Key, so a command that is sent twice is carried out once. It must not begin
+// with "yore/".
 func WithCommandID(ctx context.Context, id string) context.Context {
 	return WithMetadata(ctx, Metadata{CommandID: id})
 }
@@ -107,14 +107,14 @@ func WithTraceparent(ctx context.Context, traceparent string) context.Context {
 
 type timeKey struct{}
 
-// WithTime returns a context that carries when what is recorded under it
-// happened: the layers above make it the Time of the events. Without one, or
-// with the zero Time, that is when they are recorded.
+// WithTime returns a context that carries the time at which something happened. The
+// packages above make it the Time of the events that they append. With the zero Time, or
+// without one, an event's Time is the time at which it is recorded.
 func WithTime(ctx context.Context, t time.Time) context.Context {
 	return context.WithValue(ctx, timeKey{}, t)
 }
 
-// TimeFrom returns the time that ctx carries; the zero Time if none.
+// TimeFrom returns the time that ctx carries, or the zero Time.
 func TimeFrom(ctx context.Context) time.Time {
 	t, _ := ctx.Value(timeKey{}).(time.Time)
 	return t

@@ -2,15 +2,16 @@ package eventstore
 
 import "time"
 
-// Progress says how far a task has come that goes over the log: a rebuild, a copy, a
-// check.
+// Progress is the progress of a task that goes over the log, such as a rebuild, a copy or
+// a check.
 type Progress struct {
 	// Done is the position up to which the task is done. Total is the position at which
-	// it ends; it may rise while the task runs. 0 says that the end is not known.
+	// it ends, or 0 if that is not known. Total may rise while the task runs.
 	Done, Total Position
-	// Rate is in positions a second since the task began; 0 before there is one.
+	// Rate is the number of positions a second since the task began; 0 if it is not
+	// known yet.
 	Rate float64
-	// Remaining is how long the rest takes at this rate; 0 before there is a rate, at
-	// the end, and if the end is not known.
+	// Remaining is the expected time to the end at this rate; 0 at the end, and if the
+	// rate or the end is not known.
 	Remaining time.Duration
 }

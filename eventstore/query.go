@@ -7,19 +7,18 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Query says which events: those that match at least one of its items, or, for
-// [All], every event. Build one with [All], [Match], [Stream], [Category] or
-// [Union]. The zero Query means nothing and is refused wherever it is used. A
-// Query never changes; it is safe for concurrent use by multiple goroutines.
+// Query selects events: those that match at least one of its items, or every event for
+// [All]. Build one with [All], [Match], [Stream], [Category] or [Union]. The zero Query
+// is ErrInvalid wherever it is used. A Query never changes; it is safe for concurrent use
+// by multiple goroutines.
 type Query struct {
 	all   bool
 	items []Item
 }
 
-// Item is one alternative of a [Query]. Each field that is not empty must hold:
-// the event is in one of Streams, and in one of Categories, and has one of
-// Types, and carries every tag of Tags (it may carry more). An item with no
-// field set names nothing and is refused.
+// Item is one alternative of a [Query]. An event matches if each field that is not empty
+// holds: the event is in one of Streams, it is in one of Categories, it has one of Types,
+// and it has all Tags (it may have more). An item without any field is ErrInvalid.
 type Item struct {
 	Streams    []StreamID
 	Categories []string
@@ -27,11 +26,11 @@ type Item struct {
 	Tags       []Tag
 }
 
-// All is the query that every event matches.
+// All returns the query that every event matches.
 func All() Query { return Query{all: true} }
 
-// Match is the query for the events that match at least one of the items. It
-// copies them.
+// Match returns the query for the events that match at least one of the items. It copies
+// the items.
 func Match(items ...Item) Query {
 	copies := make([]Item, len(items))
 	for i, item := range items {
@@ -45,18 +44,18 @@ func Match(items ...Item) Query {
 	return Query{items: copies}
 }
 
-// Stream is the query for the events of one stream.
+// Stream returns the query for the events of one stream.
 func Stream(id StreamID) Query {
 	return Query{items: []Item{{Streams: []StreamID{id}}}}
 }
 
-// Category is the query for the events of all streams of a category.
+// Category returns the query for the events of all streams of a category.
 func Category(name string) Query {
 	return Query{items: []Item{{Categories: []string{name}}}}
 }
 
-// Union is the query for the events that match at least one of the queries:
-// their items, one after the other, or All if one of them is.
+// Union returns the query for the events that match at least one of the queries. Its
+// items are those of the queries, in order; it is All if one of the queries is All.
 func Union(queries ...Query) Query {
 	var union Query
 	for _, q := range queries {
@@ -68,14 +67,14 @@ func Union(queries ...Query) Query {
 	return union
 }
 
-// IsAll reports whether every event matches because the query is All.
+// IsAll reports whether the query is All.
 func (q Query) IsAll() bool { return q.all }
 
 // Items returns the query's items, none for All. The caller must not change them.
 func (q Query) Items() []Item { return q.items }
 
-// OneStream returns the stream that all events which match are of, and whether the
-// query names one.
+// OneStream returns the only stream that the query selects from, and whether there is
+// one: each item names that stream and no other.
 func (q Query) OneStream() (id StreamID, ok bool) {
 	for i := range q.items {
 		streams := q.items[i].Streams
@@ -87,9 +86,8 @@ func (q Query) OneStream() (id StreamID, ok bool) {
 	return id, len(q.items) > 0
 }
 
-// Matches reports whether an event of this stream ("" for none), type and tags
-// matches. It is the one definition of what a query means; every store agrees
-// with it.
+// Matches reports whether an event with this stream ("" for none), type and tags matches.
+// It defines what a query selects, in every store.
 func (q Query) Matches(stream StreamID, eventType string, tags []Tag) bool {
 	if q.all {
 		return true
@@ -127,7 +125,7 @@ func (it *Item) namesNothing() bool {
 	return len(it.Streams) == 0 && len(it.Categories) == 0 && len(it.Types) == 0 && len(it.Tags) == 0
 }
 
-// String says the query in words, as error messages do.
+// String returns the query in words, as in error messages.
 func (q Query) String() string {
 	if q.all {
 		return "all events"
@@ -142,7 +140,7 @@ func (q Query) String() string {
 	return strings.Join(parts, " or ")
 }
 
-// String says the item in words, as error messages do.
+// String returns the item in words, as in error messages.
 func (it Item) String() string {
 	var parts []string
 	parts = appendNames(parts, "stream", it.Streams)

@@ -9,107 +9,112 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// RowStore is a Store that also keeps read models: rows, beside the log, that
-// are derived from it. The stores of this module are RowStores; on another one,
-// read models live elsewhere. Implementations are safe for concurrent use by
-// multiple goroutines.
+// RowStore is a Store that also keeps read models: rows that are derived from the log and
+// stored beside it. boltstore and memstore are RowStores. Implementations are safe for
+// concurrent use by multiple goroutines.
 //
-// Rows belong to a view, and within it to a table; they are ordered by key. A
-// view has a [Checkpoint], which says how far into the log it has come. Rows and
-// checkpoint change together, in one commit, or with the events themselves
-// (Attach); so what a view shows is always the fold of the log up to its
-// checkpoint, whatever is killed when.
+// A row belongs to a table, and a table to a view. The rows of a table are ordered by
+// key. A view has a [Checkpoint]: the position of the log up to which it has applied
+// events. Rows and checkpoint change in one commit, which is CommitRows, or for an
+// attached view the Commit of the events. So the rows of a view are always the fold of
+// the log up to its checkpoint, after a crash too (I4).
 //
-// Names of views and tables are 1 to 255 bytes of UTF-8 without NUL. Slices
-// that are passed in are not kept, and those that are returned are the
-// caller's own.
+// The names of views and tables have 1 to 255 bytes of UTF-8 without NUL. A RowStore
+// keeps no slice that it is given, and the slices that it returns belong to the caller.
+//
+// Besides the errors below, every method returns the context's error, ErrClosed after
+// Close, ErrCorrupt for damaged rows, and ErrInvalid or ErrTooLarge for arguments that
+// break a rule ([Limits]). CommitRows, DropRows and Attach return ErrReadOnly on a store
+// that was opened for reading only, and the errors of Append.
 type RowStore interface {
 	Store
 
-	// GetRows returns the rows with these keys and the view's checkpoint, all
-	// as of one moment. Rows come in the order of the keys, one for each; that
-	// of a key that is not there has a nil Value. A view without a checkpoint
-	// has the zero Checkpoint.
+	// GetRows returns the rows with these keys and the view's checkpoint, from one
+	// snapshot. It returns one row for each key, in the order of the keys; a row that
+	// does not exist has a nil Value. The checkpoint of a view without one is the zero
+	// Checkpoint.
 	GetRows(ctx context.Context, view ViewID, keys ...RowKey) (RowSet, error)
 
-	// ScanRows yields the rows of a table in the order of their keys, a page
-	// at a time. Each page, with its checkpoint, is as of one moment; later
-	// pages may be of a later one. There is at least one page, which may be
-	// empty. The sequence can be ranged over more than once; nothing is held
-	// while the loop's body runs. An error is the last element and comes with
-	// the zero RowSet.
+	// ScanRows yields the rows of a table in the order of their keys, in pages. Each
+	// page, with its checkpoint, is from one snapshot; a later page may be from a later
+	// one. There is at least one page, which may be empty. The sequence can be ranged
+	// over more than once. No transaction or lock is held while the loop's body runs
+	// (I7). An error is the last element and comes with the zero RowSet.
 	ScanRows(ctx context.Context, view ViewID, scan RowScan) iter.Seq2[RowSet, error]
 
-	// CommitRows changes rows and checkpoint of a view, all or nothing; a nil
-	// error means durable, as for Append. If the view's checkpoint is not the
-	// expected one, nothing is changed and the error is a *CheckpointError. It
-	// is ErrInvalid for a view that is attached, and for a checkpoint beyond
-	// the head.
+	// CommitRows changes rows and checkpoint of a view, all or nothing (I4). A nil error
+	// means that the change is durable, as for Append. If the view's checkpoint is not
+	// the expected one, nothing changes and the error is a *CheckpointError. CommitRows
+	// returns ErrInvalid for a view that is attached or dropped in part, and for a
+	// checkpoint beyond the head.
 	CommitRows(ctx context.Context, c RowCommit) error
 
-	// Checkpoints returns all views that have a checkpoint.
+	// Checkpoints returns the checkpoints of all views that have one.
 	Checkpoints(ctx context.Context) (map[ViewID]Checkpoint, error)
 
-	// DropRows removes a view: at first its checkpoint, then its rows, at most
-	// so many (1 or more), and says whether there are more. Until they are gone,
-	// the view takes no others: CommitRows and Attach are ErrInvalid. A view that
-	// is attached is detached. Dropping what is not there is no error.
+	// DropRows removes a view: its checkpoint, and at most limit of its rows. It
+	// reports whether rows are left; call it again to remove them. A limit below 1 is
+	// ErrInvalid. Until all rows are removed, CommitRows and Attach return ErrInvalid
+	// for the view. DropRows detaches a view that is attached. A view that does not
+	// exist is no error.
 	DropRows(ctx context.Context, view ViewID, limit int) (more bool, err error)
 
-	// Attach makes a view inline: it brings it up to the head, in commits of
-	// its own, and from then on its rows are committed with the events, so
-	// that when Append returns, the view shows it. It returns when the view is
-	// attached, or with the error that kept it from it: the context's; a
-	// *FaultedError, if the view had a fault before or has one now; ErrInvalid
-	// for a view that is attached already. The view is attached until the
-	// store is closed.
+	// Attach makes a view inline. It first brings the view up to the head, in commits of
+	// its own. From then on the view's rows are committed with the events, so the view
+	// shows an event when Append returns. Attach returns nil when the view is attached.
+	// The view stays attached until it has a fault, it is dropped, or the store is
+	// closed.
 	//
-	// An Apply that returns an error, panics, or takes longer than the view's
-	// Timeout does not keep an event from being appended: what it wrote for
-	// that commit is dropped, the fault is recorded in the view's checkpoint,
-	// and the view is detached. It keeps its last good state.
+	// Attach returns a *FaultedError if the view has a fault, from before or from now; a
+	// *CheckpointError if the view was dropped meanwhile; and ErrInvalid for a view that
+	// is attached already or dropped in part.
+	//
+	// An Apply that returns an error, panics, or runs longer than the view's Timeout
+	// does not stop the append (I8): the store drops the rows of that commit, records
+	// the fault in the view's checkpoint, and detaches the view. The view keeps its
+	// last good state.
 	Attach(ctx context.Context, v InlineView) error
 }
 
-// ViewID names a view in a store.
+// ViewID names a view of a store.
 type ViewID string
 
 // RowKey is a row's place in a view.
 type RowKey struct {
 	Table string
-	// Key is 1 to 4,096 bytes. Keys are ordered byte by byte.
+	// Key has 1 to 4,096 bytes. Keys are ordered byte by byte.
 	Key []byte
 }
 
 // Row is a row of a view.
 type Row struct {
 	RowKey
-	// Value is at most 16 MiB. Empty and nil are not the same: a row with a nil
-	// Value is not there, and putting it deletes it.
+	// Value has at most 16 MiB. A row with a nil Value does not exist; putting one
+	// deletes the row with its key. A row with an empty Value that is not nil exists.
 	Value []byte
 }
 
-// RowSet is rows of a view as of one moment.
+// RowSet holds rows of a view and its checkpoint, from one snapshot.
 type RowSet struct {
 	Rows       []Row
 	Checkpoint Checkpoint
 }
 
-// RowScan says which rows of a table to read: those with From ≤ key < To.
+// RowScan selects the rows of a table with From ≤ key < To.
 type RowScan struct {
 	Table string
-	// From is the lowest key, inclusive; empty is the first.
+	// From is the lowest key, inclusive; empty means the first key.
 	From []byte
-	// To is the key to end before; empty is no end.
+	// To is the upper bound of the keys, exclusive; empty means no bound.
 	To []byte
 	// Backward yields the rows from the highest key down.
 	Backward bool
-	// Limit ends the scan after so many rows; 0 is no limit, a negative Limit
-	// is ErrInvalid.
+	// Limit is the greatest number of rows; 0 is no limit, a negative Limit is
+	// ErrInvalid.
 	Limit int
 }
 
-// PrefixScan is the scan of the keys of a table that begin with a prefix.
+// PrefixScan returns the scan of the keys of a table that begin with a prefix.
 func PrefixScan(table string, prefix []byte) RowScan {
 	scan := RowScan{Table: table, From: prefix}
 	for i := len(prefix) - 1; i >= 0; i-- {
@@ -122,83 +127,83 @@ func PrefixScan(table string, prefix []byte) RowScan {
 	return scan
 }
 
-// Checkpoint says how far a view has come.
+// Checkpoint is a view's place in the log. The zero Checkpoint stands for none.
 type Checkpoint struct {
-	// Position is the last one that is in the view: it is the fold of the log
-	// up to here, and of nothing after.
+	// Position is the last position that the view includes: its rows are the fold of the
+	// log up to this position, inclusive.
 	Position Position
-	// Fault is why the view goes no further, nil while it does.
+	// Fault is the fault that stopped the view, or nil.
 	Fault *Fault
-	// Data is the owner's own, at most 64 KiB. Nil and empty are the same.
+	// Data belongs to the owner of the view: at most 64 KiB. Nil and empty are the same.
 	Data []byte
 }
 
-// IsZero reports whether the checkpoint is that of a view that has none.
+// IsZero reports whether the checkpoint is the zero Checkpoint.
 func (c Checkpoint) IsZero() bool { return c.Position == 0 && c.Fault == nil && len(c.Data) == 0 }
 
-// Fault is what stopped an inline view.
+// Fault is the reason why a view stopped.
 type Fault struct {
-	// Position and Type are of the event that the view failed on: the first
-	// one of those that it was given together.
+	// Position and Type are those of the event that the view failed on, or of the first
+	// event if Apply was given several together.
 	Position Position
 	Type     string
-	// Reason is the text of the error, at most 4 KiB of it.
+	// Reason is the text of the error, cut at 4 KiB.
 	Reason string
 }
 
 // RowCommit is a change of one view's rows and checkpoint.
 type RowCommit struct {
 	View ViewID
-	// Expected is the checkpoint that the view must have; the zero Checkpoint
-	// expects none.
+	// Expected is the checkpoint that the view must have. The zero Checkpoint means that
+	// the view must have none.
 	Expected Checkpoint
-	// Checkpoint is the one it has afterwards. It must not be zero.
+	// Checkpoint is the view's checkpoint after the commit. It must not be zero.
 	Checkpoint Checkpoint
-	// Rows are put, or deleted if their Value is nil: at most 65,536, and 64
-	// MiB of keys and values. Of two with the same key the later one counts.
+	// Rows are put, or deleted if their Value is nil: at most 65,536 rows, with at most
+	// 64 MiB of keys and values together. Of two rows with the same key the later one
+	// counts.
 	Rows []Row
 }
 
-// RowTx is what a view reads and writes rows by while it applies events. Reads
-// see the writes made before. It is for the goroutine that it was given to, and
-// until Apply returns; afterwards, and after the view's time is up, its methods
-// return an error.
+// RowTx reads and writes the rows of a view while Apply runs. Reads see earlier writes.
+// Only the goroutine that runs Apply may use it, until Apply returns. After that, and
+// after the view's Timeout, its methods return an error.
 type RowTx interface {
-	// Get returns the rows with these keys, as GetRows does.
+	// Get returns the rows with these keys, like GetRows.
 	Get(keys ...RowKey) ([]Row, error)
-	// Scan yields the rows of a table, as ScanRows does, one by one.
+	// Scan yields the rows of a table one by one, in the order of ScanRows.
 	Scan(scan RowScan) iter.Seq2[Row, error]
-	// Put puts rows, or deletes those whose Value is nil. It copies them.
+	// Put puts rows, or deletes those whose Value is nil. It copies the rows.
 	Put(rows ...Row) error
 }
 
-// InlineView is a view that is written with the events.
+// InlineView is a view whose rows are committed with the events.
 type InlineView struct {
 	View ViewID
-	// Query says which events are applied.
+	// Query selects the events to apply.
 	Query Query
-	// Apply folds events, all of one commit and at least one, into rows. It
-	// runs on a goroutine of its own. The context ends when the view's time is
-	// up. Apply must not change the store, which waits for it: Append,
-	// CommitRows, DropRows and Attach are ErrInvalid with this context or one
-	// that comes from it, and with another one they take the rest of its time.
+	// Apply folds one or more events of one commit into rows. It runs on a goroutine of
+	// its own. The context ends after the view's Timeout. Apply must not change the
+	// store, which waits for it: Append, CommitRows, DropRows and Attach return
+	// ErrInvalid for this context and contexts derived from it. With another context
+	// they wait until the view's Timeout.
 	Apply func(ctx context.Context, tx RowTx, events []Event) error
-	// Timeout is how long the view may take for all commits that are written
-	// together; 0 is 1 second.
+	// Timeout is the time limit of the view for all commits that are written together.
+	// 0 means DefaultTimeout; a negative Timeout is ErrInvalid.
 	Timeout time.Duration
 }
 
-// DefaultTimeout is how long an inline view may take if it does not say.
+// DefaultTimeout is the Timeout of an inline view that has none.
 const DefaultTimeout = time.Second
 
-// CheckpointError says that a view's checkpoint was not the expected one: another
-// writer of the view was faster. It matches ErrConflict.
+// CheckpointError reports that a view's checkpoint was not the expected one: another
+// writer has changed the view. It matches ErrConflict.
 type CheckpointError struct {
 	View             ViewID
 	Expected, Actual Checkpoint
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *CheckpointError) Error() string {
 	return fmt.Sprintf("%v: view %s: expected its checkpoint at %v, is at %v", ErrConflict, quote.Name(string(e.View)), e.Expected, e.Actual)
 }
@@ -206,7 +211,7 @@ func (e *CheckpointError) Error() string {
 // Is reports whether target is ErrConflict.
 func (e *CheckpointError) Is(target error) bool { return target == ErrConflict }
 
-// FaultedError says that a view stopped at a fault. It matches ErrFaulted.
+// FaultedError reports that a view stopped at a fault. It matches ErrFaulted.
 type FaultedError struct {
 	View ViewID
 	// Through is the position of the view's last good state.
@@ -214,7 +219,7 @@ type FaultedError struct {
 	Fault   Fault
 }
 
-// Error says all that the fields say.
+// Error implements error.
 func (e *FaultedError) Error() string {
 	return fmt.Sprintf("%v: view %s at position %d, on type %s at position %d: %s",
 		ErrFaulted, quote.Name(string(e.View)), e.Through, quote.Name(e.Fault.Type), e.Fault.Position, e.Fault.Reason)
@@ -223,7 +228,7 @@ func (e *FaultedError) Error() string {
 // Is reports whether target is ErrFaulted.
 func (e *FaultedError) Is(target error) bool { return target == ErrFaulted }
 
-// String says the checkpoint in words, as error messages do.
+// String returns the checkpoint in words, as in error messages.
 func (c Checkpoint) String() string {
 	switch {
 	case c.IsZero():
@@ -235,7 +240,7 @@ func (c Checkpoint) String() string {
 	}
 }
 
-// Equal reports whether two checkpoints say the same.
+// Equal reports whether two checkpoints have the same position, data and fault.
 func (c Checkpoint) Equal(d Checkpoint) bool {
 	sameFault := c.Fault == d.Fault || c.Fault != nil && d.Fault != nil && *c.Fault == *d.Fault
 	return c.Position == d.Position && sameFault && string(c.Data) == string(d.Data)

@@ -9,12 +9,10 @@ import (
 // faultReasonBytes bounds the Reason of a Fault.
 const faultReasonBytes = 4 << 10
 
-// ValidateView reports what makes a name one that no view can have: ErrInvalid
-// or ErrTooLarge.
+// ValidateView returns ErrInvalid or ErrTooLarge for a name that no view can have.
 func (l Limits) ValidateView(view ViewID) error { return l.name("view", string(view)) }
 
-// ValidateRowKey reports what makes a key one that no row can have: ErrInvalid
-// or ErrTooLarge.
+// ValidateRowKey returns ErrInvalid or ErrTooLarge for a key that no row can have.
 func (l Limits) ValidateRowKey(key RowKey) error {
 	if err := l.name("table", key.Table); err != nil {
 		return err
@@ -25,8 +23,7 @@ func (l Limits) ValidateRowKey(key RowKey) error {
 	return atMost("bytes of a row's key", len(key.Key), l.RowKeyBytes)
 }
 
-// ValidateRow reports what makes a row one that no view can have: ErrInvalid or
-// ErrTooLarge.
+// ValidateRow returns ErrInvalid or ErrTooLarge for a row that no view can have.
 func (l Limits) ValidateRow(row Row) error {
 	if err := l.ValidateRowKey(row.RowKey); err != nil {
 		return err
@@ -34,9 +31,9 @@ func (l Limits) ValidateRow(row Row) error {
 	return atMost("bytes of a row's value", len(row.Value), l.RowValueBytes)
 }
 
-// ValidateRowScan reports what makes a scan one that no store answers:
-// ErrInvalid or ErrTooLarge. From and To may be of any length; To before From
-// is a scan of nothing.
+// ValidateRowScan returns ErrInvalid or ErrTooLarge for a scan that every store refuses.
+// From and To may have any length. A scan with To before From yields no rows and is
+// valid.
 func (l Limits) ValidateRowScan(scan RowScan) error {
 	if err := l.name("table", scan.Table); err != nil {
 		return err
@@ -47,8 +44,8 @@ func (l Limits) ValidateRowScan(scan RowScan) error {
 	return nil
 }
 
-// ValidateRowCommit reports what makes a commit of rows one that no store
-// accepts: ErrInvalid or ErrTooLarge, naming the part and the rule.
+// ValidateRowCommit returns ErrInvalid or ErrTooLarge for a commit of rows that every
+// store refuses. The message names the part and the rule.
 func (l Limits) ValidateRowCommit(c RowCommit) error {
 	if err := l.ValidateView(c.View); err != nil {
 		return err
@@ -69,8 +66,7 @@ func (l Limits) ValidateRowCommit(c RowCommit) error {
 	return atMost("bytes of keys and values in a commit", size, l.CommitBytes)
 }
 
-// ValidateInlineView reports what makes a view one that no store attaches:
-// ErrInvalid or ErrTooLarge.
+// ValidateInlineView returns ErrInvalid or ErrTooLarge for a view that no store attaches.
 func (l Limits) ValidateInlineView(v InlineView) error {
 	if err := l.ValidateView(v.View); err != nil {
 		return err
@@ -89,7 +85,7 @@ func (l Limits) ValidateInlineView(v InlineView) error {
 
 func (l Limits) checkpoint(c Checkpoint) error {
 	if c.IsZero() {
-		return invalidf("the zero Checkpoint is that of a view that has none")
+		return invalidf("a view cannot be given the zero Checkpoint, which stands for none")
 	}
 	if c.Fault != nil {
 		if err := atMost("bytes of a fault's type", len(c.Fault.Type), l.NameBytes); err != nil {

@@ -9,23 +9,22 @@ import (
 	"github.com/yore-es/yore/internal/quote"
 )
 
-// Validate reports what makes a commit one that no store accepts: ErrInvalid
-// or ErrTooLarge, naming the part and the rule. It is the first thing that
-// every Append does.
+// Validate returns ErrInvalid or ErrTooLarge for a commit that every store refuses. The
+// message names the part and the rule. Every Append begins with it.
 func Validate(c Commit) error { return StandardLimits().Validate(c) }
 
-// ValidateRead reports what makes a query and options ones that no store
-// reads: ErrInvalid or ErrTooLarge.
+// ValidateRead returns ErrInvalid or ErrTooLarge for a query and options that every store
+// refuses.
 func ValidateRead(q Query, opts ReadOptions) error { return StandardLimits().ValidateRead(q, opts) }
 
-// ValidateKey reports what makes a key one that no commit can have: ErrInvalid
-// or ErrTooLarge. The empty string is not a key.
+// ValidateKey returns ErrInvalid or ErrTooLarge for a key that no commit can have. The
+// empty string is not a key.
 func ValidateKey(key string) error {
 	limits := StandardLimits()
 	return limits.name("key", key)
 }
 
-// Validate is the package's Validate under these limits.
+// Validate is the function [Validate] with these limits.
 func (l Limits) Validate(c Commit) error {
 	if len(c.Events) == 0 {
 		return invalidf("commit without events")
@@ -63,7 +62,7 @@ func (l Limits) Validate(c Commit) error {
 	return nil
 }
 
-// ValidateRead is the package's ValidateRead under these limits.
+// ValidateRead is the function [ValidateRead] with these limits.
 func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	if opts.Limit < 0 {
 		return invalidf("read limit %d is negative", opts.Limit)
@@ -79,8 +78,8 @@ func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	return nil
 }
 
-// event checks the i-th event and returns its bytes of payload and metadata. Names
-// that are those of the event before have been checked.
+// event checks the i-th event, and returns the number of bytes of its payload and
+// metadata. It does not check names again that are the same as in the event before.
 func (l *Limits) event(events []NewEvent, i int) (int, error) {
 	e := &events[i]
 	if i == 0 || !e.hasNamesOf(&events[i-1]) {
@@ -127,10 +126,10 @@ func (l *Limits) names(e *NewEvent) error {
 	return l.tags(e.Tags)
 }
 
-// expectations checks that every written stream has exactly one expectation
-// and no stream has two.
+// expectations checks that every written stream has an expectation, and that no stream
+// has two.
 func (l *Limits) expectations(c *Commit) error {
-	const few = 8 // nearly always there are no more, and no map is needed
+	const few = 8 // up to this number a search of the slice costs less than a map
 	var names map[StreamID]struct{}
 	if len(c.Expect) > few {
 		names = make(map[StreamID]struct{}, len(c.Expect))

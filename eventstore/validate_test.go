@@ -13,13 +13,13 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// small are limits at which tests need not be large.
+// small are low limits, so that tests can be small.
 var small = eventstore.Limits{
 	NameBytes: 8, TagsPerEvent: 2, ItemsPerQuery: 2, PayloadBytes: 10, MetadataBytes: 6,
 	EventsPerCommit: 3, CommitBytes: 20, GuardsPerCommit: 2,
 }
 
-// valid is a commit that change makes another.
+// valid returns a valid commit after change.
 func valid(change func(c *eventstore.Commit)) eventstore.Commit {
 	c := eventstore.Commit{
 		Events: []eventstore.NewEvent{{Stream: "a", Type: "x"}},

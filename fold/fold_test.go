@@ -22,7 +22,7 @@ type (
 	stray   struct{}
 )
 
-// journal says which events a fold has seen.
+// journal records the events that a fold has seen.
 type journal []string
 
 func onNoted(j journal, e fold.Event[noted]) journal {

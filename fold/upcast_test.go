@@ -43,8 +43,8 @@ func oldNotes(t testing.TB) *memstore.Store {
 	return store
 }
 
-// TestFold_Run_QueryInNamesOfToday: a query names types as they are today, and is
-// held to what an event became, not to what it was.
+// TestFold_Run_QueryInNamesOfToday: a query names types as they are registered today. It is
+// matched against the decoded event, not the stored one.
 func TestFold_Run_QueryInNamesOfToday(t *testing.T) {
 	type item = eventstore.Item
 	store, registry := oldNotes(t), newNames(t)

@@ -30,7 +30,7 @@ type input struct {
 	decoded    decoded
 }
 
-// decoded is what the upcasters make of an event.
+// decoded has the values that an event is decoded to.
 type decoded struct {
 	values []any
 	err    error

@@ -111,7 +111,7 @@ func (h *Host) swap(ctx context.Context, d *definition, b build) error {
 	})
 }
 
-// errDropped says that a build is neither live nor unfinished. A run then claims another
+// errDropped means that a build is neither live nor unfinished. A run then claims another
 // one.
 var errDropped = errors.New("the build was dropped")
 

@@ -56,10 +56,10 @@
 //
 // If an event is renamed in the registry ([codec.Rename]), or its payload gets a new
 // version, the projection's version can stay: the projection goes on, over old events and
-// new ones. A program that does not know the new name is refused once such events are in
-// the log. If an upcaster changes which events the handlers take, the projection is refused
-// until its version is raised, because its tables do not show the events of that kind that
-// are already in the log.
+// new ones. A program that does not know the new name is refused once events with that name
+// are in the log. If an upcaster changes which events the handlers take, the projection is
+// refused until its version is raised, because its tables do not show the events of that
+// kind that are already in the log.
 //
 // # Failures
 //

@@ -27,7 +27,7 @@ var (
 	ErrNotUnique = errors.New("not unique")
 )
 
-// HandlerError says that a projection could not apply an event. It wraps the cause: the
+// HandlerError reports that a projection could not apply an event. It wraps the cause: the
 // error of the handler, a *PanicError, or the error of decoding the event.
 type HandlerError struct {
 	// Projection and Version are those of the projection.
@@ -49,7 +49,7 @@ func (e *HandlerError) Error() string {
 // Unwrap returns the cause.
 func (e *HandlerError) Unwrap() error { return e.Err }
 
-// PanicError says that a handler panicked.
+// PanicError reports that a handler panicked.
 type PanicError struct {
 	// Value is the value of the panic.
 	Value any
@@ -71,7 +71,7 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// RebuildingError says that a version of a projection cannot be read because it is not
+// RebuildingError reports that a version of a projection cannot be read because it is not
 // built yet: a program is building it, or the build has stopped, at an event that could
 // not be applied or with its program. It matches ErrRebuilding.
 type RebuildingError struct {
@@ -92,7 +92,7 @@ func (e *RebuildingError) Error() string {
 // Is reports whether target is ErrRebuilding.
 func (e *RebuildingError) Is(target error) bool { return target == ErrRebuilding }
 
-// ReplacedError says that another version of the projection is live. It matches
+// ReplacedError reports that another version of the projection is live. It matches
 // ErrReplaced.
 type ReplacedError struct {
 	Projection string
@@ -109,8 +109,8 @@ func (e *ReplacedError) Error() string {
 // Is reports whether target is ErrReplaced.
 func (e *ReplacedError) Is(target error) bool { return target == ErrReplaced }
 
-// LateError says that a view does not show a position of the log yet, or is not live yet.
-// The events are committed nevertheless. It matches ErrLate and Err.
+// LateError reports that a view does not show a position of the log yet, or is not live yet.
+// The events are committed all the same. It matches ErrLate and Err.
 type LateError struct {
 	Projection string
 	Version    uint32
@@ -121,11 +121,11 @@ type LateError struct {
 	// State is that of the version: Live, or NeverRun or Rebuilding if it cannot be
 	// read yet.
 	State State
-	// Failure is the event that the projection could not apply, if that is what it
-	// stands at; else nil.
+	// Failure is the event that the projection could not apply, if it has stopped at
+	// one; else nil.
 	Failure *Failure
-	// Err is what ended the wait: the cause of the context, or the error that the
-	// version's run has stopped with.
+	// Err is the reason for the end of the wait: the cause of the context, or the error
+	// that the version's run has stopped with.
 	Err error
 }
 
@@ -151,7 +151,7 @@ func (e *LateError) Is(target error) bool { return target == ErrLate }
 // Unwrap returns what ended the wait.
 func (e *LateError) Unwrap() error { return e.Err }
 
-// UniqueError says that a row was not put because another row has the same value in a
+// UniqueError reports that a row was not put because another row has the same value in a
 // unique index. It matches ErrNotUnique.
 type UniqueError struct {
 	Projection, Table, Index string

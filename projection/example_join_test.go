@@ -47,7 +47,7 @@ type Account struct {
 // LineKey is a customer, and the order and the product of a line: "7/23843".
 type LineKey = projection.Pair[string, string]
 
-// OrderLine is what an order says of one product, and what the product is called.
+// OrderLine is a line of an order, with the name of the product.
 type OrderLine struct {
 	Order, SKU, Product string
 }

@@ -16,7 +16,7 @@ type (
 	stray  struct{}
 )
 
-// journal says which events were seen.
+// journal records the events that were seen.
 type journal []string
 
 var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -18,8 +18,8 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// pager is a projection whose events put and delete rows by key. There are few values, so
-// many rows have the same one.
+// pager is a projection whose events put and delete rows by key. There are few different
+// values, which many rows share.
 type pager struct {
 	*projection.Projection
 	rows    *projection.Table[string, int]

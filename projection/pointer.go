@@ -27,9 +27,9 @@ type build struct {
 	Version uint32 `json:"version"`
 	// Number is unique among the builds of all versions of the projection.
 	Number uint64 `json:"number"`
-	// Shape is that of the definition when the build began.
+	// Shape is the shape of the definition when the build began.
 	Shape string `json:"shape"`
-	// Tables are those of the definition, too; "" in a pointer of an earlier release.
+	// Tables are the tables of the definition; "" in a pointer of an earlier release.
 	Tables tables `json:"tables,omitempty"`
 }
 

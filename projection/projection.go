@@ -14,8 +14,8 @@ import (
 // indexes and handlers before it is used. From then on it is safe for concurrent use by
 // multiple goroutines if its handlers are. A [Host] keeps it in a store.
 type Projection struct {
-	// OnFailure says what happens on an event that cannot be applied. The zero value
-	// is Stop.
+	// OnFailure is the policy for an event that cannot be applied. The zero value is
+	// Stop.
 	OnFailure FailurePolicy
 	// Timeout bounds the time that the handlers of an attached projection may take
 	// for all commits that are written together, whatever the number of their events.
@@ -31,10 +31,10 @@ type Projection struct {
 	lastPointer atomic.Pointer[knownPointer]
 }
 
-// FailurePolicy says what a projection does when it cannot apply an event: when its handler
-// returns an error or panics, or the event cannot be decoded. What the handler has written
-// for the event is dropped. An error of the store does not count as a failure of the event,
-// so no event is skipped because of one.
+// FailurePolicy is the behaviour of a projection that cannot apply an event: its handler
+// returns an error or panics, or the event cannot be decoded. The handler's writes for the
+// event are dropped. An error of the store does not count as a failure of the event, so no
+// event is skipped because of one.
 type FailurePolicy uint8
 
 const (
@@ -83,8 +83,8 @@ func New(name string, version uint32) *Projection {
 
 // On adds a handler for the events of the Go type T, and for older events that the
 // registry's upcasters make into a T. An interface stands for all registered types that
-// implement it: registering another such type changes which events the projection takes,
-// so its version has to be raised. A type has at most one handler.
+// implement it: registering another one changes which events the projection takes, so its
+// version has to be raised. A type has at most one handler.
 //
 // If an upcaster splits an event, the handler is called with each part, in order, and with
 // the same stored event; an event that an upcaster drops is passed over. The handler reads

@@ -149,7 +149,7 @@ func TestRun_Skip(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)
 	newShop(4).trade(t, store, 2000)
-	add(t, store, "cart-1", "cart.item-added", 9, `{}`) // a version that nobody knows
+	add(t, store, "cart-1", "cart.item-added", 9, `{}`) // an unknown version
 	add(t, store, "cart-1", "cart.item-added", 1, `{"sku":7}`)
 	s.OnFailure = projection.Skip
 	skipped := skips{2001: true, 2002: true}

@@ -211,8 +211,8 @@ func (l *lost) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
 	return l.lose(commit)
 }
 
-// TestRun_ForgetsWhatItCouldNotCommit: after a failed commit, whatever its outcome, handlers
-// read the stored rows.
+// TestRun_ForgetsWhatItCouldNotCommit: after a failed commit, also with an unknown outcome,
+// handlers read the stored rows.
 func TestRun_ForgetsWhatItCouldNotCommit(t *testing.T) {
 	for name, lose := range map[string]func(commit func() error) error{
 		"lost":      func(func() error) error { return errInjected },

@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// State says whether a version of a projection can be read.
+// State is the state of a version of a projection: whether it can be read.
 type State uint8
 
 const (
@@ -68,7 +68,7 @@ type Status struct {
 	Build eventstore.ViewID
 }
 
-// skippedListed is how many skipped events Status lists.
+// skippedListed is the number of skipped events that Status lists.
 const skippedListed = 100
 
 // Status returns the status of this version of the projection, whether this Host runs

@@ -74,8 +74,8 @@ func TestTable_DeclaredInPart(t *testing.T) {
 	require.ErrorContains(t, err, `version 1 was built without table "t" string: raise`)
 }
 
-// TestTable_WithoutKnownTables: what was built by a program that did not say with
-// which tables is read as before, and so are more tables than a pointer can hold.
+// TestTable_WithoutKnownTables: a build whose pointer does not list its tables can be read,
+// and so can one with more tables than a pointer can hold.
 func TestTable_WithoutKnownTables(t *testing.T) {
 	store, registry, s := newStore(t), shopRegistry(t), newSales(1)
 	views := newHost(t, store, registry)
@@ -137,8 +137,8 @@ func TestTable_DeclaredOtherwise_Rebuilt(t *testing.T) {
 	requireNoLeftovers(t, views, changed.Projection)
 }
 
-// TestTable_RowsOfAnotherType: what a row's Go type was is stored nowhere; one that
-// cannot be decoded any more is an error that says what to do.
+// TestTable_RowsOfAnotherType: the Go type of rows is not stored. A row that cannot be
+// decoded any more is an error that names the remedy.
 func TestTable_RowsOfAnotherType(t *testing.T) {
 	store, registry := newStore(t), shopRegistry(t)
 	views := newHost(t, store, registry)

@@ -141,8 +141,8 @@ var lives = map[string]func(t testing.TB, store eventstore.RowStore, registry *c
 	},
 }
 
-// TestUpcasts_OldEventsAreSeen: whatever life a projection has, it sees the events
-// that are stored under older names, as what they are today, and those alone.
+// TestUpcasts_OldEventsAreSeen: in every life, a projection sees the events that are stored
+// under older names, as the events that they are today, and no others.
 func TestUpcasts_OldEventsAreSeen(t *testing.T) {
 	for name, life := range lives {
 		require.Equal(t, notes, life(t, oldNotes(t), newNames(t)), name)
@@ -222,8 +222,8 @@ func TestUpcasts_Skip(t *testing.T) {
 	}
 }
 
-// TestUpcasts_ARenameLeavesTheBuild: a view that was built before an event was
-// renamed goes on after it, without being built anew.
+// TestUpcasts_ARenameLeavesTheBuild: a view that was built before an event was renamed
+// continues after the rename. It is not rebuilt.
 func TestUpcasts_ARenameLeavesTheBuild(t *testing.T) {
 	before := buildRegistry(t, func(b *codec.Builder) { codec.Register[noted](b, "note.written", 1) })
 	after := buildRegistry(t, func(b *codec.Builder) {
@@ -312,8 +312,8 @@ func TestUpcasts_AProgramOfBeforeTheRename(t *testing.T) {
 	}
 }
 
-// TestUpcasts_EventsOfAnotherKindChangeTheBuild: a view that has not seen the old
-// events that are today what it handles does not go on as if it had.
+// TestUpcasts_EventsOfAnotherKindChangeTheBuild: an upcaster makes stored events into a
+// handled type. A view that has not seen these events does not continue.
 func TestUpcasts_EventsOfAnotherKindChangeTheBuild(t *testing.T) {
 	before := buildRegistry(t, func(b *codec.Builder) {
 		codec.Register[noted](b, "noted", 1)

@@ -20,14 +20,14 @@ func (id versionID) String() string {
 	return fmt.Sprintf("%s version %d", quote.Name(id.name), id.version)
 }
 
-// versionState is what a host knows of a version of a projection and is not in the store.
-// The host's mu guards it.
+// versionState is a host's own knowledge of a version of a projection, beyond that in the
+// store. The host's mu guards it.
 type versionState struct {
 	// through is the position that the live build shows. The checkpoint in the store
 	// is the same, or earlier by events that change no row.
 	build   build
 	through eventstore.Position
-	// inline says that this host has attached the version, or has tried to.
+	// inline is true if this host has attached the version, or has tried to.
 	inline bool
 	// stopped is the error of the version's last run if the next one would end with
 	// it too. It is nil while the version is run.

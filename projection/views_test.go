@@ -91,8 +91,8 @@ type (
 	skips map[eventstore.Position]bool
 )
 
-// fold is what the sales must show: the fold of the log up to a position, but for
-// what is skipped.
+// fold returns the rows that the sales must have: the fold of the log up to a position,
+// without the skipped events.
 func foldSales(t testing.TB, store eventstore.Store, to eventstore.Position, skipped skips) salesRows {
 	t.Helper()
 	add := func(rows salesRows, e eventstore.Event, sku string, quantity int) salesRows {

@@ -116,10 +116,9 @@ func (h *Host) lateErrors(ctx context.Context, position eventstore.Position, ps 
 	return errors.Join(errs...)
 }
 
-// late returns nil if the projection is live and shows the position, and otherwise what
-// it shows. The Err of what it returns is the reason if the run of the projection has
-// stopped, else nil. The error is that of a projection that cannot reach the position by
-// itself.
+// late returns nil if the projection is live and shows the position, and otherwise a
+// LateError. The Err of the LateError is set if the run of the projection has stopped. The
+// error is that of a projection that cannot reach the position by itself.
 func (h *Host) late(ctx context.Context, position eventstore.Position, p *Projection) (*LateError, error) {
 	late := &LateError{Projection: p.name, Version: p.version, Wanted: position}
 	late.Err = h.stopped(p) // before the reads: a run that has stopped changes nothing any more

@@ -17,17 +17,16 @@ import (
 // writer writes one build: it applies events to a buffer, and commits the buffer with
 // the position of the last event.
 //
-// What was applied since the last commit is in the buffer and nowhere else. So whatever
-// happens to the process or to a commit, the build is the fold of the log up to its
-// checkpoint, and a writer that goes on from there applies each event once. A commit
-// expects the checkpoint of the one before: if another writer has changed the build, it
-// fails.
+// Changes since the last commit are in the buffer and nowhere else. So after a crash or a
+// failed commit the build is still the fold of the log up to its checkpoint, and a writer
+// that continues from there applies each event once. A commit expects the checkpoint of the
+// previous one, so it fails if another writer has changed the build.
 type writer struct {
 	*definition
 	host  *Host
 	build build
 	live  bool // the build is the live one
-	// patient says that the policy Retry holds. Without it Retry is Stop.
+	// patient is true if the policy Retry is allowed. Otherwise Retry means Stop.
 	patient bool
 
 	committed   eventstore.Checkpoint
@@ -58,7 +57,7 @@ const (
 	idleTime      = 10 * time.Second
 )
 
-// checkpointData is what a writer keeps in Checkpoint.Data.
+// checkpointData is the content of Checkpoint.Data.
 type checkpointData struct {
 	// Progress is when the position last changed.
 	Progress time.Time `json:"progress"`
@@ -161,7 +160,7 @@ func (w *writer) clean() bool {
 	return rows == 0
 }
 
-// reach says that all events up to a position were fed. It commits changed rows at the
+// reach is called when all events up to a position were fed. It commits changed rows at the
 // head, and the position alone when that is due.
 func (w *writer) reach(ctx context.Context, through eventstore.Position, head bool) error {
 	w.through = max(w.through, through)

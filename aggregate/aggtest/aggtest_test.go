@@ -113,7 +113,7 @@ func newRegistry(t testing.TB) *codec.Registry {
 
 type scenario = aggtest.Scenario[loans, command, event]
 
-// recorder takes what a test would report.
+// recorder records the failures of a test.
 type recorder struct {
 	testing.TB
 	report strings.Builder
@@ -128,13 +128,13 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failure returns what a test reports that does this.
+// failure returns the failures of a test that calls a function.
 func failure(t *testing.T, test func(s *scenario)) string {
 	t.Helper()
 	return reported(t, func(tb testing.TB) { test(aggtest.New(tb, newRegistry(t), decider)) })
 }
 
-// reported returns what a test reports.
+// reported returns the failures of a test.
 func reported(t *testing.T, test func(tb testing.TB)) string {
 	t.Helper()
 	r := &recorder{TB: t}
@@ -263,7 +263,7 @@ func TestOutcome_ThenState_ShowsADiff(t *testing.T) {
 
 func TestScenario_LossyEvents(t *testing.T) {
 	given := failure(t, func(s *scenario) { s.Given(returned{Book: "a", Note: "torn"}) })
-	require.Equal(t, `given event 0: aggtest_test.returned is another after it was stored and read:
+	require.Equal(t, `given event 0: aggtest_test.returned changes when it is stored and read:
   (aggtest_test.returned).Book: "a"
 - (aggtest_test.returned).Note: "torn"
 + (aggtest_test.returned).Note: ""
@@ -272,7 +272,7 @@ func TestScenario_LossyEvents(t *testing.T) {
 	decided := failure(t, func(s *scenario) {
 		s.Given(lent{Book: "a", To: "Ann"}).When(giveBack{Book: "a", Note: "torn"})
 	})
-	require.Contains(t, decided, "decided event 0: aggtest_test.returned is another")
+	require.Contains(t, decided, "decided event 0: aggtest_test.returned changes")
 	text := failure(t, func(s *scenario) { s.Given(lent{Book: "caf\xe9"}) })
 	require.Contains(t, text, `- (aggtest_test.lent).Book: "caf\xe9"`)
 }

@@ -30,8 +30,8 @@ func openMemstore(_ testing.TB, clock func() time.Time) eventstore.Store {
 	return memstore.New(&memstore.Options{Clock: clock})
 }
 
-// Log is the log that is given for decisions, with the time at which what
-// follows happens. It never changes, so many cases can begin with the same one.
+// Log is the log that is given for decisions, with the time at which the next events
+// happen. It never changes, so several cases can begin with the same Log.
 type Log struct {
 	t        testing.TB
 	registry *codec.Registry
@@ -40,7 +40,7 @@ type Log struct {
 	given    []commit
 }
 
-// commit is what was appended at a time; each event may be an [aggregate.InStream].
+// commit has the events appended at a time; each may be an [aggregate.InStream].
 type commit struct {
 	now    time.Time
 	events []any
@@ -144,7 +144,7 @@ func CheckModel[S any](l *Log, model aggregate.Model[S], want S) {
 	}
 }
 
-// run calls f for decisions over a store with what was given.
+// run calls f for decisions over a store with the given events.
 func (l *Log) run(f func(*aggregate.Decisions)) {
 	l.t.Helper()
 	var now time.Time
@@ -169,7 +169,7 @@ func (l *Log) run(f func(*aggregate.Decisions)) {
 	f(decisions)
 }
 
-// append appends given events as one commit, whatever is in the log.
+// append appends given events as one commit, without conditions.
 func (l *Log) append(store eventstore.Store, events []any) error {
 	var c eventstore.Commit
 	written := make(map[eventstore.StreamID]bool)
@@ -207,8 +207,8 @@ func plain(events []any) []any {
 	return list
 }
 
-// Verdict is what was decided. Each Then method checks one thing about it and
-// returns it, for the next.
+// Verdict is the result of a decision. Each Then method checks one thing about it and
+// returns it, for the next check.
 type Verdict struct {
 	log *Log
 	verdict
@@ -245,5 +245,5 @@ func (v *Verdict) ThenRejectedAs(target any) *Verdict {
 	return v
 }
 
-// After returns the log with what was decided, for what comes next.
+// After returns the log with the decided events, for the next decision.
 func (v *Verdict) After() *Log { return v.log.with(v.events) }

@@ -105,7 +105,7 @@ func TestLog_Passes(t *testing.T) {
 	require.Equal(t, 2, ran)
 }
 
-// logFailure returns what a test reports that does this with a log.
+// logFailure returns the failures of a test that calls a function with a log.
 func logFailure(t *testing.T, test func(log *aggtest.Log)) string {
 	t.Helper()
 	return reported(t, func(tb testing.TB) { test(aggtest.NewLog(tb, taggedRegistry(t)).At(day)) })
@@ -173,7 +173,7 @@ func TestLog_When_DecideChangesItsMind(t *testing.T) {
 
 func TestLog_EventsThatCannotBe(t *testing.T) {
 	report := logFailure(t, func(log *aggtest.Log) { log.Given(returned{Book: "a", Note: "torn"}) })
-	require.Contains(t, report, "given event 0: aggtest_test.returned is another after it was stored and read:")
+	require.Contains(t, report, "given event 0: aggtest_test.returned changes when it is stored and read:")
 	report = logFailure(t, func(log *aggtest.Log) { log.Given(aggregate.In("s-1", unregistered{})...) })
 	require.Contains(t, report, "fatal: given event 0: Go type aggtest_test.unregistered is not registered")
 	report = logFailure(t, func(log *aggtest.Log) { aggtest.CheckModel(log.Given(aggregate.In("-", lent{})...), timesLent("a"), 0) })

@@ -64,7 +64,7 @@ func roundTrip(t testing.TB, registry *codec.Registry, what string, events []any
 		}
 		before, after := dump(event), dump(decode(t, registry, encoded))
 		if !slices.Equal(before, after) {
-			t.Errorf("%s event %d: %T is another after it was stored and read:\n%s", what, i, event, diff(before, after))
+			t.Errorf("%s event %d: %T changes when it is stored and read:\n%s", what, i, event, diff(before, after))
 		}
 		stored = append(stored, encoded)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Scenario is a decider and the events that are given. It never changes, so many
-// cases can begin with the same one.
+// Scenario is a decider and the events that are given. It never changes, so several cases
+// can begin with the same Scenario.
 type Scenario[S, C, E any] struct {
 	t        testing.TB
 	registry *codec.Registry
@@ -79,8 +79,8 @@ func (s *Scenario[S, C, E]) decode(encoded codec.Encoded) E {
 	return event
 }
 
-// Outcome is what the decider made of a command. Each Then method checks one
-// thing about it and returns it, for the next.
+// Outcome is the result of a command. Each Then method checks one thing about it and
+// returns it, for the next check.
 type Outcome[S, C, E any] struct {
 	scenario *Scenario[S, C, E]
 	cmd      C

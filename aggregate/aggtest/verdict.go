@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/codec"
 )
 
-// verdict is what came of a command or a decision: events, or a refusal.
+// verdict is the result of a command or a decision: events, or a refusal.
 type verdict struct {
 	t        testing.TB
 	registry *codec.Registry

@@ -106,7 +106,7 @@ func (g *golden) check(s *sample) {
 	case s.isNew:
 		g.write(file, s)
 	case len(differences) > 0 && !g.update:
-		g.t.Errorf("%s: is today other than recorded:%s\n"+
+		g.t.Errorf("%s: decodes to other events than recorded:%s\n"+
 			"if this is meant, run the test with %s=1 to record what it is today", file, list(differences), update)
 	case len(differences) > 0:
 		s.record(today)

@@ -17,8 +17,8 @@ type Options struct {
 	// Query selects the events to examine, by stored names. The zero Query means all
 	// events.
 	Query eventstore.Query
-	// Examples is how many events, the first ones, are listed for each finding. Zero
-	// means 5.
+	// Examples is the number of events that are listed for each finding, the first
+	// ones. Zero means 5.
 	Examples int
 }
 
@@ -44,7 +44,7 @@ type Report struct {
 	Retagged []Finding
 }
 
-// Finding is what was found about the events of one stored name and version.
+// Finding is a finding about the events of one stored name and version.
 type Finding struct {
 	Name    string
 	Version uint32

@@ -11,8 +11,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// How to examine a part of the log, and to make a list of what was found of one's own:
-// before a release, the events of one type that the new program could not read.
+// Options limit the examination to a part of the log: here, before a release, to the events
+// of one type. The program makes its own list of the findings.
 func ExampleOptions() {
 	ctx := context.Background()
 	store := memstore.New(nil)

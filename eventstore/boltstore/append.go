@@ -103,7 +103,7 @@ func (s *Store) newRequest(ctx context.Context, c eventstore.Commit) *request {
 }
 
 // advance judges the commit again while many events have been published since base, so that
-// few are left for the writer. What it finds is final, like what is found on disk.
+// few are left for the writer. Its result is final, like that of judging on disk.
 func (r *request) advance(t *tail) (eventstore.Receipt, bool, error) {
 	const few, rounds = groupEvents, 8
 	for range rounds {

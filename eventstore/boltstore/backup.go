@@ -25,19 +25,19 @@ type BackupOptions struct {
 	Progress func(eventstore.Progress)
 }
 
-// Manifest says what a backup holds.
+// Manifest describes the content of a backup.
 type Manifest struct {
 	// StoreID and Epoch are those of the log.
 	StoreID uuid.UUID
 	Epoch   uint64
-	// After and Through say which events: those with positions greater than
-	// After, up to and including Through.
+	// After and Through bound the events: their positions are greater than After, up
+	// to and including Through.
 	After, Through eventstore.Position
-	// Created is when the backup was begun, by the store's clock, in UTC.
+	// Created is the time at which the backup began, by the store's clock, in UTC.
 	Created time.Time
-	// Events is how many there are.
+	// Events is the number of events.
 	Events int
-	// Bytes is how long the backup is.
+	// Bytes is the size of the backup.
 	Bytes int64
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// remedy says what to do about a finding.
+// remedy returns the remedy for a finding.
 func remedy(f boltstore.Finding) string {
 	switch f.Kind {
 	case boltstore.DamagedRecord, boltstore.MissingRecord, boltstore.StrayRecord:

@@ -26,19 +26,19 @@ type ExportReport struct {
 	// Through is the last position in the export. It is that of ExportOptions.After if
 	// there was nothing to export.
 	Through eventstore.Position
-	// Events is how many lines there are, and Bytes how long they are together.
+	// Events is the number of events, one a line, and Bytes the size of all lines.
 	Events int
 	Bytes  int64
 }
 
-// exportBuffer is how many bytes of lines are written at once, about.
+// exportBuffer is about the number of bytes that are written at a time.
 const exportBuffer = 256 << 10
 
-// Export writes the events up to the present head to w, one line of JSON for each, with
-// everything that is known of it, so that [Import] makes the same log of the lines.
+// Export writes the events up to the present head to w, one line of JSON for each, with all
+// fields of the event, so that [Import] makes the same log from the lines.
 // docs/reference/export-format.md describes the lines. Appends and reads go on meanwhile; no
-// transaction is open while w is written. Its memory is that of a page, whatever the length
-// of the log.
+// transaction is open while w is written (I7). Its memory is that of one page and does not
+// grow with the log.
 //
 // The lines written before an error are part of the export, and the report counts them; the
 // last line may be cut if w has failed. Errors a caller can match: the context's, ErrClosed,

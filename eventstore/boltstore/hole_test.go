@@ -27,7 +27,7 @@ func holed(t *testing.T) (path string) {
 	return path
 }
 
-// holeSteps are what happens to the log of holed, one after the other.
+// holeSteps are the changes of the log of holed, one after the other.
 var holeSteps = []struct {
 	name        string
 	damage      func(tx *bolt.Tx) error

@@ -95,7 +95,7 @@ type importer struct {
 	batch  importBatch       // whole commits to be written
 }
 
-// importBatch is what is written in one transaction: whole commits.
+// importBatch has the whole commits that are written in one transaction.
 type importBatch struct {
 	records [][]byte
 	entries []index.Entry
@@ -121,7 +121,7 @@ func (i *importer) run(ctx context.Context) error {
 	return err
 }
 
-// readLines reads all lines, and writes what they come to but for the last batch.
+// readLines reads all lines, and writes all batches except the last.
 func (i *importer) readLines(ctx context.Context) error {
 	for {
 		if err := i.store.usable(ctx); err != nil {
@@ -195,7 +195,7 @@ func (i *importer) checkOrder(r *record.Record) error {
 	return nil
 }
 
-// compare compares a line with what the log has at its position.
+// compare compares a line with the event of the log at its position.
 func (i *importer) compare(r *record.Record) error {
 	p := r.Event.Position
 	if i.present == nil {
@@ -274,8 +274,7 @@ func (i *importer) checkVersion(e *eventstore.Event) error {
 	return nil
 }
 
-// checkCommit checks what is to be checked of a whole commit: that it could have
-// been appended, and that its key is new.
+// checkCommit checks that a whole commit could have been appended, and that its key is new.
 func (i *importer) checkCommit() error {
 	c := &i.commit
 	expected := make(map[eventstore.StreamID]bool, 1)
@@ -315,9 +314,9 @@ func (i *importer) ask(question func(*index.Reader)) error {
 	return err
 }
 
-// write makes the batch's whole commits durable. What it has of one that is not
-// whole is dropped: the import ends then, or the rest of its lines is still to
-// come and the batch is not written.
+// write makes the batch's whole commits durable. It drops the events of a commit that is
+// not whole. In that case either the import ends, or further lines of the commit follow and
+// the batch is not written.
 func (i *importer) write() error {
 	b := &i.batch
 	if b.whole == 0 {
@@ -366,7 +365,7 @@ func (b *importBatch) reset() {
 	}
 }
 
-// newEventOf returns what was once appended as e.
+// newEventOf returns the NewEvent that was appended as e.
 func newEventOf(e *eventstore.Event) eventstore.NewEvent {
 	event := eventstore.NewEvent{
 		Stream: e.Stream, ID: e.ID, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,

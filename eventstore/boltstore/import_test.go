@@ -395,8 +395,8 @@ func TestImport_TakesFieldsInAnyOrder(t *testing.T) {
 	}}, logged(t, open(t, path, nil)))
 }
 
-// FuzzImport: Import does not panic, whatever the lines, and what it appends is exported and
-// imported without a change.
+// FuzzImport: Import does not panic on any lines, and the events that it appends can be
+// exported and imported without a change.
 func FuzzImport(f *testing.F) {
 	f.Add([]byte(strings.Join(importable(f), "")))
 	path := logPath(f)

@@ -240,7 +240,7 @@ func TestAppend_FailedIsInNoQuery(t *testing.T) {
 }
 
 // TestOpen_CannotReadAnEventThatTheIndexLacks has a damaged record in the part of the
-// log that the index on disk does not cover. What its terms are cannot be known.
+// log that the index on disk does not cover. Its terms are unknown.
 func TestOpen_CannotReadAnEventThatTheIndexLacks(t *testing.T) {
 	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
@@ -356,7 +356,7 @@ func TestOpen_ReadOnlyLeavesTheFileAlone(t *testing.T) {
 	require.True(t, bytes.Equal(before, after), "the file was changed")
 }
 
-// An index whose element in the file's first page says that it is a value is rebuilt. Other
+// An index whose element in the file's first page is marked as a value is rebuilt. Other
 // buckets with that fault are errors of the calls that need them.
 func TestOpen_BucketsThatAreValues(t *testing.T) {
 	healthy := logPath(t)

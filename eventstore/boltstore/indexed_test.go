@@ -230,7 +230,7 @@ func indexDamages() map[string]func(*bolt.Tx) error {
 }
 
 // TestStore_AnswersThoughTheIndexIsDamaged damages the index of a closed log. Every
-// answer is right nevertheless, and the index is rebuilt.
+// answer is still right, and the index is rebuilt.
 func TestStore_AnswersThoughTheIndexIsDamaged(t *testing.T) {
 	log := indexedLog(t)
 	for name, damage := range indexDamages() {

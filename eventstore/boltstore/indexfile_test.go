@@ -38,7 +38,7 @@ func sealed(key, value []byte) []byte {
 	return binary.BigEndian.AppendUint32(bytes.Clone(value), sum)
 }
 
-// indexStatus is what the index says of itself.
+// indexStatus is the status in the index.
 type indexStatus struct {
 	format  uint32
 	created uint64
@@ -95,7 +95,7 @@ func changeStatus(change func(*indexStatus)) func(*bolt.Tx) error {
 	}
 }
 
-// statusOf returns what the index in a closed file says of itself.
+// statusOf returns the status of the index in a closed file.
 func statusOf(tb testing.TB, path string) (s indexStatus) {
 	tb.Helper()
 	inFile(tb, path, func(tx *bolt.Tx) { s = readStatus(tx) })

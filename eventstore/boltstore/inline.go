@@ -69,8 +69,8 @@ func (v *inline) apply(commits viewCommits, patience bool) rows.Applied {
 // applyInline lets every attached view apply the group's events. Jobs that arrive meanwhile
 // join the group while it is small and no view has used much of its time, since they cannot
 // join once the transaction is open. That goes on for no longer than the last transaction
-// took, which is what a job saves by joining: with a slower view, the first callers would
-// wait for all later ones.
+// took, because a job that joins saves that much: with a slower view, the first callers
+// would wait for all later ones.
 func (t *turn) applyInline() {
 	w, g := t.w, t.group
 	if len(w.views.inline) == 0 {

@@ -15,8 +15,8 @@ import (
 // read.
 //
 // Invariants. A commit is judged against all events before it, and no others (I5). The
-// writer reads no page to judge. What the caller's part finds is final: versions only grow,
-// keys and events that match a guard stay.
+// writer reads no page to judge. A condition that fails in the caller's part is final:
+// versions only grow, keys and events that match a guard stay.
 //
 // Steps. The appending goroutine judges the commit against the durable log up to the head
 // that it sees ([durable]). If all conditions hold there, the writer judges the commit

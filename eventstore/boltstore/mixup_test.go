@@ -10,7 +10,8 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// TestRestore_AnExportIsNoBackup, nor is a backup an export: the error says what reads it.
+// TestRestore_AnExportIsNoBackup: Restore refuses an export, and Import a backup. The error
+// names the function that reads it.
 func TestRestore_AnExportIsNoBackup(t *testing.T) {
 	s, _ := fullLog(t, 3)
 	backup, _ := backUp(t, s, 0)

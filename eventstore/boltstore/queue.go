@@ -8,13 +8,13 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// job is what a caller submits to the writer and waits for: events to append, rows to
-// change, a view to attach, a slice of the index. Its caller can withdraw it until the
+// job is a request to the writer that a caller waits for: to append events, change rows,
+// attach a view, or write a slice of the index. Its caller can withdraw it until the
 // writer takes it; from then until it has ended, only the writer uses it.
 //
 // A new kind of job is a type that embeds a ticket and has enter; it overrides view or
-// alone if its answer is another. What enter adds to a turn is put into the transaction
-// by turn.fill; turn.changesFile must know of it.
+// alone if its answer is another. turn.fill puts the changes that enter adds to a turn into
+// the transaction; turn.changesFile must know of them.
 type job interface {
 	// enter judges the job against everything before it, adds its changes to the turn, and
 	// notes the outcome that it has if the turn becomes durable.
@@ -90,7 +90,7 @@ type queue struct {
 	jobs   atomic.Int64  // in all batches
 	weight atomic.Int64  // of these jobs
 	bell   chan struct{} // buffer of one; wakes the writer's goroutine when jobs wait
-	plenty chan struct{} // buffer of one; says that the jobs are enough for a group
+	plenty chan struct{} // buffer of one; an element means that the jobs are enough for a group
 	space  gate          // opened when batches have been removed
 }
 

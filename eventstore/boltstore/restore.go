@@ -101,7 +101,7 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	return restored, nil
 }
 
-// replaced is what is at the path of a log that is restored.
+// replaced is the file at the path of a log that is restored, if there is one.
 type replaced struct {
 	path   string // where the file is, if the path is a link
 	mode   fs.FileMode

@@ -81,9 +81,9 @@ type ReindexReport struct {
 	Views, Rows int
 }
 
-// Reindex makes everything in a log's file anew that is derived from the events: it copies
-// the records into a new file, makes the index from them, leaves out the views, and replaces
-// the old file in one step. No other opener may have the file open. The disk must have room
+// Reindex rebuilds the derived data in a log's file: it copies the records into a new file,
+// makes the index from them, leaves out the views, and replaces the old file in one step. No
+// other opener may have the file open. The disk must have room
 // for both files. Views are rebuilt from the first event when they are next run or attached.
 //
 // It reads nothing of the old file but the log and the file's description. So it repairs

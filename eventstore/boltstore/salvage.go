@@ -25,18 +25,19 @@ type SalvageOptions struct {
 	Progress func(eventstore.Progress)
 }
 
-// SalvageReport is the result of Salvage: what was saved and what was not.
+// SalvageReport is the result of Salvage: the events that were saved, and those that are
+// missing.
 type SalvageReport struct {
 	// Events is the number of events in the new log, and Head its last position.
 	Events int
 	Head   eventstore.Position
-	// Unlinked is how many of these events the tree of pages did not lead to: they were
-	// found by looking at every page.
+	// Unlinked is the number of these events that the tree of pages did not lead to. They
+	// were found by looking at every page.
 	Unlinked int
 	// Through is the head of the damaged file, 0 if it is not known.
 	Through eventstore.Position
-	// Missing are the ranges of positions without an event up to Through; if that is 0, up
-	// to the end of the last commit of which an event was found. They ascend, and are at
+	// Missing are the ranges of positions without an event up to Through, or if Through is
+	// 0 up to the end of the last commit that has an event left. They ascend, and are at
 	// most 10,000. MissingEvents is the number of all missing positions.
 	Missing       []PositionRange
 	MissingEvents uint64

@@ -130,7 +130,7 @@ func TestSalvage_AHealthyLog(t *testing.T) {
 	require.Greater(t, result.Epoch, uint64(1))
 }
 
-// Whatever page is lost, all events whose bytes are left are saved.
+// After the loss of any page, all events whose bytes are left are saved.
 func TestSalvage_AnyPageLost(t *testing.T) {
 	path, events := salvageable(t)
 	content, err := os.ReadFile(path)
@@ -358,8 +358,8 @@ func TestSalvage_Errors(t *testing.T) {
 	require.Equal(t, []string{"garbage"}, files(t, dir), "a failed salvage left a file")
 }
 
-// FuzzSalvagePage: whatever a page of the file holds, Salvage does not panic, and every event
-// that it saves is one that was written.
+// FuzzSalvagePage: with any content of a page of the file, Salvage does not panic, and every
+// event that it saves was written.
 func FuzzSalvagePage(f *testing.F) {
 	path, events := salvageable(f)
 	content, err := os.ReadFile(path)

@@ -13,9 +13,9 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// turn is what the holder of the pen writes in one transaction: the group of commits,
-// the changes of views, and slices of the index. It ends with the outcomes of its jobs;
-// only the group outlives it.
+// turn has everything that the holder of the pen writes in one transaction: the group of
+// commits, the changes of views, and slices of the index. It ends with the outcomes of its
+// jobs; only the group outlives it.
 type turn struct {
 	w       *writer
 	group   *group

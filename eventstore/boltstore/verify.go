@@ -47,12 +47,12 @@ func (v VerifyReport) OK() bool { return len(v.Findings) == 0 }
 // Finding is one thing that is not as it was written.
 type Finding struct {
 	Kind FindingKind
-	// Position is that of the event concerned, the first if there are several;
-	// 0 if it is none.
+	// Position is the position of the event concerned, or of the first one; 0 if no
+	// event is concerned.
 	Position eventstore.Position
 	// View is the view concerned, "" if it is none.
 	View eventstore.ViewID
-	// Problem says what is wrong.
+	// Problem describes the damage.
 	Problem string
 }
 
@@ -71,12 +71,12 @@ func (f Finding) String() string {
 	return b.String()
 }
 
-// FindingKind says what a finding concerns.
+// FindingKind is the thing that a finding concerns.
 type FindingKind string
 
-// The kinds of findings. Of those of the first group, events are lost or
-// doubtful, and [Salvage] saves the others; the second is derived from the log,
-// and [Reindex] makes it anew; the third tells of the file.
+// The kinds of findings. In the first group, events are lost or doubtful; [Salvage] saves
+// the others. The second group concerns data derived from the log, which [Reindex] makes
+// again. The third group concerns the file.
 const (
 	// DamagedRecord: the bytes of an event are not those that were written.
 	DamagedRecord = FindingKind(verify.DamagedRecord)
@@ -91,7 +91,7 @@ const (
 	DecreasingTime = FindingKind(verify.DecreasingTime)
 	// BrokenStream: a version does not fit its stream.
 	BrokenStream = FindingKind(verify.BrokenStream)
-	// RepeatedKey: the key of a commit is that of an earlier one too.
+	// RepeatedKey: a commit has the same key as an earlier one.
 	RepeatedKey = FindingKind(verify.RepeatedKey)
 
 	// IndexEntry: an entry of the index is damaged, missing, or one too many.

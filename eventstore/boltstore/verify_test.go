@@ -138,7 +138,7 @@ func overwrite(tb testing.TB, path string, offset int64, bytes []byte) {
 	require.NoError(tb, f.Close())
 }
 
-// Whatever page is overwritten, Verify ends without a panic, and counts all events or has
+// After any page was overwritten, Verify ends without a panic, and counts all events or has
 // findings.
 func TestVerify_OverwrittenPages(t *testing.T) {
 	path := logPath(t)

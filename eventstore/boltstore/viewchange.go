@@ -13,7 +13,7 @@ import (
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
-// viewChange is what a turn changes of one view.
+// viewChange has the changes of one view by a turn.
 type viewChange struct {
 	checkpoint eventstore.Checkpoint // after the turn; zero: none
 	rows       []eventstore.Row      // to put or delete, in this order

@@ -22,21 +22,21 @@ import (
 // Steps. In each turn the holder takes all waiting jobs as one group; judges them in
 // order; lets the inline views apply the events of those that stand; puts events and
 // rows into one transaction; and when that is on disk, publishes the group to readers
-// and gives every job its outcome. The refused jobs wait for that too: what refused
-// them is true only if the group is.
+// and gives every job its outcome. The refused jobs wait for that too, because the events
+// that refused them may be in the group.
 //
 // The pen is the writer goroutine's while there is something to write. A caller that
 // finds the pen free takes it and writes its own job, with those that arrive meanwhile:
 // to wake another goroutine and to be woken by it takes as long as the rest of a small
 // append. When that caller lays the pen down and jobs wait, the writer goroutine goes on.
 //
-// Callers whose jobs have just ended often come back with the next. If the holder took at
-// once what is there, half of them would always miss the group and wait for two. So it waits
-// for as many jobs as have just ended, but for at most a tenth of the last transaction's
-// time, and never for a single one: a lone caller does not wait. A job that arrives while a
-// transaction is being filled joins it, unless views are attached, which see a group as a
-// whole before its transaction. Jobs are awaited, and join, only until the group is worth its
-// syncs; the callers of further jobs prepare them while the group is written.
+// Callers whose jobs have just ended often come back with the next. If the holder took the
+// waiting jobs at once, half of these callers would always miss the group and wait for two.
+// So it waits for as many jobs as have just ended, but for at most a tenth of the last
+// transaction's time, and never for a single one: a lone caller does not wait. A job that
+// arrives while a transaction is being filled joins it, unless views are attached, which see
+// a group as a whole before its transaction. Jobs are awaited, and join, only until the group
+// is worth its syncs; the callers of further jobs prepare them while the group is written.
 //
 // Rejected. DB.Batch delays a lone caller by 10 ms and runs functions again. A writer
 // goroutine that always writes costs two switches of goroutines an append. Forming a
@@ -52,8 +52,8 @@ const (
 	enough = 512
 )
 
-// writer is what the holder of the pen works with. Only submit, tryWrite and the
-// queue's and counters' own methods may be called without the pen.
+// writer has the state of the holder of the pen. Only submit, tryWrite and the methods of
+// the queue and the counters may be called without the pen.
 type writer struct {
 	*disk
 	tail  *tail

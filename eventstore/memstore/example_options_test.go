@@ -12,7 +12,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// How to have the same log in every run of a test: with a clock and ids of its own.
+// A test that sets the clock and the ids has the same log in every run.
 func ExampleOptions() {
 	ctx := context.Background()
 	var n uint64

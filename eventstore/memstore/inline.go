@@ -11,18 +11,18 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// inline is a view that Attach was called for.
+// inline is a view that Attach was called with.
 type inline struct {
 	eventstore.InlineView
 	live bool // it is at the head, and Append applies its events; guarded by writing
 
-	// Attach's own, while the view is not live.
+	// Attach uses these while the view is not live.
 	claimed bool
-	reached eventstore.Checkpoint // by the last commit
+	reached eventstore.Checkpoint // after the last commit of Attach
 }
 
-// Attach implements [eventstore.RowStore]. While it catches up, appends wait for
-// some commits at a time.
+// Attach implements [eventstore.RowStore]. While the view catches up, an append waits at
+// most for the events that catchUp applies at a time.
 func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 	if v.Timeout == 0 {
 		v.Timeout = eventstore.DefaultTimeout
@@ -41,9 +41,9 @@ func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 	}
 }
 
-// catchUp applies the next commits to a view: so many, and for as long, that
-// appends can wait for it. It reports whether the view is live now. The caller
-// holds writing.
+// catchUp applies the next commits to a view until it is at the head, it has applied
+// batchEvents positions, or its Timeout has passed. The bounds are there because appends
+// wait meanwhile. catchUp reports whether the view is live now. The caller holds writing.
 func (s *Store) catchUp(v *inline) (live bool, err error) {
 	if err := s.claim(v); err != nil {
 		return false, err
@@ -70,7 +70,7 @@ func (s *Store) catchUp(v *inline) (live bool, err error) {
 	}
 }
 
-// claim makes v the one inline view of its name, if it is not yet. The caller
+// claim makes v the only inline view with its name, unless it is already. The caller
 // holds writing.
 func (s *Store) claim(v *inline) error {
 	s.mu.Lock()
@@ -93,20 +93,19 @@ func (s *Store) claim(v *inline) error {
 	return nil
 }
 
-// abandon forgets a view that is not live and will not be.
+// abandon forgets a view whose Attach failed.
 func (s *Store) abandon(v *inline) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.detach(v)
 }
 
-// detach forgets an inline view, nil for none. The caller holds mu.
+// detach forgets an inline view; v may be nil. The caller holds mu.
 func (s *Store) detach(v *inline) {
 	s.attached = slices.DeleteFunc(slices.Clone(s.attached), func(other *inline) bool { return other == v })
 }
 
-// inline returns the inline view of this name, nil if there is none. The caller
-// holds mu.
+// inline returns the inline view with this name, or nil. The caller holds mu.
 func (s *Store) inline(id eventstore.ViewID) *inline {
 	for _, v := range s.attached {
 		if v.View == id {
@@ -116,7 +115,7 @@ func (s *Store) inline(id eventstore.ViewID) *inline {
 	return nil
 }
 
-// through returns how far a view has come. The caller holds writing.
+// through returns the position of a view's checkpoint. The caller holds writing.
 func (s *Store) through(id eventstore.ViewID) eventstore.Position {
 	return s.view(id).checkpoint.Position
 }
@@ -136,8 +135,8 @@ func (s *Store) applyAttached(commit []record) []change {
 	return changes
 }
 
-// apply runs a view on the events of a commit that it asks for, if there are
-// any, and returns what becomes of it. The caller holds writing, but not mu.
+// apply runs a view on the events of a commit that match its query, if there are any, and
+// returns the change of the view. The caller holds writing, but not mu.
 func (s *Store) apply(v *inline, commit []record) change {
 	var events []eventstore.Event
 	for _, r := range commit {
@@ -159,14 +158,14 @@ func (s *Store) apply(v *inline, commit []record) change {
 	return c
 }
 
-// faulted is the error of a view that stopped at a fault.
+// faulted returns the error of a view that stopped at a fault.
 func faulted(id eventstore.ViewID, c eventstore.Checkpoint) error {
 	return &eventstore.FaultedError{View: id, Through: c.Position, Fault: *c.Fault}
 }
 
-// committed is a view's rows as of its last commit: the base of what the next
-// one writes. It answers on a closed store too, to a commit that is being
-// written.
+// committed reads a view's rows as of its last commit. The next commit buffers its writes
+// over them. It reads from a closed store too, because Close waits for a commit that is
+// being written.
 type committed struct {
 	store *Store
 	view  eventstore.ViewID

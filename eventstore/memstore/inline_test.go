@@ -11,8 +11,8 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 )
 
-// selfish is a view that does something with the store that must wait for the
-// view itself, and does not heed its context.
+// selfish is a view whose Apply calls do and ignores its context. The calls in do wait
+// for the view itself.
 func selfish(do func()) eventstore.InlineView {
 	return eventstore.InlineView{
 		View: "selfish", Query: eventstore.Stream("a"), Timeout: 20 * time.Millisecond,
@@ -23,8 +23,8 @@ func selfish(do func()) eventstore.InlineView {
 	}
 }
 
-// TestStore_Attach_NoDeadlock has views call what they must not call: that ends
-// in a fault, and the call itself goes through when the commit is done.
+// TestStore_Attach_NoDeadlock has views call the store, which they must not do. The view
+// gets a fault, and the call succeeds after the commit.
 func TestStore_Attach_NoDeadlock(t *testing.T) {
 	ctx := context.Background()
 	for name, call := range map[string]func(s *memstore.Store) error{
@@ -63,8 +63,8 @@ func TestStore_Attach_NoDeadlock(t *testing.T) {
 	}
 }
 
-// TestStore_Append_WaitsNoLongerThanItsContext is of an append behind one whose
-// view takes its time.
+// TestStore_Append_WaitsNoLongerThanItsContext cancels an append that waits for another
+// one, whose view is slow.
 func TestStore_Append_WaitsNoLongerThanItsContext(t *testing.T) {
 	s := memstore.New(nil)
 	began, end := make(chan struct{}), make(chan struct{})
@@ -88,14 +88,14 @@ func TestStore_Append_WaitsNoLongerThanItsContext(t *testing.T) {
 
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
-	for { // until Close is under way
+	for { // until Close has begun
 		if _, err := s.Head(context.Background()); err != nil {
 			break
 		}
 	}
 	close(end)
 	require.NoError(t, <-closed)
-	require.NoError(t, <-first, "the commit that was being written when Close came")
+	require.NoError(t, <-first, "the commit that was being written when Close was called")
 	s, err := s.Reopen()
 	require.NoError(t, err)
 	set, err := s.GetRows(context.Background(), "selfish")

@@ -8,8 +8,8 @@ import (
 	"github.com/yore-es/yore/internal/rows"
 )
 
-// Close implements [eventstore.Store]. It waits for the commit that is being
-// written, and so for its inline views, but for none longer than its Timeout.
+// Close implements [eventstore.Store]. It waits for the commit that is being written, and
+// so for each inline view at most for the view's Timeout.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -25,9 +25,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Reopen returns a store with the log and the rows of this one, which must be
-// closed, or else it is ErrLocked: what a test needs of a program that starts
-// again. No view is attached to it. Call it once.
+// Reopen returns a store with the log and the rows of this one, for tests of a program
+// that starts again. No view is attached to the new store. Reopen returns ErrLocked if
+// this store is not closed. Call it at most once.
 func (s *Store) Reopen() (*Store, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,9 +39,9 @@ func (s *Store) Reopen() (*Store, error) {
 	return next, nil
 }
 
-// beginWrite takes writing, unless the store or the context has ended, a view
-// that is being applied asks for it, or what is to be written is not valid: then
-// the error says in which call. endWrite gives it back.
+// beginWrite takes writing, and endWrite releases it. beginWrite returns an error, which
+// names the call, if the store is closed, the context has ended, the context is that of a
+// view's Apply, or the arguments are invalid.
 func (s *Store) beginWrite(ctx context.Context, call string, invalid error) error {
 	if err := s.takeWriting(ctx, invalid); err != nil {
 		return fmt.Errorf("%s: %w", call, err)
@@ -75,15 +75,15 @@ func (s *Store) takeWriting(ctx context.Context, invalid error) error {
 
 func (s *Store) endWrite() { <-s.writing }
 
-// check is usable for a caller that does not hold mu.
+// check takes mu and calls usable.
 func (s *Store) check(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.usable(ctx)
 }
 
-// usable returns the error that every call ends with on a closed store or an
-// ended context. The caller holds mu.
+// usable returns ErrClosed for a closed store, else the error of the context. The caller
+// holds mu.
 func (s *Store) usable(ctx context.Context) error {
 	if s.closed {
 		return eventstore.ErrClosed
@@ -91,7 +91,7 @@ func (s *Store) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// wake tells all followers to look again. The caller holds mu.
+// wake wakes all followers that wait. The caller holds mu.
 func (s *Store) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})

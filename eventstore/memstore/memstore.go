@@ -14,39 +14,38 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Options inject what a store takes from outside. Nil and the zero Options
-// mean the defaults.
+// Options are the options of New. Nil and the zero Options mean the defaults.
 type Options struct {
-	// Clock gives the time that is recorded; the default is time.Now.
+	// Clock returns the Recorded time of a commit. Nil means time.Now.
 	Clock func() time.Time
-	// NewID gives the ids of events that have none; the default is uuid.NewV7.
+	// NewID returns the ID of an event that is appended without one. Nil means
+	// uuid.NewV7. An error of NewID fails the append.
 	NewID func() (uuid.UUID, error)
 }
 
-// Store is an event log in memory, with rows. It is safe for concurrent use by
-// multiple goroutines. It implements [eventstore.RowStore].
+// Store is an event log in memory, with rows. It implements [eventstore.RowStore]. It is
+// safe for concurrent use by multiple goroutines.
 type Store struct {
 	clock func() time.Time
 	newID func() (uuid.UUID, error)
 	id    uuid.UUID
 	ended chan struct{} // closed by Close
 
-	// writing is held, as a lock, by the one who changes the store: Append,
-	// CommitRows, DropRows, Attach for some commits at a time. Inline views run
-	// under it, so it is taken with the context and for no longer than they may
-	// take. It comes before mu.
+	// writing is a lock with room for one element. Append, CommitRows, DropRows and each
+	// step of Attach hold it. Inline views run while it is held, so it is a channel: a
+	// caller can stop waiting for it when its context ends. It is taken before mu.
 	writing chan struct{}
 
-	// mu guards what follows. It is never held while a view or a loop's body
-	// runs. What is changed is changed under writing and mu; so one of them is
-	// enough to read it, where reading is no more than that.
+	// mu guards the fields below. It is never held while a view or a loop's body runs
+	// (I7). A change of these fields needs both writing and mu, so either of them is
+	// enough for reading.
 	mu       sync.Mutex
 	closed   bool
 	changed  chan struct{}                                 // closed and replaced by every append and by Close
 	log      []record                                      // log[i] has position i+1; an element never changes
 	streams  map[eventstore.StreamID][]eventstore.Position // each stream's events, by version
-	keys     map[string]eventstore.Position                // the first event of the commit with that key
-	views    map[eventstore.ViewID]*view                   // those that have a checkpoint or rows
+	keys     map[string]eventstore.Position                // the first event of the commit with this key
+	views    map[eventstore.ViewID]*view                   // views that have a checkpoint or rows
 	attached []*inline                                     // in the order of Attach
 }
 
@@ -105,8 +104,9 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	return s.receipt(records[0].event.Position), nil
 }
 
-// judge returns the receipt of the commit that c repeats, or the conflict that
-// c ends with, or neither. The caller holds writing.
+// judge judges the key and the conditions of a commit. It returns the receipt of the
+// commit that c repeats, and true; or the first conflict; or neither. The caller holds
+// writing.
 func (s *Store) judge(c eventstore.Commit) (eventstore.Receipt, bool, error) {
 	if c.Key != "" {
 		if first, ok := s.keys[c.Key]; ok {
@@ -127,7 +127,7 @@ func (s *Store) judge(c eventstore.Commit) (eventstore.Receipt, bool, error) {
 	return eventstore.Receipt{}, false, conflicts[0]
 }
 
-// conflicts returns a conflict for every condition of c that does not hold.
+// conflicts returns an error for each condition of c that does not hold.
 func (s *Store) conflicts(c eventstore.Commit) []*eventstore.ConflictError {
 	var conflicts []*eventstore.ConflictError
 	for _, x := range c.Expect {
@@ -156,8 +156,8 @@ func (s *Store) conflicts(c eventstore.Commit) []*eventstore.ConflictError {
 	return conflicts
 }
 
-// sameCommit reports whether the commit that wrote the event at p has the ids
-// of events, one by one, and returns the position of its first.
+// sameCommit reports whether the commit that wrote the event at p has the same ids, in
+// the same order, as events. It returns the position of that commit's first event.
 func (s *Store) sameCommit(p eventstore.Position, events []eventstore.NewEvent) (eventstore.Position, bool) {
 	if p == 0 || s.log[p-1].n != len(events) {
 		return 0, false
@@ -308,10 +308,11 @@ func (s *Store) Read(ctx context.Context, q eventstore.Query, opts eventstore.Re
 	}
 }
 
+// The limits of a batch. A single event may exceed batchBytes.
 const (
-	batchEvents    = 256     // at most so many events a batch
-	batchBytes     = 1 << 20 // at most so much payload a batch, one larger event apart
-	batchPositions = 4096    // at most so many positions a batch
+	batchEvents    = 256
+	batchBytes     = 1 << 20 // of payload
+	batchPositions = 4096
 )
 
 // Follow implements [eventstore.Store].
@@ -346,7 +347,7 @@ func (s *Store) Follow(ctx context.Context, q eventstore.Query, after eventstore
 	}
 }
 
-// nextBatch returns the batch that follows position through.
+// nextBatch returns the batch that begins after position through.
 func nextBatch(log []record, q eventstore.Query, through eventstore.Position) eventstore.Batch {
 	batch := eventstore.Batch{Through: through}
 	size := 0
@@ -378,8 +379,8 @@ func (s *Store) Info() eventstore.Info {
 	return eventstore.Info{StoreID: s.id, Epoch: 1, Gapless: true, Limits: eventstore.StandardLimits()}
 }
 
-// snapshot returns the log as it is, and a channel that is closed when it is
-// that no longer.
+// snapshot returns the log as of now, and a channel that is closed by the next append and
+// by Close.
 func (s *Store) snapshot(ctx context.Context) ([]record, <-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -400,7 +401,7 @@ func clone(e eventstore.Event) eventstore.Event {
 	return e
 }
 
-// unique returns the tags in order, each once; nil if there are none.
+// unique returns the tags in the same order, each once, or nil for none.
 func unique(tags []eventstore.Tag) []eventstore.Tag {
 	var kept []eventstore.Tag
 	for _, tag := range tags {

@@ -40,8 +40,8 @@ func Example() {
 	// Output: 1 2026-01-02 03:04:05 <nil>
 }
 
-// A program that starts again finds the log and the rows, and attaches its
-// inline views again.
+// After a restart the log and the rows are there, and the program attaches its inline
+// views again.
 func ExampleStore_Reopen() {
 	ctx := context.Background()
 	total := eventstore.RowKey{Table: "totals", Key: []byte("all")}

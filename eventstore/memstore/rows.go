@@ -88,7 +88,7 @@ func (s *Store) CommitRows(ctx context.Context, c eventstore.RowCommit) error {
 	return nil
 }
 
-// errDropped is the error of a view that would otherwise start on old rows.
+// errDropped returns the error of a view that still has rows from before DropRows.
 func errDropped(id eventstore.ViewID) error {
 	return fmt.Errorf("%w: view %q is dropped in part: drop the rest of its rows first", eventstore.ErrInvalid, id)
 }
@@ -130,8 +130,8 @@ func (s *Store) DropRows(ctx context.Context, id eventstore.ViewID, limit int) (
 	return more, nil
 }
 
-// view returns what is kept of a view, nothing if there is none. The caller
-// holds mu.
+// view returns the checkpoint and rows of a view, which are empty for a view that does
+// not exist. The caller holds writing or mu; see [Store].
 func (s *Store) view(id eventstore.ViewID) *view {
 	if v := s.views[id]; v != nil {
 		return v
@@ -139,7 +139,7 @@ func (s *Store) view(id eventstore.ViewID) *view {
 	return &view{tables: make(map[string]*table)}
 }
 
-// change is what becomes of a view in one commit.
+// change is the change of a view by one commit.
 type change struct {
 	view       eventstore.ViewID
 	rows       []eventstore.Row

@@ -8,17 +8,17 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// view is what is kept of a view. A view that has rows but no checkpoint is
-// being dropped.
+// view is the checkpoint and the rows of a view. A view with rows and without a
+// checkpoint is dropped in part.
 type view struct {
 	checkpoint eventstore.Checkpoint
 	tables     map[string]*table
 }
 
-// table is the rows of one table.
+// table holds the rows of one table.
 type table struct {
 	values map[string][]byte // by key
-	sorted []string          // the keys in order; nil when somebody has yet to sort them
+	sorted []string          // the keys in order; nil if keys must sort them first
 }
 
 func (v *view) put(rows []eventstore.Row) {
@@ -48,13 +48,14 @@ func (v *view) get(key eventstore.RowKey) eventstore.Row {
 	return row
 }
 
+// The limits of a page. The row that reaches pageBytes is the page's last.
 const (
-	pageRows  = 256     // at most so many rows a page
-	pageBytes = 1 << 20 // at most so many bytes of values a page, and one row more
+	pageRows  = 256
+	pageBytes = 1 << 20 // of values
 )
 
-// page returns the first rows of a scan, and the scan of those that follow, if
-// there are more.
+// page returns the first rows of a scan, whether there are more, and the scan of the
+// others.
 func (v *view) page(scan eventstore.RowScan) (rows []eventstore.Row, rest eventstore.RowScan, more bool) {
 	t := v.tables[scan.Table]
 	if t == nil {
@@ -93,7 +94,7 @@ func (t *table) keys() []string {
 	return t.sorted
 }
 
-// within returns the keys that a scan asks for, in order.
+// within returns the keys in the range of a scan, in ascending order.
 func (t *table) within(scan eventstore.RowScan) []string {
 	keys := t.keys()
 	from, _ := slices.BinarySearch(keys, string(scan.From))
@@ -104,7 +105,7 @@ func (t *table) within(scan eventstore.RowScan) []string {
 	return keys[from:max(from, to)]
 }
 
-// drop removes so many rows, and says whether there are more.
+// drop removes at most limit rows, and reports whether there are more.
 func (v *view) drop(limit int) (more bool) {
 	for _, name := range slices.Sorted(maps.Keys(v.tables)) {
 		t := v.tables[name]

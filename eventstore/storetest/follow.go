@@ -323,7 +323,7 @@ func followAgain(h *harness) {
 	}
 }
 
-// resume follows one batch at a time, each time anew from the last Through.
+// resume follows one batch at a time, each time from the last Through.
 func resume(h *harness, q eventstore.Query, again func()) {
 	h.bulk(900, func(i int) eventstore.NewEvent { return event("a", fmt.Sprintf("type %d", i%2)) })
 	log := h.all()

@@ -205,8 +205,7 @@ func guardsDisjoint(h *harness) {
 	}
 }
 
-// writeSkew races two commits, each of which writes what the other one is guarded
-// on.
+// writeSkew races two commits. Each writes an event that the other one's guard forbids.
 func writeSkew(h *harness) {
 	h.write(event("", "on call", "alice"), event("", "on call", "bob"))
 	for range 10 {

@@ -12,11 +12,11 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// harness is what a rule works with: a store, and a testing.TB that may be used to
-// its full extent. The rule runs on a goroutine of its own, so that a store that
-// does not answer fails the rule and does not hang the test: each call of the store
-// is announced with step, and if no step follows for too long, the rule is given up.
-// Its goroutine then ends at its next report.
+// harness has the store of a rule, and a testing.TB that the rule may use without limits.
+// The rule runs on a goroutine of its own, so that a store that does not answer fails the
+// rule and does not hang the test: the rule announces each call of the store with step. If
+// no step follows in time, the harness gives the rule up, and the rule's goroutine ends at
+// its next report.
 type harness struct {
 	testing.TB
 	cfg      Config

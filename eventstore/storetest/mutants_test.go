@@ -145,10 +145,10 @@ type faults struct {
 	rowFaults
 }
 
-// patience is how long the mutant may keep a rule waiting.
+// patience returns the time for which the mutant may block a rule.
 func (m mutant) patience() time.Duration {
 	if m.family == "row limits" {
-		return patience // these rules are slow, and no mutant of theirs keeps one waiting
+		return patience // these rules are slow, and their mutants do not block
 	}
 	return impatience
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Config says how to open the stores that are tested. Only Open is required. Rules
+// Config has the functions that open the stores to test. Only Open is required. Rules
 // that need another function are skipped, with the reason, if it is nil.
 //
 // The functions may end the test with tb.Fatal. The suite closes the stores that

@@ -100,7 +100,7 @@ func Example_closeTheBooks() {
 	// again: the month is closed
 }
 
-// must returns the value, where an error would be a surprise.
+// must returns the value, and panics if there is an error.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)

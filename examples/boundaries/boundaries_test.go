@@ -16,14 +16,14 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// day is when the tests' tables begin.
+// day is the time at which the tables of the tests begin.
 var day = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// scenario is a row of a table: what was, what is asked, and what comes of it:
-// events, or else a refusal.
+// scenario is a row of a table: earlier events, a decision, and the expected events or
+// refusal.
 type scenario struct {
 	name    string
-	given   func(log *aggtest.Log) *aggtest.Log // nil: nothing was
+	given   func(log *aggtest.Log) *aggtest.Log // nil for no events
 	when    aggregate.Decision
 	then    []any
 	refused error
@@ -48,7 +48,7 @@ func check(t *testing.T, scenarios []scenario) {
 	})
 }
 
-// given is the events of a row that all happened on the day.
+// given returns the given of a scenario whose events all happened on day.
 func given(events ...any) func(*aggtest.Log) *aggtest.Log {
 	return func(log *aggtest.Log) *aggtest.Log { return log.Given(events...) }
 }

@@ -16,7 +16,7 @@ type CapacityChanged struct {
 	Capacity int    `json:"capacity"`
 }
 
-// StudentSubscribed is one fact about two things, and carries the tags of both.
+// StudentSubscribed is an event about a student and a course, with the tags of both.
 type StudentSubscribed struct {
 	Student string `json:"student"`
 	Course  string `json:"course"`
@@ -58,7 +58,7 @@ func isSubscribed(student, course string) aggregate.Model[bool] {
 		fold.On(func(bool, StudentSubscribed) bool { return true }))
 }
 
-// maxCourses is how many courses a student may take.
+// maxCourses is the limit of courses of a student.
 const maxCourses = 5
 
 const (
@@ -109,8 +109,8 @@ func changeCapacity(course string, capacity int) aggregate.Decision {
 	}
 }
 
-// subscribe guards the course and the student, and nothing else: others who take
-// other courses are in nobody's way.
+// subscribe guards the course and the student, and nothing else. Subscriptions of other
+// students to other courses do not conflict with it.
 func subscribe(student, course string) aggregate.Decision {
 	var exists, subscribed bool
 	var capacity, taken, courses int

@@ -180,12 +180,12 @@ func lastSeats(t *testing.T, store eventstore.Store) {
 	var taken, courses int
 	_, err = decisions.Load(t.Context(), seatsTaken("c1").Into(&taken), coursesOf("greedy").Into(&courses))
 	require.NoError(t, err)
-	require.Equal(t, seats, taken, "never more, and none is left while somebody was refused")
+	require.Equal(t, seats, taken, "all seats are taken, and no more")
 	require.EqualValues(t, students, got.Load()+refused.Load())
 	require.Equal(t, maxCourses, courses)
 }
 
-func TestSubscribe_OthersAreInNobodysWay(t *testing.T) {
+func TestSubscribe_OthersDoNotConflict(t *testing.T) {
 	store, err := boltstore.Open(filepath.Join(t.TempDir(), "log.yore"), nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
@@ -199,7 +199,7 @@ func TestSubscribe_OthersAreInNobodysWay(t *testing.T) {
 				t.Error(err)
 			}
 			if _, err := decisions.Execute(t.Context(), subscribe("s"+course, course)); err != nil {
-				t.Error(err) // a conflict: it was not retried
+				t.Error(err) // a conflict, since there is only one attempt
 			}
 		})
 	}

@@ -16,8 +16,8 @@ func registerInvoices(b *codec.Builder) {
 	codec.Register[InvoiceCreated](b, "invoice.created", 1)
 }
 
-// nextInvoice is the number that comes next. It needs no more than the last
-// invoice, and guards against any other.
+// nextInvoice is the model of the next number. It loads only the last invoice, and guards
+// against any new one.
 func nextInvoice() aggregate.Model[int] {
 	return aggregate.Model[int]{
 		Query:   eventstore.All(),

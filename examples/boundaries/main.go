@@ -21,12 +21,12 @@ func main() {
 	}
 }
 
-// rule is a rule of the examples: why a decision is a refusal.
+// rule is a rule of the examples, as the error of a refusal.
 type rule string
 
 func (r rule) Error() string { return string(r) }
 
-// newRegistry gives the events of all examples the names that they are stored under.
+// newRegistry returns a registry of the events of all examples.
 func newRegistry() (*codec.Registry, error) {
 	b := codec.NewBuilder()
 	for _, register := range []func(*codec.Builder){
@@ -37,7 +37,7 @@ func newRegistry() (*codec.Registry, error) {
 	return b.Build()
 }
 
-// run keeps the log in a directory that it removes, and lets time pass as it likes.
+// run runs the tour with its own clock, on a log in a temporary directory.
 func run(ctx context.Context, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "boundaries-")
 	if err != nil {
@@ -62,7 +62,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	return t.err
 }
 
-// tour carries decisions out and says what became of them, until an error.
+// tour carries out decisions and prints their results, until the first error.
 type tour struct {
 	ctx       context.Context
 	out       io.Writer
@@ -72,14 +72,14 @@ type tour struct {
 }
 
 func (t *tour) walk() {
-	t.chapter("A course has so many seats, a student so many courses")
+	t.chapter("A course has a limit of students, a student a limit of courses")
 	t.do("define a course with 1 seat", defineCourse("algebra", 1))
 	t.do("ann subscribes", subscribe("ann", "algebra"))
 	t.do("bob subscribes", subscribe("bob", "algebra"))
 	t.do("make it 2 seats", changeCapacity("algebra", 2))
 	t.do("bob subscribes", subscribe("bob", "algebra"))
 
-	t.chapter("A name is one person's, and for a while nobody's")
+	t.chapter("A name belongs to one account, and is reserved for a while after it")
 	t.do("register ann", registerAccount("ann", t.now))
 	t.do("register ann", registerAccount("ann", t.now))
 	t.do("ann becomes anna", changeUsername("ann", "anna", t.now))
@@ -87,7 +87,7 @@ func (t *tour) walk() {
 	t.pass(retention + time.Second)
 	t.do("register ann", registerAccount("ann", t.now))
 
-	t.chapter("The price that was shown is paid, for ten minutes")
+	t.chapter("A price stays valid for ten minutes after it was changed")
 	t.do("a mug is 8", defineProduct("mug", 8))
 	t.do("a lamp is 40", defineProduct("lamp", 40))
 	t.pass(time.Hour)

@@ -29,13 +29,13 @@ func registerOptIn(b *codec.Builder) {
 
 func signUpTags(email, token string) []string { return []string{"email:" + email, "token:" + token} }
 
-// tokenLife is how long a token is good.
+// tokenLife is the time for which a token is valid.
 const tokenLife = time.Hour
 
-// signUp is what became of a token that was sent to an address.
+// signUp is the state of a token that was sent to an address.
 type signUp struct {
 	Name      string
-	Initiated time.Time // zero: never
+	Initiated time.Time // zero if there is no such token
 	Confirmed bool
 }
 

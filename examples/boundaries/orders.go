@@ -6,7 +6,7 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// OrderPlaced holds the token of the form that it came from.
+// OrderPlaced has the token of the form that was sent.
 type OrderPlaced struct {
 	Order string `json:"order"`
 	Form  string `json:"form"`
@@ -24,9 +24,9 @@ func formWasSent(form string) aggregate.Model[bool] {
 
 const ErrOrderPlaced = rule("the order was placed already")
 
-// placeOrder takes the token that the client made for its form. The client knows
-// no other: the order's id is the server's. (A client that should get the first
-// answer again, and not a refusal, sends a command id: eventstore.WithCommandID.)
+// placeOrder takes the token that the client made for its form, because the server makes
+// the order's id. With a command id (eventstore.WithCommandID) the client would get the
+// first answer again instead of a refusal.
 func placeOrder(order, form string) aggregate.Decision {
 	var sent bool
 	return aggregate.Decision{

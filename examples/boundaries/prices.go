@@ -25,14 +25,14 @@ type ProductOrdered struct {
 	Price   int    `json:"price"`
 }
 
-// ProductsOrdered carries the tag of each product.
+// ProductsOrdered has the tag of each product.
 type ProductsOrdered struct {
 	Items []OrderItem `json:"items"`
 }
 
 type OrderItem struct {
 	Product string `json:"product"`
-	Price   int    `json:"price"` // as it was shown to the customer
+	Price   int    `json:"price"` // as shown to the customer
 }
 
 func registerPrices(b *codec.Builder) {
@@ -51,10 +51,10 @@ func registerPrices(b *codec.Builder) {
 	}))
 }
 
-// grace is how long a price is good after it was changed.
+// grace is the time for which a price stays valid after it was changed.
 const grace = 10 * time.Minute
 
-// prices are those that a product has had, the last one last.
+// prices are the prices of a product, the current one last.
 type prices []struct {
 	Price int
 	Since time.Time
@@ -64,14 +64,14 @@ func (p prices) and(price int, since time.Time) prices {
 	return append(slices.Clip(p), prices{{price, since}}...)
 }
 
-// good reports whether a customer may still be asked this price.
+// good reports whether a price is valid at a time.
 func (p prices) good(price int, now time.Time) bool {
 	for _, was := range slices.Backward(p) {
 		if was.Price == price {
 			return true
 		}
 		if now.Sub(was.Since) > grace {
-			return false // what was before it is out of date
+			return false // all earlier prices have expired
 		}
 	}
 	return false
@@ -131,7 +131,7 @@ func orderProduct(product string, price int, now time.Time) aggregate.Decision {
 	}
 }
 
-// orderProducts orders one item or more: it has a model for each.
+// orderProducts orders one or more items. The decision has a model for each.
 func orderProducts(items []OrderItem, now time.Time) aggregate.Decision {
 	had := make([]prices, len(items))
 	var models aggregate.Models

@@ -7,10 +7,11 @@ import (
 	"github.com/yore-es/yore/aggregate/aggtest"
 )
 
-// minutes is some minutes into the tests' day.
+// minutes returns the time a number of minutes after day.
 func minutes(n int) time.Time { return day.Add(time.Duration(n) * time.Minute) }
 
-// changedAt gives p1, defined at minute 80 and changed at this one. Orders come at minute 100.
+// changedAt returns a given in which p1 is defined at minute 80 and changed at this minute.
+// Orders are placed at minute 100.
 func changedAt(minute int) func(*aggtest.Log) *aggtest.Log {
 	return func(log *aggtest.Log) *aggtest.Log {
 		return log.At(minutes(80)).Given(ProductDefined{"p1", 123}).At(minutes(minute)).Given(PriceChanged{"p1", 134})

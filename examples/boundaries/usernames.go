@@ -16,7 +16,7 @@ type AccountClosed struct {
 	Username string `json:"username"`
 }
 
-// UsernameChanged is about two names, and carries the tags of both.
+// UsernameChanged is an event about two names, with the tags of both.
 type UsernameChanged struct {
 	Old string `json:"old"`
 	New string `json:"new"`
@@ -32,16 +32,16 @@ func registerUsernames(b *codec.Builder) {
 	}))
 }
 
-// retention is how long a name that was given up stays nobody's.
+// retention is the time for which a name that was given up stays reserved.
 const retention = 3 * 24 * time.Hour
 
-// claim is what is known of a name: somebody's, or given up at some time.
+// claim is the state of a name: used by an account, or given up at a time.
 type claim struct {
 	Active  bool
-	GivenUp time.Time // zero: never
+	GivenUp time.Time // zero for a name that was never used
 }
 
-// holds reports whether nobody else may have the name at this time.
+// holds reports whether the name cannot be registered at this time.
 func (c claim) holds(now time.Time) bool {
 	return c.Active || !c.GivenUp.IsZero() && now.Sub(c.GivenUp) <= retention
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/yore-es/yore/aggregate/aggtest"
 )
 
-// daysLater is the day on which the tests' commands come.
+// daysLater returns the time a number of days after day.
 func daysLater(n int) time.Time { return day.Add(time.Duration(n) * 24 * time.Hour) }
 
 func TestRegisterAccount(t *testing.T) {

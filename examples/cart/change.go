@@ -18,9 +18,10 @@ var addSubcommand = subcommand{
 	name: "add", synopsis: "[-id ID] CART SKU QUANTITY PRICE [DESCRIPTION]", min: 4, max: 5,
 	summary: "put pieces of an item into a cart",
 	about: `
-QUANTITY is a whole number above zero. PRICE is that of one piece, above zero, with
-at most three decimals: 2.55. An item that is in the cart already gets more pieces;
-at another price they are a line of their own. DESCRIPTION is one argument: quote it.`,
+QUANTITY is a whole number above zero. PRICE is the price of one piece, above zero,
+with at most three decimals: 2.55. Pieces of an item that is in the cart at the same
+price are added to its line; at another price they are a new line. DESCRIPTION is one
+argument: quote it.`,
 	setup: changeAction(parseAdd),
 }
 
@@ -28,15 +29,15 @@ var setSubcommand = subcommand{
 	name: "set", synopsis: "[-id ID] CART SKU QUANTITY", min: 3, max: 3,
 	summary: "change how many pieces of an item are in a cart",
 	about: `
-QUANTITY is a whole number above zero. Where the item is in the cart at more than one
-price, what was added last is changed first.`,
+QUANTITY is a whole number above zero. If the item is in the cart at more than one
+price, the line that was added last is changed first.`,
 	setup: changeAction(parseSet),
 }
 
 var removeSubcommand = subcommand{
 	name: "remove", synopsis: "[-id ID] CART SKU", min: 2, max: 2,
 	summary: "take an item out of a cart",
-	about:   `All pieces of the item are taken out, at whatever price.`,
+	about:   `All pieces of the item are taken out, at all prices.`,
 	setup: changeAction(func(args []string) (cart.Command, error) {
 		return cart.RemoveItem{Cart: args[0], SKU: args[1]}, nil
 	}),
@@ -45,7 +46,7 @@ var removeSubcommand = subcommand{
 var checkoutSubcommand = subcommand{
 	name: "checkout", synopsis: "[-id ID] CART", min: 1, max: 1,
 	summary: "buy what is in a cart",
-	about:   `A cart that is checked out changes no more.`,
+	about:   `A cart that is checked out cannot change any more.`,
 	setup: changeAction(func(args []string) (cart.Command, error) {
 		return cart.Checkout{Cart: args[0]}, nil
 	}),
@@ -97,7 +98,7 @@ func parseQuantity(text string) (int64, error) {
 	return quantity, nil
 }
 
-// change sends the command, and prints the events that it made and the cart.
+// change sends the command, and prints its events and the cart.
 func change(ctx context.Context, e *environment, cmd cart.Command) error {
 	if _, err := os.Stat(e.db); errors.Is(err, fs.ErrNotExist) {
 		if err := rehearse(ctx, cmd); err != nil {
@@ -127,8 +128,8 @@ func change(ctx context.Context, e *environment, cmd cart.Command) error {
 	})
 }
 
-// rehearse carries the command out on an empty log in memory, so that one that
-// is refused leaves no new file behind.
+// rehearse carries the command out on an empty log in memory, so that a refused command
+// creates no file.
 func rehearse(ctx context.Context, cmd cart.Command) (err error) {
 	store := memstore.New(nil)
 	defer func() { err = errors.Join(err, store.Close()) }()

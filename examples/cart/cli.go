@@ -14,35 +14,34 @@ const (
 	synopsis = program + " [-db FILE COMMAND ARGUMENTS]"
 )
 
-// subcommand is one word of the command line.
+// subcommand is a subcommand of the command line.
 type subcommand struct {
 	name     string
 	synopsis string // flags and arguments
-	min, max int    // how many arguments
+	min, max int    // number of arguments
 	summary  string // one line
-	about    string // the rest of what -h says
-	// setup adds the flags and returns what to do once they are read.
+	about    string // the rest of the text of -h
+	// setup adds the flags, and returns the action to carry out after they are parsed.
 	setup func(*flag.FlagSet) action
 }
 
 // action carries out a subcommand.
 type action func(ctx context.Context, e *environment, args []string) error
 
-// environment is what a subcommand works with.
+// environment has the file and the streams of a subcommand.
 type environment struct {
 	db     string // the file with the log
 	out    *printer
 	stderr io.Writer
 }
 
-// note says on the standard error what the user should know of something that
-// was done nevertheless.
+// note prints to the standard error a problem that did not stop the subcommand.
 func (e *environment) note(format string, values ...any) {
 	errs := &printer{w: e.stderr}
 	errs.printf("cart: note: %s\n", oneLine(fmt.Errorf(format, values...)))
 }
 
-// subcommands returns all of them, in the order in which help shows them.
+// subcommands returns all subcommands, in the order of the help text.
 func subcommands() []subcommand {
 	return []subcommand{
 		addSubcommand, setSubcommand, removeSubcommand, checkoutSubcommand,
@@ -50,16 +49,16 @@ func subcommands() []subcommand {
 	}
 }
 
-// usageError says that the command line is not understood.
+// usageError is the error of an invalid command line.
 type usageError struct {
 	message string
-	usage   string // the right form
-	help    string // the command whose -h tells more
+	usage   string // the valid form
+	help    string // the command whose -h explains more
 }
 
 func (e *usageError) Error() string { return e.message }
 
-// execute reads the command line and does what it says.
+// execute parses the command line and carries it out.
 func execute(ctx context.Context, args []string, out *printer, stderr io.Writer) error {
 	if len(args) == 0 {
 		return runTour(ctx, out)
@@ -86,7 +85,7 @@ func execute(ctx context.Context, args []string, out *printer, stderr io.Writer)
 	return misused("there is no command %q", flags.Arg(0))
 }
 
-// execute reads the subcommand's part of the command line and carries it out.
+// execute parses the arguments of the subcommand and carries it out.
 func (c subcommand) execute(ctx context.Context, e *environment, args []string) error {
 	misused := func(format string, values ...any) error {
 		return &usageError{
@@ -125,7 +124,7 @@ func between(low, high int) string {
 	return fmt.Sprintf("%d to %d", low, high)
 }
 
-// newFlags returns a set with the flag that goes before or after the command.
+// newFlags returns a set with the flag that may stand before or after the subcommand.
 func newFlags(e *environment) *flag.FlagSet {
 	flags := flag.NewFlagSet(program, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -133,9 +132,8 @@ func newFlags(e *environment) *flag.FlagSet {
 	return flags
 }
 
-// parse reads flags before, between and after the arguments, and returns the
-// arguments. What begins like a negative number is an argument, and so is
-// everything after "--".
+// parse parses flags before, between and after the arguments, and returns the arguments. A
+// negative number is an argument, and so is everything after "--".
 func parse(flags *flag.FlagSet, args []string) ([]string, error) {
 	var positional []string
 	for len(args) > 0 {
@@ -164,19 +162,19 @@ func printHelp(out *printer) {
 
 usage: %s
 
-Without arguments: a guided tour, on a log that is thrown away.
-With -db FILE, which holds the log and is made when needed:
+Without arguments it runs a guided tour, on a temporary log.
+With -db FILE it works on the log in the file, and creates the file if needed:
 
 `, synopsis)
 	for _, c := range subcommands() {
 		out.printf("  %-9s %s\n", c.name, c.summary)
 	}
 	out.printf(`
-%[1]s COMMAND -h tells more about each. Flags go before or after the arguments;
-what follows "--" is an argument whatever it looks like.
+%[1]s COMMAND -h explains a command. Flags stand before or after the arguments;
+everything after "--" is an argument.
 
-The exit status is 1 when something could not be done and 2 when the command line
-is not understood; nothing has been written then, unless an import was stopped.
+The exit status is 1 for an error and 2 for an invalid command line. In both cases
+nothing was written, unless an import was stopped.
 `, program)
 }
 

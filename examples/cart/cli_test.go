@@ -14,7 +14,7 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// cli runs the program on a log of its own.
+// cli runs the program on its own log.
 type cli struct {
 	t  *testing.T
 	db string
@@ -24,7 +24,7 @@ func newCLI(t *testing.T) *cli {
 	return &cli{t: t, db: filepath.Join(t.TempDir(), "shop.yore")}
 }
 
-// run runs the program with -db and returns all that it said.
+// run runs the program with -db, and returns its status and output.
 func (c *cli) run(args ...string) (status int, stdout, stderr string) {
 	c.t.Helper()
 	return runProgram(append([]string{"-db", c.db}, args...)...)
@@ -36,7 +36,7 @@ func runProgram(args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
-// ok runs the program, which must succeed and say nothing on stderr.
+// ok runs the program, which must succeed and print nothing to stderr.
 func (c *cli) ok(args ...string) (stdout string) {
 	c.t.Helper()
 	status, stdout, stderr := c.run(args...)
@@ -45,8 +45,8 @@ func (c *cli) ok(args ...string) (stdout string) {
 	return stdout
 }
 
-// fails runs the program, which must end with the status, say why on stderr, and
-// write nothing, be it to the log or to stdout.
+// fails runs the program, which must end with the status, print the reason to stderr, and
+// write nothing to the log and to stdout.
 func (c *cli) fails(status int, args ...string) (stderr string) {
 	c.t.Helper()
 	before := c.log()
@@ -264,7 +264,7 @@ func TestCLI_Help(t *testing.T) {
 	require.NoFileExists(t, "x")
 }
 
-// TestCLI_ArgumentsThatLookLikeFlags: an argument may begin with a dash.
+// TestCLI_ArgumentsThatLookLikeFlags passes arguments that begin with a dash.
 func TestCLI_ArgumentsThatLookLikeFlags(t *testing.T) {
 	c := newCLI(t)
 	c.ok("add", "ann", "--", "-x", "1", "1")
@@ -272,7 +272,7 @@ func TestCLI_ArgumentsThatLookLikeFlags(t *testing.T) {
 	require.Len(t, c.log(), 2)
 }
 
-// fullDisk takes no output.
+// fullDisk is a writer that always fails.
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, os.ErrClosed }
@@ -283,7 +283,7 @@ func TestRun_OutputThatCannotBeWritten(t *testing.T) {
 	require.Contains(t, errs.String(), "file already closed")
 }
 
-// A log without events has read models too, and they are empty.
+// The read models of a log without events are empty.
 func TestCLI_EmptyLog(t *testing.T) {
 	c := newCLI(t)
 	c.ok("import", write(t, header))

@@ -1,6 +1,6 @@
 // Cart is a shopping cart that keeps its events with Yore.
 //
-// Without arguments it is a guided tour, on a log that is thrown away:
+// Without arguments it runs a guided tour, on a temporary log:
 //
 //	go run ./examples/cart
 //
@@ -12,19 +12,17 @@
 //	go run ./examples/cart -db shop.yore top
 //	go run ./examples/cart -h
 //
-// What a cart is and what its rules are is in the package cart beneath; begin
-// there. This program is what an application has around that: shop.go puts
-// domain, store and dispatcher together, readmodel.go keeps and reads the read
-// models, change.go, view.go and lists.go are the commands and the questions,
-// import.go carries out an order book with many commands at once, and tour.go
-// shows what all of it is good for.
+// The domain is in the package cart below this directory; begin there. This program is
+// the application around it: shop.go binds domain, store and dispatcher, readmodel.go
+// keeps and reads the read models, change.go, view.go and lists.go are the subcommands,
+// import.go imports an order book with many concurrent commands, and tour.go is the tour.
 //
-// There are two read models, in the same file as the log. The summaries of carts
-// are attached by every command that changes something, and are committed with the
-// events. The best sellers follow the log while import runs; top brings them up to
-// date before it reads them. A log without them, made by an older program, gets
-// them when they are first needed.
+// There are two read models, in the same file as the log. Every subcommand that changes
+// carts attaches the summaries, which are then committed with the events. The best
+// sellers follow the log while import runs; top brings them up to date before it reads
+// them. In a log of an older program without read models, they are built when they are
+// first needed.
 //
-// The exit status is 0, or 1 when something could not be done, or 2 when the
-// command line is not understood. Messages go to the standard error.
+// The exit status is 0 for success, 1 for an error, and 2 for an invalid command line.
+// Messages go to the standard error.
 package main

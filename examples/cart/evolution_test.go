@@ -20,7 +20,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// samples are what the golden files were written from.
+// samples are the values that the golden files were written from.
 var samples = []any{
 	cart.ItemAdded{SKU: "85123A", Description: "White hanging heart", Quantity: 6, UnitPrice: 2550},
 	cart.ItemQuantityChanged{SKU: "85123A", UnitPrice: 2550, Quantity: 2},
@@ -28,16 +28,15 @@ var samples = []any{
 	cart.CartCheckedOut{Pieces: 2, Total: 5100},
 }
 
-// TestEvents_AreAsStored: events that were ever stored can be read, and are what
-// they were.
+// TestEvents_AreAsStored decodes samples of all events that were ever stored.
 func TestEvents_AreAsStored(t *testing.T) {
 	registry, err := cart.Registry()
 	require.NoError(t, err)
 	codectest.Golden(t, registry, "testdata/events", samples...)
 }
 
-// TestEvents_ALogIsWell: every event that the program writes is read by it, needs
-// no upcaster, and carries the tags that are looked for.
+// TestEvents_ALogIsWell examines a log that the program wrote. Every event can be decoded,
+// needs no upcaster, and has the tags of today.
 func TestEvents_ALogIsWell(t *testing.T) {
 	c := newCLI(t)
 	c.ok("add", "ann", "85123A", "2", "2.55")
@@ -52,8 +51,8 @@ func TestEvents_ALogIsWell(t *testing.T) {
 	})
 }
 
-// called returns the registry of a program that calls [cart.ItemAdded] a name, and
-// what else it says.
+// called returns the registry of a program in which [cart.ItemAdded] has a name, with
+// further registrations.
 func called(t *testing.T, name string, say ...func(b *codec.Builder)) *codec.Registry {
 	t.Helper()
 	tags := func(sku string) []string { return []string{"sku:" + sku} }
@@ -72,14 +71,13 @@ func called(t *testing.T, name string, say ...func(b *codec.Builder)) *codec.Reg
 	return registry
 }
 
-// The names that the event has before and after the rename, and the line that
-// the rename takes.
+// The names of the event before and after the rename, and the upcaster of the rename.
 const oldName, newName = "cart.item-added", "cart.item-put-in"
 
 func theRename(b *codec.Builder) { codec.Rename(b, oldName, 1, newName, 1) }
 
-// withRegistry calls use with the shop on a log, as a program with this registry has
-// it: the summaries attached, the ranking up to date.
+// withRegistry calls use with a shop on a log that has this registry. The summaries are
+// attached, and the ranking is up to date.
 func withRegistry(t *testing.T, db string, registry *codec.Registry, use func(*shop)) {
 	t.Helper()
 	store, err := boltstore.Open(db, nil)
@@ -100,9 +98,8 @@ func withRegistry(t *testing.T, db string, registry *codec.Registry, use func(*s
 	requireRanking(t, s, store, 0)
 }
 
-// before writes what the program had written when it still used the old name:
-// ann has two pieces in her cart, bob has bought three. It returns the log, and
-// the builds of the read models.
+// before writes a log with the old name: the cart of ann has two pieces, and bob has
+// bought three. It returns the log, and the builds of the read models.
 func before(t *testing.T) (db string, builds []eventstore.ViewID) {
 	t.Helper()
 	db = filepath.Join(t.TempDir(), "cart.yore")
@@ -131,8 +128,8 @@ func buildsOf(t *testing.T, s *shop) []eventstore.ViewID {
 	return builds
 }
 
-// TestRename: an event gets another name, with data on disk. What
-// docs/how-to/rename-an-event.md says is what happens here.
+// TestRename renames an event that is in a log already, as in
+// docs/how-to/rename-an-event.md.
 func TestRename(t *testing.T) {
 	db, builds := before(t)
 	withRegistry(t, db, called(t, newName, theRename), func(s *shop) {
@@ -171,8 +168,8 @@ func TestRename(t *testing.T) {
 	})
 }
 
-// requireGuard checks that "nobody has put this item into a cart" is not true
-// after the rename either.
+// requireGuard checks that a guard against events that add this item to a cart fails after
+// the rename too.
 func requireGuard(t *testing.T, s *shop) {
 	t.Helper()
 	commit := eventstore.Commit{
@@ -195,8 +192,8 @@ func namesOf(t *testing.T, s *shop, id string) []string {
 	return names
 }
 
-// TestRename_Unsaid: a rename of which nothing is said is found by the golden
-// files and by the doctor, and carts are not loaded without what was in them.
+// TestRename_Unsaid renames an event without an upcaster. The golden files and the doctor
+// report it, and loading a cart with the old name fails.
 func TestRename_Unsaid(t *testing.T) {
 	registry := called(t, newName)
 	failed := &failures{TB: t}
@@ -221,8 +218,8 @@ func TestRename_Unsaid(t *testing.T) {
 	require.ErrorIs(t, views.Attach(t.Context(), cart.NewSummaries().Projection), eventstore.ErrInvalid)
 }
 
-// TestRename_Golden: the golden file of the old name stays, as it is stored, and
-// says what it is today.
+// TestRename_Golden expects that the golden file of the old name stays, and shows the event
+// as it is decoded today.
 func TestRename_Golden(t *testing.T) {
 	dir := goldenBefore(t)
 	registry := called(t, newName, theRename)
@@ -240,8 +237,7 @@ func TestRename_Golden(t *testing.T) {
 	require.Contains(t, string(old), `"name": "`+newName+`"`)
 }
 
-// goldenBefore returns a directory with the samples that were written when the
-// program still used the old name.
+// goldenBefore returns a directory with the samples from before the rename.
 func goldenBefore(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -251,7 +247,7 @@ func goldenBefore(t *testing.T) (dir string) {
 	return dir
 }
 
-// failures is a test that notes its failures instead of failing.
+// failures is a test that records its failures instead of failing.
 type failures struct {
 	testing.TB
 	texts []string

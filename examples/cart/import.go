@@ -12,9 +12,8 @@ import (
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// importWorkers is how many invoices are imported at once. The store makes what
-// they append at the same time durable together, so more of them wait for the
-// disk at the price of one.
+// importWorkers is the number of invoices that are imported concurrently. The store makes
+// concurrent appends durable with one sync, so more workers raise the throughput.
 const importWorkers = 128
 
 var importSubcommand = subcommand{
@@ -32,15 +31,16 @@ are reported with their number. Neither stops the import.
 
 The command id of a line is INVOICE/LINE, with its line number in the file, and that
 of a checkout INVOICE/checkout. So an import can be repeated, also one that was
-killed half way: what has been done is not done again, and counts as accepted.
+killed: a command that was carried out is not carried out again, and counts as
+accepted.
 
 The last two lines of the output are
   rows N accepted N rejected N carts N pieces N revenue N.NNN
   repeated N
 where carts are those checked out, pieces and revenue are those of the accepted lines,
-and repeated is how many of the accepted lines an earlier import had added. When they
-are printed, list and top show what was imported. The file may have up to 1 GiB and is
-read into memory.`,
+and repeated is the number of accepted lines that an earlier import had added. When
+they are printed, list and top include the import. The file may have up to 1 GiB and
+is read into memory.`,
 	setup: func(*flag.FlagSet) action {
 		return func(ctx context.Context, e *environment, args []string) error {
 			return importFile(ctx, e, args[0])
@@ -70,7 +70,7 @@ func importFile(ctx context.Context, e *environment, path string) error {
 			return fmt.Errorf("import stopped: %w; until then: %v; import the file again to go on", err, t)
 		}
 		if err := wait(im.last); err != nil {
-			e.note("all is imported, but the best sellers do not show it yet: %w", err)
+			e.note("the import is complete, but the best sellers do not include it yet: %w", err)
 		}
 		e.out.printf("%v\nrepeated %d\n", t, t.repeated)
 		return nil
@@ -81,7 +81,7 @@ func importFile(ctx context.Context, e *environment, path string) error {
 type importer struct {
 	dispatch func(context.Context, cart.Command) (cart.State, eventstore.Receipt, error)
 
-	mu    sync.Mutex // guards what follows; not held while a command runs
+	mu    sync.Mutex // guards the fields below; not held while a command runs
 	tally tally
 	last  eventstore.Position // of the events that the commands made
 }
@@ -97,8 +97,8 @@ func newImporter(
 	return im
 }
 
-// run imports the invoices, many at once, the lines of each in their order. It
-// ends early with the first error that is no refusal, or ctx's.
+// run imports the invoices concurrently, and the lines of each invoice in order. It stops
+// at the first error that is not a refusal.
 func (im *importer) run(ctx context.Context, invoices []*invoice) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -145,8 +145,8 @@ func (im *importer) invoice(ctx context.Context, order *invoice) error {
 	return im.checkout(eventstore.WithCommandID(last.context(ctx), order.number+"/checkout"), order.number)
 }
 
-// checkout checks the cart out, unless somebody else did or emptied it since an
-// earlier import filled it.
+// checkout checks the cart out. A cart that another program has checked out or emptied
+// since an earlier import is no error.
 func (im *importer) checkout(ctx context.Context, id string) error {
 	_, receipt, err := im.dispatch(ctx, cart.Checkout{Cart: id})
 	var refusal *cart.Refusal
@@ -164,8 +164,8 @@ func (im *importer) checkout(ctx context.Context, id string) error {
 	return nil
 }
 
-// context returns a context that carries what the line says beside the item: who
-// and when; and the id of its command.
+// context returns a context that carries the customer, the date and the command id of the
+// line.
 func (l orderLine) context(ctx context.Context) context.Context {
 	ctx = eventstore.WithTime(ctx, l.date)
 	ctx = eventstore.WithCommandID(ctx, fmt.Sprintf("%s/%d", l.item.Cart, l.line))
@@ -193,7 +193,7 @@ func (im *importer) line(ctx context.Context, line orderLine) (added bool, err e
 	return true, im.tally.accept(line.item, receipt.Repeated)
 }
 
-// counted returns what has been counted so far.
+// counted returns a copy of the tally.
 func (im *importer) counted() tally {
 	im.mu.Lock()
 	defer im.mu.Unlock()

@@ -33,7 +33,7 @@ func write(t *testing.T, content string) string {
 	return path
 }
 
-// mixedOrders has one of each: 15 rows, of which 6 are accepted.
+// mixedOrders has 15 rows of all kinds. The import accepts 6 of them.
 var mixedOrders = strings.Join([]string{
 	"\ufeff" + strings.TrimSuffix(header, "\n") + "\r\n", // line 1
 	orderRow("1", "a", "2", "2.55"),
@@ -105,8 +105,8 @@ rejected 1: the unit price must be above zero
 	require.Equal(t, before, readLog(t, c.db))
 }
 
-// streams returns what each stream of the log holds, as far as two imports of
-// the same file agree on it.
+// streams returns the content of each stream, without what differs between two imports of
+// the same file.
 func streams(t *testing.T, path string) map[string][]string {
 	t.Helper()
 	log := make(map[string][]string)
@@ -128,7 +128,7 @@ func TestImport_NotTheFormat(t *testing.T) {
 	require.Equal(t, "rows 0 accepted 0 rejected 0 carts 0 pieces 0 revenue 0.000\nrepeated 0\n", c.ok("import", write(t, header)))
 }
 
-func TestImport_CartsThatSomebodyChangedMeanwhile(t *testing.T) {
+func TestImport_CartsChangedMeanwhile(t *testing.T) {
 	c := newCLI(t)
 	c.ok("add", "1", "x", "1", "1")
 	c.ok("checkout", "1")
@@ -143,7 +143,7 @@ func TestImport_CartsThatSomebodyChangedMeanwhile(t *testing.T) {
 func TestImport_CartsThatWereEmptiedMeanwhile(t *testing.T) {
 	c := newCLI(t)
 	path := write(t, header+orderRow("1", "a", "1", "1")+orderRow("2", "a", "1", "1"))
-	c.ok("add", "-id", "1/2", "1", "a", "1", "1") // as an import does that is killed then
+	c.ok("add", "-id", "1/2", "1", "a", "1", "1") // as an import that is killed then
 	c.ok("remove", "1", "a")
 	status, stdout, stderr := c.run("import", path)
 	require.Zero(t, status, stderr)
@@ -160,7 +160,7 @@ func TestImport_SumsThatDoNotFit(t *testing.T) {
 	require.Contains(t, stderr, "more than can be counted")
 }
 
-// manyOrders returns an order book with so many invoices, of one to five lines.
+// manyOrders returns an order book with n invoices of one to five lines.
 func manyOrders(invoices int) string {
 	var book strings.Builder
 	book.WriteString(header)
@@ -175,8 +175,8 @@ func manyOrders(invoices int) string {
 	return book.String()
 }
 
-// TestImport_StoppedHalfWay: an import that was stopped, by whatever, is finished
-// by another, as if there had been only one.
+// TestImport_StoppedHalfWay stops imports and repeats them. The log is then the same as
+// after one import.
 func TestImport_StoppedHalfWay(t *testing.T) {
 	path := write(t, manyOrders(200))
 	whole := newCLI(t)
@@ -202,8 +202,7 @@ func TestImport_StoppedHalfWay(t *testing.T) {
 	}
 }
 
-// importSome imports the file until so many commands have been carried out, and
-// calls stop then.
+// importSome imports the file, and calls stop after a number of commands.
 func importSome(t *testing.T, db, path string, commands int, stop func(context.CancelFunc) error) error {
 	t.Helper()
 	book, err := readOrderBook(path)

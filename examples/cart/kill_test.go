@@ -14,8 +14,8 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// TestImport_Killed kills the program, not politely, again and again in the
-// middle of an import; then it lets it finish.
+// TestImport_Killed kills the program several times in the middle of an import, and lets
+// the last import finish.
 func TestImport_Killed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program and imports many orders")
@@ -28,7 +28,7 @@ func TestImport_Killed(t *testing.T) {
 	var lengths []int // of the log, after each kill
 	for i := range 5 {
 		if !importAndKill(t, binary, c.db, path, time.Duration(20+20*i)*time.Millisecond) {
-			break // a fast machine: the import was over
+			break // the import had ended, on a fast machine
 		}
 		lengths = append(lengths, len(c.log()))
 		requireWhole(t, c.db)
@@ -49,9 +49,9 @@ func TestImport_Killed(t *testing.T) {
 	requireReadModels(t, whole.db)
 }
 
-// requireWhole checks that both read models, where they can be read, are what the
-// log says up to where they have come; that the summaries, which are committed
-// with the events, have come to the end of it.
+// requireWhole checks that both read models, if they can be read, are the fold of the log
+// up to their checkpoints, and that the checkpoint of the summaries, which are committed
+// with the events, is the head.
 func requireWhole(t *testing.T, db string) {
 	t.Helper()
 	readOnly(t, db, func(s *shop) {
@@ -81,8 +81,8 @@ func buildProgram(t *testing.T) string {
 	return binary
 }
 
-// importAndKill starts an import and kills it so long after it began to write. It
-// reports whether the import was not over by then.
+// importAndKill starts an import and kills it a time after it began to write. It reports
+// whether the import was still running then.
 func importAndKill(t *testing.T, binary, db, path string, after time.Duration) bool {
 	t.Helper()
 	run, before := exec.Command(binary, "-db", db, "import", path), lastWrite(db)
@@ -91,11 +91,11 @@ func importAndKill(t *testing.T, binary, db, path string, after time.Duration) b
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(after)
-	_ = run.Process.Kill() // an error if it is over; Wait tells
+	_ = run.Process.Kill() // an error if the process has ended; Wait reports that
 	return run.Wait() != nil
 }
 
-// lastWrite returns when the file was written last; the zero Time if there is none.
+// lastWrite returns the time of the last write to the file, or the zero Time for no file.
 func lastWrite(path string) time.Time {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -104,7 +104,7 @@ func lastWrite(path string) time.Time {
 	return info.ModTime()
 }
 
-// TestImport_Interrupted: an interrupt stops an import in good order.
+// TestImport_Interrupted interrupts an import, which then ends cleanly.
 func TestImport_Interrupted(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program and imports many orders")

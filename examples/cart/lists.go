@@ -10,15 +10,15 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// These subcommands read from a read model what nobody could fold from the whole
-// log each time: what comes first in an order.
+// These subcommands read from the indexes of a read model. To sort the same rows from the
+// log would take a fold of the whole log each time.
 
 var listSubcommand = subcommand{
 	name: "list", synopsis: "[-n N] [-by change|total]", min: 0, max: 0,
 	summary: "list the carts, those that were changed last first",
 	about: `
-They come from a read model, which is committed with the events and kept in both
-orders: -by change, the last one first, and -by total, the largest one first.`,
+They come from a read model, which is committed with the events and has an index for
+each order: -by change, the last one first, and -by total, the largest one first.`,
 	setup: func(flags *flag.FlagSet) action {
 		n := countFlag(flags)
 		by := flags.String("by", "change", "`change` or total; change unless given")
@@ -39,12 +39,11 @@ var topSubcommand = subcommand{
 	name: "top", synopsis: "[-n N]", min: 0, max: 0,
 	summary: "list the best sellers, by pieces and by revenue",
 	about: `
-What is in a cart counts as sold once the cart is checked out: as it was then, after
-all changes and removals, at the prices it was added at.
+The content of a cart counts as sold when the cart is checked out, after all changes
+and removals, at the prices at which it was added.
 
-They come from a read model that follows the log. It is brought up to date first,
-for which the file is opened for writing; where that cannot be, they are counted from
-the whole log.`,
+They come from a read model that follows the log. The file is opened for writing to
+bring it up to date first; if that fails, they are counted from the whole log.`,
 	setup: func(flags *flag.FlagSet) action {
 		n := countFlag(flags)
 		return func(ctx context.Context, e *environment, _ []string) error {

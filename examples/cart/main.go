@@ -13,8 +13,8 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run is the program: it returns the exit status. An interrupt ends what it does
-// in good order, a second one at once.
+// run runs the program and returns the exit status. The first interrupt ends the program
+// cleanly, the second one at once.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -42,11 +42,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 // oneLine returns the text of an error on one line: joined errors have several.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// printer writes text and remembers the first error, so that it is handled once.
+// printer writes text and keeps the first error, so that the error is handled once.
 type printer struct {
 	w    io.Writer
 	err  error
-	last string // the end of what was written, at most two bytes
+	last string // the last bytes written, at most two
 }
 
 func (p *printer) printf(format string, args ...any) {
@@ -59,7 +59,7 @@ func (p *printer) printf(format string, args ...any) {
 	p.last = p.last[max(0, len(p.last)-2):]
 }
 
-// gap makes sure that an empty line comes before what is written next.
+// gap writes line ends so that an empty line precedes the next text.
 func (p *printer) gap() {
 	switch {
 	case p.last == "" || p.last == "\n\n":

@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// maxFile is the most bytes that an order book may have: it is read into memory,
-// so that an invoice can be taken as a whole wherever its lines are.
+// maxFile is the limit of an order book, in bytes. The file is read into memory, because
+// the lines of an invoice may be anywhere in it.
 const maxFile = 1 << 30
 
 // columns is the header of the Online Retail format.
@@ -22,26 +22,26 @@ var columns = []string{
 	"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country",
 }
 
-// orderBook is what an Online Retail file says.
+// orderBook is the content of an Online Retail file.
 type orderBook struct {
 	invoices  []*invoice // in the order of their first lines
 	rows      int        // records after the header, malformed ones included
 	malformed []malformedLine
 }
 
-// invoice is an order: its lines in the order of the file, not always one after
-// the other there.
+// invoice is an order. Its lines are in the order of the file, where lines of other
+// invoices may be between them.
 type invoice struct {
 	number string
 	lines  []orderLine
 }
 
-// orderLine is a line of an invoice, not yet judged by the rules of the cart.
+// orderLine is a line of an invoice, not yet checked by the rules of the cart.
 type orderLine struct {
 	line     int // of the file, from 1
 	item     cart.AddItem
 	date     time.Time
-	customer string // "" where unknown
+	customer string // "" if unknown
 }
 
 // malformedLine is a line that is not in the format.
@@ -50,8 +50,8 @@ type malformedLine struct {
 	reason string
 }
 
-// readOrderBook reads the file at path. A file that is not in the format is an
-// error; single lines that are not are only listed.
+// readOrderBook reads the file at path. It returns an error for a file in another format.
+// Malformed lines are no error; they are listed.
 func readOrderBook(path string) (_ *orderBook, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -104,7 +104,7 @@ func parseOrderBook(data []byte) (*orderBook, error) {
 	}
 }
 
-// parseOrderLine reads the fields of a record, or says why it cannot.
+// parseOrderLine parses the fields of a record, or returns the reason why it cannot.
 func parseOrderLine(fields []string) (parsed orderLine, fault string) {
 	if len(fields) != len(columns) {
 		return parsed, fmt.Sprintf("%d fields, not %d", len(fields), len(columns))
@@ -136,8 +136,8 @@ func parseOrderLine(fields []string) (parsed orderLine, fault string) {
 	return orderLine{item: item, date: date, customer: parseCustomer(fields[6])}, ""
 }
 
-// parseInvoiceDate reads a date in the two forms that Online Retail files have.
-// They name no time zone; UTC stands for none.
+// parseInvoiceDate parses a date in one of the two forms of Online Retail files. They have
+// no time zone; the date is taken as UTC.
 func parseInvoiceDate(text string) (time.Time, error) {
 	for _, layout := range []string{time.DateTime, "1/2/2006 15:04"} {
 		if t, err := time.Parse(layout, text); err == nil {
@@ -147,8 +147,8 @@ func parseInvoiceDate(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("invoice date %q: not a date such as 2010-12-01 08:26:00", text)
 }
 
-// parseCustomer returns the customer's number without the ".0" that a
-// spreadsheet left there, and "" for 0, which stands for unknown.
+// parseCustomer returns the customer's number without the ".0" that spreadsheets add. It
+// returns "" for 0, which stands for unknown.
 func parseCustomer(text string) string {
 	number := strings.TrimSuffix(text, ".0")
 	if number == "0" {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// showProgress shows on a terminal how far the import is, until the function it
-// returns is called. Elsewhere it shows nothing.
+// showProgress shows the progress of the import on a terminal until the returned function
+// is called. It shows nothing if w is not a terminal.
 func showProgress(w io.Writer, im *importer) (stop func()) {
 	if !isTerminal(w) {
 		return func() {}

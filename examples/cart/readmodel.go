@@ -9,18 +9,18 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// attach makes the summaries part of every commit. On a log that has none yet, or
-// had events appended without them, it builds them first.
+// attach attaches the summaries, so that every commit includes them. If they are missing
+// or behind, it first brings them up to date.
 func (s *shop) attach(ctx context.Context) error {
 	err := s.views.Attach(ctx, s.summaries.Projection)
 	if errors.Is(err, eventstore.ErrFaulted) {
-		// The handlers may have been put right since. Rebuild attaches what it has built.
+		// The handlers may have been corrected since. Rebuild attaches the new rows.
 		err = s.views.Rebuild(ctx, nil, s.summaries.Projection)
 	}
 	return err
 }
 
-// update brings a read model that is not run up to the head.
+// update brings a read model up to the head. The read model must not be running.
 func (s *shop) update(ctx context.Context, p *projection.Projection) error {
 	err := s.views.CatchUp(ctx, p)
 	if errors.Is(err, eventstore.ErrFaulted) {
@@ -29,9 +29,9 @@ func (s *shop) update(ctx context.Context, p *projection.Projection) error {
 	return err
 }
 
-// runRanking keeps the best sellers up to date, beside what else is done, until
-// stop is called. The function wait waits for them to show the log up to a
-// position; it ends early when they cannot.
+// runRanking keeps the best sellers up to date, on a goroutine, until stop is called. The
+// function wait waits until they include a position; it returns an error if the goroutine
+// has failed.
 func (s *shop) runRanking(ctx context.Context) (wait func(eventstore.Position) error, stop func()) {
 	ctx, end := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
@@ -42,10 +42,10 @@ func (s *shop) runRanking(ctx context.Context) (wait func(eventstore.Position) e
 	return wait, func() { end(nil); running.Wait() }
 }
 
-// withReadModel opens the log to ask a read model. If that is not at the head,
-// because it was not run since, or never, it is brought there first, for which
-// the log is opened for writing. Where that cannot be, the same handlers make the
-// read model in memory, from the whole log: the answer is the same, only later.
+// withReadModel opens the log and calls ask to read a read model. If the read model is not
+// at the head, withReadModel opens the log for writing and updates it first. If the log
+// cannot be written, it builds the read model in memory, from the whole log; the rows are
+// the same.
 func withReadModel(
 	ctx context.Context, e *environment, which func(*shop) *projection.Projection,
 	ask func(*shop, projection.Reader) error,

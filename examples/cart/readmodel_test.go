@@ -30,8 +30,7 @@ func readOnly(t *testing.T, db string, use func(*shop)) {
 	}))
 }
 
-// requireReadModels checks that both read models are at the head and are what the
-// log says.
+// requireReadModels checks that both read models are at the head and agree with the log.
 func requireReadModels(t *testing.T, db string) {
 	t.Helper()
 	readOnly(t, db, func(s *shop) {
@@ -47,8 +46,7 @@ func requireReadModels(t *testing.T, db string) {
 	})
 }
 
-// requireSummaries compares what the carts show with a fresh fold of the log up
-// to a position.
+// requireSummaries compares the summaries with a new fold of the log up to a position.
 func requireSummaries(t *testing.T, s *shop, from projection.Reader, to eventstore.Position) {
 	t.Helper()
 	states, last := make(map[string]cart.State), make(map[string]record)
@@ -78,8 +76,7 @@ func requireSummaries(t *testing.T, s *shop, from projection.Reader, to eventsto
 	require.ElementsMatch(t, shown, changed)
 }
 
-// requireRanking compares the best sellers with a fresh fold of the log up to a
-// position.
+// requireRanking compares the best sellers with a new fold of the log up to a position.
 func requireRanking(t *testing.T, s *shop, from projection.Reader, to eventstore.Position) {
 	t.Helper()
 	sales, _, err := cart.BestSellers().Run(t.Context(), s.store, s.registry, &fold.Options{To: to})
@@ -96,7 +93,7 @@ func requireRanking(t *testing.T, s *shop, from projection.Reader, to eventstore
 	require.Equal(t, slices.Concat(want), slices.Concat(shown))
 }
 
-// older carries commands out as a program that knows of no read models.
+// older carries out commands as an older program without read models.
 func (c *cli) older(commands ...cart.Command) {
 	c.t.Helper()
 	require.NoError(c.t, useLog(c.db, nil, func(s *shop) error {
@@ -129,8 +126,8 @@ func TestCLI_List(t *testing.T) {
 	require.Equal(t, head+eve+bob, c.ok("list", "-by", "total", "-n=2"))
 }
 
-// TestCLI_LogWithoutReadModels: the read models are made, or brought up to date,
-// when they are first needed.
+// TestCLI_LogWithoutReadModels expects that read models are built or updated when they are
+// first needed.
 func TestCLI_LogWithoutReadModels(t *testing.T) {
 	for _, first := range []string{"show ann", "list", "top", "add ann x 1 1"} {
 		t.Run(first, func(t *testing.T) {
@@ -150,7 +147,7 @@ func TestCLI_LogWithoutReadModels(t *testing.T) {
 	}
 }
 
-// TestCLI_LogThatCannotBeWritten: what is asked is answered from the whole log.
+// TestCLI_LogThatCannotBeWritten expects answers from a fold of the whole log.
 func TestCLI_LogThatCannotBeWritten(t *testing.T) {
 	c := newCLI(t)
 	c.ok("add", "ann", "85123A", "2", "2.55")
@@ -178,8 +175,7 @@ func TestCLI_LogThatCannotBeWritten(t *testing.T) {
 	require.Contains(t, stderr, `there is no cart "nobody"`)
 }
 
-// otherSummaries is the read model of the carts as another program defines it,
-// with the same tables.
+// otherSummaries is another definition of the read model of carts, with the same tables.
 func otherSummaries(version uint32, handle func(e eventstore.Event) error) *projection.Projection {
 	p := projection.New("carts", version)
 	projection.NewTable[projection.Pair[string, projection.Pair[string, int]], int](p, "lines")
@@ -205,7 +201,8 @@ func (c *cli) attachOther(p *projection.Projection) {
 	}))
 }
 
-// TestCLI_ReadModelWithAFault: it is rebuilt when it is next needed.
+// TestCLI_ReadModelWithAFault expects that a read model with a fault is rebuilt when it is
+// next needed.
 func TestCLI_ReadModelWithAFault(t *testing.T) {
 	for _, first := range []string{"show ann", "add ann x 1 1"} {
 		c := newCLI(t)
@@ -226,7 +223,8 @@ func TestCLI_ReadModelWithAFault(t *testing.T) {
 	}
 }
 
-// TestCLI_ReadModelOfALaterProgram: an older program can be used nevertheless.
+// TestCLI_ReadModelOfALaterProgram uses an older program on a log with a later version of
+// the read model.
 func TestCLI_ReadModelOfALaterProgram(t *testing.T) {
 	c := newCLI(t)
 	c.attachOther(otherSummaries(2, func(eventstore.Event) error { return nil }))
@@ -240,7 +238,8 @@ func TestCLI_ReadModelOfALaterProgram(t *testing.T) {
 	require.Contains(t, stderr, "this is from the whole log")
 }
 
-// TestCLI_BestSellersThatCannotBeCounted: the read model stops, the log does not.
+// TestCLI_BestSellersThatCannotBeCounted expects that an overflow stops the read model and
+// not the log.
 func TestCLI_BestSellersThatCannotBeCounted(t *testing.T) {
 	c := newCLI(t)
 	for _, id := range []string{"1", "2"} {
@@ -251,6 +250,6 @@ func TestCLI_BestSellersThatCannotBeCounted(t *testing.T) {
 	status, stdout, stderr := c.run("import", write(t, header+orderRow("3", "a", "1", "1")))
 	require.Zero(t, status)
 	require.Equal(t, "rows 1 accepted 1 rejected 0 carts 1 pieces 1 revenue 1.000\nrepeated 0\n", stdout)
-	require.Contains(t, stderr, "cart: note: all is imported, but the best sellers do not show it yet: committed, view late: ")
+	require.Contains(t, stderr, "cart: note: the import is complete, but the best sellers do not include it yet: committed, view late: ")
 	require.Contains(t, stderr, "more was sold than can be counted")
 }

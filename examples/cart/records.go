@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// maxRecord is the most bytes that one record of a CSV file may have. It bounds
-// how far a quote that is never closed is looked for.
+// maxRecord is the limit of a record of a CSV file, in bytes. It bounds the search for the
+// end of a quote that is never closed.
 const maxRecord = 64 << 10
 
-// csvRecords hands out the records of a CSV file. Unlike a [csv.Reader] it goes
-// on after a record with wrong quotes at the very next line: a quote that is not
-// closed costs its own line and not all that follow.
+// csvRecords returns the records of a CSV file. Unlike a [csv.Reader] it continues after a
+// malformed record at the next line, so a quote that is not closed spoils only its own
+// line.
 type csvRecords struct {
 	rest []byte
 	line int // of the file, where rest begins
@@ -23,9 +23,9 @@ func newCSVRecords(data []byte) *csvRecords {
 	return &csvRecords{rest: bytes.TrimPrefix(data, []byte("\ufeff")), line: 1}
 }
 
-// next returns the fields of the next record and the line on which it begins, or
-// for a malformed one why it is. At the end of the file, ok is false. Empty
-// lines are passed over.
+// next returns the fields of the next record and the line on which it begins. For a
+// malformed record it returns the fault and no fields. It skips empty lines. At the end of
+// the file ok is false.
 func (r *csvRecords) next() (fields []string, line int, fault string, ok bool) {
 	for len(r.rest) > 0 {
 		line = r.line
@@ -51,9 +51,9 @@ func (r *csvRecords) skip(size int) {
 	r.rest = r.rest[size:]
 }
 
-// recordSize returns the bytes of the record that data begins with: lines up to
-// the first at whose end every quote is closed, which is where their number is
-// even. If no such line is near, the record is the first line, and wrong.
+// recordSize returns the size of the first record of data, in bytes. The record ends with
+// the first line after which the number of quotes is even. If there is none within
+// maxRecord, the record is the first line, and malformed.
 func recordSize(data []byte) int {
 	quotes := 0
 	for size := 0; size < len(data) && size <= maxRecord; {
@@ -67,7 +67,7 @@ func recordSize(data []byte) int {
 	return lineEnd(data)
 }
 
-// lineEnd returns how many bytes the first line has, with what ends it.
+// lineEnd returns the size of the first line in bytes, line end included.
 func lineEnd(data []byte) int {
 	if i := bytes.IndexByte(data, '\n'); i >= 0 {
 		return i + 1
@@ -81,7 +81,7 @@ func isEmpty(line []byte) bool {
 	return len(bytes.TrimSuffix(line, []byte("\r"))) == 0
 }
 
-// quoteFault says what a csv.Reader found, without its own count of lines.
+// quoteFault returns the text of an error of a csv.Reader without its line number.
 func quoteFault(err error) string {
 	var parse *csv.ParseError
 	if errors.As(err, &parse) {

@@ -47,8 +47,9 @@ func TestCSVRecords_BoundsWhatAQuoteTakes(t *testing.T) {
 	require.Equal(t, 1, faults)
 }
 
-// FuzzOrderBook: no file makes the reader panic, every row is either a line of
-// an invoice or malformed, and what encoding/csv can read is read the same.
+// FuzzOrderBook checks that no file makes the reader panic, that every row is either a
+// line of an invoice or malformed, and that files which encoding/csv can read have the
+// same records.
 func FuzzOrderBook(f *testing.F) {
 	for _, data := range []string{
 		header, mixedOrders, "\ufeff" + header, header + "\"", "a,\"b\n\nc\",d\r\n\r\ne", "a\r", "a\r\r\n", "\r\n\r", "\"a\r\nb\"\r",

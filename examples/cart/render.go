@@ -10,12 +10,12 @@ import (
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// lineOf shows an event on one line: stream and version, name, what happened.
+// lineOf formats an event on one line: stream and version, name, content.
 func lineOf(r record) string {
 	return fmt.Sprintf("%s/%d  %s  %s", r.Stream, r.Version, r.Type, describe(r.Data))
 }
 
-// happened says when an event happened, if that is not when it was recorded.
+// happened formats the time of an event if that differs from the time of recording.
 func happened(r record) string {
 	if r.Time.Equal(r.Recorded) {
 		return ""
@@ -23,7 +23,7 @@ func happened(r record) string {
 	return "  (of " + r.Time.UTC().Format(time.DateTime) + ")"
 }
 
-// describe says what happened.
+// describe formats the content of an event.
 func describe(event cart.Event) string {
 	switch e := event.(type) {
 	case cart.ItemAdded:
@@ -39,7 +39,7 @@ func describe(event cart.Event) string {
 	}
 }
 
-// printCart prints what is in a cart, a line each, and the sum.
+// printCart prints the lines of a cart, and the sum.
 func printCart(out *printer, id string, state cart.State) {
 	out.printf("cart %s, %s: %s, %v\n", id, condition(state.CheckedOut), countPieces(state.Pieces()), state.Total())
 	for _, l := range state.Lines {
@@ -55,7 +55,7 @@ func condition(checkedOut bool) string {
 	return "open"
 }
 
-// printSummaries prints a list of carts, a line each.
+// printSummaries prints a list of carts, one a line.
 func printSummaries(out *printer, carts []cart.Summary) {
 	if len(carts) == 0 {
 		out.printf("there are no carts yet\n")
@@ -102,11 +102,11 @@ func grouped(number string) string {
 	return whole
 }
 
-// stamp shows a recorded time to its last digit, so that it can be given to
-// show -as-of again.
+// stamp formats a recorded time with all its digits, so that it can be passed to show
+// -as-of.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z07:00") }
 
-// plain shows a text on one line, whatever is in it.
+// plain formats any text on one line.
 func plain(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// shop is the domain on a store: all that an application puts together once.
+// shop binds the domain to a store. An application makes it once.
 type shop struct {
 	store    eventstore.RowStore
 	registry *codec.Registry
@@ -30,7 +30,7 @@ type shop struct {
 	ranking   *cart.Ranking   // run by import, and by top when it is behind
 }
 
-// newShop puts the domain on the store, which stays the caller's to close.
+// newShop returns the shop of a store. The caller closes the store.
 func newShop(store eventstore.RowStore) (*shop, error) {
 	registry, err := cart.Registry()
 	if err != nil {
@@ -54,9 +54,9 @@ func newShop(store eventstore.RowStore) (*shop, error) {
 	}, nil
 }
 
-// withShop opens the log for commands, makes it if need be, and closes it after
-// use. The summaries are attached: what a command does, they show. If they cannot
-// be, that is no reason to refuse commands, and only noted.
+// withShop opens the log for commands, creates it if it does not exist, and closes it
+// after use. It attaches the summaries, so that they show each command at once. If they
+// cannot be attached, it prints a note and goes on.
 func withShop(ctx context.Context, e *environment, use func(*shop) error) error {
 	return useLog(e.db, nil, func(s *shop) error {
 		if err := s.attach(ctx); err != nil && ctx.Err() == nil {
@@ -66,8 +66,8 @@ func withShop(ctx context.Context, e *environment, use func(*shop) error) error 
 	})
 }
 
-// withShopToRead is withShop for those who only ask: it makes no file, and any
-// number of readers can have the log open at once.
+// withShopToRead opens the log for reading only, and closes it after use. It creates no
+// file. Any number of readers can have the log open at the same time.
 func withShopToRead(e *environment, use func(*shop) error) error {
 	if _, err := os.Stat(e.db); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no log at %s yet; add and import make one", e.db)
@@ -88,8 +88,8 @@ func useLog(path string, opts *boltstore.Options, use func(*shop) error) (err er
 	return use(s)
 }
 
-// dispatch sends a command to its cart. A refusal is a [*cart.Refusal], without
-// what the dispatcher's validation wraps around it.
+// dispatch sends a command to its cart. A refusal is returned as a [*cart.Refusal], without
+// the error that the dispatcher wraps around it.
 func (s *shop) dispatch(ctx context.Context, cmd cart.Command) (cart.State, eventstore.Receipt, error) {
 	state, receipt, err := command.Dispatch[cart.State](ctx, s.commands, cmd)
 	var refusal *cart.Refusal

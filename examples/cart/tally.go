@@ -9,17 +9,17 @@ import (
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// tally is what an import counts.
+// tally has the counts of an import.
 type tally struct {
 	rows, accepted, rejected, repeated, carts int
 
-	open    int // carts that were emptied meanwhile, and so not checked out
+	open    int // carts that were emptied meanwhile and could not be checked out
 	pieces  int64
 	revenue cart.Money
-	reasons map[string]int // why lines were rejected
+	reasons map[string]int // rejected lines by reason
 }
 
-// accept counts a line that is in its cart. Sums that do not fit are an error.
+// accept counts an accepted line. It returns an error if a sum overflows.
 func (t *tally) accept(item cart.AddItem, repeated bool) error {
 	amount, amountFits := item.UnitPrice.Times(item.Quantity)
 	revenue, revenueFits := cart.Sum(t.revenue, amount)

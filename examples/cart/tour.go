@@ -12,7 +12,7 @@ import (
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// tour shows, on a log of its own, what Yore does, one thing after the other.
+// tour shows the features of Yore one after the other, on its own log.
 type tour struct {
 	*shop
 	out *printer
@@ -26,13 +26,13 @@ var (
 	clock   = cart.AddItem{SKU: "22727", Description: "Alarm clock bakelike red", UnitPrice: 3750}
 )
 
-// pieces returns the command that adds so many of an item to a cart.
+// pieces returns the command that adds a quantity of an item to a cart.
 func pieces(n int64, item cart.AddItem, id string) cart.AddItem {
 	item.Cart, item.Quantity = id, n
 	return item
 }
 
-// runTour gives the tour, on a log in a temporary file.
+// runTour runs the tour on a log in a temporary file.
 func runTour(ctx context.Context, out *printer) (err error) {
 	dir, err := os.MkdirTemp("", "yore-cart-")
 	if err != nil {
@@ -50,8 +50,8 @@ func runTour(ctx context.Context, out *printer) (err error) {
 
 			This tour keeps carts in a log, in the file
 			%s
-			and throws it away at the end. What follows really happens; each line that
-			begins with > is a command.`, path)
+			and removes the log at the end. Each line that begins with > is a command, which
+			is carried out.`, path)
 		return t.sections(ctx)
 	})
 }
@@ -87,9 +87,9 @@ func (t *tour) sections(ctx context.Context) error {
 
 func (t *tour) events(ctx context.Context) error {
 	t.say(`
-		A command says what a shopper wants. The cart's decider, a pure function, answers
-		with events: facts, which are appended to the log and never change. The cart is
-		what its events add up to.`)
+		A command is a request of a shopper. The cart's decider, a pure function, returns
+		events: facts, which are appended to the log and never change. The state of the cart
+		is the fold of its events.`)
 	for _, cmd := range []cart.Command{
 		pieces(2, heart, "ann"),
 		pieces(1, stand, "ann"),
@@ -110,7 +110,7 @@ func (t *tour) refusals(ctx context.Context) error {
 		return err
 	}
 	t.say(`
-		The same function refuses what the rules do not allow, and says why.`)
+		The same function refuses commands that break a rule, and names the rule.`)
 	for _, cmd := range []cart.Command{
 		cart.SetQuantity{Cart: "ann", SKU: heart.SKU, Quantity: 0},
 		cart.RemoveItem{Cart: "ann", SKU: stand.SKU},
@@ -135,8 +135,8 @@ func (t *tour) past(ctx context.Context) error {
 		return err
 	}
 	t.say(`
-		Since nothing is overwritten, the past is still there. Ann's cart is at version %d,
-		for it has %d events. Three events ago it was at version %d:`, version, version, version-3)
+		Nothing is overwritten, so every earlier state can be loaded. Ann's cart has %d
+		events, so it is at version %d. Three events ago it was at version %d:`, version, version, version-3)
 	then, err := t.carts.LoadAt(ctx, "ann", version-3)
 	if err != nil {
 		return err
@@ -159,8 +159,8 @@ func (t *tour) past(ctx context.Context) error {
 
 func (t *tour) repeat(ctx context.Context) error {
 	t.say(`
-		Ann checks out, her connection breaks, and she cannot know whether it worked. So
-		her phone sends the same command again, with the same command id.`)
+		Ann checks out, and the connection breaks before the answer arrives. Ann's phone
+		sends the same command again, with the same command id.`)
 	ctx = eventstore.WithCommandID(ctx, "ann's order")
 	for range 2 {
 		receipt, err := t.do(ctx, cart.Checkout{Cart: "ann"})
@@ -168,20 +168,20 @@ func (t *tour) repeat(ctx context.Context) error {
 			return err
 		}
 		if receipt.Repeated {
-			t.out.printf("    already done: this is the answer of the first time\n")
+			t.out.printf("    carried out before: this is the first answer\n")
 		}
 	}
 	t.say(`
-		It was carried out once, and answered twice. The same wish under another command
-		id is another command, and comes too late:`)
+		It was carried out once, and answered twice. With another command id it is another
+		command, which the rules refuse now:`)
 	return t.refused(eventstore.WithCommandID(ctx, "ann's second order"), cart.Checkout{Cart: "ann"})
 }
 
 func (t *tour) sellers(ctx context.Context) error {
 	t.say(`
-		A fold answers a question nobody thought of when the events were written: a few
-		typed handlers, and a value that they carry through the log, across all carts. What
-		is in a cart counts once the cart is checked out.`)
+		A fold answers a new question from old events: it has a few typed handlers, which
+		change a value with each event of the log, over all carts. The content of a cart
+		counts when the cart is checked out.`)
 	sales, through, err := cart.BestSellers().Run(ctx, t.store, t.registry, nil)
 	if err != nil {
 		return err
@@ -192,13 +192,14 @@ func (t *tour) sellers(ctx context.Context) error {
 	}
 	printSellers(t.out, "by pieces", byPieces)
 	t.say(`
-		This is true for position %d of the log, and can be asked for any earlier one.`, through)
+		This is the answer at position %d of the log. The fold has one for each earlier
+		position too.`, through)
 	return nil
 }
 
 func (t *tour) farewell(context.Context) error {
 	t.say(`
-		Keep a log of your own, in a file called shop.yore:
+		Keep your own log, in the file shop.yore:
 
 		  go run ./examples/cart -db shop.yore add ann 85123A 2 2.55 "White hanging heart"
 		  go run ./examples/cart -db shop.yore set ann 85123A 5
@@ -208,11 +209,11 @@ func (t *tour) farewell(context.Context) error {
 		  go run ./examples/cart -db shop.yore top
 		  go run ./examples/cart -h
 
-		What a cart is, and its rules, are in examples/cart/cart: begin with doc.go there.`)
+		The domain of the cart is in examples/cart/cart: begin with doc.go there.`)
 	return nil
 }
 
-// do sends a command and shows the events that it made and the cart after it.
+// do sends a command, and prints its events and the cart.
 func (t *tour) do(ctx context.Context, cmd cart.Command) (eventstore.Receipt, error) {
 	t.out.printf("> %v\n", cmd)
 	state, receipt, err := t.dispatch(ctx, cmd)
@@ -222,7 +223,7 @@ func (t *tour) do(ctx context.Context, cmd cart.Command) (eventstore.Receipt, er
 	return receipt, t.show(ctx, cmd.CartID(), state, receipt)
 }
 
-// show shows the events of a commit and the cart after it.
+// show prints the events of a commit and the cart.
 func (t *tour) show(ctx context.Context, id string, state cart.State, receipt eventstore.Receipt) error {
 	records, err := t.written(ctx, id, receipt)
 	if err != nil {
@@ -235,7 +236,7 @@ func (t *tour) show(ctx context.Context, id string, state cart.State, receipt ev
 	return nil
 }
 
-// summary shows a cart on one line.
+// summary formats a cart on one line.
 func summary(state cart.State) string {
 	lines := make([]string, len(state.Lines))
 	for i, l := range state.Lines {
@@ -248,7 +249,7 @@ func summary(state cart.State) string {
 	return text
 }
 
-// refused sends a command that the rules must refuse and shows why they do.
+// refused sends a command that the rules must refuse, and prints the refusal.
 func (t *tour) refused(ctx context.Context, cmd cart.Command) error {
 	t.out.printf("> %v\n", cmd)
 	_, _, err := t.dispatch(ctx, cmd)
@@ -260,8 +261,7 @@ func (t *tour) refused(ctx context.Context, cmd cart.Command) error {
 	return nil
 }
 
-// say prints a paragraph of its own, without the indentation that it has in the
-// source.
+// say prints a paragraph without the indentation of the source.
 func (t *tour) say(format string, args ...any) {
 	t.out.gap()
 	text := strings.TrimPrefix(fmt.Sprintf(format, args...), "\n")

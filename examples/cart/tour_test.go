@@ -27,7 +27,7 @@ func TestTour(t *testing.T) {
 		"Three events ago it was at version 2:\n\ncart ann, open: 3 pieces, 17.850\n",
 		"conflict on cart-party: expected version 1, is at version 2 since cart.item-added\n",
 		"    event  cart-party/3  cart.item-added  3 x 71053 at 3.390  White metal lantern\n    cart   1 x 22423, 7 x 71053 = 36.480\n",
-		"    already done: this is the answer of the first time\n",
+		"    carried out before: this is the first answer\n",
 		"> check out cart \"ann\"\n    refused: the cart is checked out\n",
 		"    follower: 9 events read, waiting at position 9\n",
 		"    follower: position 12  cart-party/4  cart.checked-out  8 pieces for 36.480\n",

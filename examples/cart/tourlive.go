@@ -11,14 +11,14 @@ import (
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// This file has the two parts of the tour in which two goroutines take part.
+// This file has the two parts of the tour with two goroutines.
 
-// slowStore is a store whose first append is held up until release is closed:
-// the network of a shopper who decides on what is no longer true.
+// slowStore delays its first append until release is closed, like a slow network. The
+// decision is then out of date.
 type slowStore struct {
 	eventstore.Store
 	first   sync.Once
-	waiting chan struct{} // closed when the first append is held up
+	waiting chan struct{} // closed when the first append waits
 	release chan struct{}
 	failed  []error // of appends
 }
@@ -41,8 +41,7 @@ func (s *slowStore) Append(ctx context.Context, c eventstore.Commit) (eventstore
 func (t *tour) race(ctx context.Context) error {
 	t.say(`
 		Ann and Bob share the cart "party". Ann adds three lanterns over a slow network:
-		her command is decided on the cart as it is, but before her event is appended, Bob
-		adds four.`)
+		the command is decided, but before its event is appended, Bob adds four.`)
 	if _, err := t.do(ctx, pieces(1, stand, "party")); err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func (t *tour) race(ctx context.Context) error {
 	select {
 	case <-slow.waiting:
 	case err := <-done:
-		return fmt.Errorf("ann did not get to append: %w", err)
+		return fmt.Errorf("ann's append did not begin: %w", err)
 	}
 	t.out.printf("> Bob: %v\n", bobs)
 	state, receipt, err := t.dispatch(ctx, bobs)
@@ -79,18 +78,19 @@ func (t *tour) race(ctx context.Context) error {
 	return t.showRetry(ctx, slow, annsResult)
 }
 
-// showRetry shows the conflict that Ann's repository met, and what it made of it.
+// showRetry prints the conflict that Ann's repository got, and the second decision.
 func (t *tour) showRetry(
 	ctx context.Context, slow *slowStore, result aggregate.Result[cart.State, cart.Event],
 ) error {
 	var conflict *eventstore.ConflictError
 	if len(slow.failed) != 1 || !errors.As(slow.failed[0], &conflict) {
-		return fmt.Errorf("one conflict was to be, there were %v", slow.failed)
+		return fmt.Errorf("expected one conflict, found %v", slow.failed)
 	}
 	t.say(`
-		Now Ann's event goes out, and the store does not take it:
+		Now Ann's event is sent, and the store refuses it:
 		    conflict on %s: expected %v, is at version %d since %s
-		Her repository reads what is new, asks the decider again, and appends that:`,
+		Ann's repository reads the new events, calls the decider again, and appends the
+		result:`,
 		conflict.Stream, conflict.Expected, conflict.Actual, conflict.Type)
 	if err := t.show(ctx, "party", result.State, result.Receipt); err != nil {
 		return err
@@ -106,8 +106,8 @@ func (t *tour) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t.say(`
-		A second goroutine follows the log. It reads all there is and then waits for more:
-		it is woken for each commit and asks nobody in between.`)
+		A second goroutine follows the log. It reads all events and then waits for more.
+		Each commit wakes it; it does not poll.`)
 	batches := make(chan eventstore.Batch)
 	ended := make(chan error, 1)
 	follower.Go(func() { ended <- followInto(ctx, t.store, batches) })
@@ -143,7 +143,7 @@ func (t *tour) follow(ctx context.Context) error {
 	return nil
 }
 
-// showFollowed shows what the follower got.
+// showFollowed prints the events that the follower received.
 func (t *tour) showFollowed(stored eventstore.Event) error {
 	r, err := t.record(stored)
 	if err != nil {
@@ -153,7 +153,7 @@ func (t *tour) showFollowed(stored eventstore.Event) error {
 	return nil
 }
 
-// followInto sends all batches of the log, those to come too, until ctx ends.
+// followInto sends the batches of the log, and later ones, until ctx ends.
 func followInto(ctx context.Context, store eventstore.Store, batches chan<- eventstore.Batch) error {
 	for batch, err := range store.Follow(ctx, eventstore.All(), 0) {
 		if err != nil {
@@ -168,8 +168,8 @@ func followInto(ctx context.Context, store eventstore.Store, batches chan<- even
 	return nil
 }
 
-// seeThrough takes batches until one reaches the position, and shows the visitor
-// every event in them.
+// seeThrough receives batches until one reaches the position, and calls the visitor with
+// every event.
 func seeThrough(
 	ctx context.Context, batches <-chan eventstore.Batch, ended <-chan error,
 	position eventstore.Position, visit func(eventstore.Event) error,

@@ -12,10 +12,10 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// This file has the parts of the tour that build read models anew: as another
-// version, and after a fault.
+// This file has the parts of the tour that rebuild read models: as another version, and
+// after a fault.
 
-// busyDay is 150 carts, for which there are 450 events.
+// busyDay returns an order book of 150 carts, which have 450 events.
 func busyDay() *orderBook {
 	book := &orderBook{}
 	for i := range 150 {
@@ -28,7 +28,7 @@ func busyDay() *orderBook {
 	return book
 }
 
-// reach is version 2 of the best sellers: also in how many carts an item was.
+// reach is version 2 of the best sellers, which also counts the carts of an item.
 type reach struct {
 	*projection.Projection
 	items   *projection.Table[string, reachRow] // by SKU
@@ -75,8 +75,8 @@ func (t *tour) rebuild(ctx context.Context) error {
 		return err
 	}
 	t.say(`
-		%d more orders have come in. Somebody wants to know in how many carts an item was
-		sold. That is another shape of rows: version 2 of the best sellers. It is built from
+		%d more orders have come in. The best sellers now also count the carts in which an
+		item was sold. The rows have another shape, so this is version 2. It is built from
 		the log beside version 1, which can be read meanwhile.`, len(orders.invoices))
 	v2 := newReach()
 	t.out.printf("    before:      version 1: %s\n                 version 2: %s\n", t.asked(ctx, t.first), t.asked(ctx, v2.first))
@@ -90,12 +90,12 @@ func (t *tour) rebuild(ctx context.Context) error {
 	}
 	t.out.printf("    afterwards:  version 1: %s\n                 version 2: %s\n", t.asked(ctx, t.first), t.asked(ctx, v2.first))
 	t.say(`
-		The new version took the old one's place in one commit, once it had reached the end
-		of the log. The rows of the old one are gone.`)
+		When the new version reached the end of the log, it replaced the old one in one
+		commit. The rows of the old version are gone.`)
 	return nil
 }
 
-// first says what version 1 answers.
+// first formats the answer of version 1.
 func (t *tour) first(ctx context.Context, from projection.Reader) (string, error) {
 	sellers, err := t.ranking.ByPieces(ctx, from, 1)
 	if err != nil || len(sellers) == 0 {
@@ -104,7 +104,7 @@ func (t *tour) first(ctx context.Context, from projection.Reader) (string, error
 	return fmt.Sprintf("%s leads with %s", sellers[0].SKU, countPieces(sellers[0].Pieces)), nil
 }
 
-// first says what version 2 answers.
+// first formats the answer of version 2.
 func (r *reach) first(ctx context.Context, from projection.Reader) (string, error) {
 	for row, err := range r.byCarts.Scan(ctx, from, projection.Range[int64]{}.Limit(1)) {
 		return fmt.Sprintf("%s leads with %s, in %d carts", row.Key, countPieces(row.Value.Pieces), row.Value.Carts), err
@@ -112,7 +112,7 @@ func (r *reach) first(ctx context.Context, from projection.Reader) (string, erro
 	return "nothing was sold", nil
 }
 
-// asked returns what a version of the best sellers answers, or why it does not.
+// asked returns the answer of a version of the best sellers, or the text of its error.
 func (t *tour) asked(ctx context.Context, first func(context.Context, projection.Reader) (string, error)) string {
 	answer, err := first(ctx, t.store)
 	var building *projection.RebuildingError
@@ -125,20 +125,20 @@ func (t *tour) asked(ctx context.Context, first func(context.Context, projection
 	case errors.As(err, &replaced):
 		return replaced.Error()
 	case errors.Is(err, projection.ErrNeverRun):
-		return projection.ErrNeverRun.Error() // without what was asked
+		return projection.ErrNeverRun.Error() // without the name of the table
 	default:
 		return err.Error()
 	}
 }
 
-// shelves is a read model with a mistake: how many pieces were put into carts, by
-// the shelf that they are on.
+// shelves is a read model of the pieces added to carts, by shelf. Its handler has a
+// mistake.
 type shelves struct {
 	*projection.Projection
 	pieces *projection.Table[string, int64]
 }
 
-// newShelves defines the read model; of says on which shelf an item is.
+// newShelves defines the read model; of returns the shelf of an item.
 func newShelves(of map[string]string) *shelves {
 	p := projection.New("shelves", 1)
 	s := &shelves{Projection: p, pieces: projection.NewTable[string, int64](p, "pieces")}
@@ -168,10 +168,10 @@ func (t *tour) fault(ctx context.Context) error {
 		t.out.printf("    shelves  %s\n", t.onShelves(ctx, wrong))
 	}
 	t.say(`
-		Dora got all that she asked for: no read model keeps an event from being appended.
-		This one stopped where it failed, keeps its last good state, and says so instead of
-		passing off half the truth as the whole. With the mistake put right, it is rebuilt
-		from the log and attached again:`)
+		Dora's commands were carried out: a read model cannot stop an append. This one
+		stopped at the event that it failed on. It keeps its last good state, and returns an
+		error when it is read. With the mistake corrected, it is rebuilt from the log and
+		attached again:`)
 	right := newShelves(map[string]string{heart.SKU: "A", lantern.SKU: "A", stand.SKU: "B", clock.SKU: "B"})
 	if err := t.views.Rebuild(ctx, nil, right.Projection); err != nil {
 		return err
@@ -184,7 +184,7 @@ func (t *tour) fault(ctx context.Context) error {
 	return nil
 }
 
-// onShelves returns what the read model shows, or why it does not.
+// onShelves formats the rows of the read model, or returns the text of its error.
 func (t *tour) onShelves(ctx context.Context, s *shelves) string {
 	var shown []string
 	for row, err := range s.pieces.Scan(ctx, t.store, projection.Range[string]{}) {

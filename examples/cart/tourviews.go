@@ -10,15 +10,15 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// This file has the parts of the tour that keep read models; tourrebuild.go has
-// those that build them anew.
+// This file has the parts of the tour that keep read models; tourrebuild.go has the parts
+// that rebuild them.
 
 func (t *tour) inline(ctx context.Context) error {
 	t.say(`
-		What is asked often should not be folded each time. A read model is rows, made from
-		the events by handlers, in tables with indexes, in the same file. The list of carts
-		is attached to the log: its rows are in the very commit that makes the events
-		durable. When a command returns, the list shows it; there is nothing to wait for.`)
+		A question that is asked often should not fold the log each time. A read model has
+		rows, which handlers make from the events, in tables with indexes, in the same file.
+		The list of carts is attached to the log: its rows are in the commit that makes the
+		events durable. When a command returns, the list shows it.`)
 	for _, cmd := range []cart.Command{pieces(2, stand, "carl"), pieces(1, heart, "carl")} {
 		if _, err := t.do(ctx, cmd); err != nil {
 			return err
@@ -36,10 +36,10 @@ func (t *tour) inline(ctx context.Context) error {
 
 func (t *tour) async(ctx context.Context) error {
 	t.say(`
-		The best sellers may be a moment late. As a read model they follow the log on a
-		goroutine of their own, many events at a time. The rows and the position that they
-		are true for are one commit, so nothing is left out or counted twice, whatever
-		crashes when. At this moment they are not run:`)
+		The best sellers may be a moment late. This read model follows the log on its own
+		goroutine, many events at a time. Its rows and its position in the log change in one
+		commit, so no event is left out or counted twice, also after a crash. At this moment
+		the read model is not running:`)
 	receipt, err := t.do(ctx, cart.Checkout{Cart: "carl"})
 	if err != nil {
 		return err
@@ -53,8 +53,8 @@ func (t *tour) async(ctx context.Context) error {
 	t.out.printf("    %v: %v, waited for position %d\n", projection.ErrLate, late.State, late.Wanted)
 
 	t.say(`
-		Carl has bought, that is sure; only the list does not know yet. Now they are run,
-		and a writer can wait until what it has written can be read:`)
+		Carl's order is durable, but the best sellers do not include it yet. Now the read
+		model runs, and a writer can wait until it includes a position:`)
 	wait, stop := t.runRanking(ctx)
 	defer stop()
 	if err := wait(receipt.Last); err != nil {

@@ -14,15 +14,15 @@ import (
 
 var showSubcommand = subcommand{
 	name: "show", synopsis: "[-at VERSION | -as-of TIME] CART", min: 1, max: 1,
-	summary: "show what is in a cart, or was",
+	summary: "show what is in a cart, now or in the past",
 	about: `
-A cart as it is now comes from a read model, which is committed with the events. As it
-was, it is what the events until then make it. A cart's version is the number of its
+The current cart comes from a read model, which is committed with the events. A past
+cart is folded from its events up to then. A cart's version is the number of its
 events; history lists them with the times at which they were recorded. TIME is one of
   2011-12-09T12:50:00Z   RFC 3339, as history prints it
   2011-12-09 12:50:00    local time; the seconds may have decimals
   2011-12-09             the end of that day, local time
-and stands for everything recorded at that time or before.`,
+and includes everything recorded at that time or before.`,
 	setup: func(flags *flag.FlagSet) action {
 		at := flags.String("at", "", "the cart as it was at this `VERSION`; at 0 it is empty")
 		asOf := flags.String("as-of", "", "the cart as it was at this `TIME`")
@@ -35,8 +35,8 @@ and stands for everything recorded at that time or before.`,
 var historySubcommand = subcommand{
 	name: "history", synopsis: "CART", min: 1, max: 1,
 	summary: "list the events of a cart",
-	about: `Each line is an event: its version, when it was recorded, its name, what happened;
-and when, where that is not when it was recorded.`,
+	about: `Each line is an event: its version, the time at which it was recorded, its name and
+its content; and the time at which it happened, if that is another.`,
 	setup: func(*flag.FlagSet) action { return history },
 }
 
@@ -70,7 +70,7 @@ func show(ctx context.Context, e *environment, id, at, asOf string) error {
 	}
 }
 
-// showNow shows a cart as the read model has it.
+// showNow prints a cart as it is in the read model.
 func showNow(ctx context.Context, e *environment, id string) error {
 	return withReadModel(ctx, e, summaries, func(s *shop, from projection.Reader) error {
 		state, version, err := s.summaries.Load(ctx, from, id)
@@ -85,7 +85,7 @@ func showNow(ctx context.Context, e *environment, id string) error {
 	})
 }
 
-// showPast shows a cart as the first of its events, up to some time, make it.
+// showPast prints a cart as of a version or a time.
 func showPast(
 	ctx context.Context, e *environment, id string,
 	load func(s *shop, last eventstore.Version) (cart.State, eventstore.Version, error),
@@ -125,7 +125,7 @@ func parseVersion(text string) (eventstore.Version, error) {
 	return eventstore.Version(version), nil
 }
 
-// parseTime reads a time in one of the forms that the help of show lists.
+// parseTime parses a time in one of the forms in the help text of show.
 func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

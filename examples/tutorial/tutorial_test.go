@@ -49,8 +49,8 @@ func source(t *testing.T, file string) string {
 	return string(content)
 }
 
-// Who follows the tutorial gets these files: whole ones, and lines to add to
-// them, in the order of the page.
+// The tutorial has the reader make these files: whole files, and lines to add to them, in
+// the order of the page.
 func TestTutorial_HasTheReaderMakeThisProgram(t *testing.T) {
 	made := map[string]string{}
 	for _, b := range blocks(t, "tutorial.md") {

@@ -48,7 +48,7 @@ func recordLength(event eventstore.NewEvent, n int) int {
 	return len(record.Append(nil, &event, record.Place{I: n - 1, N: n}, ""))
 }
 
-// floor is what the disk and bbolt allow: transactions that only append values.
+// floor measures the disk and bbolt alone: transactions that only append values.
 type floor struct {
 	path  string
 	db    *bolt.DB

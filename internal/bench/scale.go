@@ -2,7 +2,7 @@ package main
 
 import "time"
 
-// scale says how much is measured.
+// scale has the sizes of a measurement.
 type scale struct {
 	rounds int           // of a row
 	warm   time.Duration // of appends, before the measurement

@@ -39,7 +39,7 @@ func newView(name string) *projection.Projection {
 	return p
 }
 
-// newViewWriter returns a writer of such events. It changes the key in place.
+// newViewWriter returns a writer of events for the view. It changes the key in place.
 func newViewWriter(ctx context.Context, store eventstore.Store, number, events int) *writer {
 	const head, blank, tail = `{"key":`, "        ", `,"pad":"`
 	w := newWriter(ctx, store, "view", number, events)

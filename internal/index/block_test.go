@@ -86,8 +86,8 @@ func withBucket(t testing.TB, fn func(*bolt.Bucket)) {
 	}))
 }
 
-// TestBlocks_HoldWhatWasWritten reads the postings back in order, from blocks of
-// about blockSize, each of which begins where the one before ends.
+// TestBlocks_HoldWhatWasWritten reads the postings back in order, from blocks of about
+// blockSize. Each block begins where the previous one ends.
 func TestBlocks_HoldWhatWasWritten(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -15,7 +15,7 @@ import (
 // A Checker compares the index on disk with the log, without memory for each
 // posting. For each run it sums the hashes of the postings that the run's events
 // must have, and those of the postings that the run has. The sums are equal if the
-// postings are, and differ otherwise, but for a chance of one in 2^64. Where they
+// postings are. They differ otherwise, except with a probability of one in 2^64. If they
 // differ, [Reader.Check] and [Checker.Stray] find the postings.
 //
 // The runs that the Checker reads stay in the file until Close, even if they are

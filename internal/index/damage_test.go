@@ -25,7 +25,7 @@ func pairs(t testing.TB, tx *bolt.Tx) (all []pair) {
 	return all
 }
 
-// inTx is a file of which every transaction is tx.
+// inTx is a file whose transactions are all tx.
 type inTx struct {
 	index.File
 	tx *bolt.Tx

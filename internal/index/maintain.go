@@ -26,7 +26,7 @@ const (
 	sliceKeys  = 512       // deleted in one transaction
 )
 
-// Slice is what one transaction changes in the index.
+// Slice is a change of the index by one transaction.
 type Slice struct {
 	pairs  []byte // of keys and values: both sizes (4 bytes each), key, value
 	status []byte // nil: unchanged

@@ -70,7 +70,7 @@ func (m *merge) fill(tx *bolt.Tx) error {
 func (m *merge) place(r *runReader) {
 	for !r.piece.next() {
 		if r.piece.broken {
-			m.bad = append(m.bad, fmt.Errorf("%w: run %d has a block that is none", ErrUnusable, r.run.id))
+			m.bad = append(m.bad, fmt.Errorf("%w: run %d has a malformed block", ErrUnusable, r.run.id))
 			return
 		}
 		if len(r.blocks) == 0 {

@@ -115,7 +115,7 @@ func (m *model) maintain() {
 	m.runs = max(m.runs, m.index.Stats().Runs)
 }
 
-// reopen opens the index anew and adds the events that it lacks.
+// reopen opens the index again and adds the events that it lacks.
 func (m *model) reopen() {
 	m.index = m.file.open(m.t, small)
 	m.snapshots, m.seen = nil, nil

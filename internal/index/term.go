@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Entry is what the index needs to know of an event.
+// Entry has the fields of an event that the index needs.
 type Entry struct {
 	Position eventstore.Position
 	Stream   eventstore.StreamID
@@ -36,7 +36,7 @@ var kinds = map[byte]string{
 	kindStream: "stream", kindCategory: "category", kindType: "type", kindTag: "tag", kindKey: "key", kindUnknown: "unknown event",
 }
 
-// posting says that the event at a position has a term. In a stream's list it has
+// posting records that the event at a position has a term. In a stream's list it has
 // the event's version; in others version is 0.
 type posting struct {
 	position eventstore.Position

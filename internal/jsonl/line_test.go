@@ -29,7 +29,7 @@ var lines = []string{
 	`{"position":3,"stream":"s-1","version":2,"commit":{"i":0,"n":1},"id":"00000000-0000-0000-0000-000000000003","type":"u","recorded":"2026-01-02T03:04:07.000000006Z","metadata":{"m":"v"}}`,
 }
 
-// plain returns a record of an event that has nothing but what each event has.
+// plain returns a record of an event with the required fields only.
 func plain() record.Record {
 	return record.Record{
 		Event: eventstore.Event{Position: 1, ID: uuid.UUID{15: 1}, Type: "t", Data: []byte{}, Recorded: recorded, Time: recorded},

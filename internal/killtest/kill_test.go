@@ -99,7 +99,7 @@ func write(path, mode string) error {
 	if err != nil {
 		return err
 	}
-	// What a run fails with, and is run again after, is said as an error, too.
+	// The log has the errors after which a run is repeated, too.
 	views, err := projection.NewHost(s, registry(), &projection.Options{Logger: slog.New(slog.NewTextHandler(os.Stdout, nil))})
 	if err != nil {
 		return err

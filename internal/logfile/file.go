@@ -265,9 +265,9 @@ func (f *File) endDoubt(db *bolt.DB) error {
 }
 
 // checkBranches checks the pages that lead to others and the list of free pages, which
-// have no checksums and which bbolt trusts. With a wrong one, a reader may loop for ever,
+// have no checksums and which bbolt trusts. With a wrong one, a reader may loop endlessly,
 // and a transaction may overwrite pages that are in use. So damaged trees are not walked,
-// and a file is not opened for writing if anything but its index is damaged.
+// and a file is not opened for writing if anything except its index is damaged.
 func (f *File) checkBranches(readOnly bool) error {
 	problems, err := f.branchProblems(string(AsideBucket))
 	if err != nil {
@@ -332,7 +332,7 @@ func (f *File) branchProblems(ignore ...string) (problems branchProblems, err er
 	return problems, err
 }
 
-// movedError says that the path does not name the open file any more. It matches
+// movedError reports that the path does not name the open file any more. It matches
 // ErrFailed without its advice to close the store: closing would lose a removed file.
 type movedError struct{ path, how string }
 
@@ -345,7 +345,7 @@ func (e *movedError) Error() string {
 func (e *movedError) Is(target error) bool { return target == eventstore.ErrFailed }
 
 // InPlace returns an error that matches ErrFailed if the path does not name the open
-// file any more. What is written then is lost when the file is closed.
+// file any more. Later writes to that file are lost when it is closed.
 func (f *File) InPlace() error {
 	now, err := os.Stat(f.Path)
 	switch {

@@ -89,7 +89,7 @@ func describe(tx *bolt.Tx, identity Identity) error {
 	)
 }
 
-// Identity says which log a file holds.
+// Identity identifies the log in a file.
 type Identity struct {
 	StoreID uuid.UUID
 	Epoch   uint64 // 1 or more; new after Restore

@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// The bounds of a page, which is what one transaction reads.
+// The bounds of a page. One transaction reads one page.
 const (
 	PageEvents = 256     // events at most
 	PageBytes  = 1 << 20 // bytes at most; a single larger event is a page of its own

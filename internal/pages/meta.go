@@ -45,7 +45,7 @@ type Meta struct {
 	TxID      uint64 // the transaction that wrote it
 }
 
-// State is what the meta pages say about a file.
+// State is the state of a file according to its meta pages.
 type State struct {
 	Meta           // the newest valid one
 	Damaged string // what is wrong with the other meta page, or ""

@@ -8,8 +8,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Reporter returns a function that calls report with how far a task has come. The task
-// begins now, at a position; its rate counts from there. Total 0 says that the end is not
+// Reporter returns a function that calls report with the progress of a task. The task
+// begins now, at a position; its rate counts from there. Total 0 means that the end is not
 // known. Reporter returns nil if report is nil. The function is not safe for concurrent
 // use.
 func Reporter(from eventstore.Position, report func(eventstore.Progress)) func(done, total eventstore.Position) {

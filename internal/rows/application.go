@@ -36,10 +36,10 @@ func (c OneCommit) Load(int) ([]eventstore.Event, error) { return c, nil }
 //
 // The view's code is the application's, so a store does not trust it. The goroutine
 // applies the commits one by one, each to a buffer of its own, and the store waits until
-// the view's time is up. What a commit that succeeded has put is merged into the rows of
-// all; the writes of a commit that ends with an error or a panic, or after the view's
-// time, are dropped, and no later commit is begun. A goroutine that does not return is
-// abandoned: its buffer is closed, and its next read or write ends with an error.
+// the view's time is up. The writes of a commit that succeeds are merged into the rows of
+// all commits. The writes of a commit that ends with an error or a panic, or after the
+// view's time, are dropped, and no later commit is begun. A goroutine that does not return
+// is abandoned: its buffer is closed, and its next read or write ends with an error.
 type Application struct {
 	ctx     context.Context // ends when the view's time is up
 	cancel  context.CancelFunc
@@ -137,11 +137,11 @@ func (a *Application) one(tx *Buffer, i int) (fault error) {
 
 // Applied is the outcome of an Application.
 type Applied struct {
-	// Good is how many commits succeeded, and Rows what they have put.
+	// Good is the number of commits that succeeded, and Rows are the rows that they put.
 	Good int
 	Rows []eventstore.Row
-	// Fault is that of the first commit that did not, nil if there is none; Cause is
-	// the error that it was made of.
+	// Fault is the fault of the first commit that failed, nil if there is none. Cause is
+	// the error that it was made from.
 	Fault *eventstore.Fault
 	Cause error
 }

@@ -1,5 +1,5 @@
-// Package rows is what the stores and the projections share about rows: a buffer of
-// writes over stored rows.
+// Package rows has the code about rows that the stores and the projections share: a buffer
+// of writes over stored rows.
 //
 // A [Buffer] is an overlay. It keeps what is put; Get and Scan answer as if that had
 // been written to the base. A view's Apply gets a Buffer as its RowTx, and when it

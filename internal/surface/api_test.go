@@ -115,8 +115,8 @@ func describe(pkg *types.Package) []string {
 	return lines
 }
 
-// shape returns what a type is, but for the fields and methods, which have lines of their
-// own.
+// shape returns the kind of a type, without its fields and methods, which have their own
+// lines.
 func shape(object *types.TypeName, qualify types.Qualifier) string {
 	name := object.Name()
 	if object.IsAlias() {

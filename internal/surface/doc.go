@@ -4,6 +4,6 @@
 //
 //	go test ./internal/surface -update
 //
-// writes testdata/api anew.
+// writes testdata/api again.
 // testdata/exempt.txt is written by hand: names that need no example, and why.
 package surface

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// exemption says why a name needs no example. A name that ends in ".*" is all fields and
-// methods of a type.
+// exemption is a name that needs no example, and the reason. A name that ends in ".*" means
+// all fields and methods of a type.
 type exemption struct {
 	name   string
 	needed bool

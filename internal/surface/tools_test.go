@@ -114,7 +114,7 @@ func ExampleOther() { // has no output to compare
 }
 `
 
-// What an example reaches is shown, and nothing else is.
+// A name is shown if an example reaches it.
 func TestShown(t *testing.T) {
 	l := newLoader(t)
 	pkg, _ := source(t, l, "example.org/things", "things.go", things)

@@ -1,6 +1,6 @@
 package viewfile
 
-// What the tests of damage write by themselves.
+// Exported for the tests that damage files.
 var (
 	ReadTally = readTally
 	SealTally = sealTally

@@ -133,7 +133,7 @@ func dropChanges(tx *bolt.Tx, view eventstore.ViewID) error {
 	return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view))
 }
 
-// Entry is what a layer has for a row. Its memory belongs to the transaction.
+// Entry is a layer's entry for a row. Its memory belongs to the transaction.
 type Entry struct {
 	Key    []byte // of the row, without the number of the layer
 	Sealed []byte // the whole value in the file, with its checksum

@@ -19,7 +19,7 @@ type Tally struct {
 	Rows    uint64 // entries in all layers
 	Sum     uint64 // of their checksums, modulo 2^64
 	newest  uint64 // number of the newest layer of changes that ever was; 0: none was
-	changes uint32 // how many layers of changes there are; their numbers end with newest
+	changes uint32 // number of layers of changes; their numbers end with newest
 }
 
 // Counts reports whether both tallies count the same entries.

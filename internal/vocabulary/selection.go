@@ -65,7 +65,7 @@ func (h *Handlers[H]) Select(q eventstore.Query) (Selection, error) {
 }
 
 // handled returns those of an item's types that have a handler. It adds the others to
-// s.Unhandled, but for older names, which are faults.
+// s.Unhandled, except older names, which are faults.
 func (h *Handlers[H]) handled(types []string, s *Selection) (handled []string, fault error) {
 	var faults []error
 	for _, t := range types {

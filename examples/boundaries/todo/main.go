@@ -1,4 +1,4 @@
-// Command todo keeps lists of things to do, no two of which have the same title.
+// Command todo keeps lists of things to do. No two lists have the same title.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 
 type (
 	Event         interface{ isEvent() }
-	ListNamed     struct{ Old, Title string } // also what makes a list
+	ListNamed     struct{ Old, Title string } // the first one creates the list
 	ItemAdded     struct{ Item string }
 	ItemCompleted struct{ Item string }
 

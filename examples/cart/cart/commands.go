@@ -6,16 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// Command is what a shopper can ask for: [AddItem], [SetQuantity], [RemoveItem],
-// [Checkout]. Its text says what is asked.
+// Command is a request of a shopper: [AddItem], [SetQuantity], [RemoveItem] or
+// [Checkout]. Its String is part of the text of a [Refusal].
 type Command interface {
-	// CartID says which cart the command is for.
+	// CartID returns the id of the cart that the command is for.
 	CartID() string
 	fmt.Stringer
 	isCommand()
 }
 
-// AddItem asks for more pieces of an item, at a price.
+// AddItem adds pieces of an item at a unit price.
 type AddItem struct {
 	Cart        string
 	SKU         string
@@ -24,22 +24,22 @@ type AddItem struct {
 	UnitPrice   Money
 }
 
-// SetQuantity asks for so many pieces of an item that is in the cart. More
-// pieces come at the price of the item's last line; fewer are taken from its
-// last lines first.
+// SetQuantity sets the number of pieces of an item that is in the cart. Additional
+// pieces have the price of the item's last line. Surplus pieces are taken from the
+// item's last lines first.
 type SetQuantity struct {
 	Cart     string
 	SKU      string
 	Quantity int64
 }
 
-// RemoveItem asks for an item to be taken out, at whatever prices it is there.
+// RemoveItem removes all lines of an item.
 type RemoveItem struct {
 	Cart string
 	SKU  string
 }
 
-// Checkout asks to buy what is in the cart.
+// Checkout buys the content of the cart.
 type Checkout struct {
 	Cart string
 }
@@ -73,13 +73,13 @@ func (c RemoveItem) String() string { return fmt.Sprintf("remove item %q from ca
 
 func (c Checkout) String() string { return fmt.Sprintf("check out cart %q", c.Cart) }
 
-// The most bytes that a name and a description may have.
+// The limits of a name and a description, in bytes.
 const (
 	maxName        = 100
 	maxDescription = 1000
 )
 
-// Validate refuses names and texts that cannot be, whatever is in the cart.
+// Validate refuses invalid names and descriptions. It does not need the cart's state.
 func (c AddItem) Validate() error {
 	if len(c.Description) > maxDescription || !utf8.ValidString(c.Description) {
 		return &Refusal{Command: c, Rule: ErrDescription}
@@ -87,13 +87,13 @@ func (c AddItem) Validate() error {
 	return validNames(c, c.Cart, c.SKU)
 }
 
-// Validate refuses names that cannot be, whatever is in the cart.
+// Validate refuses invalid names.
 func (c SetQuantity) Validate() error { return validNames(c, c.Cart, c.SKU) }
 
-// Validate refuses names that cannot be, whatever is in the cart.
+// Validate refuses invalid names.
 func (c RemoveItem) Validate() error { return validNames(c, c.Cart, c.SKU) }
 
-// Validate refuses names that cannot be, whatever is in the cart.
+// Validate refuses an invalid name.
 func (c Checkout) Validate() error { return validNames(c, c.Cart) }
 
 func validNames(c Command, names ...string) error {

@@ -6,15 +6,15 @@ import (
 	"github.com/yore-es/yore/aggregate"
 )
 
-// Decider is the cart for a repository: cart 7 is the stream "cart-7".
+// Decider is the decider of carts. The events of cart 7 are in the stream "cart-7".
 var Decider = aggregate.Decider[State, Command, Event]{
 	Category: "cart",
 	Decide:   Decide,
 	Evolve:   Evolve,
 }
 
-// Decide answers a command with the events that it leads to, or with a
-// [*Refusal]. Commands that change nothing lead to no event.
+// Decide returns the events of a command, or a [*Refusal]. A command that changes nothing
+// has no events.
 func Decide(s State, cmd Command) ([]Event, error) {
 	if s.CheckedOut {
 		return refuse(cmd, ErrCheckedOut)
@@ -59,7 +59,7 @@ func setQuantity(s State, c SetQuantity) ([]Event, error) {
 	if len(lines) == 0 {
 		return refuse(c, ErrNotInCart)
 	}
-	surplus := -c.Quantity // how many pieces there are too many
+	surplus := -c.Quantity // the number of pieces to take out; negative to add
 	for _, line := range lines {
 		surplus += line.Quantity
 	}
@@ -75,8 +75,7 @@ func setQuantity(s State, c SetQuantity) ([]Event, error) {
 	return takeOut(lines, surplus), nil
 }
 
-// takeOut returns the events that take pieces away from the lines, from the
-// first ones first.
+// takeOut returns the events that take pieces out of the lines, in the order of the lines.
 func takeOut(lines []Line, pieces int64) []Event {
 	var events []Event
 	for _, line := range lines {
@@ -114,8 +113,8 @@ func checkout(s State, c Checkout) ([]Event, error) {
 	return []Event{CartCheckedOut{Pieces: s.Pieces(), Total: s.Total()}}, nil
 }
 
-// hasRoomFor reports whether the cart's pieces and total still fit their types
-// with so many pieces more. If those of the cart do, so do those of each line.
+// hasRoomFor reports whether the cart's pieces and total still fit their types with this
+// number of pieces more. If those of the cart fit, those of each line fit too.
 func (s State) hasRoomFor(pieces int64, price Money) bool {
 	amount, ok := price.Times(pieces)
 	if !ok {

@@ -23,7 +23,7 @@ func registry(t *testing.T) *codec.Registry {
 	return r
 }
 
-// Two items, and what they cost.
+// Two items and their prices.
 const (
 	heart   = "85123A"
 	lantern = "71053"

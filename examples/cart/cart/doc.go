@@ -1,22 +1,21 @@
-// Package cart is a shopping cart as an application of Yore writes one: what
-// can happen to a cart, what can be asked of it, the rules between the two, and
-// what is made of it all to be read. Nothing here opens a log or starts anything.
+// Package cart is the domain of a shopping cart: its events, its commands, the rules that
+// turn commands into events, and the read models. Nothing here opens a log or starts a
+// goroutine.
 //
 // Read it in this order:
 //
-//   - [Event]: the facts, and the stable names they are stored under ([Registry])
-//   - [State]: what a cart holds, and how each event changes it ([Evolve])
-//   - [Command]: what a shopper can ask for
-//   - [Decide]: the rules, which answer a command with events or a [Refusal]
-//   - [Decider]: state, rules and category bound together, for a repository
-//   - [BestSellers]: a question to the whole log, as a fold
-//   - [Summaries], [Ranking]: read models, in tables that are kept beside the log
+//   - [Event]: the facts, and their stable names ([Registry])
+//   - [State]: the content of a cart, and how each event changes it ([Evolve])
+//   - [Command]: the requests of a shopper
+//   - [Decide]: the rules, which return events or a [Refusal] for a command
+//   - [Decider]: state, rules and category together, for a repository
+//   - [BestSellers]: a fold of the whole log, on demand
+//   - [Summaries], [Ranking]: read models, in tables beside the log
 //
-// A line of a cart is an item at a unit price. The same item added again at the
-// same price grows its line; at another price it gets a line of its own, so that
-// what each piece costs is never forgotten. Commands speak of items, events of
-// lines.
+// A line of a cart is an item at a unit price. An item that is added again at the same
+// price increases its line; at another price it gets a new line, so the cart knows the
+// price of each piece. Commands name items, events name lines.
 //
-// Amounts are [Money], whole thousandths. Sums and products that do not fit are
-// refused by the rules and never wrap.
+// Amounts are [Money], whole thousandths. The rules refuse a command if a sum or a
+// product would overflow.
 package cart

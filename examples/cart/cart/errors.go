@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// The rules, as the reasons to refuse a command. They come in a [*Refusal].
+// The rules. A [*Refusal] wraps the one that a command breaks.
 var (
 	ErrCheckedOut  = errors.New("the cart is checked out")
 	ErrQuantity    = errors.New("the quantity must be above zero")
@@ -17,14 +17,13 @@ var (
 	ErrDescription = errors.New("descriptions are at most 1000 bytes of UTF-8")
 )
 
-// Refusal says which command was refused and by which rule. It matches the rule
-// with [errors.Is].
+// Refusal is the error of a refused command. It matches the broken rule with [errors.Is].
 type Refusal struct {
 	Command Command
 	Rule    error
 }
 
-// Error says what was asked and which rule is against it.
+// Error implements error.
 func (r *Refusal) Error() string { return fmt.Sprintf("cannot %v: %v", r.Command, r.Rule) }
 
 // Unwrap returns the rule.

@@ -2,35 +2,35 @@ package cart
 
 import "github.com/yore-es/yore/codec"
 
-// Event is what can happen to a cart: [ItemAdded], [ItemQuantityChanged],
-// [ItemRemoved], [CartCheckedOut]. What happened is never changed, so an event
-// holds all that must be known about it later, prices above all.
+// Event is an event of a cart: [ItemAdded], [ItemQuantityChanged], [ItemRemoved] or
+// [CartCheckedOut]. Stored events never change, so an event has all facts that are needed
+// later, such as prices.
 type Event interface{ isEvent() }
 
-// ItemAdded says that pieces of an item were put into the cart.
+// ItemAdded records that pieces of an item were added to the cart.
 type ItemAdded struct {
 	SKU         string `json:"sku"`
 	Description string `json:"description"`
-	Quantity    int64  `json:"quantity"` // how many more, above zero
+	Quantity    int64  `json:"quantity"` // the number of pieces added, above zero
 	UnitPrice   Money  `json:"unitPrice"`
 }
 
-// ItemQuantityChanged says that the line of this item at this price now has so
-// many pieces.
+// ItemQuantityChanged records the new number of pieces of the line of this item at this
+// price.
 type ItemQuantityChanged struct {
 	SKU       string `json:"sku"`
 	UnitPrice Money  `json:"unitPrice"`
-	Quantity  int64  `json:"quantity"` // how many there are now, above zero
+	Quantity  int64  `json:"quantity"` // the new number of pieces, above zero
 }
 
-// ItemRemoved says that the line of this item at this price is gone.
+// ItemRemoved records that the line of this item at this price was removed.
 type ItemRemoved struct {
 	SKU       string `json:"sku"`
 	UnitPrice Money  `json:"unitPrice"`
 }
 
-// CartCheckedOut says that the shopper bought what was in the cart. It is the
-// last event of a cart.
+// CartCheckedOut records that the shopper bought the content of the cart. It is the last
+// event of a cart.
 type CartCheckedOut struct { //nolint:revive // it stutters, but it is the name of the fact
 	Pieces int64 `json:"pieces"`
 	Total  Money `json:"total"`
@@ -41,8 +41,8 @@ func (ItemQuantityChanged) isEvent() {}
 func (ItemRemoved) isEvent()         {}
 func (CartCheckedOut) isEvent()      {}
 
-// Registry returns the names that the events are stored under, for ever, and the
-// tags they carry: "sku:85123A" finds all that happened to an item, in any cart.
+// Registry returns the registry of the events, with their permanent names and their tags.
+// The tag "sku:85123A" finds the events of an item in all carts.
 func Registry() (*codec.Registry, error) {
 	b := codec.NewBuilder()
 	codec.Register[ItemAdded](b, "cart.item-added", 1, bySKU(func(e ItemAdded) string { return e.SKU }))
@@ -52,7 +52,7 @@ func Registry() (*codec.Registry, error) {
 	return b.Build()
 }
 
-// bySKU tags an event with the item that it is about.
+// bySKU returns the option that tags an event with its item.
 func bySKU[E any](sku func(E) string) codec.RegisterOption {
 	return codec.Tags(func(e E) []string { return []string{"sku:" + sku(e)} })
 }

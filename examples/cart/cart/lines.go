@@ -10,14 +10,13 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// lineTable is the lines of carts as a table of a read model. It has a row for
-// each line, not one for each cart: an event costs the same however much is in
-// the cart.
+// lineTable is a table of a read model with the lines of all carts. It has a row for each
+// line and not for each cart, so the cost of an event does not grow with the cart.
 type lineTable struct {
 	*projection.Table[lineKey, lineRow]
 }
 
-// lineKey is a cart, and what tells its lines apart: item and unit price.
+// lineKey is the key of a line: its cart, item and unit price.
 type lineKey = projection.Pair[string, lineID]
 
 type lineID = projection.Pair[string, Money]
@@ -25,8 +24,7 @@ type lineID = projection.Pair[string, Money]
 type lineRow struct {
 	Description string `json:"description"`
 	Quantity    int64  `json:"quantity"`
-	// Since is the version of the cart with which the line began: the order of
-	// the lines.
+	// Since is the version of the event that began the line. Lines are ordered by it.
 	Since eventstore.Version `json:"since"`
 }
 
@@ -34,8 +32,8 @@ func newLineTable(p *projection.Projection) lineTable {
 	return lineTable{projection.NewTable[lineKey, lineRow](p, "lines")}
 }
 
-// apply is [Evolve] for the rows of a cart. It returns the line that the event
-// is about, before and after it; a Quantity of 0 stands for no line.
+// apply changes the rows of a cart as [Evolve] changes its state. It returns the line that
+// the event is about, before and after the event; a Quantity of 0 stands for no line.
 func (t lineTable) apply(tx projection.Tx, stored fold.Event[Event]) (before, after Line, err error) {
 	id := stored.Stream.ID()
 	switch e := stored.Data.(type) {
@@ -61,7 +59,7 @@ func (t lineTable) apply(tx projection.Tx, stored fold.Event[Event]) (before, af
 	}
 }
 
-// change puts what to makes of a line, or deletes the line if that is nothing.
+// change puts the row that to returns, or deletes the row if its Quantity is 0.
 func (t lineTable) change(
 	tx projection.Tx, id, sku string, price Money, to func(row lineRow, there bool) lineRow,
 ) (before, after Line, err error) {
@@ -79,7 +77,7 @@ func (t lineTable) change(
 	return lineOf(key, row), lineOf(key, changed), err
 }
 
-// take deletes the lines of a cart and returns them in their order.
+// take deletes the lines of a cart and returns them in order.
 func (t lineTable) take(tx projection.Tx, id string) ([]Line, error) {
 	lines, err := collectLines(t.In(tx).Scan(projection.FirstEqual[lineID](id)))
 	for _, line := range lines {
@@ -96,8 +94,7 @@ func lineOf(key lineKey, row lineRow) Line {
 	}
 }
 
-// collectLines returns the lines that rows of one cart are, in the order in which
-// they were first added.
+// collectLines returns the lines of the rows of one cart, ordered by Since.
 func collectLines(rows iter.Seq2[projection.Row[lineKey, lineRow], error]) ([]Line, error) {
 	var found []projection.Row[lineKey, lineRow]
 	for row, err := range rows {

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// Money is an amount in thousandths of the shop's currency: 2550 is 2.550. It is
-// exact; no amount ever passes through a float.
+// Money is an amount in thousandths of the shop's currency: 2550 is 2.550. It is exact; no
+// amount is converted to a float.
 type Money int64
 
-// ErrMoney says that a text is not an amount.
+// ErrMoney is the error for a text that is not an amount.
 var ErrMoney = errors.New("not an amount such as 2.55")
 
 const decimals = 3
 
-// ParseMoney reads an amount: an optional minus sign, digits, and optionally a
-// point with more digits, of which those after the third must be zeros. All else,
-// and what does not fit, is an error that matches [ErrMoney].
+// ParseMoney parses an amount: an optional minus sign, digits, and optionally a point with
+// more digits. Digits after the third decimal must be zeros. For any other text, and for
+// an amount that does not fit, the error matches [ErrMoney].
 func ParseMoney(text string) (Money, error) {
 	unsigned, negative := strings.CutPrefix(text, "-")
 	whole, fraction, point := strings.Cut(unsigned, ".")
@@ -58,11 +58,11 @@ func (m Money) String() string {
 	return fmt.Sprintf("%s%d.%03d", sign, thousandths/1000, thousandths%1000)
 }
 
-// MarshalText is String, so that amounts are stored as "2.550": readable, and
-// exact for every reader of JSON.
+// MarshalText returns String, so amounts are stored as "2.550", which is readable and exact
+// in JSON.
 func (m Money) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalText is [ParseMoney].
+// UnmarshalText parses with [ParseMoney].
 func (m *Money) UnmarshalText(text []byte) (err error) {
 	*m, err = ParseMoney(string(text))
 	return err
@@ -74,7 +74,7 @@ func (m Money) Times(n int64) (Money, bool) {
 		return 0, true
 	}
 	if m == math.MinInt64 && n == -1 {
-		return 0, false // the one product that the division below does not see
+		return 0, false // the division below does not detect this overflow
 	}
 	product := m * Money(n)
 	if product/Money(n) != m {

@@ -78,7 +78,7 @@ func FuzzParseMoney(f *testing.F) {
 	})
 }
 
-// FuzzArithmetic compares sums and products with those of numbers that have room.
+// FuzzArithmetic compares sums and products with those of big integers.
 func FuzzArithmetic(f *testing.F) {
 	for _, a := range []int64{0, 1, -1, 3, math.MaxInt64, math.MinInt64, math.MaxInt64 / 3} {
 		for _, b := range []int64{0, 1, -1, 3, math.MaxInt64, math.MinInt64} {

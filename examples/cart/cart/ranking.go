@@ -7,8 +7,8 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// Ranking is a read model: the best sellers, as the fold [BestSellers] counts
-// them, kept in order so that nothing has to be counted when they are asked for.
+// Ranking is a read model of the best sellers. It has the same numbers as the fold
+// [BestSellers], in indexes that are sorted already when they are read.
 type Ranking struct {
 	*projection.Projection
 	sellers   *projection.Table[string, Seller] // by SKU
@@ -20,16 +20,17 @@ type Ranking struct {
 func NewRanking() *Ranking {
 	p := projection.New("best-sellers", 1)
 	r := &Ranking{Projection: p, sellers: projection.NewTable[string, Seller](p, "sellers")}
-	// Less than nothing comes first: most pieces lead, and of equals the lower SKU.
+	// An index is in ascending order, and then by key. Negative numbers put the highest
+	// first and keep the lower SKU first among equals.
 	r.byPieces = projection.NewIndex(r.sellers, "pieces", func(s Seller) (int64, bool) { return -s.Pieces, true })
 	r.byRevenue = projection.NewIndex(r.sellers, "revenue", func(s Seller) (Money, bool) { return -s.Revenue, true })
 	OnSold(p, r.sell)
 	return r
 }
 
-// OnSold makes a projection call sold for each cart that is checked out, with
-// what is in it. What is in carts meanwhile it keeps in a table of the
-// projection, "lines".
+// OnSold adds a handler to a projection that calls sold with the lines of each cart that
+// is checked out. The handler keeps the lines of open carts in a table of the projection,
+// "lines".
 func OnSold(p *projection.Projection, sold func(tx projection.Tx, lines []Line) error) {
 	open := newLineTable(p)
 	projection.On(p, func(tx projection.Tx, e fold.Event[Event]) error {
@@ -61,13 +62,14 @@ func (r *Ranking) sell(tx projection.Tx, lines []Line) error {
 	return nil
 }
 
-// ByPieces returns the n items of which most pieces were sold, as
-// [Sales.ByPieces] does.
+// ByPieces returns the n items with the most pieces sold, in the order of
+// [Sales.ByPieces].
 func (r *Ranking) ByPieces(ctx context.Context, from projection.Reader, n int) ([]Seller, error) {
 	return values(r.byPieces.Scan(ctx, from, projection.Range[int64]{}.Limit(n)))
 }
 
-// ByRevenue returns the n items that brought in most, as [Sales.ByRevenue] does.
+// ByRevenue returns the n items with the highest revenue, in the order of
+// [Sales.ByRevenue].
 func (r *Ranking) ByRevenue(ctx context.Context, from projection.Reader, n int) ([]Seller, error) {
 	return values(r.byRevenue.Scan(ctx, from, projection.Range[Money]{}.Limit(n)))
 }

@@ -20,8 +20,8 @@ import (
 // all is more rows than any test has.
 const all = math.MaxInt32
 
-// randomCommand is one of those that can be asked of five carts with four items.
-// Now and then the five are others.
+// randomCommand returns a command for one of five carts and one of four items. The five
+// carts are replaced after 40 commands.
 func randomCommand(r *rand.Rand, i int) cart.Command {
 	id, sku := fmt.Sprint("c-", i/40, "-", r.IntN(5)), string(rune('a'+r.IntN(4)))
 	switch r.IntN(8) {
@@ -48,8 +48,8 @@ func newViews(t *testing.T, store eventstore.RowStore) *projection.Host {
 	return views
 }
 
-// TestReadModels_ShowWhatTheFoldsSay sends random commands, and compares all that
-// the read models show, after each command, with what the carts and the fold say.
+// TestReadModels_ShowWhatTheFoldsSay sends random commands, and compares the read models
+// after each command with the carts and the fold.
 func TestReadModels_ShowWhatTheFoldsSay(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -61,7 +61,7 @@ func TestReadModels_ShowWhatTheFoldsSay(t *testing.T) {
 	summaries, ranking := cart.NewSummaries(), cart.NewRanking()
 	require.NoError(t, newViews(t, store).Attach(t.Context(), summaries.Projection))
 
-	ids := make(map[string]eventstore.Receipt) // of what was done last
+	ids := make(map[string]eventstore.Receipt) // the last one of each cart
 	sold := 0
 	for i := range 400 {
 		cmd := randomCommand(random, i)
@@ -151,8 +151,8 @@ func requireSummaries(
 	require.Equal(t, byChange[:2], first)
 }
 
-// TestRanking_ForgetsCartsThatAreCheckedOut: what it keeps of them meanwhile is
-// not kept for ever.
+// TestRanking_ForgetsCartsThatAreCheckedOut expects that the lines of a cart are deleted
+// when the cart is checked out.
 func TestRanking_ForgetsCartsThatAreCheckedOut(t *testing.T) {
 	store := memstore.New(nil)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

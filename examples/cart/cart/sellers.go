@@ -10,7 +10,7 @@ import (
 	"github.com/yore-es/yore/fold"
 )
 
-// Seller is an item and what was sold of it.
+// Seller is an item with its pieces sold and its revenue.
 type Seller struct {
 	SKU         string `json:"sku"`
 	Description string `json:"description"`
@@ -18,8 +18,7 @@ type Seller struct {
 	Revenue     Money  `json:"revenue"`
 }
 
-// with returns the seller after a line more was sold, or an error if the sums no
-// longer fit.
+// with returns the seller with another line sold, or an error if a sum overflows.
 func (s Seller) with(line Line) (Seller, error) {
 	pieces, piecesFit := Sum(s.Pieces, line.Quantity)
 	revenue, revenueFits := Sum(s.Revenue, line.Amount())
@@ -31,20 +30,19 @@ func (s Seller) with(line Line) (Seller, error) {
 	}, nil
 }
 
-// Sales are what was sold of each item. What is in a cart counts as sold when
-// the cart is checked out, not before.
+// Sales are the pieces and the revenue of each item. The lines of a cart count as sold
+// when the cart is checked out.
 type Sales struct {
 	open map[eventstore.StreamID]State // the carts that are not checked out
 	sold map[string]Seller             // by SKU
 	err  error
 }
 
-// errSales is what the sums end with when they no longer fit.
+// errSales is the error of a sum that overflows.
 var errSales = errors.New("more was sold than can be counted")
 
-// BestSellers returns the fold of the log into [Sales]. It keeps carts with the
-// very Evolve that the rules rely on, so the two cannot disagree about what a
-// cart held.
+// BestSellers returns the fold of the log into [Sales]. It uses the Evolve of the decider,
+// so the fold and the rules cannot disagree about the content of a cart.
 func BestSellers() fold.Fold[*Sales] {
 	return fold.Fold[*Sales]{
 		Initial: func() *Sales {
@@ -75,14 +73,14 @@ func (s *Sales) sell(cart eventstore.StreamID) *Sales {
 	return s
 }
 
-// ByPieces returns the n items of which most pieces were sold, most first; of
-// equals, the lower SKU. Sums that do not fit are an error.
+// ByPieces returns the n items with the most pieces sold, in descending order; among
+// equals the lower SKU is first. It returns an error if a sum overflowed.
 func (s *Sales) ByPieces(n int) ([]Seller, error) {
 	return s.top(n, func(a, b Seller) int { return cmp.Compare(b.Pieces, a.Pieces) })
 }
 
-// ByRevenue returns the n items that brought in most, most first; of equals, the
-// lower SKU. Sums that do not fit are an error.
+// ByRevenue returns the n items with the highest revenue, in descending order; among
+// equals the lower SKU is first. It returns an error if a sum overflowed.
 func (s *Sales) ByRevenue(n int) ([]Seller, error) {
 	return s.top(n, func(a, b Seller) int { return cmp.Compare(b.Revenue, a.Revenue) })
 }

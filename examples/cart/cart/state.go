@@ -2,11 +2,11 @@ package cart
 
 import "slices"
 
-// State is what a cart holds. The zero State is an empty cart.
+// State is the content of a cart. The zero State is an empty cart.
 type State struct {
 	// Lines are in the order in which they were first added.
 	Lines []Line
-	// CheckedOut says that the cart was bought and changes no more.
+	// CheckedOut is true if the cart was bought. Then it cannot change any more.
 	CheckedOut bool
 }
 
@@ -18,10 +18,10 @@ type Line struct {
 	UnitPrice   Money
 }
 
-// Amount is what all pieces of the line cost.
+// Amount returns the price of all pieces of the line.
 func (l Line) Amount() Money { return l.UnitPrice * Money(l.Quantity) } // fits, by ErrTooMuch
 
-// Pieces counts all pieces in the cart.
+// Pieces returns the number of pieces in the cart.
 func (s State) Pieces() int64 {
 	var pieces int64
 	for _, line := range s.Lines {
@@ -30,7 +30,7 @@ func (s State) Pieces() int64 {
 	return pieces
 }
 
-// Total is what all that is in the cart costs.
+// Total returns the price of all pieces in the cart.
 func (s State) Total() Money {
 	var total Money
 	for _, line := range s.Lines {
@@ -39,8 +39,8 @@ func (s State) Total() Money {
 	return total
 }
 
-// Evolve returns the state after the event. It judges nothing: the event has
-// happened. It changes the state it is given.
+// Evolve returns the state after the event. It checks no rule, because the event has
+// happened. It modifies its argument.
 func Evolve(s State, event Event) State {
 	switch e := event.(type) {
 	case ItemAdded:
@@ -68,7 +68,7 @@ func (s State) line(sku string, price Money) int {
 	return slices.IndexFunc(s.Lines, func(l Line) bool { return l.SKU == sku && l.UnitPrice == price })
 }
 
-// linesOf returns the item's lines, those added last first.
+// linesOf returns the item's lines, the last one first.
 func (s State) linesOf(sku string) []Line {
 	var lines []Line
 	for _, line := range slices.Backward(s.Lines) {

@@ -10,7 +10,7 @@ import (
 	"github.com/yore-es/yore/projection"
 )
 
-// Summary is a cart on one line.
+// Summary is the summary of a cart.
 type Summary struct {
 	Cart       string             `json:"cart"`
 	Version    eventstore.Version `json:"version"`
@@ -18,12 +18,12 @@ type Summary struct {
 	Pieces     int64              `json:"pieces"`
 	Total      Money              `json:"total"`
 	CheckedOut bool               `json:"checkedOut"`
-	// Changed is when the last event of the cart was recorded.
+	// Changed is the time at which the last event of the cart was recorded.
 	Changed time.Time `json:"changed"`
 }
 
-// Summaries is a read model: all carts as they are now. It is meant to be
-// attached to the log, so that what a shopper has done is seen at once.
+// Summaries is a read model of the current state of all carts. It is meant to be attached,
+// so that a shopper sees a change at once.
 type Summaries struct {
 	*projection.Projection
 	lines    lineTable
@@ -40,8 +40,8 @@ func NewSummaries() *Summaries {
 		lines:      newLineTable(p),
 		carts:      projection.NewTable[string, Summary](p, "carts"),
 	}
-	p.Timeout = 10 * time.Second // the handlers take microseconds, but a busy machine is not their mistake
-	// Less than nothing comes first: the largest total leads, and of equals the lower name.
+	p.Timeout = 10 * time.Second // for a busy machine; the handlers take microseconds
+	// Negative numbers put the largest total first, and the lower name first among equals.
 	s.byTotal = projection.NewIndex(s.carts, "total", func(s Summary) (Money, bool) { return -s.Total, true })
 	s.byChange = projection.NewIndex(s.carts, "change", func(s Summary) (time.Time, bool) { return s.Changed, true })
 	projection.On(p, s.apply)
@@ -66,11 +66,11 @@ func (s *Summaries) apply(tx projection.Tx, e fold.Event[Event]) error {
 	})
 }
 
-// count counts a line that is there.
+// count returns 1 for a line with pieces, else 0.
 func count(line Line) int64 { return min(line.Quantity, 1) }
 
-// Load returns the cart as its last event left it, and its version; 0 if there
-// is no such cart.
+// Load returns the current state of a cart and its version, which is 0 for a cart without
+// events.
 func (s *Summaries) Load(ctx context.Context, r projection.Reader, id string) (State, eventstore.Version, error) {
 	for {
 		before, _, err := s.carts.Get(ctx, r, id)
@@ -85,23 +85,23 @@ func (s *Summaries) Load(ctx context.Context, r projection.Reader, id string) (S
 		if err != nil {
 			return State{}, 0, err
 		}
-		if cart := after.Value; cart.Version == before.Value.Version { // it has not changed between the reads
+		if cart := after.Value; cart.Version == before.Value.Version { // unchanged between the reads
 			return State{Lines: lines, CheckedOut: cart.CheckedOut}, cart.Version, nil
 		}
 	}
 }
 
-// ByTotal returns the n carts with the largest totals, the largest first.
+// ByTotal returns the n carts with the largest totals, in descending order.
 func (s *Summaries) ByTotal(ctx context.Context, r projection.Reader, n int) ([]Summary, error) {
 	return values(s.byTotal.Scan(ctx, r, projection.Range[Money]{}.Limit(n)))
 }
 
-// ByChange returns the n carts that were changed last, the last one first.
+// ByChange returns the n carts that were changed last, the most recent first.
 func (s *Summaries) ByChange(ctx context.Context, r projection.Reader, n int) ([]Summary, error) {
 	return values(s.byChange.Scan(ctx, r, projection.Range[time.Time]{}.Backward().Limit(n)))
 }
 
-// values returns the values of rows, or the error that ends them.
+// values returns the values of the rows, or the error of the sequence.
 func values[K comparable, V any](rows iter.Seq2[projection.Row[K, V], error]) ([]V, error) {
 	var all []V
 	for row, err := range rows {

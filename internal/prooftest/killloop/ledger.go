@@ -13,8 +13,8 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/sample"
 )
 
-// ledger is what killed processes have reported about a log, and what was found in
-// it after earlier kills.
+// ledger has the reports of killed processes about a log, and the findings in the log after
+// earlier kills.
 type ledger struct {
 	Acked   [writers][]Acked       // in the order of the commits, including those found after a kill
 	Known   []string               // ids of events found before; they must not change
@@ -29,7 +29,7 @@ type Acked struct {
 	First, Last eventstore.Position
 }
 
-// following is what a follower saw in one run of the process.
+// following has the batches of a follower in one run of the process.
 type following struct {
 	After, Through eventstore.Position
 	Saw            []string // POSITION=ID

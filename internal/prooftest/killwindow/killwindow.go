@@ -1,7 +1,7 @@
 // Package killwindow proves that a power loss is safe even if a process was killed
 // between writing a transaction and its sync, and was started again and has
-// committed. What is then only in the page cache, and what was built on it, must be
-// there as a whole or not at all, and nothing acknowledged may be lost.
+// committed. A transaction that is then only in the page cache, and the one that was built
+// on it, must be there as a whole or not at all, and nothing acknowledged may be lost.
 //
 // The disk (package simfs) holds the sync of a transaction; while it waits, the
 // process is killed. The next process finds the file as the page cache has it,

@@ -149,7 +149,7 @@ func (w way) check(scratch string, counts bool) error {
 	return nil
 }
 
-// held is what the process holds.
+// held has the resources that the process holds.
 type held struct {
 	files      []string // open files
 	mappings   []string // mapped files

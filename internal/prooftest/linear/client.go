@@ -25,8 +25,8 @@ type target interface {
 	do(ctx context.Context, c *call) answer
 }
 
-// known is what the clients of a segment know of the log. It is a little behind, as
-// the knowledge of a client always is.
+// known is the clients' knowledge of the log in a segment. It is a little behind, as the
+// knowledge of a client always is.
 type known struct {
 	mu       sync.Mutex
 	head     uint64

@@ -38,7 +38,7 @@ func TestRun(t *testing.T) {
 	require.GreaterOrEqual(t, figures[0].Value, 5000)
 }
 
-// TestReplay judges kept histories again, one of which cannot be explained.
+// TestReplay judges kept histories again. One of them cannot be explained.
 func TestReplay(t *testing.T) {
 	appended := `{"client":1,"begin":1,"end":2,"call":{"kind":"append","commit":{"events":[{"id":1,"type":"t"}]}},
 		"answer":{"receipt":{"first":1,"last":1}}}`

@@ -22,7 +22,7 @@ const (
 	maxKills    = 4
 )
 
-// kind says where the store of a segment is and what happens to it.
+// kind is a kind of segment: the place of its store, and the faults that the store meets.
 type kind string
 
 const (

@@ -50,7 +50,7 @@ func newGenerator(random *rand.Rand, p *pair) *generator {
 	}
 }
 
-// learn takes over the accepted commits, of which there may be fewer than before.
+// learn takes over the accepted commits. There may be fewer of them than before.
 func (g *generator) learn(log []accepted) {
 	if len(log) < g.learned {
 		g.learned, g.head = 0, 0
@@ -121,7 +121,7 @@ func (g *generator) chooseRows() step {
 	}
 }
 
-// chooseLife returns a step about the file. Most such steps close the store.
+// chooseLife returns a step about the file. Most of these steps close the store.
 func (g *generator) chooseLife() step {
 	switch n := g.IntN(100); {
 	case n < 30:

@@ -1,4 +1,4 @@
-// Package proof is what the proofs have in common: the description of a proof, its
+// Package proof has the common parts of the proofs: the description of a proof, its
 // environment, and the form of its results.
 package proof
 
@@ -18,9 +18,9 @@ type Proof struct {
 	Name  string // lower case, words joined by '-'
 	About string // one line: what is tried, and what must not happen
 
-	// Run tries to break the promise. It returns the figures, also beside an error,
-	// which says which promise broke. A [Skip] says that the proof cannot be tried
-	// on this machine.
+	// Run tries to break the promise. It returns the figures, also with an error. The
+	// error names the broken promise; a [Skip] means that the proof cannot run on this
+	// machine.
 	Run func(ctx context.Context, env *Env) (Figures, error)
 
 	// Replay tries a case again that Run kept with [Env.Keep]. dir has the files
@@ -38,7 +38,7 @@ type Proof struct {
 // prints it and exits with 1.
 type Child func(ctx context.Context, args []string) error
 
-// Figures are what a proof measured, in the order in which they are printed.
+// Figures are the figures of a proof, in the order in which they are printed.
 type Figures []Figure
 
 // Figure is a number or a text with a name in lower case, with '_' between words.

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 )
 
-// ExploreOptions say how a trace is explored.
+// ExploreOptions are the options of Explore.
 type ExploreOptions struct {
 	Seed   uint64
 	Budget int // number of images, about

@@ -60,8 +60,8 @@ func (s *state) add(op Op, stuck bool) {
 	s.stuck = append(s.stuck, stuck)
 }
 
-// stick marks the writes to a file as stuck: perhaps on the disk, for ever. A size
-// is not a page and stays dirty.
+// stick marks the writes to a file as stuck: no sync makes them durable any more, and they
+// may be on the disk or not. A size is not a page and stays dirty.
 func (s *state) stick(id FileID) {
 	for i, op := range s.pending {
 		if op.Kind == Write && op.File == id {

@@ -48,8 +48,8 @@ type Op struct {
 	Data   []byte
 	Text   string
 
-	// Failed means that the caller got an error. A failed write is in the page cache
-	// nevertheless, as far as its Data goes. A failed sync makes nothing durable,
+	// Failed means that the caller got an error. The Data of a failed write is in the
+	// page cache all the same. A failed sync makes nothing durable,
 	// and no later sync makes the earlier writes durable: the kernel marks their
 	// pages clean.
 	Failed bool

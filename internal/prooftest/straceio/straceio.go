@@ -55,8 +55,8 @@ const traced = "open,openat,openat2,creat,close,dup,dup2,dup3,fcntl,lseek," +
 	"link,linkat,rename,renameat,renameat2,unlink,unlinkat,symlink,symlinkat,mkdir,mkdirat,rmdir"
 
 // Run runs a command that works on the files of a directory, and returns the trace.
-// Everything in the directory before is durable. The error may be the command's; the
-// trace is complete nevertheless.
+// Everything in the directory before is durable. If the error is the command's, the trace
+// is complete all the same.
 func Run(ctx context.Context, cmd *exec.Cmd, dir string, o Options) (simfs.Trace, error) {
 	base, err := readDisk(dir)
 	if err != nil {

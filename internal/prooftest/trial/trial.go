@@ -36,7 +36,7 @@ func (d *Died) Error() string {
 	return "crashed: " + d.Output
 }
 
-// Plan says how to run the cases.
+// Plan has the options of a run of cases.
 type Plan struct {
 	Child   string                             // the name of the child, see [Serve]
 	Args    func(worker int) ([]string, error) // of each worker's children

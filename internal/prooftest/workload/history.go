@@ -26,7 +26,7 @@ import (
 //	index dropped                   the index was deleted
 //	replacing                       the file is replaced by one without views
 
-// History is what is known of a log after some marks. [Replay] makes one.
+// History is the knowledge of a log after some marks. [Replay] makes one.
 type History struct {
 	Opened         bool                       // the log exists
 	Floor          eventstore.Position        // the highest position that was acknowledged or seen

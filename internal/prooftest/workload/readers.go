@@ -7,8 +7,8 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// readers reads the store repeatedly while others append and maintain a view. What a
-// reader saw must be durable, even before the append has returned.
+// readers reads the store repeatedly while other goroutines append and maintain a view. An
+// event that a reader sees must be durable, even before its append has returned.
 func readers(s *session) error {
 	var working, watching sync.WaitGroup
 	errs := make([]error, 3)

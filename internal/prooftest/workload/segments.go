@@ -11,7 +11,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/proof"
 )
 
-// Mode is what a segment does beside appending.
+// Mode is the work of a segment besides appending.
 type Mode string
 
 // The modes of segments.

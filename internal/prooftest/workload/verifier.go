@@ -35,8 +35,8 @@ func NewVerifier(ctx context.Context, env *proof.Env) (*Verifier, error) {
 // Close ends the process and removes its files.
 func (v *Verifier) Close() error { return errors.Join(v.peer.close(), os.RemoveAll(v.dir)) }
 
-// Begin says which trace the next images are of: all its marks, and the parameters
-// of the workload's script.
+// Begin sets the trace that the next images are from: all its marks, and the parameters of
+// the workload's script.
 func (v *Verifier) Begin(p Params, marks []string) error {
 	content, err := json.Marshal(record{Params: p, Marks: marks})
 	if err != nil {
