@@ -164,6 +164,31 @@ func TestRebuild_ExactlyOnce(t *testing.T) {
 	}
 }
 
+// TestRun_DropsStrayBuilds has what a program leaves that was killed just after it had made
+// the first checkpoint of a build that another one had dropped.
+func TestRun_DropsStrayBuilds(t *testing.T) {
+	store, registry := newStore(t), shopRegistry(t)
+	views := newHost(t, store, registry)
+	newShop(1).trade(t, store, 50)
+	s := newSales(1)
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
+	require.NoError(t, views.Rebuild(t.Context(), nil, s.Projection))
+	requireNoLeftovers(t, views, s.Projection)
+	first := eventstore.Checkpoint{Data: []byte("{}")}
+	others := []eventstore.ViewID{"sales@1", "sales@1.7", "sales@1.1.1", "sales@01.1", "sales@one", "other@1.1"}
+	for _, view := range append(others, "sales@1.1") {
+		require.NoError(t, store.CommitRows(t.Context(), eventstore.RowCommit{View: view, Checkpoint: first}))
+	}
+	require.NoError(t, views.CatchUp(t.Context(), s.Projection))
+	s.requireHead(t, store)
+	checkpoints, err := store.Checkpoints(t.Context())
+	require.NoError(t, err)
+	require.NotContains(t, checkpoints, eventstore.ViewID("sales@1.1"))
+	for _, view := range others { // they are no builds of the projection
+		require.Contains(t, checkpoints, view)
+	}
+}
+
 // requireNoLeftovers checks that there is one build, and its pointer.
 func requireNoLeftovers(t testing.TB, views *host, p *projection.Projection) {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -104,6 +105,20 @@ func (p *pointer) discard(b build) {
 	p.Dropped = append(p.Dropped, b)
 }
 
+// isStray reports whether a view, which was listed before the pointer was read, is a build
+// that has left the pointer. A program that was killed just after it had made the first
+// checkpoint of a build that another program had dropped leaves such a view.
+func (p *pointer) isStray(name string, view eventstore.ViewID) bool {
+	id, found := strings.CutPrefix(string(view), name+"@")
+	var b build
+	if n, err := fmt.Sscanf(id, "%d.%d", &b.Version, &b.Number); !found || n != 2 || err != nil {
+		return false
+	}
+	known := func(other build) bool { return other.Version == b.Version && other.Number == b.Number }
+	return b.view(name) == view && b.Number <= p.Last &&
+		(p.Live == nil || !known(*p.Live)) && !slices.ContainsFunc(p.Builds, known) && !slices.ContainsFunc(p.Dropped, known)
+}
+
 // decodePointer returns the pointer in a checkpoint; an empty one for the zero Checkpoint.
 func decodePointer(name string, at eventstore.Checkpoint) (p pointer, err error) {
 	if at.IsZero() {
@@ -190,9 +205,20 @@ func (h *Host) dropView(ctx context.Context, view eventstore.ViewID) error {
 // dropBuilds drops the rows of builds that are no longer used, and takes these out of the
 // pointer.
 func (h *Host) dropBuilds(ctx context.Context, p *Projection) error {
+	views, err := h.store.Checkpoints(ctx)
+	if err != nil {
+		views = nil // such as damage of another view; a later call drops the stray builds
+	}
 	at, err := p.pointer(ctx, h.store)
 	if err != nil {
 		return err
+	}
+	for view := range views {
+		if at.isStray(p.name, view) {
+			if err := h.dropView(ctx, view); err != nil {
+				return err
+			}
+		}
 	}
 	for _, b := range at.Dropped {
 		if err := h.dropView(ctx, b.view(p.name)); err != nil {
