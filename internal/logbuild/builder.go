@@ -92,11 +92,10 @@ func New(path string, o Options) (_ *Builder, err error) {
 			err = errors.Join(err, b.Abandon())
 		}
 	}()
-	b.db, err = bolt.Open(temp, o.Mode, &bolt.Options{
-		NoSync:          true,
-		NoGrowSync:      true,
-		FreelistType:    bolt.FreelistMapType,
-		InitialMmapSize: logfile.ReservedAddresses(),
+	b.db, err = logfile.OpenMapped(temp, o.Mode, &bolt.Options{
+		NoSync:       true,
+		NoGrowSync:   true,
+		FreelistType: bolt.FreelistMapType,
 	})
 	if err != nil {
 		return nil, err

@@ -84,21 +84,16 @@ func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
 // open opens and locks the file.
 func (f *File) open(opts OpenOptions) (db *bolt.DB, err error) {
 	options := &bolt.Options{
-		ReadOnly:        opts.ReadOnly,
-		Timeout:         opts.LockTimeout,
-		FreelistType:    bolt.FreelistMapType,
-		InitialMmapSize: ReservedAddresses(),
+		ReadOnly:     opts.ReadOnly,
+		Timeout:      opts.LockTimeout,
+		FreelistType: bolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
 			f.OS, err = openExisting(name, flag, mode)
 			return f.OS, err
 		},
 	}
 	err = Protect(func() error {
-		db, err = bolt.Open(f.Path, 0o600, options)
-		if errors.Is(err, syscall.ENOMEM) && options.InitialMmapSize > 0 { // addresses are limited
-			options.InitialMmapSize = 0
-			db, err = bolt.Open(f.Path, 0o600, options)
-		}
+		db, err = OpenMapped(f.Path, 0o600, options)
 		return err
 	})
 	switch {
@@ -357,10 +352,22 @@ func (f *File) InPlace() error {
 	return nil // also when os.Stat fails otherwise
 }
 
-// ReservedAddresses returns how many bytes of address space to map at once; 0 leaves it
+// OpenMapped opens a database with reservedAddresses, or, if the process may not have as
+// many, with those that bbolt takes. It changes the options.
+func OpenMapped(path string, mode fs.FileMode, options *bolt.Options) (*bolt.DB, error) {
+	options.InitialMmapSize = reservedAddresses()
+	db, err := bolt.Open(path, mode, options)
+	if errors.Is(err, syscall.ENOMEM) && options.InitialMmapSize > 0 {
+		options.InitialMmapSize = 0
+		db, err = bolt.Open(path, mode, options)
+	}
+	return db, err
+}
+
+// reservedAddresses returns how many bytes of address space to map at once; 0 leaves it
 // to bbolt. bbolt maps the file again when it outgrows the map, which stops all readers
 // and the writer. Unused addresses cost nothing.
-func ReservedAddresses() int {
+func reservedAddresses() int {
 	reserved := int64(16 << 30)
 	if runtime.GOOS == "windows" || reserved > math.MaxInt {
 		return 0 // Windows makes the file as large as the map; 32 bits have few addresses
