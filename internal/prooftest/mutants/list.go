@@ -54,7 +54,7 @@ func durability() []mutant {
 		{
 			name: "NoSync", proof: "power-loss", env: []string{someImages},
 			file:  "internal/logfile/file.go",
-			edits: []edit{{"		ReadOnly:        opts.ReadOnly,\n", "		ReadOnly:        opts.ReadOnly,\n		NoSync:          true,\n"}},
+			edits: []edit{{"		ReadOnly:     opts.ReadOnly,\n", "		ReadOnly:        opts.ReadOnly,\n		NoSync:          true,\n"}},
 		},
 		{
 			name: "no directory fsync", proof: "power-loss", env: []string{someImages},
