@@ -53,6 +53,7 @@ finish() {
 	for job in "${started[@]}"; do
 		kill -- "-${job%% *}" 2>/dev/null || true
 	done
+	wait
 	rm -rf "$scratch"
 	row
 	printf '\n%8s  %s\n' seconds step

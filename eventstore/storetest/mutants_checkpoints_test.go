@@ -159,7 +159,19 @@ func droppingMutants() []mutant {
 			}
 			return s.DropRows(ctx, view, limit)
 		}),
+		dropping("there is more until nothing was dropped", func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
+			had := 0
+			for _, table := range []string{"t", "u", "w"} {
+				pages, _ := snapshotOf(s, ctx, view, eventstore.RowScan{Table: table})
+				for _, page := range pages {
+					had += len(page.Rows)
+				}
+			}
+			more, err := s.DropRows(ctx, view, limit)
+			return more || err == nil && had == limit, err
+		}),
 		{"checkpoints", "the checkpoint is dropped last", checkpointDroppedLast},
+		{"checkpoints", "a view that is dropped in part is listed", droppedInPartListed},
 		{"checkpoints", "a table outlives its view", tableOutlivesView},
 		committing("checkpoints", "a commit drops the rest of a view", func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 			err := s.CommitRows(ctx, c)
@@ -197,6 +209,24 @@ func checkpointDroppedLast(f *faults) {
 		if c, ok := dropped[view]; ok {
 			set.Checkpoint = c
 		}
+	}
+}
+
+func droppedInPartListed(f *faults) {
+	inPart := make(map[eventstore.ViewID]bool)
+	f.dropRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (more bool, err error) {
+		more, err = s.DropRows(ctx, view, limit)
+		inPart[view] = more
+		return more, err
+	}
+	f.checkpoints = func(s eventstore.RowStore, ctx context.Context) (map[eventstore.ViewID]eventstore.Checkpoint, error) {
+		all, err := s.Checkpoints(ctx)
+		for view, listed := range inPart {
+			if listed && all != nil {
+				all[view] = eventstore.Checkpoint{}
+			}
+		}
+		return all, err
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -21,6 +22,7 @@ func scanRules() []rule {
 		{"PrefixScan yields the keys with the prefix, 0xff or not", scanPrefix},
 		{"a scan without rows yields one page with the checkpoint", scanEmpty},
 		{"pages together are the whole, each with the checkpoint", scanPages},
+		{"a page begins with the very next key", scanNextKeys},
 		{"rows that are deleted between pages are not shown, those after them are", scanDeletes},
 		{"a scan is no snapshot: rows put beyond the page are shown", scanLive},
 		{"break leaves nothing open", scanBreak},
@@ -199,6 +201,20 @@ func scanPages(h *harness) {
 		if len(pages) < 2 {
 			h.Fatalf("a scan of %d rows, 1.8 MB of values: expected pages, found one", manyRows)
 		}
+	}
+}
+
+// scanNextKeys has keys that each are the one before and a NUL, so that no key lies between
+// them, wherever a page ends.
+func scanNextKeys(h *harness) {
+	var rows []eventstore.Row
+	for i := range min(600, h.store.Info().Limits.RowKeyBytes) {
+		rows = append(rows, row("t", "k"+strings.Repeat("\x00", i), "x"))
+	}
+	h.put("v", rows...)
+	for _, backward := range []bool{false, true} {
+		scan := eventstore.RowScan{Table: "t", Backward: backward}
+		h.sameRows("rows", within(rows, scan), h.scan("v", scan))
 	}
 }
 
