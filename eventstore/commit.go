@@ -16,6 +16,11 @@ type Commit struct {
 	// 255 bytes, is unique in the whole store, and is kept as long as the log. "" is no
 	// key.
 	Key string
+	// Digest is kept beside the Key, and is in every Receipt of the commit, so that a caller
+	// can tell a repeat from another commit that was given the same Key. The store does not
+	// compare it. It has at most 32 bytes, usually a hash of what the commit is for, and
+	// needs a Key. Nil and empty are no digest.
+	Digest []byte
 	// Events are appended in this order: 1 to 65,536 events, with at most 64 MiB of
 	// payload and metadata together.
 	Events []NewEvent
@@ -49,6 +54,9 @@ type Receipt struct {
 	// Heads are the streams that the commit wrote, in the order of their first event in
 	// it, each with its version right after the commit.
 	Heads []StreamHead
+	// Digest is the Digest of the commit that is in the log; nil if it has none. It belongs
+	// to the caller.
+	Digest []byte
 	// Repeated is true if the commit was in the log already, and nothing was written.
 	// The other fields are those of the first Receipt.
 	Repeated bool

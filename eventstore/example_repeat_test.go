@@ -1,7 +1,9 @@
 package eventstore_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -41,6 +43,35 @@ func ExampleStore_lookup() {
 	//   till-1 came to version 1
 	//   the order is at version 1
 	// payment-4712 false <nil>
+}
+
+// A digest tells a repeat of a commit from another commit that was given the same key.
+func ExampleCommit_digest() {
+	ctx := context.Background()
+	store := memstore.New(nil)
+	defer store.Close()
+	pay := func(amount string) {
+		digest := sha256.Sum256([]byte("pay " + amount))
+		receipt, err := store.Append(ctx, eventstore.Commit{
+			Key: "payment-4711", Digest: digest[:],
+			Events: []eventstore.NewEvent{{Type: "order.paid", Data: []byte(amount)}},
+		})
+		switch {
+		case err != nil:
+			fmt.Println(err)
+		case !bytes.Equal(receipt.Digest, digest[:]):
+			fmt.Println(amount, "refused: the key is that of another payment")
+		default:
+			fmt.Println(amount, "paid, repeated:", receipt.Repeated)
+		}
+	}
+	pay("100")
+	pay("100")
+	pay("250")
+	// Output:
+	// 100 paid, repeated: false
+	// 100 paid, repeated: true
+	// 250 refused: the key is that of another payment
 }
 
 // A commit without a key is safe to send again if the sender sets the ids of its events

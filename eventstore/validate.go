@@ -34,6 +34,9 @@ func (l Limits) Validate(c Commit) error {
 			return err
 		}
 	}
+	if err := validateDigest(c.Key, c.Digest); err != nil {
+		return err
+	}
 	if err := atMost("events in a commit", len(c.Events), l.EventsPerCommit); err != nil {
 		return err
 	}
@@ -60,6 +63,16 @@ func (l Limits) Validate(c Commit) error {
 		}
 	}
 	return nil
+}
+
+// maxDigest is the most bytes of a commit's digest.
+const maxDigest = 32
+
+func validateDigest(key string, digest []byte) error {
+	if len(digest) > 0 && key == "" {
+		return invalidf("a commit with a digest and without a key")
+	}
+	return atMost("bytes of a commit's digest", len(digest), maxDigest)
 }
 
 // ValidateRead is the function [ValidateRead] with these limits.

@@ -164,9 +164,10 @@ func (r *request) encode(s *Store) error {
 	}
 	events := r.commit.Events
 	r.weight = len(events)
+	mark := record.Mark{Key: r.commit.Key, Digest: r.commit.Digest}
 	tagged := 0
 	for i := range events {
-		r.bytes += record.MaxSize(&events[i], r.commit.Key)
+		r.bytes += record.MaxSize(&events[i], mark)
 		tagged += len(events[i].Tags)
 	}
 	if r.entries = r.one[:]; len(events) > 1 {
@@ -191,7 +192,7 @@ func (r *request) encode(s *Store) error {
 		start, first := len(buffer), len(tags)
 		tags = appendUnique(tags, event.Tags)
 		event.Tags = tags[first:len(tags):len(tags)]
-		buffer = record.Append(buffer, &event, record.Place{I: i, N: len(events)}, r.commit.Key)
+		buffer = record.Append(buffer, &event, record.Place{I: i, N: len(events)}, mark)
 		r.entries[i] = entry{
 			stream: event.Stream,
 			expect: expect,

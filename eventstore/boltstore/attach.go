@@ -77,9 +77,9 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 
 // viewState returns the checkpoint of a view, and whether it has no rows.
 func (s *Store) viewState(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, empty bool, err error) {
-	err = s.reader.readDurable(ctx, func(tx *bolt.Tx) (err error) {
-		empty = viewfile.Rows(tx, view) == nil
-		if c, err = viewfile.ReadCheckpoint(tx, view); err == nil && c.IsZero() && !empty {
+	err = s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
+		state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
+		if c, empty = state.Checkpoint, !state.HasRows; err == nil && c.IsZero() && !empty {
 			return errDropping(view)
 		}
 		return err

@@ -78,7 +78,7 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	var seam uint32
 	if opts.After > 0 {
 		if err := s.readTx(func(tx *bolt.Tx) (err error) {
-			seam, err = backup.SeamAt(tx, opts.After)
+			seam, err = backup.SeamAt(tx, s.seed, opts.After)
 			return err
 		}); err != nil {
 			return Manifest{}, err
@@ -120,7 +120,7 @@ func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
-	log := logfile.NewSequence(chain.Manifest().After, false)
+	log := logfile.NewSequence(chain.Seed(), chain.Manifest().After, false)
 	err = chain.Read(ctx, func(p eventstore.Position, rec []byte) error {
 		_, err := log.Next(p, rec)
 		return err

@@ -298,7 +298,11 @@ func TestBackup_OfADamagedRecordIsAnError(t *testing.T) {
 			require.Empty(t, files(t, filepath.Dir(path)))
 
 			_, err = s.Backup(t.Context(), io.Discard, &boltstore.BackupOptions{After: 7})
-			require.ErrorAs(t, err, &corrupt, "the event before the backup is damaged")
+			if name == "a changed byte" {
+				require.NoError(t, err, "only the content of the event before the backup is damaged")
+			} else {
+				require.ErrorAs(t, err, &corrupt, "the event before the backup is damaged")
+			}
 			_, err = s.Backup(t.Context(), io.Discard, &boltstore.BackupOptions{After: 8})
 			require.NoError(t, err)
 		})

@@ -34,12 +34,12 @@ func TestStore_SparesAViewWhosePagesAreDamaged(t *testing.T) {
 		require.NoError(t, s.CommitRows(t.Context(), commit))
 	}
 	require.NoError(t, s.Close())
-	damageFirstLeaves(t, path, 2)
+	damageLeaves(t, path, 2)
 
 	s = openUnverified(t, path, nil)
 	for _, view := range []eventstore.ViewID{"inline", "sound"} {
 		require.NoError(t, s.Attach(t.Context(), eventstore.InlineView{View: view, Query: eventstore.All(), Timeout: time.Minute,
-			Apply: func(_ context.Context, tx eventstore.RowTx, _ []eventstore.Event) error { return tx.Put(row(2)) }}))
+			Apply: func(_ context.Context, tx eventstore.RowTx, _ []eventstore.Event) error { return tx.Put(row(50)) }}))
 	}
 	appendEvents(t, s, "s", 2)
 	appendEvents(t, s, "s", 1)
@@ -52,21 +52,21 @@ func TestStore_SparesAViewWhosePagesAreDamaged(t *testing.T) {
 	require.Contains(t, checkpoints["inline"].Fault.Reason, "damaged")
 	require.Equal(t, eventstore.Checkpoint{Position: 4}, checkpoints["sound"])
 
-	err = s.CommitRows(t.Context(), eventstore.RowCommit{View: "async", Expected: at, Checkpoint: eventstore.Checkpoint{Position: 2}, Rows: []eventstore.Row{row(2)}})
+	err = s.CommitRows(t.Context(), eventstore.RowCommit{View: "async", Expected: at, Checkpoint: eventstore.Checkpoint{Position: 2}, Rows: []eventstore.Row{row(50)}})
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	require.Equal(t, at, checkpoints["async"])
 }
 
-// damageFirstLeaves gives the first leaf of each of n views an invalid kind of page. The views
+// damageLeaves gives the leaf with row 50 of each of n views an invalid kind of page. The views
 // are the first n in the order in which they were written.
-func damageFirstLeaves(t *testing.T, path string, n int) {
+func damageLeaves(t *testing.T, path string, n int) {
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	page := os.Getpagesize()
 	damaged := 0
 	for offset := 2 * page; offset+page <= len(content) && damaged < n; offset += page {
 		leaf := content[offset:][:page]
-		if leaf[8] == 2 && bytes.Contains(leaf, []byte("t\x00key-002")) {
+		if leaf[8] == 2 && bytes.Contains(leaf, []byte("t\x00key-050")) {
 			binary.NativeEndian.PutUint16(leaf[8:], 0x55)
 			damaged++
 		}

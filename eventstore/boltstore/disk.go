@@ -12,6 +12,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // disk is the open file: short read transactions, and durable write transactions. It
@@ -34,6 +35,9 @@ type disk struct {
 	readOnly bool
 	logger   *slog.Logger
 	commitTx func(*bolt.Tx) error // bbolt's Commit; tests make it fail
+
+	seed record.Seed  // of the checksums in the file
+	end  logfile.Head // of the log, after the last transaction that is on disk; used with the pen
 
 	durableTx atomic.Int64  // id of the last transaction that is on disk
 	failed    atomic.Bool   // an outcome was unknown: no more changes
@@ -102,12 +106,12 @@ func (d *disk) readTx(fn func(*bolt.Tx) error) error {
 	return err
 }
 
-// transact runs fn in a write transaction and makes it durable. On an error nothing of
-// it is in the file, apart from ErrUnknownOutcome, after which the store takes no
-// changes any more. Only the holder of the
+// transact runs fn in a write transaction and makes it durable. fn advances end, the head of
+// the log, if it appends records. On an error nothing of it is in the file, apart from
+// ErrUnknownOutcome, after which the store takes no changes any more. Only the holder of the
 // writer's pen may call it, or the only user of the file: Open, Close when the writer has
 // ended, and Import.
-func (d *disk) transact(fn func(*bolt.Tx) error) error {
+func (d *disk) transact(fn func(tx *bolt.Tx, end *logfile.Head) error) error {
 	if d.failed.Load() {
 		return eventstore.ErrFailed
 	}
@@ -118,7 +122,14 @@ func (d *disk) transact(fn func(*bolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	if err := logfile.Protect(func() error { return fn(tx) }); err != nil { // nothing was written yet
+	end := d.end
+	fill := func() error {
+		if err := fn(tx, &end); err != nil {
+			return err
+		}
+		return logfile.PutHead(tx, d.seed, end)
+	}
+	if err := logfile.Protect(fill); err != nil { // nothing was written yet
 		if rollbackErr := logfile.Protect(tx.Rollback); rollbackErr != nil {
 			return d.fail(errors.Join(err, rollbackErr))
 		}
@@ -137,6 +148,7 @@ func (d *disk) transact(fn func(*bolt.Tx) error) error {
 		return err
 	}
 	d.durableTx.Store(int64(id))
+	d.end = end
 	return nil
 }
 

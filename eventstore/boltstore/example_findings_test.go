@@ -76,15 +76,15 @@ func position(p eventstore.Position) []byte {
 func falsify(p eventstore.Position, change func(r *record.Record)) {
 	tamper(func(tx *bolt.Tx) error {
 		events := tx.Bucket([]byte("log"))
-		r, err := record.Decode(p, events.Get(position(p)))
+		r, err := record.Decode(seed(tx), p, events.Get(position(p)))
 		if err != nil {
 			return err
 		}
 		change(&r)
 		e := &r.Event
 		event := eventstore.NewEvent{Stream: e.Stream, ID: e.ID, Type: e.Type, Codec: e.Codec, Data: e.Data}
-		rec := record.Append(nil, &event, r.Place, r.Key)
-		record.Seal(rec, p, e.Version, e.Recorded)
+		rec := record.Append(nil, &event, r.Place, r.Mark)
+		record.Seal(rec, seed(tx), r.Before, p, e.Version, e.Recorded)
 		return events.Put(position(p), rec)
 	})
 }
@@ -125,11 +125,14 @@ func ExampleFindingKind_contradictions() {
 	// Output:
 	// # an event is of a commit of two, and the other one is not there
 	// broken commit, position 3 => restore a backup, and report it
+	// broken chain, position 3 => restore a backup, and report it
 	// # an event is earlier than the one before
 	// decreasing time, position 2 => restore a backup, and report it
+	// broken chain, position 3 => restore a backup, and report it
 	// # a version is there twice
 	// broken stream, position 3 => restore a backup, and report it
 	// # a key is there twice
+	// broken chain, position 3 => restore a backup, and report it
 	// repeated key, position 3 => restore a backup, and report it
 }
 

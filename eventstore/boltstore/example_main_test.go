@@ -18,6 +18,8 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // The examples use the log of a shop, the file "shop.yore" in the current directory.
@@ -101,7 +103,17 @@ func takeBackups(ctx context.Context) {
 func tamper(change func(*bolt.Tx) error) {
 	db, err := bolt.Open("shop.yore", 0, nil)
 	check(err)
-	check(errors.Join(db.Update(change), db.Close()))
+	check(errors.Join(db.Update(func(tx *bolt.Tx) error {
+		head, _, _ := logfile.ReadHead(tx, seed(tx)) // it is of the transaction before
+		return errors.Join(change(tx), logfile.PutHead(tx, seed(tx), head))
+	}), db.Close()))
+}
+
+// seed returns the seed of the checksums in the log's file.
+func seed(tx *bolt.Tx) record.Seed {
+	identity, err := logfile.LoadIdentity(tx)
+	check(err)
+	return identity.Seed()
 }
 
 // overwriteText replaces each occurrence of a text in the log's file by zeros. The log may be

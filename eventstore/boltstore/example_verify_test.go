@@ -53,7 +53,7 @@ func ExampleStore_Verify() {
 	// Output:
 	// whole, through position 3: 3 events, 9 entries of the index, 2 rows of 1 views
 	// <nil>
-	// whole, through position 3: 2 events, 6 entries of the index, 2 rows of 1 views
-	// damaged record, position 2: checksum is 3d681a4c, the record says 3de5abd4
+	// whole, through position 3: 2 events, 9 entries of the index, 2 rows of 1 views
+	// damaged record, position 2: the payload or the metadata fail their checksum
 	// the log is damaged
 }

@@ -30,7 +30,7 @@ func ExampleVerifyOptions() {
 		logger.Error("more damage", "findings", v.Omitted)
 	}
 	// Output:
-	// level=ERROR msg=damage kind="damaged record" position=1 view="" problem="checksum is 0f20e3a9, the record says 7f2a2e29"
-	// level=ERROR msg=damage kind="damaged record" position=2 view="" problem="checksum is ba834b30, the record says 3de5abd4"
+	// level=ERROR msg=damage kind="damaged record" position=1 view="" problem="the payload or the metadata fail their checksum"
+	// level=ERROR msg=damage kind="damaged record" position=2 view="" problem="the payload or the metadata fail their checksum"
 	// level=ERROR msg="more damage" findings=2
 }

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -111,7 +112,7 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 				if bytes += e.size; len(b.batch.Events) > 0 && bytes > logfile.PageBytes {
 					return nil
 				}
-				r, err := record.Decode(g.position(i), e.record)
+				r, err := record.Decode(g.seed, g.position(i), e.record)
 				if err != nil {
 					return err
 				}
@@ -137,6 +138,10 @@ func (b *batchBuilder) fromFile(r *reader) error {
 			b.batch.Events = append(b.batch.Events, scan.found[i].Event)
 		}
 		b.batch.Through = scan.from - 1
+		var corrupt *eventstore.CorruptError
+		if errors.As(err, &corrupt) { // the scan may have passed a record that it could not read
+			b.batch.Through = min(b.batch.Through, corrupt.Position-1)
+		}
 		if err != nil || len(b.batch.Events) > 0 {
 			if err == nil && scan.done {
 				b.batch.Through = b.to

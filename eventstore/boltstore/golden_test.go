@@ -21,18 +21,19 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden file of the current format")
 
-// goldenFiles are compressed logs: of format 1 one whose index has format 1 and is rebuilt,
-// and one whose index has format 3; of format 2 one with a view; of format 3 one that also
-// has packs. Every Yore must be able to read them, so each later format gets a golden file
-// beside these.
-var goldenFiles = []string{"format-1.yore.gz", "format-1-index-3.yore.gz", "format-2.yore.gz", "format-3.yore.gz"}
+// goldenFile is a compressed log of the current format, with a view and packs. Each later
+// format gets a golden file beside it.
+const goldenFile = "format-4.yore.gz"
 
-// goldenCommits are the commits in the golden files. Those before format 3 lack the third.
+// refusedFiles are compressed logs of formats that are not read any more.
+var refusedFiles = []string{"format-1.yore.gz", "format-1-index-3.yore.gz", "format-2.yore.gz", "format-3.yore.gz"}
+
+// goldenCommits are the commits in the golden file.
 func goldenCommits() []eventstore.Commit {
 	happened := time.Date(2011, 12, 9, 12, 50, 0, 7, time.UTC)
 	return []eventstore.Commit{
 		{
-			Key: "command-1",
+			Key: "command-1", Digest: []byte{0xab, 0xcd},
 			Events: []eventstore.NewEvent{{
 				Stream: "cart-536365", Type: "cart.item-added", SchemaVersion: 1, Codec: "json",
 				Data:     []byte(`{"sku":"85123A","quantity":6}`),
@@ -86,7 +87,7 @@ func goldenOptions() *boltstore.Options {
 	}
 }
 
-func TestOpen_ReadsTheGoldenFiles(t *testing.T) {
+func TestOpen_ReadsTheGoldenFile(t *testing.T) {
 	fresh := logPath(t)
 	s := open(t, fresh, goldenOptions())
 	for _, c := range goldenCommits() {
@@ -101,34 +102,85 @@ func TestOpen_ReadsTheGoldenFiles(t *testing.T) {
 		require.NoError(t, err)
 		writeGoldenView(t, s)
 		require.NoError(t, s.Close())
-		pack(t, fresh, goldenFiles[len(goldenFiles)-1])
+		pack(t, fresh, goldenFile)
 		s = open(t, fresh, nil)
 	} else {
 		writeGoldenView(t, s)
 	}
-	for i, name := range goldenFiles {
-		path := unpack(t, name)
-		golden := open(t, path, nil)
-		events := all(t, s)
-		if i < len(goldenFiles)-1 {
-			events = events[:5]
-		}
-		require.Equal(t, events, all(t, golden), "the format has changed: give it a new number, a migration and a golden file of its own")
-		receipt, found, err := golden.Lookup(t.Context(), "command-1")
-		require.NoError(t, err)
-		require.True(t, found)
-		require.Equal(t, []eventstore.StreamHead{{Stream: "cart-536365", Version: 1}}, receipt.Heads)
-		require.Len(t, positions(t, golden, eventstore.Stream("cart-536365")), 3)
-		require.Len(t, positions(t, golden, eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"free"}})), 1)
-		if i == len(goldenFiles)-1 {
-			require.Empty(t, golden.Info().Warnings)
-			require.EqualValues(t, 65, golden.Stats().Index.Through, "its index was not used")
-			require.Equal(t, allRows(t, s), allRows(t, golden))
-			require.NoError(t, golden.Close())
-			require.Equal(t, 1, layersIn(t, path))
-			require.Less(t, len(valuesOf(t, path)), len(events), "it has no packs")
-		}
+	path := unpack(t, goldenFile)
+	golden := open(t, path, nil)
+	require.Equal(t, all(t, s), all(t, golden), "the format has changed: give it a new number, a migration and a golden file of its own")
+	receipt, found, err := golden.Lookup(t.Context(), "command-1")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, []eventstore.StreamHead{{Stream: "cart-536365", Version: 1}}, receipt.Heads)
+	require.Equal(t, []byte{0xab, 0xcd}, receipt.Digest)
+	require.Len(t, positions(t, golden, eventstore.Stream("cart-536365")), 3)
+	require.Len(t, positions(t, golden, eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{"free"}})), 1)
+	require.Empty(t, golden.Info().Warnings)
+	require.EqualValues(t, 65, golden.Stats().Index.Through, "its index was not used")
+	require.Equal(t, allRows(t, s), allRows(t, golden))
+	require.NoError(t, golden.Close())
+	require.Equal(t, 1, layersIn(t, path))
+	require.Less(t, len(valuesOf(t, path)), 65, "it has no packs")
+}
+
+// TestOpen_RefusesOlderFormats: the error says what to do, and the file stays as it is.
+func TestOpen_RefusesOlderFormats(t *testing.T) {
+	for _, name := range refusedFiles {
+		t.Run(name, func(t *testing.T) {
+			path := unpack(t, name)
+			before, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for _, readOnly := range []bool{false, true} {
+				_, err := boltstore.Open(path, &boltstore.Options{ReadOnly: readOnly})
+				require.ErrorIs(t, err, eventstore.ErrFormat)
+				require.ErrorContains(t, err, "export the log (Store.Export) with the version of Yore that wrote it, and import it with this one")
+			}
+			for _, err := range []error{
+				second(boltstore.Compact(t.Context(), path, nil)),
+				second(boltstore.Reindex(t.Context(), path, nil)),
+			} {
+				require.ErrorIs(t, err, eventstore.ErrFormat)
+			}
+			after, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, before, after)
+		})
 	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// goldenBackup is a backup of format 2 of the first golden commits. Each later format gets a
+// golden file beside it.
+var goldenBackup = filepath.Join("testdata", "backup-2.yore-bak")
+
+func TestRestore_RefusesOlderFormats(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("testdata", "backup-1.yore-bak"))
+	require.NoError(t, err)
+	_, err = boltstore.Restore(t.Context(), logPath(t), nil, bytes.NewReader(content))
+	require.ErrorIs(t, err, eventstore.ErrFormat)
+	require.ErrorContains(t, err, "restore it with the version of Yore that wrote it, export the log (Store.Export), and import it with this one")
+}
+
+func TestRestore_ReadsTheGoldenBackup(t *testing.T) {
+	s := open(t, logPath(t), goldenOptions())
+	for _, c := range goldenCommits()[:2] {
+		_, err := s.Append(t.Context(), c)
+		require.NoError(t, err)
+	}
+	if *update {
+		content, _ := backUp(t, s, 0)
+		require.NoError(t, os.WriteFile(goldenBackup, content, 0o600))
+	}
+	content, err := os.ReadFile(goldenBackup)
+	require.NoError(t, err)
+	path := logPath(t)
+	_, err = boltstore.Restore(t.Context(), path, nil, bytes.NewReader(content))
+	require.NoError(t, err)
+	require.Equal(t, all(t, s), all(t, open(t, path, nil)))
+	require.NotEmpty(t, takeApart(t, content).records)
 }
 
 func all(t *testing.T, s eventstore.Store) []eventstore.Event {

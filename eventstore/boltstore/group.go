@@ -1,18 +1,22 @@
 package boltstore
 
 import (
+	"bytes"
 	"maps"
 	"sort"
 	"sync/atomic"
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
 )
 
 // group is the commits that one transaction of the writer appends, in order. The writer's
 // turn forms it; once it is published it does not change, except for next.
 type group struct {
+	seed     record.Seed         // of the store's checksums
+	chain    record.Chain        // up to its last event
 	first    eventstore.Position // of its first event
 	through  eventstore.Position // of its last event; first-1 while it has none
 	recorded time.Time           // of its last commit
@@ -32,13 +36,20 @@ type group struct {
 type span struct {
 	start, n int
 	recorded time.Time
+	digest   []byte
 }
 
-// newGroup returns an empty group that begins after a position. recorded is the time of
+// newGroup returns an empty group that begins after the end of a log. recorded is the time of
 // the commit before.
-func newGroup(after eventstore.Position, recorded time.Time) *group {
-	return &group{first: after + 1, through: after, recorded: recorded, ready: make(chan struct{})}
+func newGroup(seed record.Seed, end logfile.Head, recorded time.Time) *group {
+	return &group{
+		seed: seed, chain: end.Chain, first: end.Position + 1, through: end.Position,
+		recorded: recorded, ready: make(chan struct{}),
+	}
 }
+
+// end returns the head of the log after the group.
+func (g *group) end() logfile.Head { return logfile.Head{Position: g.through, Chain: g.chain} }
 
 // weight is the number of events that the group counts for in the tail: at least one, so
 // that the tail also drops groups without events.
@@ -48,7 +59,7 @@ func (g *group) weight() int { return max(1, len(g.entries)) }
 // the request's versions up to date.
 func (g *group) add(r *request) eventstore.Receipt {
 	g.recorded = later(g.recorded, r.recorded)
-	commit := span{start: len(g.entries), n: len(r.entries), recorded: g.recorded}
+	commit := span{start: len(g.entries), n: len(r.entries), recorded: g.recorded, digest: bytes.Clone(r.commit.Digest)}
 	if r.commit.Key != "" {
 		if g.keys == nil {
 			g.keys = make(map[string]int)
@@ -68,7 +79,7 @@ func (g *group) add(r *request) eventstore.Receipt {
 				g.heads[e.stream] = e.version
 			}
 		}
-		record.Seal(e.record, g.through, e.version, g.recorded)
+		g.chain = record.Seal(e.record, g.seed, g.chain, g.through, e.version, g.recorded)
 	}
 	g.entries = append(g.entries, r.entries...)
 	g.commits = append(g.commits, commit)
@@ -93,7 +104,7 @@ func (g *group) receipt(i int) eventstore.Receipt {
 	}
 	b.receipt.First = g.position(commit.start)
 	b.receipt.Last = b.receipt.First + eventstore.Position(commit.n) - 1
-	b.receipt.Recorded = commit.recorded
+	b.receipt.Recorded, b.receipt.Digest = commit.recorded, bytes.Clone(commit.digest)
 	return b.receipt
 }
 
@@ -114,7 +125,7 @@ func (g *group) sighting(i int) sighting {
 // merge returns one group with the content of the groups from g through last, to judge
 // against.
 func merge(g, last *group) *group {
-	m := newGroup(g.first-1, time.Time{})
+	m := newGroup(g.seed, logfile.Head{Position: g.first - 1}, time.Time{})
 	m.through = last.through
 	m.heads = make(map[eventstore.StreamID]eventstore.Version)
 	m.keys = make(map[string]int)
@@ -139,7 +150,7 @@ func merge(g, last *group) *group {
 func (g *group) decode(indexes []int) ([]eventstore.Event, error) {
 	events := make([]eventstore.Event, len(indexes))
 	for i, j := range indexes {
-		r, err := record.Decode(g.position(j), g.entries[j].record)
+		r, err := record.Decode(g.seed, g.position(j), g.entries[j].record)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
 )
 
 var termNames = []string{"a", "b", "a-1", "b-2", "c"}
@@ -32,7 +33,7 @@ func randomGroups(random *rand.Rand) (groups []*group, head eventstore.Position)
 	groups = make([]*group, 1+random.IntN(3))
 	head = eventstore.Position(random.IntN(5))
 	for i := range groups {
-		g := newGroup(head, time.Time{})
+		g := newGroup(0, logfile.Head{Position: head}, time.Time{})
 		for range 1 + random.IntN(6) {
 			g.entries = append(g.entries, entry{
 				stream: eventstore.StreamID(oneName(random)), kind: oneName(random), tags: as[eventstore.Tag](someNames(random)),
@@ -94,7 +95,7 @@ func as[S ~string](names []string) []S {
 
 // TestGroup_IndexFollowsTheFormingGroup asks in between.
 func TestGroup_IndexFollowsTheFormingGroup(t *testing.T) {
-	g := newGroup(10, time.Time{})
+	g := newGroup(0, logfile.Head{Position: 10}, time.Time{})
 	for i := range 50 {
 		q := eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{eventstore.Tag(fmt.Sprint("n:", i))}})
 		require.Equal(t, -1, g.firstMatch(q, 0))

@@ -100,6 +100,8 @@ type importBatch struct {
 	records [][]byte
 	entries []index.Entry
 	bytes   int
+	chain   record.Chain                               // up to the last of records
+	end     logfile.Head                               // after the whole commits
 	heads   map[eventstore.StreamID]eventstore.Version // as of its end, of the streams it writes
 	keys    map[string]bool
 	whole   int // how many of the records make up whole commits
@@ -109,6 +111,7 @@ func newImporter(s *Store, r io.Reader, opts ImportOptions) *importer {
 	head := s.tail.last()
 	i := &importer{store: s, report: progress.Reporter(head.through, opts.Progress), lines: jsonl.NewReader(r, jsonl.MaxLine(s.info.Limits)), recorded: head.recorded}
 	i.done.Head = head.through
+	i.batch.end = s.end
 	i.batch.reset()
 	return i
 }
@@ -231,7 +234,7 @@ func (i *importer) take(r *record.Record) error {
 		return err
 	}
 	if r.Place.I == 0 {
-		i.commit, i.size = eventstore.Commit{Key: r.Key}, 0
+		i.commit, i.size = eventstore.Commit{Key: r.Key, Digest: r.Digest}, 0
 	}
 	event := newEventOf(e)
 	i.commit.Events = append(i.commit.Events, event)
@@ -239,8 +242,9 @@ func (i *importer) take(r *record.Record) error {
 	if limits := i.store.info.Limits; i.size > limits.CommitBytes || len(i.commit.Events) > limits.EventsPerCommit {
 		return i.checkCommit() // returns the error
 	}
-	rec := record.Append(make([]byte, 0, record.MaxSize(&event, i.commit.Key)), &event, r.Place, i.commit.Key)
-	record.Seal(rec, e.Position, e.Version, e.Recorded)
+	mark := record.Mark{Key: i.commit.Key, Digest: i.commit.Digest}
+	rec := record.Append(make([]byte, 0, record.MaxSize(&event, mark)), &event, r.Place, mark)
+	b.chain = record.Seal(rec, i.store.seed, b.chain, e.Position, e.Version, e.Recorded)
 	b.records = append(b.records, rec)
 	b.entries = append(b.entries, logfile.IndexEntry(r))
 	b.bytes += len(rec)
@@ -251,6 +255,7 @@ func (i *importer) take(r *record.Record) error {
 		return err
 	}
 	b.whole = len(b.records)
+	b.end = logfile.Head{Position: e.Position, Chain: b.chain}
 	i.commit = eventstore.Commit{}
 	return nil
 }
@@ -322,7 +327,8 @@ func (i *importer) write() error {
 	if b.whole == 0 {
 		return nil
 	}
-	err := i.store.transact(func(tx *bolt.Tx) error {
+	err := i.store.transact(func(tx *bolt.Tx, end *logfile.Head) error {
+		*end = b.end
 		i.log.Begin(tx)
 		for n, rec := range b.records[:b.whole] {
 			if err := i.log.Put(b.entries[n].Position, rec); err != nil {
@@ -360,7 +366,7 @@ func (b *importBatch) reset() {
 	clear(b.records) // so that the garbage collector can free what they refer to
 	clear(b.entries)
 	*b = importBatch{
-		records: b.records[:0], entries: b.entries[:0],
+		records: b.records[:0], entries: b.entries[:0], chain: b.end.Chain, end: b.end,
 		heads: make(map[eventstore.StreamID]eventstore.Version), keys: make(map[string]bool),
 	}
 }

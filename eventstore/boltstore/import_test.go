@@ -162,7 +162,7 @@ func TestImport_IsTheInverseOfExport(t *testing.T) {
 }
 
 func TestImport_TheGoldenLog(t *testing.T) {
-	path := unpack(t, goldenFiles[0])
+	path := unpack(t, goldenFile)
 	lines, _ := export(t, path, 0)
 	copied := logPath(t)
 	_, err := boltstore.Import(t.Context(), copied, bytes.NewReader(lines), nil)

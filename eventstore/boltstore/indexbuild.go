@@ -26,16 +26,42 @@ func (k *indexKeeper) open(head eventstore.Position) error {
 	if x := k.current.Load(); unusable == nil && k.readOnly && head-x.Saved() > maxUnsaved {
 		unusable = fmt.Errorf("%w: it ends at position %d, and the log at %d", index.ErrUnusable, x.Saved(), head)
 	}
-	if unusable == nil {
-		return k.catchUp(k.current.Load(), head)
-	}
-	if k.readOnly {
+	switch {
+	case unusable == nil:
+		err = k.catchUp(k.current.Load(), head)
+	case k.readOnly:
 		k.down.Store(true)
 		k.warn(fmt.Sprintf("%v; queries read the whole log until the file is opened for writing", unusable))
-		return nil
+	default:
+		k.warn(fmt.Sprintf("%v; it was rebuilt", unusable))
+		err = k.rebuild()
 	}
-	k.warn(fmt.Sprintf("%v; it was rebuilt", unusable))
-	return k.rebuild()
+	if err != nil {
+		return err
+	}
+	unknown, err := k.unknown(head)
+	for _, text := range unknown {
+		k.warn(text)
+	}
+	return err
+}
+
+// unknown describes the events that could not be read when they were indexed. Beyond a few it
+// says only that there are more.
+func (k *indexKeeper) unknown(head eventstore.Position) (texts []string, err error) {
+	const few = 8
+	_, err = k.ask(head, func(reader *index.Reader) {
+		texts = texts[:0]
+		for p := reader.Unknown(0); p > 0; p = reader.Unknown(p) {
+			if len(texts) == few {
+				texts = append(texts, "further events cannot be read; Verify names them all")
+				break
+			}
+			texts = append(texts, fmt.Sprintf(
+				"the event at position %d cannot be read, so it is not known what it matches: what may depend on it ends with an error", p))
+		}
+	})
+	return texts, err
 }
 
 // load opens the index in the file. unusable is the error if the index cannot be used.
@@ -46,7 +72,7 @@ func (k *indexKeeper) load(head eventstore.Position) (unusable, err error) {
 	var x *index.Index
 	err = k.readTx(func(tx *bolt.Tx) error {
 		unusable = logfile.Protect(func() (err error) {
-			x, err = index.Open(tx, k.limits)
+			x, err = index.Open(tx, k.seed, k.limits)
 			return err
 		})
 		return nil
@@ -76,6 +102,10 @@ func (k *indexKeeper) repair() (wrote bool) {
 	if err == nil {
 		k.down.Store(false)
 		k.logger.Info("the index was rebuilt", "file", k.file.Path)
+		unknown, _ := k.unknown(k.tail.last().through) // its error is that of the next question
+		for _, text := range unknown {
+			k.logger.Error(text, "file", k.file.Path)
+		}
 	} else if !errors.Is(err, eventstore.ErrClosed) {
 		k.logger.Error("the index cannot be rebuilt", "file", k.file.Path, "error", err)
 	}
@@ -85,12 +115,12 @@ func (k *indexKeeper) repair() (wrote bool) {
 // rebuild replaces the index by one made from the whole log. Only the holder of the pen, or
 // the opener of the store, may call it.
 func (k *indexKeeper) rebuild() error {
-	if err := k.transact(setIndexAside); err != nil {
+	if err := k.transact(k.setIndexAside); err != nil {
 		return err
 	}
 	var x *index.Index
 	err := k.readTx(func(tx *bolt.Tx) (err error) {
-		x, err = index.Open(tx, k.limits)
+		x, err = index.Open(tx, k.seed, k.limits)
 		return err
 	})
 	if err != nil {
@@ -103,11 +133,13 @@ func (k *indexKeeper) rebuild() error {
 	return nil
 }
 
-// catchUp adds the events through head that the index lacks. The terms of a damaged record
-// are not known: the index notes the position as unknown, and every query that reads there
-// returns its error.
+// catchUp adds the events through head that the index lacks. The terms of a record whose
+// identity is damaged, and of a missing one, are not known: the index notes the position as
+// unknown, and every query that the event may match ends with an error.
 func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
-	for scan := newScan(k.disk, k, eventstore.All(), window{from: x.Through() + 1, to: head}); !scan.done; {
+	scan := newScan(k.disk, k, eventstore.All(), window{from: x.Through() + 1, to: head})
+	scan.matcher.IdentityOnly = true
+	for !scan.done {
 		if err := k.usable(context.Background()); err != nil {
 			return err
 		}
@@ -115,8 +147,9 @@ func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
 		x.Add(len(scan.found), func(i int) index.Entry { return logfile.IndexEntry(&scan.found[i]) })
 		var corrupt *eventstore.CorruptError
 		if errors.As(err, &corrupt) && scan.from == corrupt.Position {
-			k.logger.Error("an event cannot be read", "file", k.file.Path, "error", err)
-			x.Add(1, func(int) index.Entry { return index.Entry{Position: corrupt.Position, Unknown: true} })
+			if err := k.addUnknown(x, corrupt); err != nil {
+				return err
+			}
 			scan.pass()
 		} else if err != nil {
 			return err
@@ -130,6 +163,20 @@ func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
 	return nil
 }
 
+// addUnknown adds an event that cannot be read, unless Salvage has left its position out.
+func (k *indexKeeper) addUnknown(x *index.Index, found *eventstore.CorruptError) error {
+	var hole bool
+	err := k.readTx(func(tx *bolt.Tx) error {
+		hole = logfile.InHole(tx, k.seed, found.Position)
+		return nil
+	})
+	if err != nil || hole {
+		return err
+	}
+	x.Add(1, func(int) index.Entry { return index.Entry{Position: found.Position, Unknown: true} })
+	return nil
+}
+
 // ownIndexFile is the index.File of the one goroutine that may write to the store.
 type ownIndexFile struct{ keeper *indexKeeper }
 
@@ -137,4 +184,6 @@ type ownIndexFile struct{ keeper *indexKeeper }
 func (f ownIndexFile) ReadTx(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
 
 // Write implements index.File.
-func (f ownIndexFile) Write(slice *index.Slice) error { return f.keeper.transact(slice.Apply) }
+func (f ownIndexFile) Write(slice *index.Slice) error {
+	return f.keeper.transact(func(tx *bolt.Tx, _ *logfile.Head) error { return slice.Apply(tx) })
+}

@@ -355,7 +355,8 @@ func TestStore_AnswersThoughTheIndexIsAnothers(t *testing.T) {
 	verify(t, s)
 }
 
-// copyIndex replaces the index of a log by that of another one.
+// copyIndex replaces the index of a log by that of another one, with the checksums that the log's
+// store gives it.
 func copyIndex(t *testing.T, into, from string) {
 	t.Helper()
 	pairs := map[string][]byte{}
@@ -372,12 +373,24 @@ func copyIndex(t *testing.T, into, from string) {
 			return err
 		}
 		for key, value := range pairs {
-			if err := b.Put([]byte(key), value); err != nil {
+			if err := b.Put([]byte(key), sealed(tx, []byte(key), value[:len(value)-4])); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// TestStore_AnswersThoughTheIndexIsAnotherStores: its checksums do not fit.
+func TestStore_AnswersThoughTheIndexIsAnotherStores(t *testing.T) {
+	log, other := indexedLog(t), indexedLog(t)
+	path := fileOf(t, log)
+	var status []byte
+	inFile(t, fileOf(t, other), func(tx *bolt.Tx) { status = bytes.Clone(tx.Bucket(indexBucket).Get(statusKey)) })
+	edit(t, path, func(tx *bolt.Tx) error { return tx.Bucket(indexBucket).Put(statusKey, status) })
+	s := openUnverified(t, path, nil)
+	require.NotEmpty(t, s.Info().Warnings)
+	requireIndexed(t, s)
 }
 
 // TestStore_SetsADamagedIndexAside has pages of the index on which bbolt panics.

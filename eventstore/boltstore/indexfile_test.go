@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,9 +33,10 @@ func writeIndex(tb testing.TB, path string) {
 	require.NoError(tb, err)
 }
 
-// sealed is a value of the index with its checksum.
-func sealed(key, value []byte) []byte {
-	sum := crc32.Checksum(append(bytes.Clone(key), value...), crc32.MakeTable(crc32.Castagnoli))
+// sealed is a value of the index with its checksum, which begins with the store's id.
+func sealed(tx *bolt.Tx, key, value []byte) []byte {
+	id := tx.Bucket([]byte("yore")).Get([]byte("id"))
+	sum := crc32.Checksum(slices.Concat(id, key, value), crc32.MakeTable(crc32.Castagnoli))
 	return binary.BigEndian.AppendUint32(bytes.Clone(value), sum)
 }
 
@@ -49,10 +51,11 @@ type indexRun struct {
 	number, level                 uint64
 	from, through                 uint64 // positions
 	terms, postings, blocks, size uint64 // size is that of the filter, in bytes
+	unknown                       uint64 // 1: it has events that could not be read
 }
 
 func (r *indexRun) fields() []*uint64 {
-	return []*uint64{&r.number, &r.level, &r.from, &r.through, &r.terms, &r.postings, &r.blocks, &r.size}
+	return []*uint64{&r.number, &r.level, &r.from, &r.through, &r.terms, &r.postings, &r.blocks, &r.size, &r.unknown}
 }
 
 func readStatus(tx *bolt.Tx) (s indexStatus) {
@@ -83,7 +86,7 @@ func (s indexStatus) put(tx *bolt.Tx) error {
 			b = binary.AppendUvarint(b, *field)
 		}
 	}
-	return tx.Bucket(indexBucket).Put(statusKey, sealed(statusKey, b))
+	return tx.Bucket(indexBucket).Put(statusKey, sealed(tx, statusKey, b))
 }
 
 // changeStatus makes the index say something else of itself.
@@ -107,7 +110,7 @@ func through(tb testing.TB, path string) (p eventstore.Position) {
 	tb.Helper()
 	inFile(tb, path, func(tx *bolt.Tx) {
 		var err error
-		p, err = index.Through(tx)
+		p, err = index.Through(tx, seedOf(tx))
 		require.NoError(tb, err)
 	})
 	return p

@@ -147,7 +147,7 @@ func (k *indexKeeper) suspect(x *index.Index, found error) {
 }
 
 // setIndexAside creates an empty index. It moves an existing one into AsideBucket.
-func setIndexAside(tx *bolt.Tx) error {
+func (k *indexKeeper) setIndexAside(tx *bolt.Tx, _ *logfile.Head) error {
 	if tx.Bucket([]byte(index.Bucket)) != nil {
 		aside, err := tx.CreateBucketIfNotExists(logfile.AsideBucket)
 		if err != nil {
@@ -168,7 +168,7 @@ func setIndexAside(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	return index.Create(tx)
+	return index.Create(tx, k.seed)
 }
 
 // run is the indexer, a goroutine of the store. It ends when the store

@@ -3,7 +3,6 @@ package boltstore_test
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -282,84 +281,43 @@ func TestRows_DamagedLayers(t *testing.T) {
 	}
 }
 
-// TestRows_LayersOfLostRows: when a view has lost its own rows, its layers do not apply to the
-// rows that it gets later, whether it was dropped or just goes on.
-func TestRows_LayersOfLostRows(t *testing.T) {
-	for _, drop := range []bool{false, true} {
-		t.Run(fmt.Sprintf("drop=%v", drop), func(t *testing.T) {
-			path := logPath(t)
-			m := layered(t, path)
-			random := rand.New(rand.NewPCG(1, 1))
-			m.commit(t, m.random(random, 100))
-			require.NoError(t, m.store.Close())
-			edit(t, path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("rows")).DeleteBucket([]byte("v")) })
-			require.Equal(t, 1, layersIn(t, path))
-
-			m.store, m.now = openUnverified(t, path, nil), make(map[string]string)
-			if drop {
-				more, err := m.store.DropRows(t.Context(), "v", 100)
-				require.NoError(t, err)
-				require.False(t, more)
-				report, err := m.store.Verify(t.Context(), nil)
-				require.NoError(t, err)
-				require.Empty(t, report.Findings)
-				m.at = eventstore.Checkpoint{}
-			}
-			m.commit(t, m.random(random, 600))
-			m.commit(t, m.random(random, 50))
-			m.compare(t, random)
-			report, err := m.store.Verify(t.Context(), nil)
-			require.NoError(t, err)
-			require.Empty(t, report.Findings)
-			require.NoError(t, m.store.Close())
-			require.Equal(t, 1, layersIn(t, path))
-		})
-	}
-}
-
-// TestRows_DamageBesideNoTally: rows without a tally are read and written even if the first
-// row, which is beside the place of the tally, is damaged.
-func TestRows_DamageBesideNoTally(t *testing.T) {
+// TestRows_LostRows: a view that has lost its own rows takes none until it is dropped. Its
+// layers do not apply to the rows that it gets later.
+func TestRows_LostRows(t *testing.T) {
 	path := logPath(t)
 	m := layered(t, path)
+	random := rand.New(rand.NewPCG(1, 1))
+	m.commit(t, m.random(random, 100))
 	require.NoError(t, m.store.Close())
-	edit(t, path, func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte("rows")).Bucket([]byte("v"))
-		return errors.Join(b.Delete([]byte{0}), b.Put([]byte("t\x000000"), []byte("damaged")))
-	})
-	m.store = openUnverified(t, path, nil)
-	m.commit(t, map[string]string{"0600": "second"})
-	require.Equal(t, "first", m.get(t, "0500"))
-	require.Equal(t, "second", m.get(t, "0600"))
+	edit(t, path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("rows")).DeleteBucket([]byte("v")) })
+	require.Equal(t, 1, layersIn(t, path))
+
+	m.store, m.now = openUnverified(t, path, nil), make(map[string]string)
+	require.NotEmpty(t, m.store.Info().Warnings)
+	commit := firstRows(1)
+	commit.Expected, commit.Checkpoint.Position = m.at, m.at.Position+1
+	require.ErrorIs(t, m.store.CommitRows(t.Context(), commit), eventstore.ErrCorrupt)
 	_, err := m.store.GetRows(t.Context(), "v", eventstore.RowKey{Table: "t", Key: []byte("0000")})
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
-}
+	report, err := m.store.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, boltstore.DamagedCheckpoint, report.Findings[0].Kind)
 
-// TestRows_LayersRaiseTheFormat has a file of format 1. It keeps the format until it has a
-// layer.
-func TestRows_LayersRaiseTheFormat(t *testing.T) {
-	path := unpack(t, "format-1.yore.gz")
-	rows := func(n int, at, next eventstore.Position) {
-		s := open(t, path, nil)
-		commit := eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: next}}
-		if at > 0 {
-			commit.Expected = eventstore.Checkpoint{Position: at}
-		}
-		for i := range n {
-			commit.Rows = append(commit.Rows, eventstore.Row{RowKey: eventstore.RowKey{Table: "t", Key: fmt.Append(nil, i)}, Value: fmt.Append(nil, next)})
-		}
-		require.NoError(t, s.CommitRows(t.Context(), commit))
-		require.NoError(t, s.Close())
-	}
-	rows(400, 0, 1)
-	require.EqualValues(t, 1, formatOf(t, path))
-	rows(50, 1, 2)
+	more, err := m.store.DropRows(t.Context(), "v", 100)
+	require.NoError(t, err)
+	require.False(t, more)
+	m.at = eventstore.Checkpoint{}
+	m.commit(t, m.random(random, 600))
+	m.commit(t, m.random(random, 50))
+	m.compare(t, random)
+	report, err = m.store.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	require.NoError(t, m.store.Close())
 	require.Equal(t, 1, layersIn(t, path))
-	require.EqualValues(t, 3, formatOf(t, path))
-	open(t, path, nil)
 }
 
-// TestRows_WithoutAWholeTally: rows without layers can be read and written.
+// TestRows_WithoutAWholeTally: the view takes no rows, and none are read, until it is dropped.
 func TestRows_WithoutAWholeTally(t *testing.T) {
 	path := logPath(t)
 	m := layered(t, path)
@@ -368,14 +326,20 @@ func TestRows_WithoutAWholeTally(t *testing.T) {
 		return tx.Bucket([]byte("rows")).Bucket([]byte("v")).Put([]byte{0}, []byte("damaged"))
 	})
 	m.store = openUnverified(t, path, nil)
-	m.commit(t, map[string]string{"0000": "second"})
-	m.commit(t, m.random(rand.New(rand.NewPCG(1, 1)), 50))
-	for i := range 1100 {
-		key := fmt.Sprintf("%04d", i)
-		require.Equal(t, m.now[key], m.get(t, key))
+	require.NotEmpty(t, m.store.Info().Warnings)
+	commit := firstRows(1)
+	commit.Expected, commit.Checkpoint.Position = m.at, m.at.Position+1
+	require.ErrorIs(t, m.store.CommitRows(t.Context(), commit), eventstore.ErrCorrupt)
+	_, err := m.store.GetRows(t.Context(), "v", eventstore.RowKey{Table: "t", Key: []byte("0000")})
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	for more := true; more; {
+		more, err = m.store.DropRows(t.Context(), "v", 300)
+		require.NoError(t, err)
 	}
+	m.at, m.now = eventstore.Checkpoint{}, make(map[string]string)
+	m.commit(t, map[string]string{"0000": "again"})
+	require.Equal(t, "again", m.get(t, "0000"))
 	require.NoError(t, m.store.Close())
-	require.Zero(t, layersIn(t, path))
 }
 
 // TestRows_ALayerThatHasLostRows: a leaf of a layer that counts too few entries is an error,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
@@ -75,29 +74,33 @@ func create(path string, opts Options) (err error) {
 // up to the log.
 func (s *Store) load() error {
 	var identity logfile.Identity
-	var head eventstore.Position
-	var recorded time.Time
+	var end logfile.End
 	err := s.readTx(func(tx *bolt.Tx) (err error) {
 		if identity, err = logfile.LoadIdentity(tx); err != nil {
 			return err
 		}
-		if head, recorded, err = logfile.LoadHead(tx); err != nil {
-			if !s.readOnly || head == 0 {
+		s.seed = identity.Seed()
+		if end, err = logfile.LoadHead(tx, s.seed); err != nil {
+			if !s.readOnly || end.Position == 0 {
 				return fmt.Errorf("%w; the log can be opened for reading, and salvaged", err)
 			}
-			s.warn(fmt.Sprintf("the last record is damaged: %v", err))
+			s.warn(fmt.Sprintf("the end of the log is damaged: %v", err))
 		}
+		if end.Warning != "" {
+			s.warn(end.Warning)
+		}
+		s.end = end.Head
 		s.durableTx.Store(int64(tx.ID()))
 		if s.file.BadRows != nil {
 			return nil
 		}
-		return s.views.load(tx)
+		return s.views.load(tx, s.seed)
 	})
 	if err != nil {
 		return err
 	}
 	s.warnOfDamage()
-	s.tail = newTail(head, recorded)
+	s.tail = newTail(newGroup(s.seed, s.end, end.Recorded))
 	s.index = newIndexKeeper(s.disk, s.tail, index.Limits{Bytes: s.opts.IndexMemory, Events: unsavedEvents})
 	s.writer = &writer{
 		disk: s.disk, tail: s.tail, index: s.index, views: s.views,
@@ -105,7 +108,7 @@ func (s *Store) load() error {
 	}
 	s.index.write = s.writer.writeSlice
 	s.reader = &reader{disk: s.disk, tail: s.tail, index: s.index, stopped: s.writer.stopped}
-	err = s.index.open(head)
+	err = s.index.open(end.Position)
 	s.info = eventstore.Info{
 		StoreID: identity.StoreID, Epoch: identity.Epoch, Gapless: true, Durable: true,
 		Limits: eventstore.StandardLimits(), Warnings: s.warnings,

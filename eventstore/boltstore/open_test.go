@@ -297,7 +297,9 @@ func TestOpen_TellsTheLastRecordIsDamaged(t *testing.T) {
 	require.EqualValues(t, 3, corrupt.Position)
 
 	s = openUnverified(t, path, &boltstore.Options{ReadOnly: true})
-	require.Len(t, s.Info().Warnings, 1)
+	require.Len(t, s.Info().Warnings, 2)
+	require.Contains(t, s.Info().Warnings[0], "the end of the log is damaged")
+	require.Contains(t, s.Info().Warnings[1], "the event at position 3 cannot be read")
 	read, at := readUntilCorrupt(t, s, eventstore.All(), eventstore.ReadOptions{})
 	require.Equal(t, []eventstore.Position{1, 2}, read)
 	require.EqualValues(t, 3, at)

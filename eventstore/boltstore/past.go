@@ -44,13 +44,17 @@ type durable struct {
 }
 
 func (d *durable) byKey(key string) (eventstore.Receipt, bool, error) {
-	var first eventstore.Position
-	indexed, err := d.in.index.ask(d.head, func(reader *index.Reader) { first = reader.Key(key) })
+	var first, unknown eventstore.Position
+	indexed, err := d.in.index.ask(d.head, func(reader *index.Reader) {
+		if first = reader.Key(key); first == 0 {
+			unknown = reader.Unknown(0)
+		}
+	})
 	if err == nil && indexed && first == 0 {
-		err = d.in.mustKnowAll(0, d.head, "have the key", key)
+		err = mayBe(unknown, "of the commit with the key", key)
 	}
 	if err == nil && !indexed {
-		all := d.in.scan(eventstore.All(), window{from: 1, to: d.head})
+		all := d.in.identities(eventstore.All(), window{from: 1, to: d.head})
 		first, _, err = all.first(func(r *record.Record) bool { return r.Key == key })
 	}
 	if err != nil || first == 0 {
@@ -74,13 +78,13 @@ func (d *durable) event(i int, v eventstore.Version) (sighting, error) {
 		return sighting{}, err
 	}
 	if !indexed {
-		events := d.in.scan(eventstore.Stream(stream), window{from: 1, to: d.head})
+		events := d.in.identities(eventstore.Stream(stream), window{from: 1, to: d.head})
 		_, r, err := events.first(func(r *record.Record) bool { return r.Event.Version == v })
 		return sightingOf(&r.Event), err
 	}
 	var s sighting
 	err = d.in.readTx(func(tx *bolt.Tx) error {
-		r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), at)
+		r, err := d.in.identity(logfile.NewReader(tx.Bucket(logfile.LogBucket)), at)
 		s = sightingOf(&r.Event)
 		return err
 	})
@@ -93,7 +97,7 @@ func (d *durable) firstMatch(q eventstore.Query, after eventstore.Position) (sig
 	}
 	var buf [guardmemo.KeyBytes]byte
 	from, key := d.in.guards.Since(buf[:0], q, after, d.head)
-	for scan := d.in.scan(q, window{from: from + 1, to: d.head}); !scan.done; {
+	for scan := d.in.identities(q, window{from: from + 1, to: d.head}); !scan.done; {
 		if err := scan.page(1); err != nil {
 			return sighting{}, err
 		}
@@ -109,40 +113,37 @@ func sightingOf(e *eventstore.Event) sighting {
 	return sighting{position: e.Position, eventType: e.Type, id: e.ID}
 }
 
-func (d *durable) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
-	var first, last eventstore.Position
-	var n int
-	err := d.in.readTx(func(tx *bolt.Tx) error {
-		r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), s.position)
-		n = r.Place.N
-		first = s.position - eventstore.Position(r.Place.I)
-		last = first + eventstore.Position(n) - 1
-		return err
-	})
-	if err != nil {
-		return nil, eventstore.Receipt{}, err
-	}
-	var ids []uuid.UUID
+func (d *durable) commit(s sighting) (ids []uuid.UUID, receipt eventstore.Receipt, err error) {
 	b := receiptBuilder{}
-	for scan := d.in.scan(eventstore.All(), window{from: first, to: last}); !scan.done; {
-		if err := scan.page(logfile.PageEvents); err != nil {
-			return nil, eventstore.Receipt{}, err
-		}
-		for i := range scan.found {
-			e := &scan.found[i].Event
-			if scan.found[i].Place != (record.Place{I: len(ids), N: n}) {
-				return nil, eventstore.Receipt{}, &eventstore.CorruptError{Position: e.Position, Reason: "it is of another commit than the event before it"}
+	place := record.Place{N: 1} // of the commit's next event
+	for first := eventstore.Position(0); place.I < place.N && err == nil; {
+		err = d.in.readTx(func(tx *bolt.Tx) error {
+			records := logfile.NewReader(tx.Bucket(logfile.LogBucket))
+			if first == 0 {
+				r, err := d.in.identity(records, s.position)
+				if err != nil {
+					return err
+				}
+				first, place.N = s.position-eventstore.Position(r.Place.I), r.Place.N
+				b.receipt.First, b.receipt.Last = first, first+eventstore.Position(place.N)-1
 			}
-			ids = append(ids, e.ID)
-			b.add(e.Stream, e.Version)
-			b.receipt.Recorded = e.Recorded
-		}
+			for range min(place.N-place.I, logfile.PageEvents) {
+				p := first + eventstore.Position(place.I)
+				r, err := d.in.identity(records, p)
+				if err == nil && r.Place != place {
+					err = &eventstore.CorruptError{Position: p, Reason: "it is of another commit than the event before it"}
+				}
+				if err != nil {
+					return err
+				}
+				ids = append(ids, r.Event.ID)
+				b.addRecord(&r)
+				place.I++
+			}
+			return nil
+		})
 	}
-	if len(ids) < n {
-		return nil, eventstore.Receipt{}, logfile.Missing(last)
-	}
-	b.receipt.First, b.receipt.Last = first, last
-	return ids, b.receipt, nil
+	return ids, b.receipt, err
 }
 
 // recent is the log after the part that a request's caller has judged against: the groups
@@ -223,6 +224,15 @@ func (p *recent) commit(s sighting) ([]uuid.UUID, eventstore.Receipt, error) {
 type receiptBuilder struct {
 	receipt eventstore.Receipt
 	heads   map[eventstore.StreamID]int // to the index in receipt.Heads; nil for one stream
+}
+
+// addRecord adds an event of the commit, whose records come in order.
+func (b *receiptBuilder) addRecord(r *record.Record) {
+	b.add(r.Event.Stream, r.Event.Version)
+	b.receipt.Recorded = r.Event.Recorded
+	if len(r.Digest) > 0 {
+		b.receipt.Digest = r.Digest
+	}
 }
 
 func (b *receiptBuilder) add(stream eventstore.StreamID, v eventstore.Version) {

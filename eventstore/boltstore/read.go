@@ -81,6 +81,23 @@ type reader struct {
 // scan returns the scan of a window.
 func (r *reader) scan(q eventstore.Query, w window) *scan { return newScan(r.disk, r.index, q, w) }
 
+// identities returns the scan of a window that reads the records without payload and
+// metadata, which may be damaged.
+func (r *reader) identities(q eventstore.Query, w window) *scan {
+	sc := r.scan(q, w)
+	sc.matcher.IdentityOnly = true
+	return sc
+}
+
+// identity returns the record at p without payload and metadata, which may be damaged.
+func (r *reader) identity(records *logfile.Reader, p eventstore.Position) (record.Record, error) {
+	rec, err := records.At(p)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return record.DecodeIdentity(r.seed, p, rec)
+}
+
 // window is a range of positions, both ends included, and a direction. It is empty if from
 // is greater than to.
 type window struct {
@@ -129,52 +146,59 @@ func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions) (window
 // fromVersion returns the position, at most head, of version v of a stream, or of the next
 // version that is there if v is in a hole; 0 if the stream ends before v.
 func (r *reader) fromVersion(stream eventstore.StreamID, v eventstore.Version, head eventstore.Position) (p eventstore.Position, err error) {
-	var last eventstore.Position
+	var unknown eventstore.Position
 	var newest eventstore.Version
 	indexed, err := r.index.ask(head, func(reader *index.Reader) {
 		if p = reader.At(stream, v); p == 0 {
+			var last eventstore.Position
 			last, newest = reader.Head(stream)
+			unknown = reader.Unknown(last)
 		}
 	})
 	switch {
 	case err != nil || indexed && p > 0:
 		return p, err
 	case indexed && newest < v:
-		return 0, r.mustKnowAll(last, head, "be of stream", string(stream))
+		return 0, mayBe(unknown, "of stream", string(stream))
 	}
-	whole := r.scan(eventstore.Stream(stream), window{from: 1, to: head})
+	whole := r.identities(eventstore.Stream(stream), window{from: 1, to: head})
 	p, _, err = whole.first(func(r *record.Record) bool { return r.Event.Version >= v })
 	return p, err
 }
 
 // asOf returns the last position up to head that was recorded at t or before, or 0. Recorded
-// times do not decrease, so a binary search finds it.
+// times do not decrease, so a binary search finds it. Records that cannot be read, after that
+// position, may have been recorded by then: they count, so that the scan meets them.
 func (r *reader) asOf(t time.Time, head eventstore.Position) (eventstore.Position, error) {
 	var later int
 	err := r.readTx(func(tx *bolt.Tx) (err error) {
 		log := tx.Bucket(logfile.LogBucket)
 		later = sort.Search(int(head), func(i int) bool {
-			return recordedFrom(log, eventstore.Position(i)+1).After(t)
+			return recordedBy(log, r.seed, eventstore.Position(i)+1).After(t)
 		})
 		return nil
 	})
 	return eventstore.Position(later), err
 }
 
-// recordedFrom returns the time at which the first whole record from p on was recorded, or a
-// time after all others if there is none.
-func recordedFrom(log *bolt.Bucket, p eventstore.Position) time.Time {
+// recordedBy returns the time at which the last whole record up to p was recorded, or the zero
+// time if there is none.
+func recordedBy(log *bolt.Bucket, seed record.Seed, p eventstore.Position) time.Time {
 	cursor := log.Cursor()
-	start := record.Key(p)
-	for key, value := cursor.Seek(start[:]); key != nil; key, value = cursor.Next() {
+	want := record.Key(p)
+	key, value := cursor.Seek(want[:])
+	if key == nil {
+		key, value = cursor.Last()
+	}
+	for ; key != nil; key, value = cursor.Prev() {
 		v, _ := logfile.ParseValue(key, value) // has no records if it cannot be parsed
-		for at := max(v.First, p); v.Has(at); at++ {
-			if r, err := record.Decode(at, v.At(at)); err == nil {
+		for at := min(v.Last, p); at > 0 && v.Has(at); at-- {
+			if r, err := record.DecodeIdentity(seed, at, v.At(at)); err == nil {
 				return r.Event.Recorded
 			}
 		}
 	}
-	return time.Unix(1<<40, 0)
+	return time.Time{}
 }
 
 // version returns the version of a stream as of a head, 0 if it has no events.
@@ -184,40 +208,30 @@ func (r *reader) version(stream eventstore.StreamID, head eventstore.Position) (
 			return v, nil
 		}
 	}
-	var last eventstore.Position
-	indexed, err := r.index.ask(head, func(reader *index.Reader) { last, v = reader.Head(stream) })
+	var unknown eventstore.Position
+	indexed, err := r.index.ask(head, func(reader *index.Reader) {
+		var last eventstore.Position
+		last, v = reader.Head(stream)
+		unknown = reader.Unknown(last)
+	})
 	if err == nil && indexed {
-		err = r.mustKnowAll(last, head, "be of stream", string(stream))
+		return v, mayBe(unknown, "of stream", string(stream))
 	}
-	if err == nil && !indexed {
-		backward := r.scan(eventstore.Stream(stream), window{from: 1, to: head, backward: true})
+	if err == nil {
+		backward := r.identities(eventstore.Stream(stream), window{from: 1, to: head, backward: true})
 		_, last, scanErr := backward.first(func(*record.Record) bool { return true })
 		v, err = last.Event.Version, scanErr
 	}
 	return v, err
 }
 
-// mustKnowAll returns an error if a record after p, up to head, is damaged and its terms are
-// not in the index: it may be what a caller has not found. A position without a record does
-// not count, since Salvage leaves holes.
-func (r *reader) mustKnowAll(p, head eventstore.Position, what, name string) error {
-	for {
-		var unknown eventstore.Position
-		indexed, err := r.index.ask(head, func(reader *index.Reader) { unknown = reader.Unknown(p) })
-		if err != nil || !indexed || unknown == 0 {
-			return err
-		}
-		err = r.readTx(func(tx *bolt.Tx) error {
-			if there, err := logfile.NewReader(tx.Bucket(logfile.LogBucket)).Seek(unknown); err == nil && !there {
-				return nil
-			}
-			return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may %s %q", what, name)}
-		})
-		if err != nil {
-			return err
-		}
-		p = unknown
+// mayBe returns the error for an event that could not be read when it was indexed, and so may
+// be the one that a caller has not found; nil if its position is 0.
+func mayBe(unknown eventstore.Position, what, name string) error {
+	if unknown == 0 {
+		return nil
 	}
+	return &eventstore.CorruptError{Position: unknown, Reason: fmt.Sprintf("it cannot be read, and may be %s %q", what, name)}
 }
 
 // readDurable is readTx for rows and checkpoints, which the writer changes in place. Readers

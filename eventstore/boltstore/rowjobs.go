@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -57,7 +58,10 @@ func newRowChange(ctx context.Context, c eventstore.RowCommit) *rowChange {
 func (r *rowChange) enter(t *turn) {
 	c := &r.commit
 	actual := t.checkpoint(c.View)
+	refused := t.w.views.refused[c.View]
 	switch {
+	case errors.Is(refused, eventstore.ErrCorrupt):
+		r.err = refused
 	case t.w.views.attached(c.View) != nil:
 		r.err = fmt.Errorf("%w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
 	case c.Checkpoint.Position >= t.group.first:
@@ -66,7 +70,7 @@ func (r *rowChange) enter(t *turn) {
 	case !actual.Equal(c.Expected):
 		r.err = &eventstore.CheckpointError{View: c.View, Expected: rows.CloneCheckpoint(c.Expected), Actual: rows.CloneCheckpoint(actual)}
 	default:
-		if r.err = t.w.views.refused[c.View]; r.err != nil {
+		if r.err = refused; r.err != nil {
 			return
 		}
 		change := t.change(c.View)
@@ -97,7 +101,7 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	}
 	d := &rowDrop{ticket: newTicket(ctx), id: view}
 	err = s.readTx(func(tx *bolt.Tx) error {
-		d.keys = viewfile.FirstKeys(tx, view, limit)
+		d.keys = viewfile.FirstKeys(tx, viewfile.Of(s.seed, view), limit)
 		return nil
 	})
 	if err != nil {

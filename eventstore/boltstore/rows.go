@@ -27,11 +27,13 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 		}
 	}
 	var set eventstore.RowSet
-	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) (err error) {
-		if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err != nil {
+	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
+		state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
+		if err != nil {
 			return err
 		}
-		set.Rows, err = viewfile.Get(tx, view, keys)
+		set.Checkpoint = state.Checkpoint
+		set.Rows, err = state.Get(keys)
 		return err
 	})
 	return set, err
@@ -45,14 +47,16 @@ func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan event
 		if err == nil {
 			err = s.validateScan(view, scan)
 		}
-		for pages := viewfile.NewScan(view, scan); err == nil && !pages.Done; {
+		for pages := viewfile.NewScan(scan); err == nil && !pages.Done; {
 			if err = s.usable(ctx); err != nil {
 				break
 			}
 			var set eventstore.RowSet
-			err = s.reader.readDurable(ctx, func(tx *bolt.Tx) (err error) {
-				if set.Checkpoint, err = viewfile.ReadCheckpoint(tx, view); err == nil {
-					set.Rows, err = pages.Next(tx)
+			err = s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
+				state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
+				if err == nil {
+					set.Checkpoint = state.Checkpoint
+					set.Rows, err = pages.Next(&state)
 				}
 				return err
 			})
@@ -80,7 +84,7 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 	}
 	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
 	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
-		return viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+		return viewfile.ForEachCheckpoint(tx, s.seed, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 			all[view] = c
 			return err
 		})
@@ -99,8 +103,11 @@ type storedRows struct {
 }
 
 func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err error) {
-	err = r.readTx(func(tx *bolt.Tx) (err error) {
-		rows, err = viewfile.Get(tx, r.view, keys)
+	err = r.readTx(func(tx *bolt.Tx) error {
+		state, err := viewfile.Load(tx, viewfile.Of(r.seed, r.view))
+		if err == nil {
+			rows, err = state.Get(keys)
+		}
 		return err
 	})
 	return rows, err
@@ -108,10 +115,13 @@ func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err e
 
 func (r storedRows) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
 	return func(yield func(eventstore.Row, error) bool) {
-		for pages := viewfile.NewScan(r.view, scan); !pages.Done; {
+		for pages := viewfile.NewScan(scan); !pages.Done; {
 			var page []eventstore.Row
-			err := r.readTx(func(tx *bolt.Tx) (err error) {
-				page, err = pages.Next(tx)
+			err := r.readTx(func(tx *bolt.Tx) error {
+				state, err := viewfile.Load(tx, viewfile.Of(r.seed, r.view))
+				if err == nil {
+					page, err = pages.Next(&state)
+				}
 				return err
 			})
 			if err != nil {

@@ -135,7 +135,7 @@ func TestSalvage_AnyPageLost(t *testing.T) {
 	path, events := salvageable(t)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
-	used := used(t, content)
+	used, seed := used(t, content), seedIn(t, path)
 	size := os.Getpagesize()
 	lost := 0
 	for page := range int(used.HighWater) {
@@ -144,7 +144,7 @@ func TestSalvage_AnyPageLost(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "damaged.yore")
 		require.NoError(t, os.WriteFile(file, damaged, 0o600))
 		result := salvage(t, file, events)
-		survive := surviving(events, damaged)
+		survive := surviving(seed, events, damaged)
 		require.Equal(t, survive, result.Events, "page %d: %+v", page, result)
 		if survive < len(events) {
 			lost++
@@ -162,9 +162,15 @@ func used(t testing.TB, content []byte) pages.State {
 	return state
 }
 
+// seedIn returns the seed of the checksums in a closed file.
+func seedIn(t testing.TB, path string) (seed record.Seed) {
+	inFile(t, path, func(tx *bolt.Tx) { seed = seedOf(tx) })
+	return seed
+}
+
 // surviving counts the events whose records are in the bytes, also in pages that the tree does
 // not lead to.
-func surviving(events []eventstore.Event, content []byte) (n int) {
+func surviving(seed record.Seed, events []eventstore.Event, content []byte) (n int) {
 	size := os.Getpagesize()
 	whole := map[eventstore.Position]bool{}
 	for offset := 0; offset+size <= len(content); offset += size {
@@ -179,7 +185,7 @@ func surviving(events []eventstore.Event, content []byte) (n int) {
 			if p, ok := record.ParseKey(content[at : at+keySize]); ok {
 				value, _ := record.ParseValue(p, content[at+keySize:][:valueSize])
 				for p, rec := range value.All() {
-					if _, err := record.Decode(p, rec); err == nil {
+					if _, err := record.Decode(seed, p, rec); err == nil {
 						whole[p] = true
 					}
 				}
@@ -220,11 +226,11 @@ func TestSalvage_ATruncatedFile(t *testing.T) {
 	path, events := salvageable(t)
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
-	high := int(used(t, content).HighWater) * os.Getpagesize()
+	high, seed := int(used(t, content).HighWater)*os.Getpagesize(), seedIn(t, path)
 	for _, size := range []int{high - 1, high / 2, high/2 + 777, high / 5} {
 		require.NoError(t, os.WriteFile(path, content[:size], 0o600))
 		result := salvage(t, path, events)
-		require.Equal(t, surviving(events, append(bytes.Clone(content[:size]), make([]byte, 24<<10)...)), result.Events)
+		require.Equal(t, surviving(seed, events, append(bytes.Clone(content[:size]), make([]byte, 24<<10)...)), result.Events, "%d of %d: %+v", size, high, result)
 	}
 }
 
@@ -280,7 +286,7 @@ func firstLeaf(t testing.TB, content []byte) uint64 {
 		}
 		at := 16 + int(binary.NativeEndian.Uint32(b[20:]))
 		if p, ok := record.ParseKey(b[at:][:binary.NativeEndian.Uint32(b[24:])]); ok && p == 1 {
-			if _, err := record.Decode(p, b[at+8:][:binary.NativeEndian.Uint32(b[28:])]); err == nil {
+			if _, whole := record.FindSeed(p, b[at+8:][:binary.NativeEndian.Uint32(b[28:])]); whole {
 				return uint64(page)
 			}
 		}
@@ -308,7 +314,7 @@ func TestSalvage_TwoRecordsForOnePosition(t *testing.T) {
 			edit(t, path, func(tx *bolt.Tx) error {
 				log, key := tx.Bucket([]byte("log")), record.Key(p)
 				original := bytes.Clone(log.Get(key[:]))
-				if err := rewrite(tx, p, tt.change); err != nil {
+				if err := replace(tx, p, tt.change); err != nil {
 					return err
 				}
 				other, err := tx.CreateBucket([]byte("stale")) // pages that hold it, as if given up

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,6 +27,7 @@ type scan struct {
 	matcher record.Matcher
 	window  // what is left
 	streams streamCheck
+	doubt   error // of a record that cannot be read and may match, if no match has come after it
 
 	ahead logfile.ReadAhead
 
@@ -39,7 +41,7 @@ type scan struct {
 
 // newScan returns the scan of a window.
 func newScan(d *disk, x *indexKeeper, q eventstore.Query, w window) *scan {
-	sc := &scan{disk: d, index: x, query: q, matcher: record.Matcher{Query: q}, window: w, done: w.from > w.to}
+	sc := &scan{disk: d, index: x, query: q, matcher: record.Matcher{Seed: d.seed, Query: q}, window: w, done: w.from > w.to}
 	sc.ahead = logfile.NewReadAhead(d.file.OS, d.readOnly)
 	sc.streams.begin(q, w)
 	return sc
@@ -82,6 +84,14 @@ func (sc *scan) first(wanted func(*record.Record) bool) (eventstore.Position, re
 // page replaces found with the next records, at most limit, and narrows the window to what is
 // left. If it returns an error, found has the records before it.
 func (sc *scan) page(limit int) error {
+	err := sc.nextPage(limit)
+	if err == nil && sc.done && !sc.streams.complete() {
+		err = sc.doubt
+	}
+	return err
+}
+
+func (sc *scan) nextPage(limit int) error {
 	sc.most = max(sc.most, len(sc.found))
 	sc.found, sc.bytes = sc.found[:0], 0
 	if sc.query.IsAll() || sc.index.down.Load() {
@@ -114,17 +124,20 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 	for !sc.done {
 		p := sc.next()
 		rec, err := records.At(p)
-		if err != nil {
-			return err
-		}
-		if p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // a long scan
+		if err == nil && p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // a long scan
 			sc.ahead.From(log.Tx(), rec, sc.backward)
 		}
-		r, matches, err := sc.matcher.Decode(p, rec)
-		if err != nil {
-			return err
+		var r record.Record
+		matches := false
+		if err == nil {
+			r, matches, err = sc.matcher.Decode(p, rec)
 		}
-		if !matches {
+		if err != nil {
+			if err := sc.doubtful(err); err != nil {
+				return err
+			}
+		}
+		if err != nil || !matches {
 			sc.pass()
 			if skipped++; skipped == pageSteps {
 				return nil
@@ -132,12 +145,47 @@ func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
 			continue
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
-			return &eventstore.CorruptError{Position: p, Reason: problem}
+			return cmp.Or(sc.doubt, error(&eventstore.CorruptError{Position: p, Reason: problem}))
+		}
+		if err := sc.proved(); err != nil {
+			return err
 		}
 		if full := sc.take(r, limit); full {
 			return nil
 		}
 	}
+	return nil
+}
+
+// # A record that cannot be read
+//
+// Problem. A record whose identity is damaged, or that is missing, may match any query. An
+// answer without it may be short, and a condition that holds without it may not hold.
+//
+// Invariant. A scan ends without an error only if each record of its window that matches has
+// been found.
+//
+// Steps. A scan that meets such a record ends with its error. A scan of one stream goes on:
+// if the next event of the stream has the next version, the record was not one of the stream.
+// Otherwise, or if the stream has no further event, the scan ends with the error then.
+
+// doubtful returns the error with which the scan ends at a record that cannot be read, or nil
+// if later records may prove that it does not match.
+func (sc *scan) doubtful(err error) error {
+	if len(sc.query.Items()) == 0 || !sc.streams.single {
+		return err
+	}
+	sc.doubt = cmp.Or(sc.doubt, err)
+	return nil
+}
+
+// proved returns the doubt, if there is one that the next event, whose version fits, does not
+// end.
+func (sc *scan) proved() error {
+	if sc.doubt != nil && !sc.streams.follows() {
+		return sc.doubt
+	}
+	sc.doubt = nil
 	return nil
 }
 
@@ -186,6 +234,12 @@ func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) 
 			return err
 		}
 		r, matches, err := sc.matcher.Decode(p, rec)
+		if err != nil && !n.exact {
+			if err := sc.doubtful(err); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -197,6 +251,9 @@ func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) 
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
 			return sc.askLog(log, x, limit, problem)
+		}
+		if err := sc.proved(); err != nil {
+			return err
 		}
 		if full := sc.take(r, limit); full {
 			return nil
@@ -265,6 +322,7 @@ func (sc *scan) take(r record.Record, limit int) (full bool) {
 // streamCheck checks that the events of a scan over whole streams have versions without gaps.
 type streamCheck struct {
 	versions  map[eventstore.StreamID]eventstore.Version // of each stream's last event in the scan; nil: no check
+	single    bool                                       // it is one stream
 	fromStart bool
 	backward  bool
 }
@@ -276,6 +334,7 @@ func (c *streamCheck) begin(q eventstore.Query, w window) {
 		return
 	}
 	c.versions = make(map[eventstore.StreamID]eventstore.Version, len(items[0].Streams))
+	c.single = len(items[0].Streams) == 1
 	c.fromStart, c.backward = w.from == 1 && !w.backward, w.backward
 }
 
@@ -293,6 +352,22 @@ func (c *streamCheck) check(e *eventstore.Event) string {
 		return ""
 	}
 	return fmt.Sprintf("stream %q has version %d at position %d where version %d comes next", e.Stream, e.Version, e.Position, want)
+}
+
+// follows reports whether no event of a single stream lies between the last event that the
+// scan took, or its start, and one whose version fits.
+func (c *streamCheck) follows() bool { return c.fromStart || len(c.versions) > 0 }
+
+// complete reports whether a single stream has no event before the last one of a backward
+// scan.
+func (c *streamCheck) complete() bool {
+	if !c.backward {
+		return false
+	}
+	for _, v := range c.versions {
+		return v == 1
+	}
+	return false
 }
 
 func (c *streamCheck) took(e *eventstore.Event) {

@@ -2,6 +2,7 @@ package boltstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
@@ -16,6 +18,8 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/eventstore/storetest"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // paths has the path of the file of each store in the conformance suite.
@@ -111,8 +115,25 @@ func edit(tb testing.TB, path string, fn func(*bolt.Tx) error) {
 	tb.Helper()
 	db, err := bolt.Open(path, 0o600, nil)
 	require.NoError(tb, err)
-	require.NoError(tb, db.Update(fn))
+	require.NoError(tb, db.Update(func(tx *bolt.Tx) error { return errors.Join(fn(tx), keepHead(tx)) }))
 	require.NoError(tb, db.Close())
+}
+
+// keepHead makes the transaction the last of the log's own, with the head that the file says.
+func keepHead(tx *bolt.Tx) error {
+	b := tx.Bucket([]byte("yore"))
+	if b == nil || len(b.Get([]byte("head"))) != 24 {
+		return nil
+	}
+	head, _, _ := logfile.ReadHead(tx, seedOf(tx)) // it is of another transaction
+	return logfile.PutHead(tx, seedOf(tx), head)
+}
+
+// seedOf returns the seed of the checksums in a file.
+func seedOf(tx *bolt.Tx) record.Seed {
+	var id uuid.UUID
+	copy(id[:], tx.Bucket([]byte("yore")).Get([]byte("id")))
+	return record.SeedOf(id)
 }
 
 // verify runs Verify, reads the whole log, and compares what queries find with the events that

@@ -5,7 +5,6 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -34,8 +33,8 @@ type tail struct {
 	bytes  int      // of groups
 }
 
-func newTail(head eventstore.Position, recorded time.Time) *tail {
-	g := newGroup(head, recorded)
+// newTail returns a tail that begins with an empty group.
+func newTail(g *group) *tail {
 	t := &tail{groups: []*group{g}}
 	t.newest.Store(g)
 	return t

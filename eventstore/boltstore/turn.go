@@ -28,7 +28,7 @@ type turn struct {
 
 func (w *writer) newTurn() *turn {
 	last := w.tail.last()
-	return &turn{w: w, group: newGroup(last.through, last.recorded)}
+	return &turn{w: w, group: newGroup(w.seed, last.end(), last.recorded)}
 }
 
 // enter lets the jobs of batches enter the turn.
@@ -75,7 +75,7 @@ func (t *turn) commit() error {
 
 // fill puts everything that the turn changes into the transaction, and the jobs that
 // arrive meanwhile.
-func (t *turn) fill(tx *bolt.Tx) error {
+func (t *turn) fill(tx *bolt.Tx, end *logfile.Head) error {
 	if err := t.putViews(tx); err != nil {
 		return err
 	}
@@ -99,6 +99,7 @@ func (t *turn) fill(tx *bolt.Tx) error {
 	if err := log.End(); err != nil {
 		return err
 	}
+	*end = g.end()
 	t.indexGroup()
 	return t.putSlices(tx)
 }

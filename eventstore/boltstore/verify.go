@@ -87,6 +87,9 @@ const (
 	StrayRecord = FindingKind(verify.StrayRecord)
 	// BrokenCommit: events that lie side by side do not make up whole commits.
 	BrokenCommit = FindingKind(verify.BrokenCommit)
+	// BrokenChain: some event up to this position is whole, and not the one that was
+	// appended there: it is older content of its page, or was written by another program.
+	BrokenChain = FindingKind(verify.BrokenChain)
 	// DecreasingTime: an event was recorded at an earlier time than the one before it.
 	DecreasingTime = FindingKind(verify.DecreasingTime)
 	// BrokenStream: a version does not fit its stream.
@@ -146,6 +149,7 @@ func (s *Store) Verify(ctx context.Context, o *VerifyOptions) (VerifyReport, err
 	}
 	found, err := verify.Run(ctx, verify.Store{
 		Access: s.access(),
+		Seed:   s.seed,
 		Head:   func() eventstore.Position { return s.tail.last().through },
 		File:   s.file,
 		Index:  func() (*index.Index, bool) { return s.index.current.Load(), s.index.down.Load() },

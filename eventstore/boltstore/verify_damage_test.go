@@ -13,6 +13,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -81,18 +82,42 @@ func copyValue(into *bolt.Bucket, to []byte, from *bolt.Bucket, key []byte) erro
 	return into.Put(to, bytes.Clone(from.Get(key)))
 }
 
-// rewrite replaces a record by another whole one.
+// rewrite replaces a record by another whole one, as if it had been written so.
 func rewrite(tx *bolt.Tx, p eventstore.Position, change func(r *record.Record)) error {
+	return errors.Join(replace(tx, p, change), rechain(tx))
+}
+
+// replace replaces a record by another whole one.
+func replace(tx *bolt.Tx, p eventstore.Position, change func(r *record.Record)) error {
 	log := bucketIn(tx, "log")
-	r, err := record.Decode(p, log.Get(logKey(p)))
+	r, err := record.Decode(seedOf(tx), p, log.Get(logKey(p)))
 	if err != nil {
 		return err
 	}
 	change(&r)
 	e := &r.Event
-	rec := record.Append(nil, &eventstore.NewEvent{Stream: e.Stream, ID: e.ID, Type: e.Type, Data: e.Data, Tags: e.Tags}, r.Place, r.Key)
-	record.Seal(rec, p, e.Version, e.Recorded)
+	rec := record.Append(nil, &eventstore.NewEvent{Stream: e.Stream, ID: e.ID, Type: e.Type, Data: e.Data, Tags: e.Tags}, r.Place, r.Mark)
+	record.Seal(rec, seedOf(tx), r.Before, p, e.Version, e.Recorded)
 	return log.Put(logKey(p), rec)
+}
+
+// rechain gives all records, which are single values, the running checksums that they have
+// now, and the head as well: as if they had been written like that.
+func rechain(tx *bolt.Tx) error {
+	var head logfile.Head
+	log := bucketIn(tx, "log")
+	sealed := make(map[eventstore.Position][]byte)
+	err := log.ForEach(func(key, value []byte) error {
+		head.Position, _ = record.ParseKey(key)
+		rec := bytes.Clone(value)
+		head.Chain = record.Reseal(rec, seedOf(tx), head.Chain, head.Position)
+		sealed[head.Position] = rec
+		return nil
+	})
+	for p, rec := range sealed {
+		err = errors.Join(err, log.Put(logKey(p), rec))
+	}
+	return errors.Join(err, logfile.PutHead(tx, seedOf(tx), head))
 }
 
 // rewriting is rewrite as the damage of a damageCase.
@@ -165,6 +190,17 @@ func TestVerify_FindsRecordsThatDoNotFit(t *testing.T) {
 			reindex: true,
 			want:    []wanted{{kind: boltstore.BrokenStream, position: 11}},
 		},
+		"an event instead of another": {
+			damage: func(tx *bolt.Tx) error {
+				log := bucketIn(tx, "log")
+				rec := bytes.Clone(log.Get(logKey(11)))
+				rec[20]++ // of its id
+				r, err := record.Decode(seedOf(tx), 10, log.Get(logKey(10)))
+				record.Reseal(rec, seedOf(tx), r.Chain(r.Before), 11)
+				return errors.Join(err, log.Put(logKey(11), rec))
+			},
+			want: []wanted{{kind: boltstore.BrokenChain, position: 12}},
+		},
 		"a key twice": {
 			damage:  rewriting(12, func(r *record.Record) { r.Key = "five" }),
 			reindex: true,
@@ -209,7 +245,7 @@ func TestVerify_FindsADamagedIndex(t *testing.T) {
 func olderRow(tx *bolt.Tx) error {
 	key, value := []byte("t\x001"), []byte("older")
 	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Checksum([]byte("v"), table)
+	sum := crc32.Checksum(append(bytes.Clone(tx.Bucket([]byte("yore")).Get([]byte("id"))), 'v'), table)
 	sum = crc32.Update(sum, table, binary.BigEndian.AppendUint64(nil, uint64(len(key))))
 	sum = crc32.Update(crc32.Update(sum, table, key), table, value)
 	return bucketIn(tx, "rows", "v").Put(key, binary.BigEndian.AppendUint32(value, sum))
@@ -258,7 +294,7 @@ func TestVerify_FindsDamagedCheckpointsAndStrayBuckets(t *testing.T) {
 			want:   []wanted{{kind: boltstore.DamagedCheckpoint, view: "v"}},
 		},
 		"a checkpoint beyond the head": {
-			damage:  func(tx *bolt.Tx) error { return deleteRecords(tx, 12, 11) },
+			damage:  func(tx *bolt.Tx) error { return errors.Join(deleteRecords(tx, 12, 11), rechain(tx)) },
 			reindex: true,
 			want:    []wanted{{kind: boltstore.DamagedCheckpoint, view: "v"}, {kind: boltstore.DamagedCheckpoint, view: "w"}},
 		},

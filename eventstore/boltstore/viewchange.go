@@ -56,14 +56,11 @@ func (t *turn) putViews(tx *bolt.Tx) error {
 		return err
 	}
 	for view, change := range t.changes {
-		err := logfile.Protect(func() error { return change.put(tx, view) })
+		err := logfile.Protect(func() error { return change.put(tx, viewfile.Of(t.w.seed, view)) })
 		if errors.Is(err, logfile.ErrBadPage) || errors.Is(err, eventstore.ErrCorrupt) {
 			return &badViewError{view, err}
 		}
 		if err != nil {
-			return err
-		}
-		if err := viewfile.PutCheckpoint(tx, view, change.checkpoint); err != nil {
 			return err
 		}
 	}
@@ -105,13 +102,13 @@ func (t *turn) outcome(j job) error {
 	return t.spared[j.view()]
 }
 
-// put writes the change of a view's rows.
-func (c *viewChange) put(tx *bolt.Tx, view eventstore.ViewID) (err error) {
+// put writes the change of a view's rows and its checkpoint.
+func (c *viewChange) put(tx *bolt.Tx, view viewfile.View) (err error) {
 	if c.dropped {
 		c.empty, err = viewfile.Drop(tx, view, c.drop)
 		return err
 	}
-	return viewfile.Change(tx, view, c.rows)
+	return viewfile.Change(tx, view, c.rows, c.checkpoint)
 }
 
 // logFaults logs the views that a turn has detached because of a fault. The callers that

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
@@ -36,8 +38,8 @@ func newViewSet() *viewSet {
 
 // load reads the checkpoints. A damaged one does not prevent Open: its view is derived, and
 // can be dropped and rebuilt.
-func (v *viewSet) load(tx *bolt.Tx) error {
-	err := viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+func (v *viewSet) load(tx *bolt.Tx, seed record.Seed) error {
+	err := viewfile.ForEachCheckpoint(tx, seed, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 		if err != nil {
 			v.refused[view] = err
 		} else {
@@ -52,7 +54,8 @@ func (v *viewSet) load(tx *bolt.Tx) error {
 	return rows.ForEachBucket(func(name []byte) error {
 		view := eventstore.ViewID(name)
 		if _, ok := v.checkpoints[view]; !ok && v.refused[view] == nil {
-			v.refused[view] = errDropping(view)
+			_, err := viewfile.Load(tx, viewfile.Of(seed, view))
+			v.refused[view] = cmp.Or(err, errDropping(view))
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -53,8 +54,9 @@ var _ eventstore.RowStore = (*Store)(nil)
 
 // record is an event and its place in the commit that wrote it: the i-th of n.
 type record struct {
-	event eventstore.Event
-	i, n  int
+	event  eventstore.Event
+	i, n   int
+	digest []byte // of the commit, in its first event
 }
 
 // New returns an empty store.
@@ -96,6 +98,7 @@ func (s *Store) Append(ctx context.Context, c eventstore.Commit) (eventstore.Rec
 	changes := s.applyAttached(records)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	records[0].digest = bytes.Clone(c.Digest)
 	s.write(c.Key, records)
 	for _, change := range changes {
 		s.change(change)
@@ -184,6 +187,9 @@ func (s *Store) receipt(first eventstore.Position) eventstore.Receipt {
 		First:    first,
 		Last:     commit[len(commit)-1].event.Position,
 		Recorded: commit[0].event.Recorded,
+	}
+	if digest := commit[0].digest; len(digest) > 0 {
+		receipt.Digest = bytes.Clone(digest)
 	}
 	index := make(map[eventstore.StreamID]int) // of each stream in Heads
 	for _, r := range commit {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/yore-es/yore/eventstore"
@@ -19,6 +20,9 @@ func keyRules() []rule {
 		{"another key with the same content is another commit", otherKey},
 		{"exactly one of many concurrent commits with the same key is written", oneOfKey},
 		{"a key is free after a failed commit", keyFreeAfterFailure},
+		{"a digest comes back in every receipt and is not compared", func(h *harness) { digestComesBack(h, func() {}) }},
+		{"a digest comes back in every receipt after reopening", func(h *harness) { digestComesBack(h, h.reopen) }},
+		{"a digest without a key, or with more than 32 bytes, is refused", digestInvalid},
 		{"Lookup returns the first receipt", lookupFinds},
 		{"Lookup of an unknown key finds nothing and is no error", lookupUnknown},
 		{"Lookup finds keys after reopening", lookupReopened},
@@ -110,6 +114,43 @@ func otherKey(h *harness) {
 	h.append(keyed(""))
 	h.append(keyed(""))
 	h.equal("number of events", 16, len(h.all()))
+}
+
+// digestComesBack looks for digests before and after between.
+func digestComesBack(h *harness, between func()) {
+	digest := []byte{0, 1, 0xff}
+	c := keyed("k")
+	c.Digest = digest
+	first := h.append(c)
+	h.equal("digest of the first receipt", []byte{0, 1, 0xff}, first.Digest)
+	digest[0] = 9 // the caller's slice is the caller's again
+	first.Digest = []byte{0, 1, 0xff}
+	other := keyed("k")
+	other.Digest = bytes.Repeat([]byte{7}, 32)
+	plain := h.append(keyed("plain"))
+	h.equal("digest of a commit without one", []byte(nil), plain.Digest)
+	for range 2 {
+		h.repeats(c, first)
+		h.repeats(other, first)
+		h.repeats(keyed("k"), first)
+		h.repeats(keyed("plain"), plain)
+		for key, want := range map[string]eventstore.Receipt{"k": first, "plain": plain} {
+			receipt, _ := h.lookup(key)
+			h.sameReceipt("Lookup", want, receipt)
+		}
+		between()
+	}
+}
+
+func digestInvalid(h *harness) {
+	c := keyed("")
+	c.Digest = []byte{1}
+	h.fails(c, eventstore.ErrInvalid)
+	c = keyed("k")
+	c.Digest = make([]byte, 33)
+	h.fails(c, eventstore.ErrTooLarge)
+	c.Digest = c.Digest[:32]
+	h.equal("bytes of the largest digest", 32, len(h.append(c).Digest))
 }
 
 func oneOfKey(h *harness) {

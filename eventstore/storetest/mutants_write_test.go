@@ -140,7 +140,7 @@ func expectationMutants() []mutant {
 }
 
 func commitMutants() []mutant {
-	return slices.Concat(validityMutants(), atomicityMutants(), conditionMutants(), commitContextMutants())
+	return slices.Concat(validityMutants(), digestMutants(), atomicityMutants(), conditionMutants(), commitContextMutants())
 }
 
 // validityMutants accept invalid commits or refuse valid ones.
@@ -189,6 +189,27 @@ func validityMutants() []mutant {
 					break
 				}
 			}
+			return s.Append(ctx, c)
+		}),
+	}
+}
+
+// digestMutants lose or change the digest of a commit.
+func digestMutants() []mutant {
+	return []mutant{
+		appending("keys", "the digest of a repeat is that of the repeat", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			receipt, err := s.Append(ctx, c)
+			if receipt.Repeated && len(c.Digest) > 0 {
+				receipt.Digest = slices.Clone(c.Digest)
+			}
+			return receipt, err
+		}),
+		appending("keys", "a digest of any size is kept", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			c.Digest = c.Digest[:min(len(c.Digest), 32)]
+			return s.Append(ctx, c)
+		}),
+		appending("keys", "digests are dropped", func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			c.Digest = nil
 			return s.Append(ctx, c)
 		}),
 	}

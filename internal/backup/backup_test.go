@@ -28,8 +28,8 @@ var (
 )
 
 func rec(p eventstore.Position) []byte {
-	b := record.Append(nil, &eventstore.NewEvent{Type: "t", Data: bytes.Repeat([]byte{byte(p)}, 10)}, record.Place{I: 0, N: 1}, "")
-	record.Seal(b, p, 0, created)
+	b := record.Append(nil, &eventstore.NewEvent{Type: "t", Data: bytes.Repeat([]byte{byte(p)}, 10)}, record.Place{I: 0, N: 1}, record.Mark{})
+	record.Seal(b, record.SeedOf(storeID), 0, p, 0, created)
 	return b
 }
 
@@ -43,7 +43,7 @@ func pageOf(after, through eventstore.Position) *logfile.Page {
 	return &page
 }
 
-// seam returns the last four bytes of the record at p, 0 for position 0.
+// seam returns the seam of the record at p, 0 for position 0.
 func seam(t *testing.T, p eventstore.Position) (sum uint32) {
 	t.Helper()
 	if p == 0 {
@@ -60,7 +60,7 @@ func seam(t *testing.T, p eventstore.Position) (sum uint32) {
 		if err := log.Put(key[:], rec(p)); err != nil {
 			return err
 		}
-		sum, err = backup.SeamAt(tx, p)
+		sum, err = backup.SeamAt(tx, record.SeedOf(storeID), p)
 		return err
 	}))
 	require.NoError(t, db.Close())
@@ -293,7 +293,7 @@ func TestChain_TellsProgress(t *testing.T) {
 // TestWriter_Refuses: a damaged record ends a backup, and so does a short write without
 // an error.
 func TestWriter_Refuses(t *testing.T) {
-	w, err := backup.NewWriter(io.Discard, backup.Manifest{Through: 2}, 0)
+	w, err := backup.NewWriter(io.Discard, backup.Manifest{StoreID: storeID, Through: 2}, 0)
 	require.NoError(t, err)
 	var page logfile.Page
 	page.Add(1, rec(1))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // Chain is a backup and the incremental ones that continue it, in order. It can be read
@@ -56,6 +57,9 @@ func (b *reader) continuedBy(next *reader) error {
 	return nil
 }
 
+// Seed returns the seed of the records.
+func (c Chain) Seed() record.Seed { return record.SeedOf(c[0].StoreID) }
+
 // Manifest returns the manifest of all backups together, with a zero SHA256. Events and
 // Bytes count what was read so far.
 func (c Chain) Manifest() Manifest {
@@ -91,7 +95,7 @@ func (c Chain) Read(ctx context.Context, add func(eventstore.Position, []byte) e
 			if err := add(p, rec); err != nil {
 				return err
 			}
-			done, last = p, seamOf(rec)
+			done, last = p, record.Seam(p, rec)
 			if progress != nil && (b.Events%logfile.PageEvents == 0 || p == b.Through) {
 				progress(p, c[len(c)-1].Through)
 			}

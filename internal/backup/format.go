@@ -21,15 +21,15 @@ import (
 //	record    kind 'r': position (8) | record, as the log has it
 //	manifest  kind 'm': events (8) | bytes before this frame (8) | their SHA-256 (32)
 //
-// The seam is the checksum that ends the record at after, or 0: an incremental backup must
-// continue the same log, not another one of the same store.
+// The seam is the CRC32C of the position, the recorded time and the id of the event at after,
+// or 0: an incremental backup must continue the same log, not another one of the same store.
 //
 // A CRC32C finds damage before the bytes that it covers are used. The SHA-256 finds frames
 // that are missing or belong to another backup.
 
 const (
 	backupMagic  = "yore-bak"
-	backupFormat = 1
+	backupFormat = 2 // 1 had records of an older format
 
 	headerSize   = 68
 	frameHead    = 5
@@ -63,7 +63,7 @@ type Manifest struct {
 // header is the beginning of a backup.
 type header struct {
 	Manifest        // without Events, Bytes and SHA256
-	seam     uint32 // the checksum that ends the record at After; 0 for a full backup
+	seam     uint32 // of the event at After; 0 for a full backup
 }
 
 // Begins reports whether b begins as a backup does.

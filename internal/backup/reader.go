@@ -46,7 +46,11 @@ func newReader(r io.Reader) (*reader, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: the header of the backup is damaged", eventstore.ErrCorrupt)
 	}
-	if format := binary.BigEndian.Uint32(content[8:]); format != backupFormat {
+	switch format := binary.BigEndian.Uint32(content[8:]); {
+	case format < backupFormat:
+		return nil, fmt.Errorf("%w: the backup has format %d, and this version of Yore reads format %d: restore it with the version of Yore "+
+			"that wrote it, export the log (Store.Export), and import it with this one", eventstore.ErrFormat, format, backupFormat)
+	case format > backupFormat:
 		return nil, fmt.Errorf("%w: the backup has format %d, this version of Yore reads format %d", eventstore.ErrFormat, format, backupFormat)
 	}
 	copy(b.StoreID[:], content[12:])

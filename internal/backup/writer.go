@@ -13,26 +13,24 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
-// SeamAt returns the checksum that ends the record at p. A missing or damaged record is a
+// SeamAt returns the seam of the record at p. A missing or damaged record is a
 // [*eventstore.CorruptError].
-func SeamAt(tx *bolt.Tx, p eventstore.Position) (uint32, error) {
+func SeamAt(tx *bolt.Tx, seed record.Seed, p eventstore.Position) (uint32, error) {
 	rec, err := logfile.NewReader(tx.Bucket(logfile.LogBucket)).At(p)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := record.Decode(p, rec); err != nil {
+	if _, err := record.DecodeIdentity(seed, p, rec); err != nil {
 		return 0, err
 	}
-	return seamOf(rec), nil
+	return record.Seam(p, rec), nil
 }
-
-// seamOf returns the checksum that ends a record.
-func seamOf(rec []byte) uint32 { return logfile.ChecksumAt(rec) }
 
 // Writer writes a backup. After an error it cannot be used further, and the bytes written
 // are not a backup. It is not safe for concurrent use.
 type Writer struct {
 	manifest Manifest // of what was written so far
+	seed     record.Seed
 	w        io.Writer
 	sum      hash.Hash // of the bytes written
 	buf      []byte
@@ -41,7 +39,7 @@ type Writer struct {
 // NewWriter writes the header of a backup to w. m has all fields except Events, Bytes and
 // SHA256; seam is SeamAt of the position m.After, or 0 if that is 0.
 func NewWriter(w io.Writer, m Manifest, seam uint32) (*Writer, error) {
-	b := &Writer{manifest: m, w: w, sum: sha256.New()}
+	b := &Writer{manifest: m, seed: record.SeedOf(m.StoreID), w: w, sum: sha256.New()}
 	return b, b.write(appendHeader(nil, &header{Manifest: m, seam: seam}))
 }
 
@@ -50,7 +48,7 @@ func NewWriter(w io.Writer, m Manifest, seam uint32) (*Writer, error) {
 func (b *Writer) Records(page *logfile.Page) error {
 	b.buf = b.buf[:0]
 	for p, rec := range page.All() {
-		if _, err := record.Decode(p, rec); err != nil {
+		if _, err := record.Decode(b.seed, p, rec); err != nil {
 			return err
 		}
 		b.buf = appendRecord(b.buf, p, rec)

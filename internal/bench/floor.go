@@ -45,7 +45,7 @@ func sequence(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 // recordLength returns the length of the engine's record of the last event of an
 // append of n.
 func recordLength(event eventstore.NewEvent, n int) int {
-	return len(record.Append(nil, &event, record.Place{I: n - 1, N: n}, ""))
+	return len(record.Append(nil, &event, record.Place{I: n - 1, N: n}, record.Mark{}))
 }
 
 // floor measures the disk and bbolt alone: transactions that only append values.

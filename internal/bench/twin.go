@@ -152,7 +152,7 @@ func putTwins(db *bolt.DB, after int, events []eventstore.NewEvent) error {
 		}
 		log.FillPercent = 1
 		for i := range events {
-			value := record.Append(nil, &events[i], record.Place{I: i, N: len(events)}, "")
+			value := record.Append(nil, &events[i], record.Place{I: i, N: len(events)}, record.Mark{})
 			if err := log.Put(sequence(uint64(after+i+1)), value); err != nil {
 				return err
 			}

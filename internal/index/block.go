@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // A block is about a kilobyte of a run: pieces of lists, in the order of terms and
@@ -34,6 +35,7 @@ const blockSize = 1000 // bytes with the key, about: four fill a page of 4096
 
 // blockWriter makes blocks of postings that are added in order.
 type blockWriter struct {
+	seed record.Seed
 	run  uint64
 	emit func(key, value []byte) error // must not keep its arguments
 
@@ -117,7 +119,7 @@ func (w *blockWriter) endBlock(end []byte) error {
 	w.value = binary.AppendUvarint(w.value[:0], uint64(len(end)))
 	w.value = append(w.value, end...)
 	w.value = append(w.value, w.body...)
-	w.value = appendSum(key, w.value)
+	w.value = appendSum(w.seed, key, w.value)
 	w.body = w.body[:0]
 	w.blocks++
 	return w.emit(key, w.value)
@@ -135,13 +137,13 @@ type block struct {
 	pieces     []byte
 }
 
-// openBlock returns the block under a key of the bucket. It returns false if the
+// openBlock returns the run's block under a key of the bucket. It returns false if the
 // block is damaged or belongs to another run.
-func openBlock(run uint64, key, sealed []byte) (block, bool) {
-	if len(key) < 8 || binary.BigEndian.Uint64(key) != run {
+func (r *run) openBlock(key, sealed []byte) (block, bool) {
+	if len(key) < 8 || binary.BigEndian.Uint64(key) != r.id {
 		return block{}, false
 	}
-	value, ok := unseal(key, sealed)
+	value, ok := unseal(r.seed, key, sealed)
 	if !ok {
 		return block{}, false
 	}

@@ -114,7 +114,7 @@ func (d *damaged) try(t testing.TB, alsoOld bool, damage func(*bolt.Bucket) erro
 	if alsoOld {
 		d.ask(t, f, d.old, index.ErrUnusable)
 	}
-	x, err := index.Open(tx, large)
+	x, err := index.Open(tx, index.TestSeed, large)
 	if err != nil {
 		require.ErrorIs(t, err, index.ErrUnusable)
 		return outcome{refused: true}

@@ -1,6 +1,10 @@
 package index
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/yore-es/yore/internal/record"
+)
 
 // A filter is a Bloom filter of a run's terms. It is kept in memory, because a
 // search for a new stream asks every run. A term sets six bits of one line of 64
@@ -60,11 +64,11 @@ func filterKey(run uint64, part int) []byte {
 }
 
 // emit emits the filter's parts.
-func (f filter) emit(run uint64, emit func(key, value []byte) error) error {
+func (f filter) emit(seed record.Seed, run uint64, emit func(key, value []byte) error) error {
 	for part := 0; part*filterPart < len(f); part++ {
 		key := filterKey(run, part)
 		value := append([]byte(nil), f[part*filterPart:min(len(f), (part+1)*filterPart)]...)
-		if err := emit(key, appendSum(key, value)); err != nil {
+		if err := emit(key, appendSum(seed, key, value)); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ func FuzzReader(f *testing.F) {
 			return
 		}
 		d.ask(t, inTx{tx: tx}, d.old, index.ErrUnusable)
-		x, err := index.Open(tx, large)
+		x, err := index.Open(tx, index.TestSeed, large)
 		if err != nil {
 			require.ErrorIs(t, err, index.ErrUnusable)
 			return
@@ -73,7 +73,7 @@ func (d *damaged) mutate(t testing.TB, b *bolt.Bucket, lost, damaged uint16) {
 
 // end asks all questions, ignores the answers, and walks with a Checker.
 func (d *damaged) end(t testing.TB, tx *bolt.Tx) {
-	x, err := index.Open(tx, large)
+	x, err := index.Open(tx, index.TestSeed, large)
 	if err != nil {
 		require.ErrorIs(t, err, index.ErrUnusable)
 		return

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // Bucket is the name of the index's bucket.
@@ -21,22 +23,22 @@ const Bucket = "index"
 // before the position asked for. The log has what the index would have answered.
 var ErrUnusable = errors.New("the index cannot be used")
 
-// Create creates an empty index. It returns an error if there is one.
-func Create(tx *bolt.Tx) error {
+// Create creates an empty index of a store. It returns an error if there is one.
+func Create(tx *bolt.Tx, seed record.Seed) error {
 	b, err := tx.CreateBucket([]byte(Bucket))
 	if err != nil {
 		return err
 	}
-	return b.Put(statusKey, manifest(nil).status(uint64(tx.ID())))
+	return b.Put(statusKey, manifest(nil).status(seed, uint64(tx.ID())))
 }
 
 // Through returns the last position of the index on disk.
-func Through(tx *bolt.Tx) (eventstore.Position, error) {
+func Through(tx *bolt.Tx, seed record.Seed) (eventstore.Position, error) {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return 0, errNone
 	}
-	runs, _, err := parseManifest(b.Get(statusKey))
+	runs, _, err := parseManifest(seed, b.Get(statusKey))
 	return runs.through(), err
 }
 
@@ -48,6 +50,7 @@ var errNone = fmt.Errorf("%w: there is none", ErrUnusable)
 // Maintain, Save and Finish must be called by one goroutine at a time. All other
 // methods are safe for concurrent use by multiple goroutines.
 type Index struct {
+	seed    record.Seed
 	limits  Limits
 	current atomic.Pointer[Snapshot]
 
@@ -61,6 +64,7 @@ type Index struct {
 // Snapshot is the index at one moment. A reader needs a snapshot that was taken before its
 // transaction began, so that the snapshot's tables have what the file lacks.
 type Snapshot struct {
+	seed    record.Seed
 	created uint64 // the transaction that created the bucket
 	runs    manifest
 	status  []byte   // as in the bucket
@@ -77,22 +81,22 @@ const maxTables = 3
 
 // Open returns the index that is in the file. The caller must add the events of the
 // log after Through.
-func Open(tx *bolt.Tx, limits Limits) (*Index, error) {
+func Open(tx *bolt.Tx, seed record.Seed, limits Limits) (*Index, error) {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return nil, errNone
 	}
 	raw := b.Get(statusKey)
-	runs, created, err := parseManifest(raw)
+	runs, created, err := parseManifest(seed, raw)
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{limits: limits}
+	x := &Index{seed: seed, limits: limits}
 	if err := x.findStale(b.Cursor(), runs); err != nil {
 		return nil, err
 	}
 	x.current.Store(&Snapshot{
-		created: created, runs: runs, status: bytes.Clone(raw),
+		seed: seed, created: created, runs: runs, status: bytes.Clone(raw),
 		tables: []*table{newTable(runs.through()+1, tableSize{})},
 	})
 	return x, nil
@@ -157,7 +161,7 @@ func (x *Index) Freeze(force bool) bool {
 	defer x.mu.Unlock()
 	v = x.current.Load()
 	x.current.Store(&Snapshot{
-		created: v.created, runs: v.runs, status: v.status,
+		seed: v.seed, created: v.created, runs: v.runs, status: v.status,
 		tables: append(v.tables[:len(v.tables):len(v.tables)], newTable(t.last+1, t.size())),
 	})
 	return true
@@ -186,7 +190,7 @@ func (x *Index) replaceRuns(runs manifest, status []byte, tables int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	v := x.current.Load()
-	x.current.Store(&Snapshot{created: v.created, runs: runs, status: status, tables: v.tables[tables:]})
+	x.current.Store(&Snapshot{seed: v.seed, created: v.created, runs: runs, status: status, tables: v.tables[tables:]})
 }
 
 // Snapshot returns the index as of now.
@@ -203,7 +207,7 @@ func (v *Snapshot) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error
 			return nil, errNone
 		}
 		if raw := r.bucket.Get(statusKey); !bytes.Equal(raw, v.status) {
-			runs, created, err := parseManifest(raw)
+			runs, created, err := parseManifest(v.seed, raw)
 			if err == nil && created != v.created {
 				err = fmt.Errorf("%w: it was created again meanwhile", ErrUnusable)
 			}
@@ -254,12 +258,7 @@ func (v *Snapshot) mayHaveUnknown() bool {
 			return true
 		}
 	}
-	for _, r := range v.runs {
-		if r.mayHaveUnknown() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.runs, func(r *run) bool { return r.unknown })
 }
 
 // pin keeps the snapshot's runs in the file until release is called.

@@ -38,7 +38,7 @@ func newFile(t testing.TB) *file {
 	db, err := bolt.Open(filepath.Join(t.TempDir(), "index.db"), 0o600, &bolt.Options{NoSync: true, NoFreelistSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	require.NoError(t, db.Update(index.Create))
+	require.NoError(t, db.Update(create))
 	return &file{DB: db}
 }
 
@@ -48,7 +48,7 @@ var large = index.Limits{Bytes: 1 << 30, Events: 1 << 30}
 func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
 	var x *index.Index
 	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) (err error) {
-		x, err = index.Open(tx, limits)
+		x, err = index.Open(tx, index.TestSeed, limits)
 		return err
 	}))
 	return x
@@ -315,7 +315,7 @@ func TestIndex_Through(t *testing.T) {
 	require.False(t, x.Waiting())
 	require.EqualValues(t, 3, x.Saved())
 	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
-		through, err := index.Through(tx)
+		through, err := index.Through(tx, index.TestSeed)
 		require.NoError(t, err)
 		require.EqualValues(t, 3, through)
 		_, err = x.Snapshot().Reader(tx, 3)
@@ -363,9 +363,9 @@ func TestOpen_RefusesOtherContent(t *testing.T) {
 			f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
 			require.NoError(t, f.Update(change))
 			require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
-				_, err := index.Open(tx, large)
+				_, err := index.Open(tx, index.TestSeed, large)
 				require.ErrorIs(t, err, index.ErrUnusable)
-				_, err = index.Through(tx)
+				_, err = index.Through(tx, index.TestSeed)
 				require.ErrorIs(t, err, index.ErrUnusable)
 				_, err = x.Snapshot().Reader(tx, 1)
 				require.ErrorIs(t, err, index.ErrUnusable)
@@ -380,23 +380,23 @@ func TestOpen_RefusesOtherContent(t *testing.T) {
 func TestReader_RefusesAnIndexMadeAnew(t *testing.T) {
 	f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
 	require.NoError(t, f.Update(remove))
-	require.NoError(t, f.Update(index.Create))
+	require.NoError(t, f.Update(create))
 	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
 		_, err := x.Snapshot().Reader(tx, 1)
 		require.ErrorIs(t, err, index.ErrUnusable)
-		through, err := index.Through(tx)
+		through, err := index.Through(tx, index.TestSeed)
 		require.NoError(t, err)
 		require.Zero(t, through)
 		return nil
 	}))
-	require.Error(t, f.Update(index.Create), "there is one")
+	require.Error(t, f.Update(create), "there is one")
 }
 
 func TestOpen_RefusesAKeyOfNoRun(t *testing.T) {
 	f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
 	require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
 	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
-		_, err := index.Open(tx, large)
+		_, err := index.Open(tx, index.TestSeed, large)
 		require.ErrorIs(t, err, index.ErrUnusable)
 		return nil
 	}))
@@ -452,3 +452,5 @@ func TestSnapshot_Head_DespiteFalsePositives(t *testing.T) {
 	f.read(t, x.Snapshot(), p, func(r *index.Reader) { require.Equal(t, p, r.Unknown(0)) })
 	require.False(t, known(x), "in a file opened again")
 }
+
+func create(tx *bolt.Tx) error { return index.Create(tx, index.TestSeed) }

@@ -148,10 +148,10 @@ type runWriter struct {
 
 // newRun begins a run of at most terms terms.
 func (x *Index) newRun(file File, r *run, terms uint64) *runWriter {
-	r.id = x.next
+	r.id, r.seed = x.next, x.seed
 	x.next++
 	w := &runWriter{file: file, created: x.current.Load().created, run: r, filter: newFilter(terms)}
-	w.blocks = blockWriter{run: r.id, emit: w.emit}
+	w.blocks = blockWriter{seed: x.seed, run: r.id, emit: w.emit}
 	return w
 }
 
@@ -188,13 +188,13 @@ func (w *runWriter) finish(in func(*run) manifest) (manifest, []byte, error) {
 	}
 	r := w.run
 	r.blocks, r.size = uint64(w.blocks.blocks), uint64(len(w.filter))
-	if err := w.filter.emit(r.id, w.emit); err != nil {
+	if err := w.filter.emit(r.seed, r.id, w.emit); err != nil {
 		return nil, nil, err
 	}
 	r.filter.Store(&w.filter)
-	r.known.Store(!w.unknown)
+	r.unknown = w.unknown
 	runs := in(r)
-	w.slice.status = runs.status(w.created)
+	w.slice.status = runs.status(r.seed, w.created)
 	return runs, w.slice.status, w.write()
 }
 

@@ -64,9 +64,6 @@ func (r *Reader) first(kind byte, name string, from, to eventstore.Position) pos
 		if len(first) > 0 && first[0].position <= min(to, r.last) {
 			return first[0]
 		}
-		if kind == kindUnknown && s.run != nil && from <= s.from && len(first) == 0 && r.err == nil {
-			s.run.known.Store(true) // the whole run was searched, and nothing was damaged
-		}
 	}
 	return posting{}
 }
@@ -170,13 +167,16 @@ func (r *Reader) list(s segment, kind byte, name string) list {
 		}
 		return nil
 	}
+	if kind == kindUnknown && !s.run.unknown {
+		return nil
+	}
 	var room [maxTerm]byte
 	term := appendTerm(room[:0], kind, name)
 	print := fingerprint(term)
 	if s.run.filter.Load() == nil && r.bucket != nil && r.err == nil && r.filterFits(s.run) {
 		r.err = s.run.loadFilter(r.bucket)
 	}
-	if !s.run.mayHave(print) || kind == kindUnknown && !s.run.mayHaveUnknown() {
+	if !s.run.mayHave(print) {
 		return nil
 	}
 	if r.bucket == nil {

@@ -9,11 +9,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // run is a segment on disk: the sorted postings of a range of positions. It never
 // changes.
 type run struct {
+	seed     record.Seed
 	id       uint64 // ascending, never used twice
 	level    uint64 // how often its postings were merged
 	from     eventstore.Position
@@ -22,9 +24,9 @@ type run struct {
 	postings uint64
 	blocks   uint64
 	size     uint64 // of the filter, in bytes
+	unknown  bool   // some of its events could not be read
 
 	filter atomic.Pointer[filter] // nil: not in memory
-	known  atomic.Bool            // true: all of its events could be read
 }
 
 func runKey(id uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 64), id) }
@@ -34,9 +36,6 @@ func (r *run) mayHave(fingerprint uint64) bool {
 	f := r.filter.Load()
 	return f == nil || f.has(fingerprint)
 }
-
-// mayHaveUnknown reports whether the run may have events that could not be read.
-func (r *run) mayHaveUnknown() bool { return !r.known.Load() && r.mayHave(unknownPrint) }
 
 // loadFilter reads the run's filter into memory.
 func (r *run) loadFilter(b *bolt.Bucket) error {
@@ -52,7 +51,7 @@ func (r *run) loadFilter(b *bolt.Bucket) error {
 func (r *run) eachFilterPart(b *bolt.Bucket, fn func([]byte)) error {
 	for part, size := 0, uint64(0); size < r.size; part++ {
 		key := filterKey(r.id, part)
-		value, ok := unseal(key, b.Get(key))
+		value, ok := unseal(r.seed, key, b.Get(key))
 		if size += uint64(len(value)); !ok || len(value) == 0 || size > r.size {
 			return fmt.Errorf("%w: the filter of run %d is damaged", ErrUnusable, r.id)
 		}
@@ -67,9 +66,9 @@ func (r *run) eachFilterPart(b *bolt.Bucket, fn func([]byte)) error {
 var statusKey = []byte{0}
 
 const (
-	format = 3
+	format = 4
 
-	runFields = 8
+	runFields = 9
 	maxRuns   = 1 << 16
 )
 
@@ -86,22 +85,26 @@ func (m manifest) through() eventstore.Position {
 }
 
 // status returns the manifest as it is stored in the bucket.
-func (m manifest) status(created uint64) []byte {
+func (m manifest) status(seed record.Seed, created uint64) []byte {
 	b := binary.BigEndian.AppendUint32(nil, format)
 	b = binary.AppendUvarint(b, created)
 	b = binary.AppendUvarint(b, uint64(len(m)))
 	for _, r := range m {
-		for _, field := range [runFields]uint64{r.id, r.level, uint64(r.from), uint64(r.through), r.terms, r.postings, r.blocks, r.size} {
+		flags := uint64(0)
+		if r.unknown {
+			flags = 1
+		}
+		for _, field := range [runFields]uint64{r.id, r.level, uint64(r.from), uint64(r.through), r.terms, r.postings, r.blocks, r.size, flags} {
 			b = binary.AppendUvarint(b, field)
 		}
 	}
-	return appendSum(statusKey, b)
+	return appendSum(seed, statusKey, b)
 }
 
 // parseManifest parses the status in the bucket. It returns the manifest and the
 // number of the transaction that created the bucket.
-func parseManifest(raw []byte) (m manifest, created uint64, err error) {
-	status, ok := unseal(statusKey, raw)
+func parseManifest(seed record.Seed, raw []byte) (m manifest, created uint64, err error) {
+	status, ok := unseal(seed, statusKey, raw)
 	if !ok || len(status) < 4 {
 		return nil, 0, fmt.Errorf("%w: its status is damaged", ErrUnusable)
 	}
@@ -116,10 +119,12 @@ func parseManifest(raw []byte) (m manifest, created uint64, err error) {
 	}
 	for range n {
 		r := &run{
-			id: fields.number(), level: fields.number(), from: eventstore.Position(fields.number()), through: eventstore.Position(fields.number()),
+			seed: seed, id: fields.number(), level: fields.number(), from: eventstore.Position(fields.number()), through: eventstore.Position(fields.number()),
 			terms: fields.number(), postings: fields.number(), blocks: fields.number(), size: fields.number(),
 		}
-		if r.from != m.through()+1 || r.through < r.from || r.through > maxPosition ||
+		flags := fields.number()
+		r.unknown = flags == 1
+		if flags > 1 || r.from != m.through()+1 || r.through < r.from || r.through > maxPosition ||
 			r.size == 0 || r.size%filterLine != 0 || r.size > maxFilter {
 			return nil, 0, fmt.Errorf("%w: its status is malformed", ErrUnusable)
 		}
@@ -166,6 +171,6 @@ func (r *run) blockOf(c *bolt.Cursor, place []byte) (block, bool) {
 	if !bytes.Equal(key, want) {
 		key, sealed = c.Prev()
 	}
-	found, ok := openBlock(r.id, key, sealed)
+	found, ok := r.openBlock(key, sealed)
 	return found, ok && found.covers(place)
 }

@@ -2,10 +2,10 @@ package index
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"slices"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // Entry has the fields of an event that the index needs.
@@ -18,8 +18,7 @@ type Entry struct {
 	// Key is the commit's key, on the commit's first event; otherwise "".
 	Key string
 	// Unknown means that the event could not be read, so that the other fields but
-	// Position are not known. Every walk returns it, except walks over whole
-	// streams.
+	// Position are not known. Every walk returns it.
 	Unknown bool
 }
 
@@ -81,9 +80,6 @@ const (
 	maxTerm      = 255 + 2 // bytes of a term: names have at most 255
 )
 
-// unknownPrint is the fingerprint of the term of events that could not be read.
-var unknownPrint = fingerprint(appendTerm(nil, kindUnknown, ""))
-
 // fingerprint is a hash of a term, for filters. It is part of the format.
 func fingerprint(term []byte) uint64 {
 	const m1, m2 = 0x9e3779b97f4a7c15, 0xff51afd7ed558ccd
@@ -100,27 +96,21 @@ func fingerprint(term []byte) uint64 {
 	return h ^ h>>33
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 const sumSize = 4
 
-// appendSum appends the CRC32C over a key of the bucket and its value. The key is
-// included so that a block under another key is found damaged.
-func appendSum(key, value []byte) []byte {
-	return binary.BigEndian.AppendUint32(value, sum(key, value))
+// appendSum appends the CRC32C over the store's id, a key of the bucket and its value.
+// The key is included so that a block under another key is found damaged.
+func appendSum(seed record.Seed, key, value []byte) []byte {
+	return binary.BigEndian.AppendUint32(value, seed.Sum(key, value))
 }
 
 // unseal returns the value without its checksum, and whether the checksum is right.
-func unseal(key, sealed []byte) (value []byte, ok bool) {
+func unseal(seed record.Seed, key, sealed []byte) (value []byte, ok bool) {
 	if len(sealed) < sumSize {
 		return nil, false
 	}
 	value = sealed[:len(sealed)-sumSize]
-	return value, binary.BigEndian.Uint32(sealed[len(value):]) == sum(key, value)
-}
-
-func sum(key, value []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+	return value, binary.BigEndian.Uint32(sealed[len(value):]) == seed.Sum(key, value)
 }
 
 func positionOf(b []byte) eventstore.Position {

@@ -89,15 +89,10 @@ func (w *Walk) Exact() bool { return !w.r.guessed }
 // match.
 func (w *Walk) walker(s segment) walker {
 	var items []walker
-	streamsOnly := true
 	for _, item := range w.query.Items() {
 		if part := w.item(s, item); part != nil {
 			items = append(items, part)
 		}
-		streamsOnly = streamsOnly && len(item.Streams) > 0 && !several(item)
-	}
-	if streamsOnly { // a missing version in a stream shows without it
-		return newUnion(items, w.backward)
 	}
 	if unknown := w.r.list(s, kindUnknown, ""); unknown != nil {
 		items = append(items, w.over(unknown))

@@ -3,6 +3,7 @@ package jsonl
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +41,9 @@ func AppendLine(dst []byte, r *record.Record) ([]byte, error) {
 	w.number("n", uint64(r.Place.N))
 	if r.Key != "" {
 		w.text("key", r.Key)
+	}
+	if len(r.Digest) > 0 {
+		w.text("digest", hex.EncodeToString(r.Digest))
 	}
 	w.b = append(w.b, '}')
 	w.text("id", e.ID.String())
@@ -96,17 +100,17 @@ func (w *lineWriter) quote(s string) {
 		w.problem = fmt.Sprintf("%q is not UTF-8", s)
 		return
 	}
-	const hex = "0123456789abcdef"
+	const digits = "0123456789abcdef"
 	w.b = append(w.b, '"')
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"' || c == '\\':
 			w.b = append(w.b, '\\', c)
 		case c < ' ':
-			w.b = append(w.b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			w.b = append(w.b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 		case c == 0xe2 && (s[i:i+3] == "\u2028" || s[i:i+3] == "\u2029"):
 			w.b = append(w.b, `\u202`...)
-			w.b = append(w.b, hex[s[i+2]&15])
+			w.b = append(w.b, digits[s[i+2]&15])
 			i += 2
 		default:
 			w.b = append(w.b, c)
@@ -278,10 +282,24 @@ func (p *lineParser) commitField(name string) (err error) {
 		if err == nil && p.r.Key == "" {
 			err = errors.New("key is empty")
 		}
+	case "digest":
+		p.r.Digest, err = p.digest()
 	default:
 		err = fmt.Errorf("%q is unknown", name)
 	}
 	return err
+}
+
+func (p *lineParser) digest() ([]byte, error) {
+	s, err := p.reader.text()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := hex.DecodeString(s)
+	if err != nil || len(digest) == 0 {
+		return nil, errors.New("digest is not in hexadecimal, or empty")
+	}
+	return digest, nil
 }
 
 func (p *lineParser) id() (uuid.UUID, error) {
@@ -374,6 +392,8 @@ func (p *lineParser) complete() error {
 		return fmt.Errorf("event %d of a commit of %d", place.I, place.N)
 	case p.r.Key != "" && place.I > 0:
 		return fmt.Errorf("event %d of a commit has the commit's key", place.I)
+	case len(p.r.Digest) > 0 && p.r.Key == "":
+		return errors.New("there is a digest and no key")
 	case p.seen["data"] && p.seen["data_base64"]:
 		return errors.New(`there are both fields "data" and "data_base64"`)
 	case e.Recorded.Year() < 1678 || e.Recorded.Year() > 2261:

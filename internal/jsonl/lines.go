@@ -71,7 +71,7 @@ func Differs(a, b *record.Record) string {
 		return "version"
 	case x.Type != y.Type:
 		return "type"
-	case a.Place != b.Place || a.Key != b.Key:
+	case a.Place != b.Place || a.Key != b.Key || !bytes.Equal(a.Digest, b.Digest):
 		return "commit"
 	case x.SchemaVersion != y.SchemaVersion:
 		return "schema_version"

@@ -1,6 +1,8 @@
 package logbuild
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +15,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
@@ -39,9 +42,13 @@ import (
 // A Builder is not safe for concurrent use.
 type Builder struct {
 	path     string // the final name
+	seed     record.Seed
 	temp     string // the temporary name; "" when the file is gone or installed
 	db       *bolt.DB
 	log      logfile.Sequence // the records added
+	reseal   bool             // see Options.Salvaged
+	chain    record.Chain     // up to the last record added
+	holes    []hole           // that are not in the file yet
 	replaces *Source          // see Options
 
 	slice   logfile.Page // records that are not in the file yet
@@ -56,9 +63,10 @@ type Builder struct {
 type Options struct {
 	Identity logfile.Identity
 	Mode     fs.FileMode // zero means 0o600
-	// Gaps allows missing positions and versions, as where records were lost. They must
-	// increase all the same. A store with gaps is damaged.
-	Gaps bool
+	// Salvaged, if not nil, is the seed of the records that are added, which may lack
+	// positions and versions. They must increase all the same. The records get the
+	// checksums of the new log, and the log notes the positions that it lacks.
+	Salvaged *record.Seed
 	// Replaces is the open file that the new one replaces, nil if there is none. Finish
 	// makes sure that it is still in its place.
 	Replaces *Source
@@ -82,10 +90,11 @@ func New(path string, o Options) (_ *Builder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Builder{
-		path: path, temp: temp,
-		log:      logfile.NewSequence(0, o.Gaps),
-		replaces: o.Replaces,
+	seed := o.Identity.Seed()
+	b := &Builder{path: path, temp: temp, seed: seed, log: logfile.NewSequence(seed, 0, false), replaces: o.Replaces}
+	b.views.Seed = seed
+	if o.Salvaged != nil {
+		b.log, b.reseal = logfile.NewSequence(*o.Salvaged, 0, true), true
 	}
 	defer func() {
 		if err != nil {
@@ -104,7 +113,7 @@ func New(path string, o Options) (_ *Builder, err error) {
 		return nil, err
 	}
 	return b, b.db.View(func(tx *bolt.Tx) (err error) {
-		b.index, err = index.Open(tx, builtIndex)
+		b.index, err = index.Open(tx, seed, builtIndex)
 		return err
 	})
 }
@@ -113,9 +122,19 @@ func New(path string, o Options) (_ *Builder, err error) {
 // not follow the one before, is a [*eventstore.CorruptError] and is not added; the builder
 // can be used further. Versions and keys are checked by Finish.
 func (b *Builder) Add(p eventstore.Position, rec []byte) error {
+	last := b.log.Head()
 	r, err := b.log.Next(p, rec)
 	if err != nil {
 		return err
+	}
+	if b.reseal {
+		rec = bytes.Clone(rec)
+		b.chain = record.Reseal(rec, b.seed, b.chain, p)
+	} else {
+		b.chain = r.Chain(b.chain)
+	}
+	if p > last+1 {
+		b.holes = append(b.holes, hole{last + 1, p - 1})
 	}
 	b.index.Add(1, func(int) index.Entry { return logfile.IndexEntry(&r) })
 	if b.index.Full() {
@@ -130,22 +149,16 @@ func (b *Builder) Add(p eventstore.Position, rec []byte) error {
 	return nil
 }
 
-// addCheckpoint adds the checkpoint of a view, as it is in a log, after all records. One
-// that is damaged or beyond the last record matches ErrCorrupt.
-func (b *Builder) addCheckpoint(view eventstore.ViewID, sealed []byte) error {
-	c, err := viewfile.OpenCheckpoint(view, sealed)
-	if err != nil {
-		return err
-	}
+// hole is a range of positions without a record.
+type hole struct{ first, last eventstore.Position }
+
+// addCheckpoint adds the checkpoint of a view, after all records and before the view's
+// rows. One beyond the last record matches ErrCorrupt.
+func (b *Builder) addCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint) error {
 	if c.Position > b.log.Head() {
 		return fmt.Errorf("%w: checkpoint of view %q at position %d, beyond the head %d", eventstore.ErrCorrupt, view, c.Position, b.log.Head())
 	}
-	return b.update(func(tx *bolt.Tx) error {
-		if err := viewfile.CreateBuckets(tx); err != nil {
-			return err
-		}
-		return viewfile.PutCheckpoint(tx, view, c)
-	})
+	return b.update(func(tx *bolt.Tx) error { return b.views.PutCheckpoint(tx, view, c) })
 }
 
 // addRows adds rows of a view, as they are in a log; those of a view in the order of their
@@ -180,6 +193,9 @@ func (b *Builder) Finish(replace bool) (err error) {
 		return err
 	}
 	if err := b.index.Finish(builtFile{b}, b.log.HasGaps()); err != nil {
+		return err
+	}
+	if err := b.update(b.putHead); err != nil {
 		return err
 	}
 	if err := b.db.Sync(); err != nil {
@@ -242,12 +258,13 @@ func (b *Builder) flush() error {
 		return nil
 	}
 	err := b.update(func(tx *bolt.Tx) error {
-		return errors.Join(b.putRecords(tx), b.views.Put(tx, b.rows))
+		return errors.Join(b.putRecords(tx), b.putHoles(tx), b.views.Put(tx, b.rows))
 	})
 	if err != nil {
 		return err
 	}
 	b.slice.Reset()
+	b.holes = b.holes[:0]
 	b.rows, b.rowSize = b.rows[:0], 0
 	return nil
 }
@@ -262,22 +279,42 @@ func (b *Builder) putRecords(tx *bolt.Tx) error {
 	return b.writer.End()
 }
 
+func (b *Builder) putHoles(tx *bolt.Tx) error {
+	for _, h := range b.holes {
+		if err := logfile.PutHole(tx, b.seed, h.first, h.last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putHead writes the head of the log, in the last transaction.
+func (b *Builder) putHead(tx *bolt.Tx) error {
+	return logfile.PutHead(tx, b.seed, logfile.Head{Position: b.log.Head(), Chain: b.chain})
+}
+
 // readBack reads the log in the file and checks every record, and the ends of log and index.
 func (b *Builder) readBack() error {
 	return logfile.Protect(func() error {
 		return b.db.View(func(tx *bolt.Tx) error {
+			var chain record.Chain
 			last := eventstore.Position(0)
 			err := tx.Bucket(logfile.LogBucket).ForEach(func(key, value []byte) error {
-				v, err := logfile.WholeValue(key, value)
-				if err == nil && v.First <= last {
-					err = fmt.Errorf("%w: position %d follows position %d in the log", eventstore.ErrCorrupt, v.First, last)
+				v, err := logfile.ParseValue(key, value)
+				for p, rec := range v.All() {
+					r, damage := record.Decode(b.seed, p, rec)
+					if damage == nil && (p <= last || r.Last() && r.Before != chain) {
+						damage = fmt.Errorf("%w: position %d does not follow position %d in the log", eventstore.ErrCorrupt, p, last)
+					}
+					chain, last = r.Chain(chain), p
+					err = cmp.Or(err, damage)
 				}
-				last = v.Last
 				return err
 			})
-			through, throughErr := index.Through(tx)
-			if err = errors.Join(err, throughErr); err == nil && (last != b.log.Head() || through != b.log.Head()) {
-				err = fmt.Errorf("%w: the log ends at position %d and the index at %d, and both should end at %d", eventstore.ErrCorrupt, last, through, b.log.Head())
+			end, headErr := logfile.LoadHead(tx, b.seed)
+			through, throughErr := index.Through(tx, b.seed)
+			if err = errors.Join(err, headErr, throughErr); err == nil && (end.Head != logfile.Head{Position: b.log.Head(), Chain: b.chain} || through != b.log.Head()) {
+				err = fmt.Errorf("%w: the log ends at position %d and the index at %d, and both should end at %d", eventstore.ErrCorrupt, end.Position, through, b.log.Head())
 			}
 			return err
 		})

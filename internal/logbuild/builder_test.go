@@ -1,6 +1,7 @@
 package logbuild_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,6 +25,7 @@ import (
 var (
 	recorded = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	storeID  = uuid.MustParse("01956f1e-7c00-7abc-8def-0123456789ab")
+	seed     = record.SeedOf(storeID)
 	options  = logbuild.Options{Identity: logfile.Identity{StoreID: storeID, Epoch: 3}}
 )
 
@@ -35,9 +37,14 @@ type event struct {
 }
 
 func (e event) record(p eventstore.Position) []byte {
-	b := record.Append(nil, &eventstore.NewEvent{Stream: "s", Type: "t", Data: fmt.Append(nil, p)}, e.place, e.key)
-	record.Seal(b, p, e.v, recorded)
+	b, _ := e.recordAfter(0, p)
 	return b
+}
+
+// recordAfter returns the record with the running checksum before it, and the one up to it.
+func (e event) recordAfter(chain record.Chain, p eventstore.Position) ([]byte, record.Chain) {
+	b := record.Append(nil, &eventstore.NewEvent{Stream: "s", Type: "t", Data: fmt.Append(nil, p)}, e.place, record.Mark{Key: e.key})
+	return b, record.Seal(b, seed, chain, p, e.v, recorded)
 }
 
 // alone is version v, in a commit of its own.
@@ -52,9 +59,12 @@ func begin(t *testing.T, path string, o logbuild.Options, events ...event) *logb
 	b, err := logbuild.New(path, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Abandon()) })
+	var chain record.Chain
 	for i, e := range events {
 		p := eventstore.Position(i + 1)
-		require.NoError(t, b.Add(p, e.record(p)))
+		var rec []byte
+		rec, chain = e.recordAfter(chain, p)
+		require.NoError(t, b.Add(p, rec))
 	}
 	return b
 }
@@ -86,17 +96,21 @@ func requireLog(t *testing.T, path string, n int) {
 		identity, err := logfile.LoadIdentity(tx)
 		require.NoError(t, err)
 		require.Equal(t, logfile.Identity{StoreID: storeID, Epoch: 3}, identity)
-		head, _, err := logfile.LoadHead(tx)
+		end, err := logfile.LoadHead(tx, seed)
 		require.NoError(t, err)
-		require.EqualValues(t, n, head)
-		through, err := index.Through(tx)
+		require.Empty(t, end.Warning)
+		require.EqualValues(t, n, end.Position)
+		through, err := index.Through(tx, seed)
 		require.NoError(t, err)
 		require.EqualValues(t, n, through)
 		r := logfile.NewReader(tx.Bucket(logfile.LogBucket))
-		for p := eventstore.Position(1); p <= head; p++ {
+		var chain record.Chain
+		for p := eventstore.Position(1); p <= end.Position; p++ {
 			got, err := r.At(p)
 			require.NoError(t, err)
-			require.Equal(t, alone(eventstore.Version(p)).record(p), got)
+			var want []byte
+			want, chain = alone(eventstore.Version(p)).recordAfter(chain, p)
+			require.Equal(t, want, got)
 		}
 		return nil
 	}))
@@ -153,7 +167,10 @@ func TestBuilder_Abandon(t *testing.T) {
 func TestBuilder_AddRefuses(t *testing.T) {
 	path := logPath(t)
 	b := begin(t, path, options, several(2)...)
-	damaged := alone(3).record(3)
+	_, chain := alone(1).recordAfter(0, 1)
+	_, chain = alone(2).recordAfter(chain, 2)
+	right, _ := alone(3).recordAfter(chain, 3)
+	damaged := bytes.Clone(right)
 	damaged[40]++
 	for name, refused := range map[string]struct {
 		p   eventstore.Position
@@ -163,12 +180,13 @@ func TestBuilder_AddRefuses(t *testing.T) {
 		"one left out":    {4, alone(3).record(4)},
 		"there already":   {2, alone(2).record(2)},
 		"inside a commit": {3, event{3, record.Place{I: 1, N: 2}, ""}.record(3)},
+		"of another log":  {3, alone(3).record(3)},
 	} {
 		var corrupt *eventstore.CorruptError
 		require.ErrorAs(t, b.Add(refused.p, refused.rec), &corrupt, name)
 		require.Equal(t, refused.p, corrupt.Position)
 	}
-	require.NoError(t, b.Add(3, alone(3).record(3)))
+	require.NoError(t, b.Add(3, right))
 	require.NoError(t, b.Finish(false))
 	requireLog(t, path, 3)
 }
@@ -198,11 +216,13 @@ func TestBuilder_FinishRefuses(t *testing.T) {
 	}
 }
 
-// TestBuilder_Gaps: with gaps, positions, versions and parts of commits may be missing.
-func TestBuilder_Gaps(t *testing.T) {
+// TestBuilder_Salvaged: positions, versions and parts of commits may be missing, and the
+// records may be of another store. They get the checksums of the new log, which lists the
+// holes.
+func TestBuilder_Salvaged(t *testing.T) {
 	path := logPath(t)
-	o := options
-	o.Gaps = true
+	o, newID := options, uuid.MustParse("01956f1e-7c00-7abc-8def-000000000000")
+	o.Salvaged, o.Identity.StoreID = &seed, newID
 	b := begin(t, path, o, alone(1), event{2, record.Place{I: 0, N: 3}, ""})
 	require.NoError(t, b.Add(9, event{7, record.Place{I: 1, N: 2}, ""}.record(9)))
 	require.ErrorIs(t, b.Add(9, alone(8).record(9)), eventstore.ErrCorrupt)
@@ -211,11 +231,21 @@ func TestBuilder_Gaps(t *testing.T) {
 	require.NoError(t, err)
 	defer db.Close()
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		end, err := logfile.LoadHead(tx, o.Identity.Seed())
+		require.NoError(t, err)
+		require.EqualValues(t, 9, end.Position)
 		r := logfile.NewReader(tx.Bucket(logfile.LogBucket))
 		for p := eventstore.Position(1); p <= 9; p++ {
-			there, err := r.Seek(p)
+			hole := p >= 3 && p < 9
+			require.Equal(t, hole, logfile.InHole(tx, o.Identity.Seed(), p), "position %d", p)
+			rec, err := r.At(p)
+			if hole {
+				require.ErrorIs(t, err, eventstore.ErrCorrupt)
+				continue
+			}
 			require.NoError(t, err)
-			require.Equal(t, p < 3 || p == 9, there, "position %d", p)
+			_, err = record.Decode(o.Identity.Seed(), p, rec)
+			require.NoError(t, err, "position %d", p)
 		}
 		return nil
 	}))
@@ -237,10 +267,16 @@ func withView(t *testing.T, path string) {
 		if err := viewfile.CreateBuckets(tx); err != nil {
 			return err
 		}
-		return errors.Join(
-			viewfile.PutCheckpoint(tx, "v", eventstore.Checkpoint{Position: 2}),
-			viewfile.Change(tx, "v", rows(0, 100, "first")), viewfile.Change(tx, "v", rows(0, 10, "second")),
-			viewfile.Change(tx, "dropped", rows(0, 5, "left")))
+		at := eventstore.Checkpoint{Position: 2}
+		v, dropped := viewfile.Of(seed, "v"), viewfile.Of(seed, "dropped")
+		err := errors.Join(
+			viewfile.Change(tx, v, rows(0, 100, "first"), at), viewfile.Change(tx, v, rows(0, 10, "second"), at),
+			viewfile.Change(tx, dropped, rows(0, 5, "left"), at))
+		if err == nil {
+			_, err = viewfile.Drop(tx, dropped, nil)
+		}
+		head, _, _ := logfile.ReadHead(tx, seed) // the head is that of the transaction before
+		return errors.Join(err, logfile.PutHead(tx, seed, head))
 	}))
 	require.NoError(t, db.Close())
 }
@@ -265,22 +301,23 @@ func TestRewrite(t *testing.T) {
 			db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
 			require.NoError(t, err)
 			defer db.Close()
+			v := viewfile.Of(seed, "v")
 			require.NoError(t, db.View(func(tx *bolt.Tx) error {
-				require.Nil(t, viewfile.Rows(tx, "dropped"))
-				require.Nil(t, viewfile.ChangesBucket(tx, "v"))
+				require.Nil(t, viewfile.Rows(tx, viewfile.Of(seed, "dropped")))
+				require.Nil(t, viewfile.ChangesBucket(tx, v))
 				if !views {
-					require.Nil(t, viewfile.Rows(tx, "v"))
+					require.Nil(t, viewfile.Rows(tx, v))
 					return nil
 				}
 				require.Equal(t, 1, result.Views)
 				require.Equal(t, 100, result.Rows)
-				got, err := viewfile.Get(tx, "v", []eventstore.RowKey{{Table: "t", Key: []byte("5")}, {Table: "t", Key: []byte("50")}})
+				state, err := viewfile.Load(tx, v)
+				require.NoError(t, err)
+				got, err := state.Get([]eventstore.RowKey{{Table: "t", Key: []byte("5")}, {Table: "t", Key: []byte("50")}})
 				require.NoError(t, err)
 				require.Equal(t, "second", string(got[0].Value))
 				require.Equal(t, "first", string(got[1].Value))
-				c, err := viewfile.ReadCheckpoint(tx, "v")
-				require.NoError(t, err)
-				require.EqualValues(t, 2, c.Position)
+				require.EqualValues(t, 2, state.Checkpoint.Position)
 				return nil
 			}))
 		})

@@ -1,7 +1,6 @@
 package logbuild
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -122,8 +121,9 @@ func Rewrite(ctx context.Context, path string, o RewriteOptions) (result Rewrite
 
 // copyLog adds all records of the source, and returns its head.
 func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, total eventstore.Position)) (head eventstore.Position, err error) {
-	err = src.readTx(func(tx *bolt.Tx) (err error) {
-		head, _, err = logfile.LoadHead(tx)
+	err = src.readTx(func(tx *bolt.Tx) error {
+		end, err := logfile.LoadHead(tx, src.Identity.Seed())
+		head = end.Position
 		return err
 	})
 	if err != nil {
@@ -145,21 +145,17 @@ func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, t
 // copyViews adds the views of the source that have a checkpoint. Rows without one remain
 // of a view that was being dropped, and are left out.
 func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, err error) {
-	sealed := make(map[eventstore.ViewID][]byte)
+	checkpoints := make(map[eventstore.ViewID]eventstore.Checkpoint)
 	err = src.readTx(func(tx *bolt.Tx) error {
-		checkpoints := tx.Bucket(logfile.CheckpointsBucket)
-		if checkpoints == nil {
-			return nil
-		}
-		return checkpoints.ForEach(func(name, value []byte) error {
-			sealed[eventstore.ViewID(name)] = bytes.Clone(value)
-			return nil
+		return viewfile.ForEachCheckpoint(tx, src.Identity.Seed(), func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
+			checkpoints[view] = c
+			return err
 		})
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	for view, checkpoint := range sealed {
+	for view, checkpoint := range checkpoints {
 		if err := b.addCheckpoint(view, checkpoint); err != nil {
 			return 0, 0, err
 		}
@@ -169,13 +165,13 @@ func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, e
 		}
 		rows += n
 	}
-	return len(sealed), rows, nil
+	return len(checkpoints), rows, nil
 }
 
 // copyRows adds the rows of a view in pages, and returns how many. It compares them with
 // the view's tally, if there is one.
 func copyRows(ctx context.Context, src *Source, b *Builder, view eventstore.ViewID) (rows int, err error) {
-	source := viewfile.NewCopier(view)
+	source := viewfile.NewCopier(viewfile.Of(src.Identity.Seed(), view))
 	for !source.Done() {
 		if err := ctx.Err(); err != nil {
 			return 0, err

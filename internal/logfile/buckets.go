@@ -4,6 +4,7 @@ package logfile
 var (
 	StoreBucket       = []byte("yore")        // the description of the file
 	LogBucket         = []byte("log")         // position -> record, or pack of records
+	HolesBucket       = []byte("holes")       // last position -> first position of a range that Salvage has not found
 	RowsBucket        = []byte("rows")        // a bucket for each view: table, NUL, key -> value and checksum
 	ChangesBucket     = []byte("changes")     // a bucket for each view that has layers: number, table, NUL, key -> change and checksum
 	CheckpointsBucket = []byte("checkpoints") // view -> checkpoint

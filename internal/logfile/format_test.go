@@ -1,11 +1,11 @@
 package logfile_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
@@ -31,7 +31,7 @@ func TestLoadIdentity(t *testing.T) {
 	update(t, foreign, func(tx *bolt.Tx) error { return tx.DeleteBucket(logfile.StoreBucket) })
 	_, err = loadIdentity(t, foreign)
 	require.ErrorIs(t, err, eventstore.ErrFormat)
-	for _, format := range []uint32{0, 4} {
+	for _, format := range []uint32{0, 3, 5} {
 		other := newLog(t)
 		update(t, other, func(tx *bolt.Tx) error {
 			return tx.Bucket(logfile.StoreBucket).Put([]byte("format"), binary.BigEndian.AppendUint32(nil, format))
@@ -48,49 +48,38 @@ func TestLoadIdentity(t *testing.T) {
 	}
 }
 
-// TestRaiseFormat has a log of format 1: a transaction that packs records raises it.
-func TestRaiseFormat(t *testing.T) {
-	path := newLog(t)
-	format := func() (format uint32) {
-		view(t, path, func(tx *bolt.Tx) {
-			format = binary.BigEndian.Uint32(tx.Bucket(logfile.StoreBucket).Get([]byte("format")))
-		})
-		return format
-	}
-	update(t, path, func(tx *bolt.Tx) error {
-		b, one := tx.Bucket(logfile.StoreBucket), binary.BigEndian.AppendUint32(nil, 1)
-		sum := binary.BigEndian.AppendUint32(nil, logfile.Checksum(one, b.Get([]byte("id")), b.Get([]byte("epoch"))))
-		return errors.Join(b.Put([]byte("format"), one), b.Put([]byte("sum"), sum))
-	})
-	write(t, path, 1, 10, 20)
-	require.EqualValues(t, 1, format())
-	write(t, path, 11, 100, 250)
-	require.EqualValues(t, 3, format())
-	identity, err := loadIdentity(t, path)
-	require.NoError(t, err, "the checksum is that of the new format")
-	require.Equal(t, storeID, identity.StoreID)
+func loadHead(t *testing.T, path string) (end logfile.End, err error) {
+	t.Helper()
+	view(t, path, func(tx *bolt.Tx) { end, err = logfile.LoadHead(tx, seed) })
+	return end, err
 }
 
 func TestLoadHead(t *testing.T) {
-	load := func(t *testing.T, path string) (head eventstore.Position, at time.Time, err error) {
-		view(t, path, func(tx *bolt.Tx) { head, at, err = logfile.LoadHead(tx) })
-		return head, at, err
-	}
 	path := newLog(t)
-	head, at, err := load(t, path)
+	end, err := loadHead(t, path)
 	require.NoError(t, err)
-	require.Zero(t, head)
-	require.True(t, at.IsZero())
+	require.Zero(t, end)
 
 	write(t, path, 1, 100, 250)
-	head, at, err = load(t, path)
+	end, err = loadHead(t, path)
 	require.NoError(t, err)
-	require.EqualValues(t, 100, head)
-	require.True(t, at.Equal(recorded))
+	require.EqualValues(t, 100, end.Position)
+	require.True(t, end.Recorded.Equal(recorded))
+	require.Empty(t, end.Warning)
+	write(t, path, 101, 101, 250)
+	next, err := loadHead(t, path)
+	require.NoError(t, err)
+	require.EqualValues(t, 101, next.Position)
+	require.NotEqual(t, end.Chain, next.Chain)
+}
+
+// TestLoadHead_DamagedEnd has damage at the end of the log. The head says how far a reader
+// should come; if it is damaged too, it is guessed.
+func TestLoadHead_DamagedEnd(t *testing.T) {
 	for name, tt := range map[string]struct {
-		key   eventstore.Position
-		value string
-		head  eventstore.Position
+		key     eventstore.Position
+		value   string
+		guessed eventstore.Position
 	}{
 		"the last record is damaged":   {100, "damaged", 100},
 		"a damaged record comes next":  {101, "damaged", 101},
@@ -101,16 +90,95 @@ func TestLoadHead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := newLog(t)
 			write(t, path, 1, 100, 250)
-			update(t, path, func(tx *bolt.Tx) error {
+			damage := func(tx *bolt.Tx) error {
 				key := record.Key(tt.key)
-				return tx.Bucket(logfile.LogBucket).Put(key[:], []byte(tt.value))
-			})
-			head, at, err := load(t, path)
+				head, _, _ := logfile.ReadHead(tx, seed)
+				return errors.Join(tx.Bucket(logfile.LogBucket).Put(key[:], []byte(tt.value)), logfile.PutHead(tx, seed, head))
+			}
+			update(t, path, damage)
+			end, err := loadHead(t, path)
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
-			require.Equal(t, tt.head, head)
-			require.True(t, at.Equal(recorded), "of the last whole record")
+			require.EqualValues(t, 100, end.Position)
+			require.True(t, end.Recorded.Equal(recorded), "of the last whole record")
+
+			update(t, path, func(tx *bolt.Tx) error { return tx.Bucket(logfile.StoreBucket).Put([]byte("head"), []byte("x")) })
+			end, err = loadHead(t, path)
+			require.ErrorIs(t, err, eventstore.ErrCorrupt)
+			require.Equal(t, tt.guessed, end.Position)
 		})
 	}
+}
+
+// TestLoadHead_LostWrites has older content come back.
+func TestLoadHead_LostWrites(t *testing.T) {
+	putHead := func(position eventstore.Position, chain record.Chain) func(tx *bolt.Tx) error {
+		return func(tx *bolt.Tx) error {
+			return logfile.PutHead(tx, seed, logfile.Head{Position: position, Chain: chain})
+		}
+	}
+	for name, tt := range map[string]struct {
+		change func(tx *bolt.Tx, chain record.Chain) error
+		want   string
+	}{
+		"of the root page": {func(tx *bolt.Tx, _ record.Chain) error { return nil }, "a write to the disk was lost"},
+		"of the log's last page": {func(tx *bolt.Tx, chain record.Chain) error {
+			key := record.Key(100)
+			return errors.Join(tx.Bucket(logfile.LogBucket).Delete(key[:]), putHead(100, chain)(tx))
+		}, "the log ends at position 99, and should end at 100"},
+		"of a page of the log": {func(tx *bolt.Tx, chain record.Chain) error { return putHead(100, chain+1)(tx) }, "an older record has come back"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newLog(t)
+			write(t, path, 1, 100, 250)
+			whole, err := loadHead(t, path)
+			require.NoError(t, err)
+			update(t, path, func(tx *bolt.Tx) error { return tt.change(tx, whole.Chain) })
+			end, err := loadHead(t, path)
+			require.ErrorIs(t, err, eventstore.ErrCorrupt)
+			require.ErrorContains(t, err, tt.want)
+			if name == "of the root page" {
+				require.Zero(t, end, "the log must not be read")
+			} else {
+				require.EqualValues(t, 100, end.Position)
+			}
+		})
+	}
+}
+
+// TestLoadHead_DamagedHead: the log's own end is used, with a warning.
+func TestLoadHead_DamagedHead(t *testing.T) {
+	path := newLog(t)
+	write(t, path, 1, 100, 250)
+	whole, err := loadHead(t, path)
+	require.NoError(t, err)
+	var sealed []byte
+	view(t, path, func(tx *bolt.Tx) { sealed = bytes.Clone(tx.Bucket(logfile.StoreBucket).Get([]byte("head"))) })
+	for bit := range len(sealed) * 8 {
+		if bit%8 > 0 && bit%29 > 0 { // some bits of each byte
+			continue
+		}
+		damaged := bytes.Clone(sealed)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		update(t, path, func(tx *bolt.Tx) error { return tx.Bucket(logfile.StoreBucket).Put([]byte("head"), damaged) })
+		end, err := loadHead(t, path)
+		require.NoError(t, err)
+		require.Equal(t, whole.Head, end.Head)
+		require.Contains(t, end.Warning, "damaged")
+	}
+}
+
+func TestInHole(t *testing.T) {
+	path := newLog(t)
+	view(t, path, func(tx *bolt.Tx) { require.False(t, logfile.InHole(tx, seed, 1)) })
+	update(t, path, func(tx *bolt.Tx) error {
+		return errors.Join(logfile.PutHole(tx, seed, 3, 5), logfile.PutHole(tx, seed, 9, 9))
+	})
+	view(t, path, func(tx *bolt.Tx) {
+		for p := eventstore.Position(1); p < 12; p++ {
+			require.Equal(t, p >= 3 && p <= 5 || p == 9, logfile.InHole(tx, seed, p), "position %d", p)
+			require.False(t, logfile.InHole(tx, seed+1, p), "of another store")
+		}
+	})
 }
 
 func TestProtect(t *testing.T) {

@@ -1,7 +1,6 @@
 package logfile
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -99,9 +98,6 @@ func (w *Writer) fill() {
 func (w *Writer) putFirst(n int) error {
 	value := w.pending[0]
 	if n > 1 {
-		if err := RaiseFormat(w.tx); err != nil { // an older Yore cannot read packs
-			return err
-		}
 		if cap(w.packs)-len(w.packs) < packBytes {
 			w.packs = make([]byte, 0, packMemory)
 		}
@@ -144,18 +140,6 @@ func ParseValue(key, value []byte) (record.Value, error) {
 	return record.ParseValue(last, value)
 }
 
-// WholeValue parses an element of the log's bucket and checks its records. The error
-// matches ErrCorrupt.
-func WholeValue(key, value []byte) (record.Value, error) {
-	v, err := ParseValue(key, value)
-	for p, rec := range v.All() {
-		if err == nil {
-			_, err = record.Decode(p, rec)
-		}
-	}
-	return v, err
-}
-
 // Reader finds records by position in one transaction. It reaches the value beside the
 // last one by a step of its cursor, without a search. It is not safe for concurrent use.
 type Reader struct {
@@ -171,17 +155,8 @@ func NewReader(log *bolt.Bucket) *Reader {
 // At returns the encoded record at p, unchecked, valid until the transaction ends. A
 // missing one is a [*eventstore.CorruptError].
 func (r *Reader) At(p eventstore.Position) ([]byte, error) {
-	if there, err := r.Seek(p); err != nil || !there {
-		return nil, cmp.Or(err, Missing(p))
-	}
-	return r.value.At(p), nil
-}
-
-// Seek reports whether there is a record at p. The error is a [*eventstore.CorruptError]
-// if none was found and its absence is not certain, as beyond the last record.
-func (r *Reader) Seek(p eventstore.Position) (there bool, err error) {
 	if r.value.Has(p) {
-		return true, nil
+		return r.value.At(p), nil
 	}
 	before := r.value
 	r.value = record.Value{}
@@ -197,38 +172,12 @@ func (r *Reader) Seek(p eventstore.Position) (there bool, err error) {
 	}
 	if v, err := ParseValue(key, value); err == nil && v.Has(p) {
 		r.value = v
-		return true, nil
+		return v.At(p), nil
 	}
-	return false, r.checkHole(p)
-}
-
-// checkHole returns an error unless there is a hole at p, as Salvage leaves it: the
-// values before and after p are whole and in order. Otherwise one of them may be the
-// record's own, damaged.
-func (r *Reader) checkHole(p eventstore.Position) error {
-	want := record.Key(p)
-	after, err := WholeValue(r.cursor.Seek(want[:]))
-	var before record.Value
-	if key, value := r.cursor.Prev(); key != nil && err == nil {
-		before, err = WholeValue(key, value)
-	}
-	if err == nil && before.Last < p && p < after.First {
-		return nil
-	}
-	return &eventstore.CorruptError{Position: p, Reason: "the record is missing, or in a damaged value beside its place"}
-}
-
-// GetRecord decodes the record at p. A missing or damaged one is a
-// [*eventstore.CorruptError].
-func GetRecord(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
-	rec, err := NewReader(log).At(p)
-	if err != nil {
-		return record.Record{}, err
-	}
-	return record.Decode(p, rec)
+	return nil, Missing(p)
 }
 
 // Missing returns the error for a position without a record.
 func Missing(p eventstore.Position) error {
-	return &eventstore.CorruptError{Position: p, Reason: "the record is missing"}
+	return &eventstore.CorruptError{Position: p, Reason: "the record is missing, or in a damaged value beside its place"}
 }

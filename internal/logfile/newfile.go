@@ -77,7 +77,7 @@ func SyncDirectory(path string) error {
 
 // Create makes the buckets of a new log of an identity, with an empty index.
 func Create(tx *bolt.Tx, identity Identity) error {
-	return errors.Join(describe(tx, identity), index.Create(tx))
+	return errors.Join(describe(tx, identity), index.Create(tx, identity.Seed()))
 }
 
 // NewEpoch returns the epoch of a log that replaces logs with the given epochs; there

@@ -53,7 +53,7 @@ func TestCopyRecords_ReadsPagesOfBoundedSize(t *testing.T) {
 		require.True(t, page.Size() <= logfile.PageBytes || page.Len() == 1)
 		for p, got := range page.All() {
 			require.Equal(t, next, p)
-			r, err := record.Decode(p, got)
+			r, err := record.Decode(seed, p, got)
 			require.NoError(t, err)
 			require.Equal(t, p, r.Event.Position)
 			next++
@@ -90,17 +90,20 @@ func TestCopyRecords_EndsWithAnError(t *testing.T) {
 
 // after is a sequence that has taken positions 1 to 3: a commit of one event, and the
 // first two events of a commit of three.
-func after(t *testing.T, gaps bool) *logfile.Sequence {
+func after(t *testing.T, gaps bool) (*logfile.Sequence, record.Chain) {
 	t.Helper()
-	s := logfile.NewSequence(0, gaps)
+	s := logfile.NewSequence(seed, 0, gaps)
+	var chain record.Chain
 	for p, place := range []record.Place{{I: 0, N: 1}, {I: 0, N: 3}, {I: 1, N: 3}} {
 		p := eventstore.Position(p + 1)
-		r, err := s.Next(p, recAt(p, 10, place, recorded))
+		var rec []byte
+		rec, chain = recAfter(chain, p, 10, place, recorded)
+		r, err := s.Next(p, rec)
 		require.NoError(t, err)
 		require.Equal(t, place, r.Place)
 		require.Equal(t, p, s.Head())
 	}
-	return &s
+	return &s, chain
 }
 
 func TestSequence_Next(t *testing.T) {
@@ -123,11 +126,13 @@ func TestSequence_Next(t *testing.T) {
 	for name, tt := range tests {
 		for _, gaps := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
-				s, refuses := after(t, gaps), tt.refuses
+				s, chain := after(t, gaps)
+				refuses := tt.refuses
 				if gaps {
 					refuses = tt.refusesWithGaps
 				}
-				_, err := s.Next(tt.p, recAt(tt.p, 10, tt.place, tt.at))
+				next, _ := recAfter(chain, tt.p, 10, tt.place, tt.at)
+				_, err := s.Next(tt.p, next)
 				if refuses == "" {
 					require.NoError(t, err)
 					require.Equal(t, tt.p, s.Head())
@@ -138,38 +143,55 @@ func TestSequence_Next(t *testing.T) {
 				require.Equal(t, tt.p, corrupt.Position)
 				require.ErrorContains(t, err, refuses)
 				require.EqualValues(t, 3, s.Head())
-				_, err = s.Next(4, recAt(4, 10, record.Place{I: 2, N: 3}, recorded))
+				right, _ := recAfter(chain, 4, 10, record.Place{I: 2, N: 3}, recorded)
+				_, err = s.Next(4, right)
 				require.NoError(t, err, "the refused record changed the sequence")
 			})
 		}
 	}
-	s := after(t, false)
+}
+
+// TestSequence_NextOfAnotherLog has whole records that are not those of the log.
+func TestSequence_NextOfAnotherLog(t *testing.T) {
+	s, chain := after(t, false)
 	_, err := s.Next(4, rec(5, 10))
 	require.ErrorIs(t, err, eventstore.ErrCorrupt, "a record of another position")
+	other, _ := recAfter(chain+1, 4, 10, record.Place{I: 2, N: 3}, recorded)
+	_, err = s.Next(4, other)
+	require.ErrorContains(t, err, "running checksum")
 	require.EqualValues(t, 3, s.Head())
 }
 
 func TestSequence_End(t *testing.T) {
 	require.NoError(t, new(logfile.Sequence).End())
-	s := after(t, false)
+	s, chain := after(t, false)
 	err := s.End()
 	var corrupt *eventstore.CorruptError
 	require.ErrorAs(t, err, &corrupt)
 	require.EqualValues(t, 4, corrupt.Position)
 	require.ErrorContains(t, err, "in a commit of 3 events")
-	require.NoError(t, after(t, true).End(), "with gaps, parts of commits may be missing")
-	_, err = s.Next(4, recAt(4, 10, record.Place{I: 2, N: 3}, recorded))
+	gaps, _ := after(t, true)
+	require.NoError(t, gaps.End(), "with gaps, parts of commits may be missing")
+	last, _ := recAfter(chain, 4, 10, record.Place{I: 2, N: 3}, recorded)
+	_, err = s.Next(4, last)
 	require.NoError(t, err)
 	require.NoError(t, s.End())
 }
 
 // TestSequence_BeginsAnywhere: a sequence that goes on after a position takes the rest
-// of a commit.
+// of a commit, and the running checksum that the first commit says.
 func TestSequence_BeginsAnywhere(t *testing.T) {
-	s := logfile.NewSequence(10, false)
-	_, err := s.Next(11, recAt(11, 10, record.Place{I: 1, N: 2}, recorded))
+	s := logfile.NewSequence(seed, 10, false)
+	b, chain := recAfter(77, 11, 10, record.Place{I: 1, N: 2}, recorded)
+	_, err := s.Next(11, b)
 	require.NoError(t, err)
-	var first logfile.Sequence
+	wrong, _ := recAfter(chain+1, 12, 10, record.Place{I: 0, N: 1}, recorded)
+	_, err = s.Next(12, wrong)
+	require.ErrorContains(t, err, "running checksum")
+	right, _ := recAfter(chain, 12, 10, record.Place{I: 0, N: 1}, recorded)
+	_, err = s.Next(12, right)
+	require.NoError(t, err)
+	first := logfile.NewSequence(seed, 0, false)
 	_, err = first.Next(1, recAt(1, 10, record.Place{I: 1, N: 2}, recorded))
 	require.ErrorContains(t, err, "event 1 of a commit of 2, where event 0 of 2 comes next")
 }

@@ -9,18 +9,22 @@ import (
 )
 
 // Sequence checks that records may follow each other in a log: positions without gaps,
-// times that do not decrease, whole commits. The zero Sequence begins at position 1.
+// times that do not decrease, whole commits, the running checksum.
 type Sequence struct {
+	seed     record.Seed
 	gaps     bool                // positions may be missing, and so parts of commits
 	head     eventstore.Position // of the last record
+	chain    record.Chain        // up to it
+	chained  bool                // whether chain is known
 	recorded time.Time           // of the last record
 	place    record.Place        // of the last record; zero: the next may be inside a commit
 }
 
-// NewSequence returns a sequence that begins after a position. With gaps, positions may be
-// missing, and so parts of commits.
-func NewSequence(after eventstore.Position, gaps bool) Sequence {
-	return Sequence{gaps: gaps, head: after}
+// NewSequence returns a sequence of records with a seed that begins after a position. With
+// gaps, positions may be missing, and so parts of commits; the running checksum is then
+// not checked.
+func NewSequence(seed record.Seed, after eventstore.Position, gaps bool) Sequence {
+	return Sequence{seed: seed, gaps: gaps, head: after, chained: after == 0 && !gaps}
 }
 
 // Head returns the position of the last record.
@@ -32,7 +36,7 @@ func (s *Sequence) HasGaps() bool { return s.gaps }
 // Next decodes the next record. If it is damaged, or may not follow the last one, the
 // error is a [*eventstore.CorruptError] and the sequence does not change.
 func (s *Sequence) Next(p eventstore.Position, rec []byte) (record.Record, error) {
-	r, err := record.Decode(p, rec)
+	r, err := record.Decode(s.seed, p, rec)
 	if err != nil {
 		return record.Record{}, err
 	}
@@ -40,6 +44,10 @@ func (s *Sequence) Next(p eventstore.Position, rec []byte) (record.Record, error
 		return record.Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
 	}
 	s.head, s.recorded, s.place = p, r.Event.Recorded, r.Place
+	if r.Last() && !s.gaps {
+		s.chain, s.chained = r.Before, true
+	}
+	s.chain = r.Chain(s.chain)
 	return r, nil
 }
 
@@ -61,6 +69,8 @@ func (s *Sequence) refuses(r *record.Record) string {
 		return fmt.Sprintf("follows position %d, and the positions between are missing", s.head)
 	case r.Event.Recorded.Before(s.recorded):
 		return fmt.Sprintf("recorded at %v, before the preceding event", r.Event.Recorded)
+	case s.chained && r.Last() && r.Before != s.chain:
+		return fmt.Sprintf("the running checksum before it is %08x, the record says %08x: events before it are not those that it followed", s.chain, r.Before)
 	case s.gaps:
 		return ""
 	}

@@ -107,8 +107,8 @@ type Element struct {
 // everything that looks like an element of a leaf: in pages in use, in free pages
 // that are not overwritten yet, and in pages with a damaged header. An element may
 // therefore be any bytes; visit reports whether it is a true element. Scan does not
-// search the bytes of a true element for others. The element is valid until visit
-// returns.
+// search the bytes of a true element for others. A value that goes on after the end of
+// the file is cut there. The element is valid until visit returns.
 func Scan(r io.ReaderAt, size int64, pageSize int, interrupted func() error, visit func(Element) (isTrue bool, err error)) error {
 	s := &scanner{file: r, size: size, visit: visit, page: make([]byte, pageSize)}
 	for offset := int64(0); offset < size; {
@@ -169,9 +169,10 @@ func (s *scanner) leaf(offset int64, b []byte) error {
 		at := int64(i*elementSize) + int64(order.Uint32(e[4:]))
 		keySize, valueSize := int64(order.Uint32(e[8:])), int64(order.Uint32(e[12:]))
 		start := offset + headerSize + at
-		if at > longest || keySize > longest || valueSize > longest || start+keySize+valueSize > s.size {
+		if at > longest || keySize > longest || valueSize > longest || start+keySize > s.size {
 			continue
 		}
+		valueSize = min(valueSize, s.size-start-keySize)
 		both, err := s.read(content, at, start, keySize+valueSize)
 		if err != nil {
 			return err

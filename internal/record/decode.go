@@ -12,16 +12,38 @@ import (
 
 // Record is a decoded record.
 type Record struct {
-	Event eventstore.Event
-	Place Place
-	// Key is the commit's key, in the commit's first event; otherwise "".
-	Key string
+	Event  eventstore.Event
+	Place  Place
+	Mark         // of the commit, in the commit's first event; otherwise empty
+	Before Chain // in the commit's last event: the running checksum up to the record before
+	sum    uint32
 }
+
+// Last reports whether the event is the last of its commit.
+func (r *Record) Last() bool { return r.Place.last() }
+
+// Chain returns the running checksum up to the record, given that up to the one before.
+func (r *Record) Chain(before Chain) Chain { return before.with(r.sum) }
 
 // Decode decodes the record at position p. The result shares no memory with rec. If
 // rec is not a record of that position, the error is a [*eventstore.CorruptError].
-func Decode(p eventstore.Position, rec []byte) (Record, error) {
-	r, reason := decode(p, rec)
+func Decode(seed Seed, p eventstore.Position, rec []byte) (Record, error) {
+	r, reason := decode(seed, p, rec)
+	if reason != "" {
+		return Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
+	}
+	return r, nil
+}
+
+// DecodeIdentity decodes the record at position p without payload and metadata, which it
+// does not check: they may be damaged. It checks all else. The result shares no memory
+// with rec.
+func DecodeIdentity(seed Seed, p eventstore.Position, rec []byte) (Record, error) {
+	at, reason := checkIdentity(seed, p, rec)
+	var r Record
+	if reason == "" {
+		reason = decodeFields(&r, p, rec, string(rec[offFields:at]))
+	}
 	if reason != "" {
 		return Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
 	}
@@ -29,73 +51,114 @@ func Decode(p eventstore.Position, rec []byte) (Record, error) {
 }
 
 // decode returns the record, or the reason why rec is not a record.
-func decode(p eventstore.Position, rec []byte) (r Record, reason string) {
-	data, reason := check(p, rec)
+func decode(seed Seed, p eventstore.Position, rec []byte) (r Record, reason string) {
+	at, reason := checkIdentity(seed, p, rec)
+	if reason == "" {
+		reason = checkContent(rec, at)
+	}
 	if reason != "" {
 		return r, reason
 	}
-	return decodeChecked(p, rec, data)
+	return decodeChecked(p, rec, at)
 }
 
-// decodeChecked is decode for a record that check has accepted, with the payload at
-// data.
-func decodeChecked(p eventstore.Position, rec []byte, data int) (r Record, reason string) {
+// decodeChecked is decode for a record whose checksums are right, with that of the
+// identity at the given offset.
+func decodeChecked(p eventstore.Position, rec []byte, at int) (r Record, reason string) {
+	// Fields and payload share one allocation. A reader may change the payload; the
+	// names in the fields are strings, which cannot be changed.
+	own := make([]byte, len(rec)-sumSize-offFields)
+	copy(own, rec[offFields:])
+	if reason := decodeFields(&r, p, rec, view(own[:at-offFields])); reason != "" {
+		return Record{}, reason
+	}
+	rest := own[at-offFields+sumSize:]
+	f := fields{rest: view(rest)}
+	r.Event.Metadata = f.metadata()
+	if f.broken {
+		return Record{}, "the metadata end before they should"
+	}
+	r.Event.Data = rest[len(rest)-len(f.rest):]
+	return r, ""
+}
+
+// view returns the bytes as a string that shares their memory.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// decodeFields decodes the identity of a record, whose fields are those in names.
+func decodeFields(r *Record, p eventstore.Position, rec []byte, names string) (reason string) {
 	e := &r.Event
 	e.Position = p
 	e.Version = eventstore.Version(binary.BigEndian.Uint64(rec[offVersion:]))
 	e.Recorded = time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC()
 	copy(e.ID[:], rec[offID:])
-
-	// Fields and payload share one allocation. A reader may change the payload; the
-	// names in the fields are strings, which cannot be changed.
-	own := make([]byte, len(rec)-crcSize-offFields)
-	copy(own, rec[offFields:])
-	e.Data = own[data-offFields:]
-	f := fields{rest: unsafe.String(unsafe.SliceData(own), data-offFields)}
 	e.Time = e.Recorded
-	f.upToTags(&r, rec[offFlags], nil)
-	e.Metadata = f.metadata()
+	r.sum = binary.BigEndian.Uint32(rec[offFields+len(names):])
+	f := fields{rest: names}
+	f.upToTags(r, rec[offFlags], nil)
+	if rec[offFlags]&flagLast != 0 {
+		r.Before = f.chain()
+	}
 	switch {
 	case f.broken:
-		return Record{}, "fields end before they should"
+		return "fields end before they should"
 	case f.rest != "":
-		return Record{}, fmt.Sprintf("%d bytes between fields and payload", len(f.rest))
+		return fmt.Sprintf("%d bytes follow the fields", len(f.rest))
 	case r.Place.I >= r.Place.N:
-		return Record{}, fmt.Sprintf("event %d of a commit of %d", r.Place.I, r.Place.N)
+		return fmt.Sprintf("event %d of a commit of %d", r.Place.I, r.Place.N)
+	case r.Place.last() != (rec[offFlags]&flagLast != 0):
+		return fmt.Sprintf("event %d of a commit of %d, with flags %#x", r.Place.I, r.Place.N, rec[offFlags])
 	}
-	return r, ""
+	return ""
 }
 
 // A Matcher decodes the records that match a query. It decodes only as much of a
 // record as it takes to decide. It is not safe for concurrent use.
 type Matcher struct {
+	Seed  Seed
 	Query eventstore.Query
-	tags  []eventstore.Tag
+	// IdentityOnly leaves out payload and metadata, which are not checked and may be
+	// damaged.
+	IdentityOnly bool
+
+	tags []eventstore.Tag
 }
 
 // Decode decodes the record at position p, as the function Decode does, if it
-// matches the query. If rec is not a record of that position, the error is a
-// [*eventstore.CorruptError], even if the record would not match.
+// matches the query. A damaged record is a [*eventstore.CorruptError]; if its identity is
+// whole, only where the record matches.
 func (m *Matcher) Decode(p eventstore.Position, rec []byte) (r Record, matches bool, err error) {
-	data, reason := check(p, rec)
+	at, reason := checkIdentity(m.Seed, p, rec)
 	if reason == "" {
-		if matches, reason = m.matches(rec, data); matches {
-			r, reason = decodeChecked(p, rec, data)
-		}
+		matches, reason = m.matches(rec, at)
 	}
 	if reason != "" {
-		return Record{}, false, &eventstore.CorruptError{Position: p, Reason: reason}
+		return Record{}, true, &eventstore.CorruptError{Position: p, Reason: reason}
 	}
-	return r, matches, nil
+	if !matches {
+		return Record{}, false, nil
+	}
+	if !m.IdentityOnly {
+		if reason = checkContent(rec, at); reason == "" {
+			r, reason = decodeChecked(p, rec, at)
+		}
+	} else {
+		reason = decodeFields(&r, p, rec, string(rec[offFields:at]))
+	}
+	if reason != "" {
+		return Record{}, true, &eventstore.CorruptError{Position: p, Reason: reason}
+	}
+	return r, true, nil
 }
 
-// matches reports whether a checked record matches, or why it is not a record.
-func (m *Matcher) matches(rec []byte, data int) (matches bool, reason string) {
+// matches reports whether a record matches whose identity has the right checksum, which
+// is at the given offset, or why it is not a record.
+func (m *Matcher) matches(rec []byte, at int) (matches bool, reason string) {
 	if m.Query.IsAll() {
 		return true, ""
 	}
 	// The strings are parts of the record itself and are not used after return.
-	f := fields{rest: unsafe.String(&rec[offFields], data-offFields)}
+	f := fields{rest: view(rec[offFields:at])}
 	var r Record
 	f.upToTags(&r, rec[offFlags], m.tags)
 	if !f.broken {
@@ -109,26 +172,45 @@ func (m *Matcher) matches(rec []byte, data int) (matches bool, reason string) {
 	return matches, ""
 }
 
-// check returns the offset of the payload, or what is wrong with the record.
-func check(p eventstore.Position, rec []byte) (data int, reason string) {
-	if len(rec) < offFields+crcSize {
+// layout returns the offset of the identity's checksum, or why rec is too short for a
+// record.
+func layout(rec []byte) (at int, reason string) {
+	if len(rec) < offFields+2*sumSize {
 		return 0, fmt.Sprintf("record of %d bytes is too short", len(rec))
 	}
-	end := len(rec) - crcSize
-	if want, got := binary.BigEndian.Uint32(rec[end:]), checksum(p, rec[:end]); want != got {
-		return 0, fmt.Sprintf("checksum is %08x, the record says %08x", got, want)
+	size := binary.BigEndian.Uint32(rec[offSize:])
+	if int64(size) > int64(len(rec)-offFields-2*sumSize) {
+		return 0, "fields are longer than their record"
+	}
+	return offFields + int(size), ""
+}
+
+// checkIdentity returns the offset of the identity's checksum, or what is wrong with the
+// identity.
+func checkIdentity(seed Seed, p eventstore.Position, rec []byte) (at int, reason string) {
+	if at, reason = layout(rec); reason != "" {
+		return 0, reason
+	}
+	if binary.BigEndian.Uint32(rec[at:]) != identitySum(seed, p, rec[:at]) {
+		return 0, "the record fails its checksum"
 	}
 	if rec[0] != format {
 		return 0, fmt.Sprintf("record format %d is unknown", rec[0])
 	}
-	if rec[offFlags]&^(flagTime|flagKey) != 0 {
+	if rec[offFlags]&^flagsKnown != 0 {
 		return 0, fmt.Sprintf("record flags %#x are unknown", rec[offFlags])
 	}
-	size := binary.BigEndian.Uint32(rec[offDataSize:])
-	if int64(size) > int64(end-offFields) {
-		return 0, "payload is longer than its record"
+	return at, ""
+}
+
+// checkContent returns what is wrong with the content of a record, which begins with the
+// identity's checksum, or "".
+func checkContent(rec []byte, at int) (reason string) {
+	end := len(rec) - sumSize
+	if binary.BigEndian.Uint32(rec[end:]) != contentSum(rec[at:end]) {
+		return "the payload or the metadata fail their checksum"
 	}
-	return end - int(size), ""
+	return ""
 }
 
 // fields parses a record's fields from the front of rest. The names that it returns
@@ -189,6 +271,14 @@ func (f *fields) time() time.Time {
 	return time.Unix(int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint32(b[8:]))).UTC()
 }
 
+func (f *fields) chain() Chain {
+	b := f.take(sumSize)
+	if f.broken {
+		return 0
+	}
+	return Chain(b[0])<<24 | Chain(b[1])<<16 | Chain(b[2])<<8 | Chain(b[3])
+}
+
 // tags parses the tags, into room if that is large enough.
 func (f *fields) tags(room []eventstore.Tag) []eventstore.Tag {
 	n := f.count()
@@ -219,6 +309,9 @@ func (f *fields) upToTags(r *Record, flags byte, room []eventstore.Tag) {
 	e.Codec = f.name()
 	if flags&flagKey != 0 {
 		r.Key = f.name()
+	}
+	if flags&flagDigest != 0 {
+		r.Digest = []byte(f.name())
 	}
 	e.Tags = f.tags(room)
 }

@@ -26,8 +26,8 @@ func TestFormat_IsAsTheReferenceSays(t *testing.T) {
 		Tags:     []eventstore.Tag{"sku:A1"},
 		Time:     time.Date(2011, 12, 9, 12, 50, 0, 7, time.UTC),
 	}
-	rec := record.Append(nil, &event, record.Place{I: 0, N: 2}, "command-1")
-	record.Seal(rec, 3, 2, time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC))
+	rec := record.Append(nil, &event, record.Place{I: 0, N: 1}, record.Mark{Key: "command-1", Digest: []byte{0xab, 0xcd}})
+	record.Seal(rec, seed, before, 3, 2, time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC))
 
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "reference", "format.md"))
 	require.NoError(t, err)

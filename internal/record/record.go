@@ -2,7 +2,6 @@ package record
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"maps"
 	"slices"
 	"time"
@@ -11,37 +10,47 @@ import (
 )
 
 const (
-	format = 1
+	format = 3 // 1 had one checksum; a pack begins with 2
 
-	flagTime = 1 << 0
-	flagKey  = 1 << 1
+	flagTime   = 1 << 0
+	flagKey    = 1 << 1
+	flagDigest = 1 << 2
+	flagLast   = 1 << 3
+	flagsKnown = flagTime | flagKey | flagDigest | flagLast
 
 	offFlags    = 1
 	offVersion  = 2
 	offRecorded = 10
 	offID       = 18
-	offDataSize = 34
+	offSize     = 34
 	offFields   = 38
-	crcSize     = 4
+	sumSize     = 4 // of each checksum
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Place is an event's place in its commit: the I-th, from 0, of N.
 type Place struct{ I, N int }
 
+// last reports whether it is the place of a commit's last event.
+func (p Place) last() bool { return p.I+1 == p.N }
+
+// Mark is what a commit is recognized by: its key, and the digest that its caller has
+// given. Both may be empty.
+type Mark struct {
+	Key    string
+	Digest []byte
+}
+
 // Append appends the encoding of an event to dst, with room for what [Seal] fills
-// in. key is the commit's key, which is encoded in its first event only. Tags are
+// in. mark is that of the commit; it is encoded in its first event only. Tags are
 // encoded as they are: the caller removes repeats.
-func Append(dst []byte, e *eventstore.NewEvent, place Place, key string) []byte {
+func Append(dst []byte, e *eventstore.NewEvent, place Place, mark Mark) []byte {
 	if place.I > 0 {
-		key = ""
+		mark = Mark{}
 	}
 	start := len(dst)
 	dst = append(dst, make([]byte, offFields)...)
 	dst[start] = format
 	copy(dst[start+offID:], e.ID[:])
-	binary.BigEndian.PutUint32(dst[start+offDataSize:], uint32(len(e.Data)))
 	dst = binary.AppendUvarint(dst, uint64(place.I))
 	dst = binary.AppendUvarint(dst, uint64(place.N))
 	dst = binary.AppendUvarint(dst, uint64(e.SchemaVersion))
@@ -53,23 +62,33 @@ func Append(dst []byte, e *eventstore.NewEvent, place Place, key string) []byte 
 	dst = appendName(dst, string(e.Stream))
 	dst = appendName(dst, e.Type)
 	dst = appendName(dst, e.Codec)
-	if key != "" {
+	if mark.Key != "" {
 		dst[start+offFlags] |= flagKey
-		dst = appendName(dst, key)
+		dst = appendName(dst, mark.Key)
+	}
+	if len(mark.Digest) > 0 {
+		dst[start+offFlags] |= flagDigest
+		dst = appendName(dst, string(mark.Digest))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.Tags)))
 	for _, tag := range e.Tags {
 		dst = appendName(dst, string(tag))
 	}
+	if place.last() {
+		dst[start+offFlags] |= flagLast
+		dst = append(dst, make([]byte, sumSize)...)
+	}
+	binary.BigEndian.PutUint32(dst[start+offSize:], uint32(len(dst)-start-offFields))
+	dst = append(dst, make([]byte, sumSize)...)
 	dst = appendMetadata(dst, e.Metadata)
 	dst = append(dst, e.Data...)
-	return append(dst, make([]byte, crcSize)...)
+	return append(dst, make([]byte, sumSize)...)
 }
 
 // MaxSize returns an upper bound of the bytes that Append appends for the event.
-func MaxSize(e *eventstore.NewEvent, key string) int {
-	const fixed = offFields + 5*binary.MaxVarintLen32 + 12 + 4 + crcSize
-	size := fixed + len(e.Stream) + len(e.Type) + len(e.Codec) + len(key) + len(e.Data)
+func MaxSize(e *eventstore.NewEvent, mark Mark) int {
+	const fixed = offFields + 5*binary.MaxVarintLen32 + 12 + 5 + 3*sumSize
+	size := fixed + len(e.Stream) + len(e.Type) + len(e.Codec) + len(mark.Key) + len(mark.Digest) + len(e.Data)
 	for _, tag := range e.Tags {
 		size += 1 + len(tag)
 	}
@@ -99,26 +118,26 @@ func appendMetadata(dst []byte, metadata eventstore.Metadata) []byte {
 	return dst
 }
 
-// Seal fills in the version, the recorded time and the checksum, in place.
-func Seal(rec []byte, p eventstore.Position, v eventstore.Version, recorded time.Time) {
+// Seal fills in the version, the recorded time and the checksums, in place. before is
+// the running checksum of the log up to the record before; Seal returns that up to
+// this one.
+func Seal(rec []byte, seed Seed, before Chain, p eventstore.Position, v eventstore.Version, recorded time.Time) Chain {
 	binary.BigEndian.PutUint64(rec[offVersion:], uint64(v))
 	binary.BigEndian.PutUint64(rec[offRecorded:], uint64(recorded.UnixNano()))
-	end := len(rec) - crcSize
-	binary.BigEndian.PutUint32(rec[end:], checksum(p, rec[:end]))
+	return Reseal(rec, seed, before, p)
 }
 
-func checksum(p eventstore.Position, body []byte) uint32 {
-	return crc32.Update(keySum(p), castagnoli, body)
-}
-
-// keySum is the checksum of the position's key. Package crc32 would move the key to
-// the heap for each record that is read or written.
-func keySum(p eventstore.Position) uint32 {
-	sum := ^uint32(0)
-	for shift := 56; shift >= 0; shift -= 8 {
-		sum = castagnoli[byte(sum)^byte(p>>shift)] ^ sum>>8
+// Reseal fills in the checksums of a record that has all else, in place.
+func Reseal(rec []byte, seed Seed, before Chain, p eventstore.Position) Chain {
+	at := offFields + int(binary.BigEndian.Uint32(rec[offSize:])) // of the identity's checksum
+	if rec[offFlags]&flagLast != 0 {
+		binary.BigEndian.PutUint32(rec[at-sumSize:], uint32(before))
 	}
-	return ^sum
+	identity := identitySum(seed, p, rec[:at])
+	binary.BigEndian.PutUint32(rec[at:], identity)
+	end := len(rec) - sumSize
+	binary.BigEndian.PutUint32(rec[end:], contentSum(rec[at:end]))
+	return before.with(identity)
 }
 
 // Key returns the key of the log bucket for a position.

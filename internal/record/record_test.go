@@ -1,9 +1,9 @@
 package record_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -17,11 +17,17 @@ import (
 	"github.com/yore-es/yore/internal/record"
 )
 
+// seed and before are those of the records in the tests.
+var (
+	seed   = record.SeedOf(uuid.MustParse("8c0f6d1e-7a54-4a0c-9b0e-6f3d2a1b4c5d"))
+	before = record.Chain(0x12345678)
+)
+
 var recorded = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 
 func encode(e eventstore.NewEvent, place record.Place, key string, p eventstore.Position, v eventstore.Version) []byte {
-	rec := record.Append(nil, &e, place, key)
-	record.Seal(rec, p, v, recorded)
+	rec := record.Append(nil, &e, place, record.Mark{Key: key})
+	record.Seal(rec, seed, before, p, v, recorded)
 	return rec
 }
 
@@ -48,8 +54,8 @@ func TestDecode_ReturnsWhatWasEncoded(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			rec := encode(tt.event, tt.place, tt.key, 17, 5)
-			require.LessOrEqual(t, len(rec), record.MaxSize(&tt.event, tt.key))
-			got, err := record.Decode(17, rec)
+			require.LessOrEqual(t, len(rec), record.MaxSize(&tt.event, record.Mark{Key: tt.key}))
+			got, err := record.Decode(seed, 17, rec)
 			require.NoError(t, err)
 
 			want := eventstore.Event{
@@ -60,16 +66,121 @@ func TestDecode_ReturnsWhatWasEncoded(t *testing.T) {
 			if !tt.event.Time.IsZero() {
 				want.Time = tt.event.Time
 			}
-			require.Equal(t, record.Record{Event: want, Place: tt.place, Key: tt.key}, got)
+			require.Equal(t, want, got.Event)
+			require.Equal(t, tt.place, got.Place)
+			require.Equal(t, record.Mark{Key: tt.key}, got.Mark)
+			if got.Last() {
+				require.Equal(t, before, got.Before)
+			}
+			identity, err := record.DecodeIdentity(seed, 17, rec)
+			require.NoError(t, err)
+			want.Data, want.Metadata = nil, nil
+			require.Equal(t, want, identity.Event)
+			require.Equal(t, got.Mark, identity.Mark)
+			require.Equal(t, got.Chain(before), identity.Chain(before))
 		})
 	}
 }
 
 func TestAppend_KeepsTheKeyInTheFirstEventOnly(t *testing.T) {
 	rec := encode(eventstore.NewEvent{Type: "t"}, record.Place{I: 1, N: 2}, "key", 1, 0)
-	got, err := record.Decode(1, rec)
+	got, err := record.Decode(seed, 1, rec)
 	require.NoError(t, err)
 	require.Empty(t, got.Key)
+}
+
+func TestAppend_KeepsTheDigest(t *testing.T) {
+	mark := record.Mark{Key: "key", Digest: []byte{0, 1, 0xff}}
+	event := eventstore.NewEvent{Type: "t"}
+	rec := record.Append(nil, &event, record.Place{I: 0, N: 2}, mark)
+	require.LessOrEqual(t, len(rec), record.MaxSize(&event, mark))
+	record.Seal(rec, seed, before, 1, 0, recorded)
+	got, err := record.Decode(seed, 1, rec)
+	require.NoError(t, err)
+	require.Equal(t, mark, got.Mark)
+}
+
+// TestDecodeIdentity_NeedsOnlyTheIdentity changes each bit. In the identity, nothing can be
+// decoded; in the content, the identity can, and is right.
+func TestDecodeIdentity_NeedsOnlyTheIdentity(t *testing.T) {
+	event := eventstore.NewEvent{Stream: "s-1", Type: "t", Data: []byte("payload"), Metadata: eventstore.Metadata{"k": "v"}, Tags: []eventstore.Tag{"a"}}
+	rec := encode(event, record.Place{N: 1}, "key", 9, 2)
+	want, err := record.DecodeIdentity(seed, 9, rec)
+	require.NoError(t, err)
+	identity := 38 + int(binary.BigEndian.Uint32(rec[34:])) + 4
+	matcher := record.Matcher{Seed: seed, Query: eventstore.Stream("s-1")}
+	others := record.Matcher{Seed: seed, Query: eventstore.Stream("s-2")}
+	for bit := range len(rec) * 8 {
+		damaged := append([]byte{}, rec...)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		got, err := record.DecodeIdentity(seed, 9, damaged)
+		_, matches, matchErr := matcher.Decode(9, damaged)
+		require.ErrorIs(t, matchErr, eventstore.ErrCorrupt)
+		require.True(t, matches)
+		_, matches, matchErr = others.Decode(9, damaged)
+		if bit/8 < identity {
+			require.ErrorIs(t, err, eventstore.ErrCorrupt, "bit %d", bit)
+			require.ErrorIs(t, matchErr, eventstore.ErrCorrupt, "bit %d", bit)
+			require.True(t, matches)
+			continue
+		}
+		require.NoError(t, err, "bit %d", bit)
+		require.Equal(t, want, got)
+		require.NoError(t, matchErr)
+		require.False(t, matches)
+	}
+}
+
+func TestDecode_RefusesTheRecordOfAnotherStore(t *testing.T) {
+	rec := encode(eventstore.NewEvent{Type: "t"}, record.Place{N: 1}, "", 9, 0)
+	other := record.SeedOf(uuid.New())
+	_, err := record.Decode(other, 9, rec)
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	_, err = record.DecodeIdentity(other, 9, rec)
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+}
+
+func TestFindSeed(t *testing.T) {
+	rec := encode(eventstore.NewEvent{Stream: "s", Type: "t", Data: []byte("x"), Metadata: eventstore.Metadata{"a": "b"}}, record.Place{N: 1}, "k", 9, 2)
+	found, ok := record.FindSeed(9, rec)
+	require.True(t, ok)
+	require.Equal(t, seed, found)
+	other, ok := record.FindSeed(10, rec)
+	require.True(t, !ok || other != seed, "the position is not the record's")
+	for bit := range len(rec) * 8 {
+		damaged := append([]byte{}, rec...)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		found, ok := record.FindSeed(9, damaged)
+		require.True(t, !ok || found != seed, "bit %d", bit)
+	}
+	for size := range rec {
+		_, ok := record.FindSeed(9, rec[:size])
+		require.False(t, ok, "%d bytes", size)
+	}
+}
+
+// TestSeal_Chains has records whose running checksums follow each other, and no longer do
+// if one of them is another event.
+func TestSeal_Chains(t *testing.T) {
+	chain := func(types ...string) (chain record.Chain) {
+		for i, name := range types {
+			rec := record.Append(nil, &eventstore.NewEvent{Type: name, Data: []byte(name)}, record.Place{I: i % 2, N: 2}, record.Mark{})
+			p := eventstore.Position(i + 1)
+			next := record.Seal(rec, seed, chain, p, 0, recorded)
+			r, err := record.Decode(seed, p, rec)
+			require.NoError(t, err)
+			require.Equal(t, next, r.Chain(chain))
+			if i%2 == 1 {
+				require.Equal(t, chain, r.Before)
+			}
+			chain = next
+		}
+		return chain
+	}
+	require.NotZero(t, chain("a"))
+	require.NotEqual(t, chain("a", "b", "c"), chain("b", "a", "c"))
+	require.NotEqual(t, chain("a", "b", "c"), chain("a", "x", "c"))
+	require.Equal(t, chain("a", "b", "c"), chain("a", "b", "c"))
 }
 
 func TestDecode_DetectsAnyChange(t *testing.T) {
@@ -77,17 +188,17 @@ func TestDecode_DetectsAnyChange(t *testing.T) {
 	rec := encode(event, record.Place{N: 1}, "key", 9, 2)
 	var corrupt *eventstore.CorruptError
 
-	_, err := record.Decode(10, rec)
+	_, err := record.Decode(seed, 10, rec)
 	require.ErrorAs(t, err, &corrupt)
 	require.EqualValues(t, 10, corrupt.Position)
 	for bit := range len(rec) * 8 {
 		damaged := append([]byte{}, rec...)
 		damaged[bit/8] ^= 1 << (bit % 8)
-		_, err := record.Decode(9, damaged)
+		_, err := record.Decode(seed, 9, damaged)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt, "bit %d", bit)
 	}
 	for size := range rec {
-		_, err := record.Decode(9, rec[:size])
+		_, err := record.Decode(seed, 9, rec[:size])
 		require.ErrorIs(t, err, eventstore.ErrCorrupt, "%d bytes", size)
 	}
 }
@@ -109,7 +220,7 @@ func TestDecode_NeverPanicsUnderARightChecksum(t *testing.T) {
 				damaged[random.IntN(len(damaged))] = byte(random.Uint32())
 			}
 		}
-		if _, err := record.Decode(9, reseal(damaged, 9)); err != nil {
+		if _, err := record.Decode(seed, 9, reseal(damaged, 9)); err != nil {
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			refused++
 		}
@@ -117,15 +228,13 @@ func TestDecode_NeverPanicsUnderARightChecksum(t *testing.T) {
 	require.Positive(t, refused)
 }
 
-// reseal gives the bytes a correct checksum.
+// reseal gives the bytes correct checksums, if they are long enough for a record.
 func reseal(rec []byte, p eventstore.Position) []byte {
-	if len(rec) < 4 {
-		return rec
+	const header, sums = 38, 8
+	if len(rec) >= header+sums && int64(binary.BigEndian.Uint32(rec[34:])) <= int64(len(rec)-header-sums) {
+		record.Reseal(rec, seed, before, p)
 	}
-	body := rec[:len(rec)-4]
-	key := record.Key(p)
-	sum := crc32.Checksum(append(key[:], body...), crc32.MakeTable(crc32.Castagnoli))
-	return binary.BigEndian.AppendUint32(body, sum)
+	return rec
 }
 
 func FuzzDecode(f *testing.F) {
@@ -137,7 +246,7 @@ func FuzzDecode(f *testing.F) {
 	}, record.Place{N: 3}, "key", 7, 2), uint64(7))
 	f.Fuzz(func(t *testing.T, data []byte, position uint64) {
 		p := eventstore.Position(position)
-		got, err := record.Decode(p, reseal(data, p))
+		got, err := record.Decode(seed, p, reseal(bytes.Clone(data), p))
 		if err != nil {
 			var corrupt *eventstore.CorruptError
 			if !errors.As(err, &corrupt) || corrupt.Position != p {
@@ -150,27 +259,30 @@ func FuzzDecode(f *testing.F) {
 		again := record.Append(nil, &eventstore.NewEvent{
 			Stream: e.Stream, ID: e.ID, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
 			Data: e.Data, Metadata: e.Metadata, Tags: e.Tags, Time: e.Time,
-		}, got.Place, got.Key)
-		record.Seal(again, p, e.Version, e.Recorded)
-		back, err := record.Decode(p, again)
+		}, got.Place, got.Mark)
+		record.Seal(again, seed, got.Before, p, e.Version, e.Recorded)
+		back, err := record.Decode(seed, p, again)
 		require.NoError(t, err)
 		if got.Place.I > 0 {
-			got.Key = "" // encoded in the first event only
+			got.Mark = record.Mark{} // encoded in the first event only
 		}
 		if e.Time.IsZero() {
 			got.Event.Time = e.Recorded // the zero Time is not encoded: it means Recorded
 		}
-		require.Equal(t, got, back)
+		require.Equal(t, got.Event, back.Event)
+		require.Equal(t, got.Place, back.Place)
+		require.Equal(t, got.Mark, back.Mark)
+		require.Equal(t, got.Before, back.Before)
 	})
 }
 
 func BenchmarkAppend(b *testing.B) {
 	event := benchmarkEvent()
-	buffer := make([]byte, 0, record.MaxSize(&event, ""))
+	buffer := make([]byte, 0, record.MaxSize(&event, record.Mark{}))
 	b.ReportAllocs()
 	for b.Loop() {
-		rec := record.Append(buffer[:0], &event, record.Place{N: 1}, "")
-		record.Seal(rec, 1, 1, recorded)
+		rec := record.Append(buffer[:0], &event, record.Place{N: 1}, record.Mark{})
+		record.Seal(rec, seed, before, 1, 1, recorded)
 	}
 }
 
@@ -178,7 +290,7 @@ func BenchmarkDecode(b *testing.B) {
 	rec := encode(benchmarkEvent(), record.Place{N: 1}, "", 1, 1)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := record.Decode(1, rec); err != nil {
+		if _, err := record.Decode(seed, 1, rec); err != nil {
 			b.Fatal(err)
 		}
 	}

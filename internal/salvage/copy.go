@@ -38,14 +38,19 @@ type salvager struct {
 	before eventstore.Position // the window has all candidates before this position; 0: all there are
 }
 
-// identify chooses the store id and the epoch of the new log.
+// identify chooses the store id and the epoch of the new log, and finds the seed of the
+// records: that of the damaged file's store id or, if it cannot be read, the one that most
+// records were sealed with.
 func (v *salvager) identify() error {
 	identity, ok, err := v.found.identity()
 	if err != nil {
 		return err
 	}
-	if !ok {
+	if v.found.seed = identity.Seed(); !ok {
 		identity.StoreID = uuid.New()
+		if v.found.seed, err = v.found.likelySeed(); err != nil {
+			return err
+		}
 	}
 	v.result.StoreID, v.result.Epoch, v.result.SameStore = identity.StoreID, logfile.NewEpoch(identity.Epoch), ok
 	return nil

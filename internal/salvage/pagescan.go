@@ -23,7 +23,8 @@ type remains struct {
 	certain  bool // both meta pages are whole, so the newer one is of the last transaction
 	meta     pages.Meta
 	pageSize int
-	seed     maphash.Seed
+	seed     record.Seed // of the records; see identify
+	hash     maphash.Seed
 }
 
 func newRemains(ctx context.Context, file *os.File) (*remains, error) {
@@ -31,7 +32,7 @@ func newRemains(ctx context.Context, file *os.File) (*remains, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &remains{ctx: ctx, file: file, size: info.Size(), seed: maphash.MakeSeed()}
+	m := &remains{ctx: ctx, file: file, size: info.Size(), hash: maphash.MakeSeed()}
 	state, err := pages.Inspect(file, m.size) // the state is valid as far as possible also with these errors
 	if err != nil && !errors.Is(err, pages.ErrForeign) && !errors.Is(err, pages.ErrDamaged) {
 		return nil, err
@@ -58,7 +59,7 @@ func (m *remains) likelyPageSize() (likely int, err error) {
 		found := 0
 		err := pages.Scan(m.file, min(m.size, probe), size, m.ctx.Err, func(e pages.Element) (bool, error) {
 			before := found
-			for range wholeRecords(e.Key, e.Value) {
+			for range seeds(e.Key, e.Value) {
 				found++
 			}
 			return found > before, nil
@@ -81,7 +82,7 @@ func (m *remains) walk(visit func(r *record.Record, raw []byte) error) (end bool
 	}
 	var last eventstore.Position
 	return pages.Walk(m.file, m.meta, string(logfile.LogBucket), m.ctx.Err, func(key, value []byte) error {
-		for r, raw := range wholeRecords(key, value) {
+		for r, raw := range m.wholeRecords(key, value) {
 			if r.Event.Position <= last {
 				continue
 			}
@@ -136,13 +137,13 @@ func (m *remains) scan(wanted func(eventstore.Position) bool) (found []candidate
 		v, _ := logfile.ParseValue(e.Key, e.Value) // has no records if it cannot be parsed
 		whole := v.Last > 0
 		for p, raw := range v.All() {
-			if _, err := record.Decode(p, raw); err != nil {
+			if _, err := record.Decode(m.seed, p, raw); err != nil {
 				whole = false // its pages may be used otherwise by now
 				continue
 			}
 			if (before == 0 || p < before) && wanted(p) {
 				offset := e.Offset + int64(cap(e.Value)-cap(raw)) // raw is a part of the value
-				found = append(found, candidate{p, offset, len(raw), maphash.Bytes(m.seed, raw)})
+				found = append(found, candidate{p, offset, len(raw), maphash.Bytes(m.hash, raw)})
 			}
 		}
 		if len(found) >= 2*maxCandidates {
@@ -191,20 +192,56 @@ func (m *remains) read(c candidate) (record.Record, []byte, error) {
 	if _, err := m.file.ReadAt(raw, c.offset); err != nil {
 		return record.Record{}, nil, err
 	}
-	r, err := record.Decode(c.position, raw)
+	r, err := record.Decode(m.seed, c.position, raw)
 	return r, raw, err
 }
 
 // wholeRecords yields the whole records of an element of a leaf, with their bytes, which are
 // parts of value. The checksum of a record covers its position, so no other bytes are taken
 // for a record.
-func wholeRecords(key, value []byte) iter.Seq2[record.Record, []byte] {
+func (m *remains) wholeRecords(key, value []byte) iter.Seq2[record.Record, []byte] {
 	return func(yield func(record.Record, []byte) bool) {
 		v, _ := logfile.ParseValue(key, value) // has no records if it cannot be parsed
 		for p, raw := range v.All() {
-			if r, err := record.Decode(p, raw); err == nil && !yield(r, raw) {
+			if r, err := record.Decode(m.seed, p, raw); err == nil && !yield(r, raw) {
 				return
 			}
 		}
 	}
+}
+
+// seeds yields the seeds of the whole records of an element of a leaf, whatever store they
+// are of.
+func seeds(key, value []byte) iter.Seq[record.Seed] {
+	return func(yield func(record.Seed) bool) {
+		v, _ := logfile.ParseValue(key, value) // has no records if it cannot be parsed
+		for p, raw := range v.All() {
+			if seed, ok := record.FindSeed(p, raw); ok && !yield(seed) {
+				return
+			}
+		}
+	}
+}
+
+// maxSeeds bounds the different seeds that are counted.
+const maxSeeds = 1 << 16
+
+// likelySeed returns the seed with which most whole records of the file were sealed. Without
+// any record, it returns the zero seed.
+func (m *remains) likelySeed() (likely record.Seed, err error) {
+	count := make(map[record.Seed]int)
+	err = pages.Scan(m.file, m.size, m.pageSize, m.ctx.Err, func(e pages.Element) (isRecord bool, err error) {
+		for seed := range seeds(e.Key, e.Value) {
+			if isRecord = true; count[seed] > 0 || len(count) < maxSeeds {
+				count[seed]++
+			}
+		}
+		return isRecord, nil
+	})
+	for seed, n := range count {
+		if most := count[likely]; n > most || n == most && seed < likely {
+			likely = seed
+		}
+	}
+	return likely, err
 }

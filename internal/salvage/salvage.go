@@ -90,7 +90,7 @@ func rebuildFrom(found *remains, into string, opts Options) (Result, error) {
 
 func (v *salvager) build(into string) (err error) {
 	v.b, err = logbuild.New(into, logbuild.Options{
-		Identity: logfile.Identity{StoreID: v.result.StoreID, Epoch: v.result.Epoch}, Mode: v.opts.FileMode, Gaps: true,
+		Identity: logfile.Identity{StoreID: v.result.StoreID, Epoch: v.result.Epoch}, Mode: v.opts.FileMode, Salvaged: &v.found.seed,
 	})
 	if err != nil {
 		return err

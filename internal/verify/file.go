@@ -67,7 +67,7 @@ func (v *verifier) checkPages(last bool) (stable bool, err error) {
 // checkBuckets checks the file's description, and that the file has no unknown buckets or
 // keys.
 func (v *verifier) checkBuckets() error {
-	known := [][]byte{logfile.StoreBucket, logfile.LogBucket, []byte(index.Bucket), logfile.RowsBucket, logfile.ChangesBucket, logfile.CheckpointsBucket, logfile.AsideBucket}
+	known := [][]byte{logfile.StoreBucket, logfile.LogBucket, []byte(index.Bucket), logfile.HolesBucket, logfile.RowsBucket, logfile.ChangesBucket, logfile.CheckpointsBucket, logfile.AsideBucket}
 	damage, err := v.page(func(tx *bolt.Tx) error {
 		if _, err := logfile.LoadIdentity(tx); err != nil {
 			v.add(Description, 0, "%v", err)

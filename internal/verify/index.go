@@ -36,7 +36,7 @@ func (v *verifier) checkStatus() error {
 		return nil
 	}
 	damage, err := v.page(func(tx *bolt.Tx) error {
-		through, err := index.Through(tx)
+		through, err := index.Through(tx, v.store.Seed)
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func (v *verifier) compare(from, to eventstore.Position) error {
 		damage, err := v.page(func(tx *bolt.Tx) error {
 			log := tx.Bucket(logfile.LogBucket)
 			for p := from; p <= last; p++ {
-				if r, err := logfile.GetRecord(log, p); err == nil {
+				if r, err := v.record(log, p); err == nil {
 					entries = append(entries, logfile.IndexEntry(&r))
 				}
 			}
@@ -216,6 +216,15 @@ func (v *verifier) compare(from, to eventstore.Position) error {
 		from = last + 1
 	}
 	return nil
+}
+
+// record returns the identity of the record at p.
+func (v *verifier) record(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
+	rec, err := logfile.NewReader(log).At(p)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return record.DecodeIdentity(v.store.Seed, p, rec)
 }
 
 // compareEntries looks up events, together if possible, otherwise each alone.
@@ -252,7 +261,7 @@ func (v *verifier) findStray() error {
 	}
 	known := func(p eventstore.Position) (e index.Entry, ok bool) {
 		_ = v.store.ReadTx(func(tx *bolt.Tx) error {
-			r, err := logfile.GetRecord(tx.Bucket(logfile.LogBucket), p)
+			r, err := v.record(tx.Bucket(logfile.LogBucket), p)
 			e, ok = logfile.IndexEntry(&r), err == nil
 			return nil
 		})

@@ -15,7 +15,7 @@ import (
 // checkLog checks every record up to the head, and notes the entries that the index must
 // have.
 func (v *verifier) checkLog() error {
-	w := &logWalk{v: v, next: 1}
+	w := &logWalk{v: v, next: 1, chained: true}
 	for !w.done {
 		w.entries = w.entries[:0]
 		damage, err := v.page(w.page)
@@ -48,6 +48,8 @@ type logWalk struct {
 	done     bool
 	previous record.Record // the record at next-1, if known is true
 	known    bool
+	chain    record.Chain  // up to next-1
+	chained  bool          // whether chain is known
 	entries  []index.Entry // what the index must have for the records of the page
 }
 
@@ -55,7 +57,7 @@ type logWalk struct {
 func (w *logWalk) page(tx *bolt.Tx) error {
 	log := tx.Bucket(logfile.LogBucket)
 	if log == nil {
-		w.miss(w.v.result.Head + 1)
+		w.miss(tx, w.v.result.Head+1)
 		w.done = true
 		return nil
 	}
@@ -67,7 +69,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 			if end := record.Key(w.v.result.Head); w.next <= w.v.result.Head && log.Get(end[:]) != nil {
 				return fmt.Errorf("the log does not lead to position %d, and does not end there", w.next)
 			}
-			w.miss(w.v.result.Head + 1)
+			w.miss(tx, w.v.result.Head+1)
 			w.done = true
 			return nil
 		}
@@ -78,7 +80,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 			w.v.add(StrayRecord, 0, "the log has the key %x, which is not a position in it", key[:min(len(key), 32)])
 			w.v.damaged++ // it may hide the next record from readers
 		default:
-			w.checkValue(p, key, value)
+			w.checkValue(tx, p, key, value)
 			if !bytes.Equal(log.Get(key), value) {
 				w.v.add(DamagedPage, p, "a search in the log does not find the record, which is there")
 			}
@@ -90,22 +92,25 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 }
 
 // miss reports that the positions from next up to p, p not included, have no record.
-func (w *logWalk) miss(p eventstore.Position) {
+func (w *logWalk) miss(tx *bolt.Tx, p eventstore.Position) {
 	if p <= w.next {
 		return
 	}
+	// Salvage has counted the records before and after a hole as neighbours.
+	chained := w.chained && logfile.InHole(tx, w.v.store.Seed, w.next) && logfile.InHole(tx, w.v.store.Seed, p-1)
 	w.v.add(MissingRecord, w.next, "%s no record", positionsText(w.next, p-1, "has", "have"))
 	w.skip(p)
+	w.chained = chained
 }
 
 // skip continues at p; the record before it is not known.
 func (w *logWalk) skip(p eventstore.Position) {
 	w.v.damaged += int(p - w.next)
-	w.next, w.known = p, false
+	w.next, w.known, w.chained = p, false, false
 }
 
 // checkValue checks the value under the key of p, which is at least next.
-func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
+func (w *logWalk) checkValue(tx *bolt.Tx, p eventstore.Position, key, value []byte) {
 	v, err := logfile.ParseValue(key, value)
 	if err != nil {
 		w.v.add(DamagedRecord, w.next, "%s in a damaged pack, or missing: %s", positionsText(w.next, p, "is", "are"), reasonOf(err))
@@ -115,7 +120,7 @@ func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
 	if v.First < w.next && w.known {
 		w.v.add(StrayRecord, v.First, "%s in two values of the log", positionsText(v.First, w.next-1, "is", "are"))
 	}
-	w.miss(v.First)
+	w.miss(tx, v.First)
 	for q, rec := range v.All() {
 		if q >= w.next {
 			w.check(q, rec)
@@ -123,22 +128,40 @@ func (w *logWalk) checkValue(p eventstore.Position, key, value []byte) {
 	}
 }
 
-// check checks the record at p, which is next.
+// check checks the record at p, which is next. If only the content of the record is damaged,
+// its identity is checked all the same.
 func (w *logWalk) check(p eventstore.Position, value []byte) {
-	r, reason := decodeReason(p, value)
-	if reason != "" {
-		w.v.add(DamagedRecord, p, "%s", reason)
-		w.skip(p + 1)
-		return
+	r, err := record.Decode(w.v.store.Seed, p, value)
+	if err != nil {
+		w.v.add(DamagedRecord, p, "%s", reasonOf(err))
+		if r, err = record.DecodeIdentity(w.v.store.Seed, p, value); err != nil {
+			w.skip(p + 1)
+			return
+		}
+	} else {
+		w.v.result.Events++
 	}
-	w.v.result.Events++
 	w.checkPlace(&r)
+	w.checkChain(&r)
 	e := &r.Event
 	if (e.Stream == "") != (e.Version == 0) {
 		w.v.add(BrokenStream, p, "version %d of stream %q", e.Version, e.Stream)
 	}
 	w.entries = append(w.entries, logfile.IndexEntry(&r))
 	w.next, w.previous, w.known = p+1, r, true
+}
+
+// checkChain compares the running checksum with the one that the record says. The first
+// difference is reported.
+func (w *logWalk) checkChain(r *record.Record) {
+	if r.Last() {
+		if w.chained && r.Before != w.chain {
+			w.v.add(BrokenChain, r.Event.Position, "the running checksum before it is %08x, the record says %08x: some event before it is not the one that it followed",
+				w.chain, r.Before)
+		}
+		w.chain, w.chained = r.Before, true
+	}
+	w.chain = r.Chain(w.chain)
 }
 
 // checkPlace checks the record's place in its commit, and its time.
@@ -224,15 +247,6 @@ func (w *logWalk) readable(p eventstore.Position) (bool, error) {
 		return err
 	})
 	return damage == nil, err
-}
-
-// decodeReason is record.Decode with the reason instead of an error; "" means none.
-func decodeReason(p eventstore.Position, value []byte) (record.Record, string) {
-	r, err := record.Decode(p, value)
-	if err != nil {
-		return r, reasonOf(err)
-	}
-	return r, ""
 }
 
 // positionsText returns a text such as "position 3 has" or "positions 3 to 5 have".

@@ -10,11 +10,13 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // Store is an open store, as Run needs it.
 type Store struct {
 	logfile.Access
+	Seed record.Seed // of the log's checksums
 	// Head returns the highest durable position.
 	Head func() eventstore.Position
 	File *logfile.File
@@ -58,6 +60,7 @@ const (
 	MissingRecord     Kind = "missing record"
 	StrayRecord       Kind = "stray record"
 	BrokenCommit      Kind = "broken commit"
+	BrokenChain       Kind = "broken chain"
 	DecreasingTime    Kind = "decreasing time"
 	BrokenStream      Kind = "broken stream"
 	RepeatedKey       Kind = "repeated key"

@@ -10,38 +10,50 @@ import (
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// Change puts rows of a view, deletes those whose value is nil, and updates the view's
-// tally. A row that occurs twice gets its last value. The buckets of views must exist
-// ([CreateBuckets]). Damaged layers match ErrCorrupt; the transaction must then be rolled
-// back.
-func Change(tx *bolt.Tx, view eventstore.ViewID, rows []eventstore.Row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	t, err := openTallied(tx, view)
+// Change puts rows of a view, deletes those whose value is nil, and writes the view's
+// tally and its checkpoint. A row that occurs twice gets its last value. The buckets of
+// views must exist ([CreateBuckets]). A damaged checkpoint or tally, damaged layers, and a
+// checkpoint that is not that of the rows, match ErrCorrupt; the transaction must then be
+// rolled back.
+func Change(tx *bolt.Tx, view View, rows []eventstore.Row, c eventstore.Checkpoint) error {
+	_, generation, err := findCheckpoint(tx, view)
 	if err != nil {
 		return err
 	}
-	if err := t.change(rows); err != nil {
-		return err
+	if len(rows) > 0 {
+		t, err := openTallied(tx, view, generation)
+		if err != nil {
+			return err
+		}
+		if err := t.change(rows); err != nil {
+			return err
+		}
+		generation = uint64(tx.ID())
+		t.tally.generation = generation
+		if err := t.close(); err != nil {
+			return err
+		}
 	}
-	return t.close()
+	return putCheckpoint(tx, view, c, generation)
 }
 
 // Drop deletes rows of a view under keys that FirstKeys has returned, and reports whether
 // the view has no rows and no bucket any more. The first call also folds the layers, or
-// deletes them if they are damaged, and deletes the tally.
-func Drop(tx *bolt.Tx, view eventstore.ViewID, keys [][]byte) (gone bool, err error) {
+// deletes them if they are damaged, and deletes the tally and the checkpoint.
+func Drop(tx *bolt.Tx, view View, keys [][]byte) (gone bool, err error) {
 	rows := tx.Bucket(logfile.RowsBucket)
-	b := rows.Bucket([]byte(view))
+	b := rows.Bucket([]byte(view.ID))
 	if b == nil {
-		return true, dropChanges(tx, view)
+		return true, errors.Join(dropChanges(tx, view), tx.Bucket(logfile.CheckpointsBucket).Delete([]byte(view.ID)))
 	}
-	t, err := openTallied(tx, view)
+	t, err := OpenTally(view, b.Get(TallyKey))
 	if err == nil {
-		err = t.fold()
+		err = (&tallied{tx, b, view, t}).fold()
 	}
 	if err != nil && !errors.Is(err, eventstore.ErrCorrupt) {
+		return false, err
+	}
+	if err := tx.Bucket(logfile.CheckpointsBucket).Delete([]byte(view.ID)); err != nil {
 		return false, err
 	}
 	if err := dropChanges(tx, view); err != nil {
@@ -55,16 +67,16 @@ func Drop(tx *bolt.Tx, view eventstore.ViewID, keys [][]byte) (gone bool, err er
 	if first, _ := b.Cursor().First(); first != nil {
 		return false, nil
 	}
-	return true, rows.DeleteBucket([]byte(view))
+	return true, rows.DeleteBucket([]byte(view.ID))
 }
 
 // FirstKeys returns copies of the keys of a view's first rows, at most limit. If rows are
 // damaged, they are those in the view's own bucket.
-func FirstKeys(tx *bolt.Tx, view eventstore.ViewID, limit int) (keys [][]byte) {
+func FirstKeys(tx *bolt.Tx, view View, limit int) (keys [][]byte) {
 	rows := Cursor{From: FirstRow}
-	layers, err := layersOf(tx, view)
+	state, err := Load(tx, view)
 	if err == nil {
-		err = rows.Start(layers)
+		err = rows.Start(state.layers)
 	}
 	for err == nil && len(keys) < limit {
 		var e Entry

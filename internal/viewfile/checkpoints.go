@@ -5,44 +5,89 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 )
 
-// ReadCheckpoint returns a view's checkpoint, or the zero one if there is none. The error
-// matches ErrCorrupt if the checkpoint is damaged, or if none was found and its absence is
-// not proved.
-func ReadCheckpoint(tx *bolt.Tx, view eventstore.ViewID) (eventstore.Checkpoint, error) {
-	b := tx.Bucket(logfile.CheckpointsBucket)
-	if b == nil {
-		return eventstore.Checkpoint{}, nil
-	}
-	sealed, err := lookUp(b.Cursor(), view, []byte(view), checkCheckpoint)
-	if sealed == nil || err != nil {
-		return eventstore.Checkpoint{}, err
-	}
-	return OpenCheckpoint(view, sealed)
+// State is a view as a transaction sees it: its checkpoint, and the layers of its rows. It
+// is valid until the transaction ends.
+type State struct {
+	Checkpoint eventstore.Checkpoint // zero: there is none
+	HasRows    bool                  // the view has rows, or had some since it was created
+	view       View
+	tally      Tally
+	layers     []Layer // the newest first, the view's own rows last; none: the view has no rows
 }
 
-// ForEachCheckpoint calls visit for each checkpoint, with an error that matches ErrCorrupt
-// if it is damaged. An error of visit ends the walk and is returned.
-func ForEachCheckpoint(tx *bolt.Tx, visit func(eventstore.ViewID, eventstore.Checkpoint, error) error) error {
+// Load returns the state of a view. The error matches ErrCorrupt if the checkpoint or the
+// tally is damaged, or its absence is not proved, and if they are not of the same moment. A
+// view without a checkpoint that has rows is being dropped.
+func Load(tx *bolt.Tx, view View) (State, error) {
+	c, generation, err := findCheckpoint(tx, view)
+	if err != nil {
+		return State{}, err
+	}
+	s := State{Checkpoint: c, view: view}
+	own := Rows(tx, view)
+	switch {
+	case own == nil && generation > 0:
+		return State{}, errRowsMissing(view)
+	case own == nil:
+		return s, nil
+	}
+	s.HasRows = true
+	sealed := own.Get(TallyKey)
+	if c.IsZero() && sealed == nil {
+		s.layers = []Layer{{View: view, Bucket: own}}
+		return s, nil
+	}
+	if s.tally, err = OpenTally(view, sealed); err == nil && s.tally.generation != generation {
+		err = errGeneration(view, generation, s.tally)
+	}
+	if err == nil {
+		s.layers, err = Changes(tx, view, s.tally)
+	}
+	s.layers = append(s.layers, Layer{View: view, Bucket: own})
+	return s, err
+}
+
+// findCheckpoint returns a view's checkpoint and its generation, or zeros if there is none.
+func findCheckpoint(tx *bolt.Tx, view View) (eventstore.Checkpoint, uint64, error) {
+	b := tx.Bucket(logfile.CheckpointsBucket)
+	if b == nil {
+		return eventstore.Checkpoint{}, 0, nil
+	}
+	sealed, err := lookUp(b.Cursor(), view, []byte(view.ID), checkCheckpoint(view.store))
+	if sealed == nil || err != nil {
+		return eventstore.Checkpoint{}, 0, err
+	}
+	return openCheckpoint(view, sealed)
+}
+
+// ForEachCheckpoint calls visit for each view that has a checkpoint. err is nil or matches
+// ErrCorrupt: with a zero Checkpoint it is of the checkpoint itself; otherwise it is that
+// of Load. An error of visit ends the walk and is returned.
+func ForEachCheckpoint(tx *bolt.Tx, seed record.Seed, visit func(eventstore.ViewID, eventstore.Checkpoint, error) error) error {
 	b := tx.Bucket(logfile.CheckpointsBucket)
 	if b == nil {
 		return nil
 	}
 	return b.ForEach(func(name, sealed []byte) error {
-		view := eventstore.ViewID(name)
-		c, err := OpenCheckpoint(view, sealed)
-		return visit(view, c, err)
+		view := Of(seed, eventstore.ViewID(name))
+		c, _, err := openCheckpoint(view, sealed)
+		if err == nil {
+			err = logfile.Protect(func() error { _, err := Load(tx, view); return err })
+		}
+		return visit(view.ID, c, err)
 	})
 }
 
 // Rows returns the bucket of a view's own rows, or nil if the view has none.
-func Rows(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
+func Rows(tx *bolt.Tx, view View) *bolt.Bucket {
 	b := tx.Bucket(logfile.RowsBucket)
 	if b == nil {
 		return nil
 	}
-	return b.Bucket([]byte(view))
+	return b.Bucket([]byte(view.ID))
 }
 
 // CreateBuckets creates the buckets of views if they do not exist.
@@ -54,12 +99,12 @@ func CreateBuckets(tx *bolt.Tx) error {
 	return err
 }
 
-// PutCheckpoint writes a view's checkpoint, or deletes it if c is the zero Checkpoint. The
+// putCheckpoint writes a view's checkpoint, or deletes it if c is the zero Checkpoint. The
 // buckets of views must be there.
-func PutCheckpoint(tx *bolt.Tx, view eventstore.ViewID, c eventstore.Checkpoint) error {
+func putCheckpoint(tx *bolt.Tx, view View, c eventstore.Checkpoint, generation uint64) error {
 	checkpoints := tx.Bucket(logfile.CheckpointsBucket)
 	if c.IsZero() {
-		return checkpoints.Delete([]byte(view))
+		return checkpoints.Delete([]byte(view.ID))
 	}
-	return checkpoints.Put([]byte(view), sealCheckpoint(view, c))
+	return checkpoints.Put([]byte(view.ID), sealCheckpoint(view, c, generation))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // SealedRow is a row as it is in its view's own bucket.
@@ -22,16 +23,15 @@ func (r *SealedRow) Size() int { return len(r.Key) + len(r.Sealed) }
 // Copier reads the rows of a view in pages, in the order of their keys, without the layers
 // of changes: each row has its newest value. It is not safe for concurrent use.
 type Copier struct {
-	view    eventstore.ViewID
+	view    View
 	tally   Tally // as it is in the file
-	tallied bool  // whether the file has one
 	counted Tally
 	from    []byte // the key at which the next page begins; nil: at the first row
 	done    bool
 }
 
 // NewCopier returns a Copier of a view that begins with the first page.
-func NewCopier(view eventstore.ViewID) *Copier { return &Copier{view: view} }
+func NewCopier(view View) *Copier { return &Copier{view: view} }
 
 // Done reports whether all rows have been read.
 func (c *Copier) Done() bool { return c.done }
@@ -39,18 +39,15 @@ func (c *Copier) Done() bool { return c.done }
 // Next returns copies of the rows of the next page. Damage matches ErrCorrupt.
 func (c *Copier) Next(tx *bolt.Tx) (page []SealedRow, err error) {
 	c.done = true
-	layers, err := layersOf(tx, c.view)
-	if len(layers) == 0 || err != nil {
+	state, err := Load(tx, c.view)
+	if len(state.layers) == 0 || err != nil {
 		return nil, err
 	}
 	if c.from == nil {
-		c.from = FirstRow
-		if c.tally, c.tallied, err = readTally(tx, Rows(tx, c.view), c.view); err != nil {
-			return nil, err
-		}
+		c.from, c.tally = FirstRow, state.tally
 	}
 	cursor := Cursor{From: c.from, Passed: func(e Entry) { c.counted.Add(e.Sealed) }}
-	if err := cursor.Start(layers); err != nil {
+	if err := cursor.Start(state.layers); err != nil {
 		return nil, err
 	}
 	for n, size := 0, 0; n < logfile.PageEvents && size < logfile.PageBytes; n++ {
@@ -61,7 +58,7 @@ func (c *Copier) Next(tx *bolt.Tx) (page []SealedRow, err error) {
 		c.from = append(bytes.Clone(e.Key), 0)
 		if e.Value != nil {
 			key := bytes.Clone(e.Key)
-			page = append(page, SealedRow{c.view, key, sealRow(c.view, key, e.Value)})
+			page = append(page, SealedRow{c.view.ID, key, sealRow(c.view, key, e.Value)})
 		}
 		size += len(e.Sealed)
 	}
@@ -69,19 +66,30 @@ func (c *Copier) Next(tx *bolt.Tx) (page []SealedRow, err error) {
 	return page, nil
 }
 
-// Check compares the rows that were read with the view's tally, if it has one. It is
-// called when Done. Missing rows, and older ones that have come back, match ErrCorrupt.
+// Check compares the rows that were read with the view's tally. It is called when Done. Missing rows, and older ones that have come back, match ErrCorrupt.
 func (c *Copier) Check() error {
-	if c.tallied && !c.tally.Counts(c.counted) {
+	if !c.tally.Counts(c.counted) {
 		return fmt.Errorf("%w: view %q: rows are missing or older ones have come back: there are %d, the tally counts %d",
-			eventstore.ErrCorrupt, c.view, c.counted.Rows, c.tally.Rows)
+			eventstore.ErrCorrupt, c.view.ID, c.counted.Rows, c.tally.Rows)
 	}
 	return nil
 }
 
-// Loader writes the rows of views into a new file. The zero Loader is ready for use. It is
-// not safe for concurrent use.
-type Loader struct{ tallies map[eventstore.ViewID]*Tally }
+// Loader writes the rows of views into a new file of the store with a seed. It is not safe
+// for concurrent use.
+type Loader struct {
+	Seed    record.Seed
+	tallies map[eventstore.ViewID]*Tally
+}
+
+// PutCheckpoint writes the checkpoint of a view, before the view's rows. The buckets of
+// views are created.
+func (l *Loader) PutCheckpoint(tx *bolt.Tx, view eventstore.ViewID, c eventstore.Checkpoint) error {
+	if err := CreateBuckets(tx); err != nil {
+		return err
+	}
+	return putCheckpoint(tx, Of(l.Seed, view), c, 0)
+}
 
 // Put writes rows; those of a view in the order of their keys. The buckets of views are
 // created. A damaged row matches ErrCorrupt.
@@ -93,7 +101,7 @@ func (l *Loader) Put(tx *bolt.Tx, rows []SealedRow) error {
 		return err
 	}
 	for _, row := range rows {
-		if err := checkRow(row.View, row.Key, row.Sealed); err != nil {
+		if err := checkRow(Of(l.Seed, row.View), row.Key, row.Sealed); err != nil {
 			return err
 		}
 		bucket, err := tx.Bucket(logfile.RowsBucket).CreateBucketIfNotExists([]byte(row.View))
@@ -121,8 +129,17 @@ func (l *Loader) count(row SealedRow) {
 
 // Finish writes the tallies, after the last row.
 func (l *Loader) Finish(tx *bolt.Tx) error {
-	for view, t := range l.tallies {
+	for id, t := range l.tallies {
+		view := Of(l.Seed, id)
+		t.generation = uint64(tx.ID())
 		if err := Rows(tx, view).Put(TallyKey, sealTally(view, *t)); err != nil {
+			return err
+		}
+		c, _, err := findCheckpoint(tx, view)
+		if err == nil {
+			err = putCheckpoint(tx, view, c, t.generation)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package viewfile_test
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,8 +67,12 @@ func TestScan_SeesDamageInItsRangeAndBesideIt(t *testing.T) {
 		{"e", "f", false, false},
 	} {
 		for backward, fails := range map[bool]bool{false: tt.failsForward, true: tt.failsBackward} {
-			p := viewfile.NewScan(view, eventstore.RowScan{Table: "t", From: []byte(tt.from), To: []byte(tt.to), Backward: backward})
-			err := db.View(func(tx *bolt.Tx) error { _, err := p.Next(tx); return err })
+			p := viewfile.NewScan(eventstore.RowScan{Table: "t", From: []byte(tt.from), To: []byte(tt.to), Backward: backward})
+			err := db.View(func(tx *bolt.Tx) error {
+				state := load(t, tx, view)
+				_, err := p.Next(&state)
+				return err
+			})
 			if fails {
 				require.ErrorIs(t, err, eventstore.ErrCorrupt, "from %q to %q", tt.from, tt.to)
 			} else {
@@ -84,7 +87,7 @@ func TestScan_SeesDamageInItsRangeAndBesideIt(t *testing.T) {
 func TestLayers_AreAllThere(t *testing.T) {
 	for name, damage := range map[string]func(tx *bolt.Tx) error{
 		"the changes are missing": func(tx *bolt.Tx) error {
-			return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view))
+			return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view.ID))
 		},
 		"the tally is missing": func(tx *bolt.Tx) error { return viewfile.Rows(tx, view).Delete(viewfile.TallyKey) },
 		"the tally is damaged": func(tx *bolt.Tx) error { return viewfile.Rows(tx, view).Put(viewfile.TallyKey, make([]byte, 32)) },
@@ -100,7 +103,9 @@ func TestLayers_AreAllThere(t *testing.T) {
 			update(t, db, damage)
 			_, _, err := get(db, "0005")
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
-			err = db.Update(func(tx *bolt.Tx) error { return viewfile.Change(tx, view, numbered(0, 90, "third")) })
+			err = db.Update(func(tx *bolt.Tx) error {
+				return viewfile.Change(tx, view, numbered(0, 90, "third"), eventstore.Checkpoint{Position: 1})
+			})
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 
 			update(t, db, func(tx *bolt.Tx) error {
@@ -114,25 +119,80 @@ func TestLayers_AreAllThere(t *testing.T) {
 	}
 }
 
-// TestLayers_OfLostRows: layers whose view has lost its own rows are deleted when it gets new
-// ones.
-func TestLayers_OfLostRows(t *testing.T) {
-	db := newFile(t)
-	change(t, db, numbered(0, 100, "older")...)
-	change(t, db, numbered(0, 10, "newer")...)
-	update(t, db, func(tx *bolt.Tx) error { return tx.Bucket(logfile.RowsBucket).DeleteBucket([]byte(view)) })
-	change(t, db, numbered(5, 8, "again")...)
-	list, _ := scan(t, db, eventstore.RowScan{Table: "t"})
-	require.Equal(t, []string{"0005=again", "0006=again", "0007=again"}, list)
+// TestLoad_PutBack has older content of the checkpoints' page, or of the page of rows and
+// tally, come back: neither is used with the newer one of the other.
+func TestLoad_PutBack(t *testing.T) {
+	for name, bucket := range map[string][]byte{"checkpoints": logfile.CheckpointsBucket, "rows": logfile.RowsBucket} {
+		t.Run(name, func(t *testing.T) {
+			db := newFile(t)
+			change(t, db, row("t", "a", "1"))
+			older := content(t, db, bucket)
+			change(t, db, row("t", "a", "2"))
+			newer := content(t, db, bucket)
+			putBack(t, db, bucket, older)
+			load := func() error {
+				return db.View(func(tx *bolt.Tx) error { _, err := viewfile.Load(tx, view); return err })
+			}
+			require.ErrorIs(t, load(), eventstore.ErrCorrupt)
+			err := db.Update(func(tx *bolt.Tx) error {
+				return viewfile.Change(tx, view, numbered(0, 1, "x"), eventstore.Checkpoint{Position: 2})
+			})
+			require.ErrorIs(t, err, eventstore.ErrCorrupt)
+			putBack(t, db, bucket, newer)
+			require.NoError(t, load())
+		})
+	}
+}
+
+// content returns what lies under the view's name in a bucket, or in the view's bucket in it.
+func content(t *testing.T, db *bolt.DB, bucket []byte) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(bucket)
+		if own := b.Bucket([]byte(view.ID)); own != nil {
+			b = own
+		}
+		return b.ForEach(func(key, value []byte) error {
+			all[string(key)] = string(value)
+			return nil
+		})
+	}))
+	return all
+}
+
+func putBack(t *testing.T, db *bolt.DB, bucket []byte, all map[string]string) {
+	t.Helper()
 	update(t, db, func(tx *bolt.Tx) error {
-		require.Nil(t, viewfile.ChangesBucket(tx, view))
+		b := tx.Bucket(bucket)
+		if own := b.Bucket([]byte(view.ID)); own != nil {
+			b = own
+		}
+		for key, value := range all {
+			if err := b.Put([]byte(key), []byte(value)); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 }
 
-// TestReadTally_RowsWithoutOne: rows that were written before there were tallies are
-// read and changed, and get none.
-func TestReadTally_RowsWithoutOne(t *testing.T) {
+// TestChange_OfLostRows: a view that has lost its rows is not taken for one without rows.
+func TestChange_OfLostRows(t *testing.T) {
+	db := newFile(t)
+	change(t, db, numbered(0, 100, "older")...)
+	update(t, db, func(tx *bolt.Tx) error { return tx.Bucket(logfile.RowsBucket).DeleteBucket([]byte(view.ID)) })
+	_, _, err := get(db, "0005")
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+	err = db.Update(func(tx *bolt.Tx) error {
+		return viewfile.Change(tx, view, numbered(5, 8, "again"), eventstore.Checkpoint{Position: 1})
+	})
+	require.ErrorIs(t, err, eventstore.ErrCorrupt)
+}
+
+// TestLoad_WithoutTally: rows without a whole tally are not read, since the tally says which
+// layers there are and whether the checkpoint is that of the rows.
+func TestLoad_WithoutTally(t *testing.T) {
 	for _, damage := range []func(b *bolt.Bucket) error{
 		func(b *bolt.Bucket) error { return b.Delete(viewfile.TallyKey) },
 		func(b *bolt.Bucket) error { return b.Put(viewfile.TallyKey, []byte("damaged")) },
@@ -140,23 +200,14 @@ func TestReadTally_RowsWithoutOne(t *testing.T) {
 		db := newFile(t)
 		change(t, db, numbered(0, 100, "own")...)
 		own(t, db, damage)
-		change(t, db, numbered(0, 10, "second")...)
-		require.Zero(t, layersOf(t, db), "without a tally there are no layers")
-		value, _, err := get(db, "0005")
-		require.NoError(t, err)
-		require.Equal(t, "second", value)
-		require.NoError(t, db.View(func(tx *bolt.Tx) error {
-			_, ok, err := viewfile.ReadTally(tx, viewfile.Rows(tx, view), view)
-			require.False(t, ok)
-			return err
-		}))
+		_, _, err := get(db, "0005")
+		require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	}
 }
 
 func TestTally_SealsAndOpens(t *testing.T) {
 	var tally viewfile.Tally
 	sealed := viewfile.SealTally(view, tally)
-	require.Len(t, sealed, 20, "without layers there never were")
 	tally.Add(viewfile.SealRow(view, []byte("t\x00a"), []byte("1")))
 	sealed = viewfile.SealTally(view, tally)
 	got, err := viewfile.OpenTally(view, sealed)
@@ -169,23 +220,24 @@ func TestTally_SealsAndOpens(t *testing.T) {
 		_, err := viewfile.OpenTally(view, damaged)
 		require.ErrorIs(t, err, eventstore.ErrCorrupt, "bit %d", bit)
 	}
-	_, err = viewfile.OpenTally("other", sealed)
+	_, err = viewfile.OpenTally(of("other"), sealed)
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	for _, impossible := range [][]byte{
-		make([]byte, 17),
-		append(make([]byte, 16), 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2), // more layers than there ever were
-		append(make([]byte, 16), 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 9),
+		make([]byte, 16),
+		append(make([]byte, 16), 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1), // more layers than there ever were
+		append(make([]byte, 16), 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1),
 	} {
 		_, err = viewfile.OpenTally(view, viewfile.SealRow(view, viewfile.TallyKey, impossible))
 		require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	}
 }
 
-func TestReadCheckpoint(t *testing.T) {
+func TestLoad_Checkpoint(t *testing.T) {
 	db := newFile(t)
-	read := func(view eventstore.ViewID) (c eventstore.Checkpoint, err error) {
+	read := func(id eventstore.ViewID) (c eventstore.Checkpoint, err error) {
 		err = db.View(func(tx *bolt.Tx) error {
-			c, err = viewfile.ReadCheckpoint(tx, view)
+			state, err := viewfile.Load(tx, of(id))
+			c = state.Checkpoint
 			return err
 		})
 		return c, err
@@ -195,16 +247,9 @@ func TestReadCheckpoint(t *testing.T) {
 		"d": {Position: 8, Fault: &eventstore.Fault{Position: 9, Type: "t", Reason: "bad"}},
 		"f": {Position: 10},
 	}
-	put := func(name, sealedOf eventstore.ViewID) {
-		update(t, db, func(tx *bolt.Tx) error {
-			err := viewfile.PutCheckpoint(tx, sealedOf, want[sealedOf])
-			checkpoints := tx.Bucket(logfile.CheckpointsBucket)
-			return errors.Join(err, checkpoints.Put([]byte(name), bytes.Clone(checkpoints.Get([]byte(sealedOf)))))
-		})
-	}
-	for view, c := range want {
-		put(view, view)
-		got, err := read(view)
+	for id, c := range want {
+		update(t, db, func(tx *bolt.Tx) error { return viewfile.Change(tx, of(id), nil, c) })
+		got, err := read(id)
 		require.NoError(t, err)
 		require.Equal(t, c, got)
 	}
@@ -213,14 +258,17 @@ func TestReadCheckpoint(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, got.IsZero())
 	}
-	put("d", "b") // the checkpoint of another view
-	for view, whole := range map[eventstore.ViewID]bool{"a": true, "b": true, "c": false, "d": false, "e": false, "f": true, "g": true} {
-		_, err := read(view)
-		require.Equal(t, whole, err == nil, "%s: %v", view, err)
+	update(t, db, func(tx *bolt.Tx) error { // d gets the checkpoint of another view
+		checkpoints := tx.Bucket(logfile.CheckpointsBucket)
+		return checkpoints.Put([]byte("d"), bytes.Clone(checkpoints.Get([]byte("b"))))
+	})
+	for id, whole := range map[eventstore.ViewID]bool{"a": true, "b": true, "c": false, "d": false, "e": false, "f": true, "g": true} {
+		_, err := read(id)
+		require.Equal(t, whole, err == nil, "%s: %v", id, err)
 	}
 	found := make(map[eventstore.ViewID]error)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		return viewfile.ForEachCheckpoint(tx, func(view eventstore.ViewID, _ eventstore.Checkpoint, err error) error {
+		return viewfile.ForEachCheckpoint(tx, identity.Seed(), func(view eventstore.ViewID, _ eventstore.Checkpoint, err error) error {
 			found[view] = err
 			return nil
 		})

@@ -62,39 +62,20 @@ var FirstRow = []byte{1}
 
 // Layer is the view's own rows, or one layer of changes.
 type Layer struct {
-	View   eventstore.ViewID
+	View   View
 	Bucket *bolt.Bucket
 	Number []byte // 8 bytes that its keys begin with; nil: the view's own rows
 }
 
-// layersOf returns the layers of a view, the newest first and its own rows last; none if the
-// view has no rows. They are valid until the transaction ends. layers that are missing, or
-// whose tally is damaged, match ErrCorrupt.
-func layersOf(tx *bolt.Tx, view eventstore.ViewID) ([]Layer, error) {
-	own := Rows(tx, view)
-	if own == nil {
-		return nil, nil
-	}
-	t, _, err := readTally(tx, own, view)
-	if err != nil {
-		return nil, err
-	}
-	over, err := Changes(tx, view, t)
-	if err != nil {
-		return nil, err
-	}
-	return append(over, Layer{View: view, Bucket: own}), nil
-}
-
 // Changes returns the layers of changes that the tally of a view names, the newest first.
 // If there is no bucket of them, the error matches ErrCorrupt.
-func Changes(tx *bolt.Tx, view eventstore.ViewID, t Tally) ([]Layer, error) {
+func Changes(tx *bolt.Tx, view View, t Tally) ([]Layer, error) {
 	if t.changes == 0 {
 		return nil, nil
 	}
 	b := ChangesBucket(tx, view)
 	if b == nil {
-		return nil, fmt.Errorf("%w: view %q: the latest changes of its rows are missing", eventstore.ErrCorrupt, view)
+		return nil, fmt.Errorf("%w: view %q: the latest changes of its rows are missing", eventstore.ErrCorrupt, view.ID)
 	}
 	layers := make([]Layer, 0, t.changes+1)
 	for number := t.newest; number > t.newest-uint64(t.changes); number-- {
@@ -104,33 +85,29 @@ func Changes(tx *bolt.Tx, view eventstore.ViewID, t Tally) ([]Layer, error) {
 }
 
 // ChangesBucket returns the bucket of a view's layers of changes, or nil if it has none.
-func ChangesBucket(tx *bolt.Tx, view eventstore.ViewID) *bolt.Bucket {
+func ChangesBucket(tx *bolt.Tx, view View) *bolt.Bucket {
 	b := tx.Bucket(logfile.ChangesBucket)
 	if b == nil {
 		return nil
 	}
-	return b.Bucket([]byte(view))
+	return b.Bucket([]byte(view.ID))
 }
 
 // makeChanges returns the bucket of a view's layers of changes and creates it if needed.
-// An older Yore would not read it, so the file gets a format that an older Yore refuses.
-func makeChanges(tx *bolt.Tx, view eventstore.ViewID) (*bolt.Bucket, error) {
-	if err := logfile.RaiseFormat(tx); err != nil {
-		return nil, err
-	}
+func makeChanges(tx *bolt.Tx, view View) (*bolt.Bucket, error) {
 	b, err := tx.CreateBucketIfNotExists(logfile.ChangesBucket)
 	if err != nil {
 		return nil, err
 	}
-	return b.CreateBucketIfNotExists([]byte(view))
+	return b.CreateBucketIfNotExists([]byte(view.ID))
 }
 
 // dropChanges deletes all layers of changes of a view.
-func dropChanges(tx *bolt.Tx, view eventstore.ViewID) error {
+func dropChanges(tx *bolt.Tx, view View) error {
 	if ChangesBucket(tx, view) == nil {
 		return nil
 	}
-	return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view))
+	return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view.ID))
 }
 
 // Entry is a layer's entry for a row. Its memory belongs to the transaction.
@@ -215,7 +192,7 @@ func (t *tallied) change(rows []eventstore.Row) error {
 // worthLayer reports whether to write the rows as a layer.
 func (t *tallied) worthLayer(rows []eventstore.Row) bool {
 	if t.tally.changes == maxChanges || t.tally.Rows/layerShare < uint64(len(rows)) {
-		return false // also when no tally is kept
+		return false
 	}
 	if t.tally.changes == 0 && len(rows) < layerRows {
 		return false

@@ -6,6 +6,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // # Neighbours prove absence
@@ -32,7 +33,7 @@ import (
 // lookUp returns the sealed value under key, nil if it is absent. check returns an error
 // unless an entry is whole. view is for messages.
 func lookUp(
-	cursor *bolt.Cursor, view eventstore.ViewID, key []byte, check func(view eventstore.ViewID, key, sealed []byte) error,
+	cursor *bolt.Cursor, view View, key []byte, check func(view View, key, sealed []byte) error,
 ) ([]byte, error) {
 	found, sealed := cursor.Seek(key)
 	if bytes.Equal(found, key) {
@@ -55,15 +56,18 @@ func lookUp(
 	return nil, neighbour(before, sealed, bytes.Compare(before, key) < 0)
 }
 
-func errMisplaced(view eventstore.ViewID, key []byte) error {
+func errMisplaced(view View, key []byte) error {
 	return corruptRow(view, key, "it is out of order")
 }
 
-// checkCheckpoint returns an error unless the checkpoint under the name of a view is whole.
-func checkCheckpoint(_ eventstore.ViewID, name, sealed []byte) error {
-	view := eventstore.ViewID(name)
-	if checkRow(view, nil, sealed) != nil {
-		return corruptCheckpoint(view)
+// checkCheckpoint returns a function that returns an error unless the checkpoint under the
+// name of a view is whole.
+func checkCheckpoint(seed record.Seed) func(_ View, name, sealed []byte) error {
+	return func(_ View, name, sealed []byte) error {
+		view := Of(seed, eventstore.ViewID(name))
+		if checkRow(view, nil, sealed) != nil {
+			return corruptCheckpoint(view)
+		}
+		return nil
 	}
-	return nil
 }

@@ -3,21 +3,15 @@ package viewfile
 import (
 	"bytes"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
 )
 
-// Get returns copies of a view's rows, one for each key and in that order. The value of an
+// Get returns copies of the view's rows, one for each key and in that order. The value of an
 // absent row is nil, that of an empty one is not. Damage, and an absence that is not
 // proved, match ErrCorrupt.
-func Get(tx *bolt.Tx, view eventstore.ViewID, keys []eventstore.RowKey) ([]eventstore.Row, error) {
-	layers, err := layersOf(tx, view)
-	if err != nil {
-		return nil, err
-	}
-	rows, finder := make([]eventstore.Row, len(keys)), newRowFinder(layers)
+func (s *State) Get(keys []eventstore.RowKey) (_ []eventstore.Row, err error) {
+	rows, finder := make([]eventstore.Row, len(keys)), newRowFinder(s.layers)
 	for i, k := range keys {
 		rows[i].RowKey = eventstore.RowKey{Table: k.Table, Key: bytes.Clone(k.Key)}
 		if rows[i].Value, err = finder.find(rowKey(k.Table, k.Key)); err != nil {
@@ -41,9 +35,9 @@ type Scan struct {
 
 // NewScan returns a scan whose first page is read by the first call of Next. It keeps no
 // memory of the arguments.
-func NewScan(view eventstore.ViewID, scan eventstore.RowScan) *Scan {
+func NewScan(scan eventstore.RowScan) *Scan {
 	p := &Scan{
-		view: view, table: scan.Table, backward: scan.Backward,
+		table: scan.Table, backward: scan.Backward,
 		from: rowKey(scan.Table, scan.From), to: rowKey(scan.Table, scan.To),
 		left: scan.Limit, limited: scan.Limit > 0,
 	}
@@ -53,16 +47,12 @@ func NewScan(view eventstore.ViewID, scan eventstore.RowScan) *Scan {
 	return p
 }
 
-// Next returns copies of the next rows: at most logfile.PageEvents, and about
+// Next returns copies of the next rows of a view's state: at most logfile.PageEvents, and about
 // logfile.PageBytes of values. A page may be empty though more pages follow. Done must be
 // false. Damage in the range and beside its ends matches ErrCorrupt.
-func (p *Scan) Next(tx *bolt.Tx) ([]eventstore.Row, error) {
-	layers, err := layersOf(tx, p.view)
-	if err != nil {
-		return nil, err
-	}
+func (p *Scan) Next(s *State) ([]eventstore.Row, error) {
 	cursor := Cursor{From: p.from, to: p.to, backward: p.backward}
-	if err := cursor.Start(layers); err != nil {
+	if err := cursor.Start(s.layers); err != nil {
 		return nil, err
 	}
 	var page []eventstore.Row

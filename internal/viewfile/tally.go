@@ -2,6 +2,7 @@ package viewfile
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -15,11 +16,17 @@ import (
 // row shows that the row is damaged; the tally shows that a row is missing, or that an
 // older one has come back. Verify compares it with the rows. It also says which layers of
 // changes there are, which every reader needs.
+//
+// The generation is the number of the transaction that last changed rows. The view's
+// checkpoint has it too. If they differ, one of the two pages has older content, since its last write was
+// lost: the rows are not those of the checkpoint.
 type Tally struct {
 	Rows    uint64 // entries in all layers
 	Sum     uint64 // of their checksums, modulo 2^64
 	newest  uint64 // number of the newest layer of changes that ever was; 0: none was
 	changes uint32 // number of layers of changes; their numbers end with newest
+
+	generation uint64 // the transaction that last changed rows; 0: none has
 }
 
 // Counts reports whether both tallies count the same entries.
@@ -52,80 +59,86 @@ func (t Tally) Knows(key []byte) bool {
 	return number <= t.newest && number > t.newest-uint64(t.changes)
 }
 
-// sealTally returns the tally as it is in the file: rows (8 bytes), sum (8), if there ever
-// were layers newest (8) and changes (4), and a CRC32C like that of a row.
-func sealTally(view eventstore.ViewID, t Tally) []byte {
+// tallySize is the size of a tally in the file, in bytes, without its checksum.
+const tallySize = 36
+
+// sealTally returns the tally as it is in the file: rows (8 bytes), sum (8), newest (8),
+// changes (4), generation (8), and a CRC32C like that of a row.
+func sealTally(view View, t Tally) []byte {
 	value := binary.BigEndian.AppendUint64(nil, t.Rows)
 	value = binary.BigEndian.AppendUint64(value, t.Sum)
-	if t.newest > 0 {
-		value = binary.BigEndian.AppendUint64(value, t.newest)
-		value = binary.BigEndian.AppendUint32(value, t.changes)
-	}
+	value = binary.BigEndian.AppendUint64(value, t.newest)
+	value = binary.BigEndian.AppendUint32(value, t.changes)
+	value = binary.BigEndian.AppendUint64(value, t.generation)
 	return sealRow(view, TallyKey, value)
 }
 
 // OpenTally checks and decodes a view's tally. The error matches ErrCorrupt.
-func OpenTally(view eventstore.ViewID, sealed []byte) (t Tally, err error) {
+func OpenTally(view View, sealed []byte) (t Tally, err error) {
 	value, err := openRow(view, TallyKey, sealed)
-	if err != nil || len(value) != 16 && len(value) != 28 {
+	if err != nil || len(value) != tallySize {
 		return Tally{}, corruptTally(view)
 	}
 	t.Rows, t.Sum = binary.BigEndian.Uint64(value), binary.BigEndian.Uint64(value[8:])
-	if len(value) > 16 {
-		t.newest, t.changes = binary.BigEndian.Uint64(value[16:]), binary.BigEndian.Uint32(value[24:])
-	}
+	t.newest, t.changes = binary.BigEndian.Uint64(value[16:]), binary.BigEndian.Uint32(value[24:])
+	t.generation = binary.BigEndian.Uint64(value[28:])
 	if t.changes > maxChanges || uint64(t.changes) > t.newest {
 		return Tally{}, corruptTally(view)
 	}
 	return t, nil
 }
 
-func corruptTally(view eventstore.ViewID) error {
-	return fmt.Errorf("%w: view %q: the tally of its rows is damaged", eventstore.ErrCorrupt, view)
-}
-
-// readTally returns the tally in a view's own bucket b; ok is false if it is missing or
-// damaged. That is an error, which matches ErrCorrupt, only if the view has layers of
-// changes: other rows can be read without a tally, and those of the first versions of Yore
-// have none.
-func readTally(tx *bolt.Tx, b *bolt.Bucket, view eventstore.ViewID) (t Tally, ok bool, err error) {
-	t, err = OpenTally(view, b.Get(TallyKey))
-	if err != nil && ChangesBucket(tx, view) == nil {
-		return Tally{}, false, nil
-	}
-	return t, err == nil, err
+func corruptTally(view View) error {
+	return fmt.Errorf("%w: view %q: the tally of its rows is damaged", eventstore.ErrCorrupt, view.ID)
 }
 
 // tallied changes a view's rows together with their tally.
 type tallied struct {
 	tx     *bolt.Tx
 	bucket *bolt.Bucket // of the view's own rows
-	view   eventstore.ViewID
+	view   View
 	tally  Tally
-	kept   bool // whether the tally is updated; false if it was missing or damaged
 }
 
-// openTallied returns the rows of a view, and creates their bucket if needed.
-func openTallied(tx *bolt.Tx, view eventstore.ViewID) (*tallied, error) {
+// openTallied returns the rows of a view whose checkpoint has a generation, and creates
+// their bucket if the view has never had rows. The error matches ErrCorrupt.
+func openTallied(tx *bolt.Tx, view View, generation uint64) (*tallied, error) {
 	rows := tx.Bucket(logfile.RowsBucket)
-	if b := rows.Bucket([]byte(view)); b != nil {
-		t, kept, err := readTally(tx, b, view)
-		return &tallied{tx, b, view, t, kept}, err
+	b := rows.Bucket([]byte(view.ID))
+	if b == nil && generation > 0 {
+		return nil, errRowsMissing(view)
 	}
-	b, err := rows.CreateBucket([]byte(view))
+	if b != nil {
+		t, err := OpenTally(view, b.Get(TallyKey))
+		if err == nil && t.generation != generation {
+			err = errGeneration(view, generation, t)
+		}
+		return &tallied{tx, b, view, t}, err
+	}
+	b, err := rows.CreateBucket([]byte(view.ID))
 	if err == nil {
 		err = dropChanges(tx, view) // layers whose own rows were lost
 	}
-	return &tallied{tx: tx, bucket: b, view: view, kept: true}, err
+	return &tallied{tx: tx, bucket: b, view: view}, err
+}
+
+func errRowsMissing(view View) error {
+	return fmt.Errorf("%w: view %q: its rows are missing: %w", eventstore.ErrCorrupt, view.ID, ErrOtherMoment)
+}
+
+// ErrOtherMoment means that a view's checkpoint and its rows are whole and not of the same
+// moment.
+var ErrOtherMoment = errors.New("the checkpoint is not that of the rows: a write to the disk was lost; rebuild the view")
+
+func errGeneration(view View, checkpoint uint64, t Tally) error {
+	return fmt.Errorf("%w: view %q: %w (generations %d and %d)", eventstore.ErrCorrupt, view.ID, ErrOtherMoment, checkpoint, t.generation)
 }
 
 // put writes a row into the view's own bucket, or deletes it if value is nil. No layer may
 // have an entry of the row that is not folded yet.
 func (t *tallied) put(key, value []byte) error {
-	if t.kept {
-		if old := t.bucket.Get(key); old != nil {
-			t.tally.remove(old)
-		}
+	if old := t.bucket.Get(key); old != nil {
+		t.tally.remove(old)
 	}
 	if value == nil {
 		return t.bucket.Delete(key)
@@ -137,8 +150,5 @@ func (t *tallied) put(key, value []byte) error {
 
 // close writes the tally.
 func (t *tallied) close() error {
-	if !t.kept {
-		return nil
-	}
 	return t.bucket.Put(TallyKey, sealTally(t.view, t.tally))
 }

@@ -17,7 +17,20 @@ import (
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
-const view = eventstore.ViewID("v")
+var (
+	identity = logfile.Identity{StoreID: uuid.MustParse("8c0f6d1e-7a54-4a0c-9b0e-6f3d2a1b4c5d"), Epoch: 1}
+	view     = of("v")
+)
+
+func of(id eventstore.ViewID) viewfile.View { return viewfile.Of(identity.Seed(), id) }
+
+// load returns the state of a view; it must be sound.
+func load(t *testing.T, tx *bolt.Tx, view viewfile.View) viewfile.State {
+	t.Helper()
+	state, err := viewfile.Load(tx, view)
+	require.NoError(t, err)
+	return state
+}
 
 // newFile makes an empty log with the buckets of views, with bbolt alone.
 func newFile(t *testing.T) *bolt.DB {
@@ -26,7 +39,7 @@ func newFile(t *testing.T) *bolt.DB {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	update(t, db, func(tx *bolt.Tx) error {
-		if err := logfile.Create(tx, logfile.Identity{StoreID: uuid.New(), Epoch: 1}); err != nil {
+		if err := logfile.Create(tx, identity); err != nil {
 			return err
 		}
 		return viewfile.CreateBuckets(tx)
@@ -53,13 +66,19 @@ func numbered(from, to int, value string) (rows []eventstore.Row) {
 
 func change(t *testing.T, db *bolt.DB, rows ...eventstore.Row) {
 	t.Helper()
-	update(t, db, func(tx *bolt.Tx) error { return viewfile.Change(tx, view, rows) })
+	update(t, db, func(tx *bolt.Tx) error {
+		return viewfile.Change(tx, view, rows, eventstore.Checkpoint{Position: 1})
+	})
 }
 
 // get returns the value of a row of table "t"; ok is false if there is no row.
 func get(db *bolt.DB, key string) (value string, ok bool, err error) {
 	err = db.View(func(tx *bolt.Tx) error {
-		rows, err := viewfile.Get(tx, view, []eventstore.RowKey{row("t", key, "").RowKey})
+		state, err := viewfile.Load(tx, view)
+		if err != nil {
+			return err
+		}
+		rows, err := state.Get([]eventstore.RowKey{row("t", key, "").RowKey})
 		if err == nil {
 			value, ok = string(rows[0].Value), rows[0].Value != nil
 		}
@@ -71,9 +90,10 @@ func get(db *bolt.DB, key string) (value string, ok bool, err error) {
 // scan returns "key=value" of the rows of a scan, and how many pages they took.
 func scan(t *testing.T, db *bolt.DB, s eventstore.RowScan) (list []string, pages int) {
 	t.Helper()
-	for p := viewfile.NewScan(view, s); !p.Done; pages++ {
+	for p := viewfile.NewScan(s); !p.Done; pages++ {
 		require.NoError(t, db.View(func(tx *bolt.Tx) error {
-			rows, err := p.Next(tx)
+			state := load(t, tx, view)
+			rows, err := p.Next(&state)
 			for _, row := range rows {
 				require.Equal(t, s.Table, row.Table)
 				list = append(list, string(row.Key)+"="+string(row.Value))
@@ -98,7 +118,9 @@ func TestChange_PutsAndDeletes(t *testing.T) {
 		require.Equal(t, want.value, value)
 	}
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		rows, err := viewfile.Get(tx, "other", []eventstore.RowKey{row("t", "a", "").RowKey})
+		state := load(t, tx, of("other"))
+		require.False(t, state.HasRows)
+		rows, err := state.Get([]eventstore.RowKey{row("t", "a", "").RowKey})
 		require.Nil(t, rows[0].Value, "another view has no rows")
 		return err
 	}))
@@ -130,9 +152,9 @@ func TestScan_StaysInItsTableAndRange(t *testing.T) {
 func layersOf(t *testing.T, db *bolt.DB) (n int) {
 	t.Helper()
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		layers, err := viewfile.Layers(tx, view)
-		n = len(layers) - 1
-		return err
+		state := load(t, tx, view)
+		n = len(state.Layers()) - 1
+		return nil
 	}))
 	return n
 }
@@ -208,15 +230,12 @@ func TestChange_Model(t *testing.T) {
 func requireTally(t *testing.T, db *bolt.DB, n int) {
 	t.Helper()
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		said, ok, err := viewfile.ReadTally(tx, viewfile.Rows(tx, view), view)
-		require.NoError(t, err)
-		require.True(t, ok)
-		layers, err := viewfile.Layers(tx, view)
-		require.NoError(t, err)
+		state := load(t, tx, view)
+		said := state.Tally()
 		var counted viewfile.Tally
 		rows := 0
 		cursor := viewfile.Cursor{From: viewfile.FirstRow, Passed: func(e viewfile.Entry) { counted.Add(e.Sealed) }}
-		require.NoError(t, cursor.Start(layers))
+		require.NoError(t, cursor.Start(state.Layers()))
 		for {
 			e, err := cursor.Next()
 			if err != nil || e.Key == nil {
