@@ -93,7 +93,7 @@ func durability() []mutant {
 func damage() []mutant {
 	return []mutant{
 		{
-			name: "CRC off", proof: "bit-flips", env: []string{someFlips}, says: "fabricated",
+			name: "CRC off", proof: "bit-flips", env: []string{someFlips}, says: "wrong",
 			file:  "internal/record/decode.go",
 			edits: []edit{{"want != got {", "want != got && end < 0 {"}},
 		},
