@@ -45,6 +45,7 @@ type examination struct {
 	verified []boltstore.VerifyReport // of each Verify, in order
 	told     bool                     // Info has warnings
 	appended bool
+	applied  int // rows that the append has added to its inline view, or less
 	passed   bool
 }
 
@@ -118,7 +119,7 @@ func (x *examination) write(ctx context.Context, store eventstore.RowStore) *Sam
 	x.passed = q.passed
 	x.answers = append(x.answers, q.answers...)
 	if x.appended && attached {
-		known.bringUp(inline)
+		x.applied = known.bringUp(inline)
 	}
 	return known
 }
@@ -196,14 +197,17 @@ func (q *asker) checkpointConflict() {
 	}
 }
 
-// bringUp notes that a view includes all events.
-func (s *Sample) bringUp(view eventstore.ViewID) {
+// bringUp notes that a view includes all events. It returns how many rows more the view
+// has.
+func (s *Sample) bringUp(view eventstore.ViewID) (more int) {
 	for i, v := range s.Views {
 		if v.ID == view {
 			s.Views[i].Checkpoint.Position = eventstore.Position(len(s.Events))
 			s.Views[i].Rows = fold.Rows(s.Events)
+			more = len(s.Views[i].Rows) - len(v.Rows)
 		}
 	}
+	return more
 }
 
 // warnings is a log handler that keeps the messages of level Warn and above.

@@ -175,7 +175,7 @@ func (x *examination) lost() string {
 	if x.appended {
 		want++
 	}
-	if after.Events >= want && after.Rows >= before.Rows {
+	if after.Events >= want && after.Rows >= before.Rows+x.applied {
 		return ""
 	}
 	return fmt.Sprintf("%d events and %d rows were whole, after an append %d and %d are", before.Events, before.Rows, after.Events, after.Rows)
