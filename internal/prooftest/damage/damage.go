@@ -43,7 +43,7 @@ func Child(name string) string { return "examine-" + name }
 
 // The bounds of a case. A sample has half a megabyte.
 const (
-	caseTime   = 30 * time.Second
+	caseTime   = 15 * time.Second
 	caseMemory = 256 << 20
 )
 

@@ -68,7 +68,7 @@ func (q *asker) reads() {
 func (q *asker) read(query eventstore.Query, opts eventstore.ReadOptions) {
 	want := q.sample.matches(query, opts)
 	q.call(fmt.Sprintf("Read %v, %s", query, optionsText(opts)), func(ctx context.Context) Answer {
-		return compare(want, q.store.Read(ctx, query, opts))
+		return q.compare(want, q.store.Read(ctx, query, opts))
 	})
 }
 
@@ -92,19 +92,20 @@ func optionsText(o eventstore.ReadOptions) string {
 }
 
 // compare compares the events of an answer with the right ones.
-func compare(want []*eventstore.Event, got iter.Seq2[eventstore.Event, error]) Answer {
+func (q *asker) compare(want []*eventstore.Event, got iter.Seq2[eventstore.Event, error]) Answer {
 	all, n := want, 0
 	for e, err := range got {
 		if err != nil {
 			return refused(err, fmt.Sprintf("%d events", len(all)))
 		}
 		i := slices.IndexFunc(want, func(w *eventstore.Event) bool { return w.Position == e.Position })
-		if i < 0 || !same(&e, want[i]) {
-			return Answer{Verdict: Wrong, Got: fmt.Sprintf("event %+v", e), Want: wanted(all, e.Position)}
-		}
-		if i > 0 {
+		switch {
+		case i == 0 && same(&e, want[0]):
+		case len(want) > 0 && q.sample.has(&e):
 			return Answer{Verdict: Short, Got: fmt.Sprintf("no event at position %d before position %d", want[0].Position, e.Position),
 				Want: fmt.Sprintf("%d events", len(all))}
+		default:
+			return Answer{Verdict: Wrong, Got: eventText(&e), Want: wanted(all, e.Position)}
 		}
 		want, n = want[1:], n+1
 	}
@@ -118,10 +119,20 @@ func compare(want []*eventstore.Event, got iter.Seq2[eventstore.Event, error]) A
 func wanted(all []*eventstore.Event, p eventstore.Position) string {
 	for _, e := range all {
 		if e.Position == p {
-			return fmt.Sprintf("%+v", *e)
+			return eventText(e)
 		}
 	}
 	return fmt.Sprintf("no event at position %d", p)
+}
+
+func eventText(e *eventstore.Event) string {
+	return fmt.Sprintf("position %d, stream %q at version %d, type %q, tags %q, id %v, recorded %v, time %v, metadata %q, data %.100q",
+		e.Position, e.Stream, e.Version, e.Type, e.Tags, e.ID, e.Recorded, e.Time, e.Metadata, e.Data)
+}
+
+// has reports whether the log has this event.
+func (s *Sample) has(e *eventstore.Event) bool {
+	return 0 < e.Position && int(e.Position) <= len(s.Events) && same(e, &s.Events[e.Position-1])
 }
 
 func same(a, b *eventstore.Event) bool {
@@ -146,7 +157,7 @@ func (q *asker) follows() {
 func (q *asker) follow(query eventstore.Query, after eventstore.Position) {
 	want := q.sample.matches(query, eventstore.ReadOptions{From: after + 1})
 	q.call(fmt.Sprintf("Follow %v, after %d", query, after), func(ctx context.Context) Answer {
-		return compare(want, untilLive(q.store.Follow(ctx, query, after)))
+		return q.compare(want, untilLive(q.store.Follow(ctx, query, after)))
 	})
 }
 

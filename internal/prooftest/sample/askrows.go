@@ -125,10 +125,6 @@ func (q *asker) checkpoints(ctx context.Context) Answer {
 			return a
 		}
 	}
-	if at, ok := all[dropped]; ok && earlier(at, eventstore.Checkpoint{Position: eventstore.Position(len(q.sample.Events))}) {
-		delete(all, dropped) // it was there once
-		a.Verdict, a.view = Stale, dropped
-	}
 	if len(all) > 0 {
 		a.Verdict = Wrong
 	}

@@ -271,6 +271,7 @@ func (b *builder) noteViews(ctx context.Context) error {
 	if len(all) != len(b.Views) || b.Views[2].Checkpoint.Fault == nil {
 		return fmt.Errorf("checkpoints %v of the views", all)
 	}
+	b.Views = append(b.Views, View{ID: dropped})
 	return nil
 }
 

@@ -64,13 +64,13 @@ type asker struct {
 	note    func(string)
 	times   []string // the name of each time that a call is made
 	answers []Answer
-	passed  bool // a commit passed that must not: the log is another one now
+	stopped bool // a commit passed that must not, or a call took too long: the rest says nothing
 }
 
-// call makes a call as often as there are times, unless the log has become another one.
+// call makes a call as often as there are times, unless an earlier one has stopped it.
 func (q *asker) call(name string, do func(ctx context.Context) Answer) {
 	for _, when := range q.times {
-		if q.passed {
+		if q.stopped {
 			return
 		}
 		q.note(name + " (" + when + ")")
@@ -82,7 +82,7 @@ func (q *asker) call(name string, do func(ctx context.Context) Answer) {
 		if late {
 			a.Verdict, a.Got, a.Want = Overtime, fmt.Sprint(a.err), "an answer within "+callTime.String()
 		}
-		q.passed = a.Verdict == Passed
+		q.stopped = a.Verdict == Passed || late
 		q.answers = append(q.answers, a)
 	}
 }

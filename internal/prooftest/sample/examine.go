@@ -46,7 +46,7 @@ type examination struct {
 	told     bool                     // Info has warnings
 	appended bool
 	applied  int // rows that the append has added to its inline view, or less
-	passed   bool
+	stopped  bool
 }
 
 func (x *examination) run(ctx context.Context) {
@@ -63,19 +63,19 @@ func (x *examination) run(ctx context.Context) {
 	first := x.asker(ctx, store, x.sample, "first", "second")
 	first.askEvents()
 	first.askRows()
-	x.answers = first.answers
+	x.answers, x.stopped = first.answers, first.stopped
 	for _, when := range first.times {
 		x.verify(ctx, store, when)
 	}
 	known := x.sample
-	if !x.options.ReadOnly {
+	if !x.options.ReadOnly && !x.stopped {
 		known = x.write(ctx, store)
 	}
 	x.note("Close")
 	if err := store.Close(); err != nil && !typed(err) {
 		x.problem("Close", "first", Untyped, err.Error(), "nil")
 	}
-	if !x.passed {
+	if !x.stopped {
 		x.again(ctx, known)
 	}
 }
@@ -90,12 +90,16 @@ func (x *examination) problem(call, when string, v Verdict, got, want string) {
 
 // verify calls Verify. Damage must not make it fail.
 func (x *examination) verify(ctx context.Context, store *boltstore.Store, when string) {
+	if x.stopped {
+		return
+	}
 	x.note("Verify (" + when + ")")
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	v, err := store.Verify(ctx, nil)
 	switch {
 	case ctx.Err() != nil:
+		x.stopped = true
 		x.problem("Verify", when, Overtime, fmt.Sprint(err), "an answer within "+callTime.String())
 	case err != nil:
 		x.problem("Verify", when, Untyped, err.Error(), "findings")
@@ -111,12 +115,12 @@ func (x *examination) write(ctx context.Context, store eventstore.RowStore) *Sam
 	q.askConditions()
 	q.checkpointConflict()
 	q.times = q.times[:1]
-	attached := !q.passed && q.attach()
+	attached := !q.stopped && q.attach()
 	known := x.sample
-	if !q.passed {
+	if !q.stopped {
 		known, x.appended = q.append()
 	}
-	x.passed = q.passed
+	x.stopped = q.stopped
 	x.answers = append(x.answers, q.answers...)
 	if x.appended && attached {
 		x.applied = known.bringUp(inline)
