@@ -163,7 +163,7 @@ func (m *maker) packs(n int, s *subject) error {
 	return nil
 }
 
-// sectors zeroes one of each so many sectors.
+// sectors zeroes a sector, and passes over the others of each group of each sectors.
 func (m *maker) sectors(each int) {
 	for sector := 0; sector < len(m.content); sector += 512 * each {
 		m.add("zeroed sector", damage.Edit{Offset: sector, Bytes: make([]byte, 512)})

@@ -29,7 +29,7 @@ type Tally struct {
 	worse               int             // an append made noticed damage worse
 	kinds               map[string]int  // failing calls
 	bad                 map[string]int  // failing cases by damage and place
-	seen                map[string]bool // kinds of failures by damage and place, of which a case is kept
+	seen                map[string]bool // a case of this kind of failure, damage and place is kept
 	errs                []error
 }
 

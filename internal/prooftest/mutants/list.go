@@ -24,7 +24,7 @@ const (
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs())
+	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), conditions(), answers(), indexes(), packs())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -145,6 +145,12 @@ func concurrency() []mutant {
 			file:  past,
 			edits: []edit{{"		if i := g.firstMatch(q, after); i >= 0 {", "		if i := g.firstMatch(q, after); i >= 0 && i < 0 {"}},
 		},
+	}
+}
+
+// conditions are stores that judge or find commits wrongly under concurrent calls.
+func conditions() []mutant {
+	return []mutant{
 		{
 			name: "expectation judged against the disk only", breaks: "an expectation is judged without the latest commits",
 			proof: "linear", env: []string{someOperations},
@@ -206,6 +212,12 @@ func answers() []mutant {
 			file:  "internal/viewfile/layers.go",
 			edits: []edit{{"		if err := t.put(e.Key, e.Value); err != nil {", "		if e.Value == nil {\n			continue\n		}\n		if err := t.put(e.Key, e.Value); err != nil {"}},
 		},
+	}
+}
+
+// indexes are stores whose index leaves something out.
+func indexes() []mutant {
+	return []mutant{
 		{
 			name: "postings lost when runs are merged", breaks: "the index loses events when it merges runs",
 			proof: "model", env: []string{someSequences},

@@ -96,10 +96,10 @@ func (q *asker) rows(v *View, want, got []eventstore.Row, at eventstore.Checkpoi
 	return a
 }
 
-// earlier reports whether a view at one checkpoint may have been at another before. The
-// zero checkpoint is before all others.
+// earlier reports whether a view may have been at one checkpoint before it was at
+// another. It had none before the first one, and has none after it was dropped.
 func earlier(at, than eventstore.Checkpoint) bool {
-	return at.IsZero() || at.Position < than.Position
+	return at.IsZero() || than.IsZero() || at.Position < than.Position
 }
 
 // checkpoints judges the checkpoints of all views.

@@ -142,7 +142,7 @@ func (b *builder) fill(ctx context.Context) error {
 func (b *builder) step(ctx context.Context) error {
 	// The part of the index that is in the file must not be random, except for the last
 	// commits.
-	for b.Indexed && len(b.Commits) < commits-3 && b.store.Stats().Index.Memory >= someIndexed && ctx.Err() == nil {
+	for b.Indexed && len(b.Commits) <= commits-3 && b.store.Stats().Index.Memory >= someIndexed && ctx.Err() == nil {
 		time.Sleep(100 * time.Microsecond)
 	}
 	if b.Each == nil {

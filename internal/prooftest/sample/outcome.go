@@ -35,7 +35,7 @@ type Outcome struct {
 	Told, Appended, Worse bool
 
 	Calls, Refused int
-	Late           int            // stale or partial answers about rows of which Verify tells
+	Late           int            // stale or partial answers about rows that Verify has found
 	Kinds          map[string]int // failing calls by verdict and method
 	Failures       []Answer       // some of them: the first of each kind
 }

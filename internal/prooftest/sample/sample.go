@@ -92,7 +92,7 @@ func (s *Sample) KeyAt(p eventstore.Position) string {
 func (s *Sample) with(c eventstore.Commit, receipt eventstore.Receipt) *Sample {
 	b := *s
 	b.Events, b.Keys, b.Commits = slices.Clone(s.Events), maps.Clone(s.Keys), slices.Clone(s.Commits)
-	b.Views, b.once = slices.Clone(s.Views), nil
+	b.Views, b.once = slices.Clone(s.Views), &history{}
 	b.note(c, receipt)
 	return &b
 }

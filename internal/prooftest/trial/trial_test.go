@@ -38,7 +38,7 @@ func serve(_ context.Context, c string) string {
 	case "crash":
 		panic("on purpose")
 	case "overflow":
-		overflow(1)
+		fmt.Fprintln(os.Stderr, overflow(1))
 	case "hang":
 		select {}
 	case "swell":
@@ -53,7 +53,12 @@ func serve(_ context.Context, c string) string {
 	return c + " done"
 }
 
-func overflow(n int) int { return overflow(n+1) + 1 }
+func overflow(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return overflow(n+1) + 1
+}
 
 // TestEach_SurvivesItsChildren tries cases that end their child in all ways, each
 // followed by one that answers.
