@@ -196,13 +196,13 @@ func (m *maker) fields(bits int) error {
 		for _, f := range fields {
 			for range 2 { // one of them for reading, one for writing
 				at := f.offset + m.random.IntN(f.size)
-				m.addWhat("field bit", f.name+" of the "+target.Name+" event", m.flip(at))
+				m.addWhat("bit of the "+f.name, "of the "+target.Name+" event", m.flip(at))
 			}
 			if bits < 8 {
 				continue
 			}
 			for i := range 8 * f.size {
-				m.addWhat("field bit", f.name+" of the "+target.Name+" event", m.flipBit(f.offset+i/8, i%8))
+				m.addWhat("bit of the "+f.name, "of the "+target.Name+" event", m.flipBit(f.offset+i/8, i%8))
 			}
 		}
 	}

@@ -29,7 +29,7 @@ const (
 // Page is a page of the file, with its overflow.
 type Page struct {
 	Offset, Size int
-	Role         string // what it holds: meta, freelist, free, or a bucket's leaf or branch
+	Role         string // what it holds: meta, freelist, free, or a bucket's leaf or branch, such as "rows/stock leaf"
 	Count        int    // of its elements
 	First        string // the key of its first element, for a leaf or branch
 }
@@ -91,10 +91,18 @@ func (l *reader) walk(number int, bucket string) {
 		if isBucket {
 			name, value := element[at:][:keySize], element[at+keySize:]
 			if root := int(binary.LittleEndian.Uint64(value)); root != 0 { // otherwise the bucket is inline
-				l.walk(root, string(name))
+				l.walk(root, path(bucket, string(name)))
 			}
 		}
 	}
+}
+
+// path returns the name of a bucket within another.
+func path(parent, name string) string {
+	if parent == "root" {
+		return name
+	}
+	return parent + "/" + name
 }
 
 func (l *reader) pages() ([]Page, error) {

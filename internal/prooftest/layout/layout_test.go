@@ -37,7 +37,7 @@ func TestLayout_KnowsEveryPageOfTheSample(t *testing.T) {
 	if bytes != known.Used {
 		t.Errorf("pages of %d bytes in a file of %d", bytes, known.Used)
 	}
-	for _, role := range []string{"meta", "freelist", "free", "root leaf", "log branch", "log leaf", "index branch", "index leaf", "inline leaf", "async leaf", "faulted leaf"} {
+	for _, role := range []string{"meta", "freelist", "free", "root leaf", "log branch", "log leaf", "index branch", "index leaf", "rows/inline leaf", "rows/async leaf", "rows/faulted leaf", "changes/inline leaf", "checkpoints leaf"} {
 		if roles[role] == 0 {
 			t.Errorf("no page is %s; there are %v", role, roles)
 		}

@@ -3,6 +3,7 @@
 package sample
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -234,12 +235,16 @@ func (b *builder) commitView(ctx context.Context, view eventstore.ViewID) error 
 	if err != nil {
 		return err
 	}
-	at, through := all[view], eventstore.Checkpoint{Position: eventstore.Position(len(b.Events)), Data: []byte("of " + view)}
+	at, through := all[view], eventstore.Checkpoint{Position: eventstore.Position(len(b.Events)), Data: dataOf(view)}
 	if err := fold.Commit(ctx, b.store, view, at, through, b.Events[at.Position:]); err != nil {
 		return err
 	}
 	return b.step(ctx)
 }
+
+// dataOf returns data of a view's checkpoint. With it the checkpoints have a page of
+// their own; otherwise they would be stored in the root.
+func dataOf(view eventstore.ViewID) []byte { return bytes.Repeat([]byte("of "+view+" "), 200) }
 
 // drop removes a view, which leaves free pages in the file.
 func drop(ctx context.Context, store *boltstore.Store) error {

@@ -2,7 +2,6 @@ package sample
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -113,7 +112,7 @@ func (x *examination) verify(ctx context.Context, store *boltstore.Store, when s
 func (x *examination) write(ctx context.Context, store eventstore.RowStore) *Sample {
 	q := x.asker(ctx, store, x.sample, "first", "second")
 	q.askConditions()
-	q.checkpointConflict()
+	q.commitRows()
 	q.times = q.times[:1]
 	attached := !q.stopped && q.attach()
 	known := x.sample
@@ -148,56 +147,6 @@ func (x *examination) again(ctx context.Context, known *Sample) {
 	x.note("Close (reopened)")
 	if err := store.Close(); err != nil && !typed(err) {
 		x.problem("Close", "reopened", Untyped, err.Error(), "nil")
-	}
-}
-
-// attach attaches the inline view again. It reports whether it is attached.
-func (q *asker) attach() (attached bool) {
-	for _, v := range q.sample.Views {
-		if v.ID != inline || v.Checkpoint.IsZero() || int(v.Checkpoint.Position) != len(q.sample.Events) {
-			continue
-		}
-		q.call("Attach", func(ctx context.Context) Answer {
-			err := q.store.Attach(ctx, fold.Inline(inline))
-			attached = err == nil
-			a := equal(err, nil, err, attached, false)
-			a.part, a.view = rows, inline
-			if errors.Is(err, eventstore.ErrFaulted) {
-				// Apply has met rows that it cannot read, and they were not changed.
-				a.Verdict = Stale
-			}
-			return a
-		})
-	}
-	return attached
-}
-
-// checkpointConflict sends rows for a view with a checkpoint that it does not have.
-func (q *asker) checkpointConflict() {
-	for _, v := range q.sample.Views {
-		if v.ID != async || v.Checkpoint.IsZero() {
-			continue
-		}
-		c := eventstore.RowCommit{View: async, Checkpoint: v.Checkpoint, Expected: v.Checkpoint,
-			Rows: []eventstore.Row{{RowKey: eventstore.RowKey{Table: fold.Events, Key: []byte("probe")}, Value: []byte("0")}}}
-		c.Expected.Position--
-		q.call("CommitRows expecting an earlier checkpoint", func(ctx context.Context) Answer {
-			err := q.store.CommitRows(ctx, c)
-			var conflict *eventstore.CheckpointError
-			a := Answer{part: rows, view: async, Verdict: Right, Want: fmt.Sprintf("a conflict with %v", v.Checkpoint), err: err}
-			switch {
-			case err == nil:
-				a.Verdict, a.Got = Passed, "committed"
-			case !errors.As(err, &conflict):
-				a = refused(err, a.Want)
-			case !conflict.Actual.Equal(v.Checkpoint) && earlier(conflict.Actual, v.Checkpoint):
-				a.Verdict, a.Got = Stale, err.Error()
-			case !conflict.Actual.Equal(v.Checkpoint):
-				a.Verdict, a.Got = Wrong, err.Error()
-			}
-			a.part, a.view = rows, async
-			return a
-		})
 	}
 }
 
