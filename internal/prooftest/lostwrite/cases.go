@@ -233,9 +233,16 @@ func (m *maker) lostTransaction(i int) {
 	m.add("one transaction lost", fmt.Sprintf("transaction %d of %d", after.transaction, m.last().transaction), nil, edits...)
 }
 
-// otherLog puts pages of another log, to which the same happened, into their places.
+// otherLog puts pages of another log into the same places, and nodes of it into the places
+// of the same nodes.
 func (m *maker) otherLog() {
 	for _, p := range m.live() {
+		for _, q := range m.others {
+			if p.Role != "meta" && q.Role == p.Role && q.First == p.First && q.Size <= p.Size {
+				m.add("the same node of another log", q.Role, nil,
+					damage.Edit{Offset: p.Offset, Bytes: m.numbered(m.other[q.Offset:][:q.Size], p.Offset)})
+			}
+		}
 		if p.Offset+p.Size <= len(m.other) {
 			m.add("another log's page", "", m.olderMeta(p, m.other[p.Offset:][:p.Size]), damage.Edit{Offset: p.Offset, Bytes: m.other[p.Offset:][:p.Size]})
 		}

@@ -25,7 +25,10 @@ type moment struct {
 type recording struct {
 	known   *sample.Sample
 	moments []moment
-	other   []byte // the final file of another log, to which the same happened
+	// other is the final file of another log with the same names and sizes, and others its
+	// pages.
+	other  []byte
+	others []layout.Page
 }
 
 // reopenEach is the number of commits after which the log is closed and opened again.
@@ -41,12 +44,15 @@ func record(ctx context.Context, env *proof.Env, dir string, indexed bool) (*rec
 	if r.known, err = sample.New(ctx, env.Scratch, dir, b); err != nil {
 		return nil, err
 	}
-	b.Each = func(sample.State) error { return nil }
+	b.Each, b.Content = func(sample.State) error { return nil }, 1
 	other := filepath.Join(env.Scratch, "other.yore")
 	if _, err := b.In(ctx, other); err != nil {
 		return nil, err
 	}
 	if r.other, err = os.ReadFile(other); err != nil {
+		return nil, err
+	}
+	if r.others, err = layout.Pages(r.other[:used(r.other)]); err != nil {
 		return nil, err
 	}
 	return r, os.Remove(other)

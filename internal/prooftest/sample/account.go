@@ -74,7 +74,7 @@ func (b *builder) accountEvent(account string, n, amount int) eventstore.NewEven
 	}
 	var id uuid.UUID
 	for i := range id {
-		id[i] = byte(b.random.Uint32())
+		id[i] = byte(b.bytes.Uint32())
 	}
 	return eventstore.NewEvent{
 		Stream: eventstore.StreamID(accountCategory + "-" + account), ID: id, Type: changedType, SchemaVersion: 1, Codec: "json",

@@ -37,10 +37,13 @@ func (q *asker) description() {
 
 func (q *asker) reads() {
 	last := eventstore.Position(len(q.sample.Events))
-	for _, opts := range []eventstore.ReadOptions{
-		{}, {Backward: true}, {From: last / 3, To: last / 2}, {From: last - 5, Backward: true}, {Limit: 1}, {Limit: 3, Backward: true},
-		{AsOf: q.sample.Events[last/4].Recorded},
-	} {
+	all := []eventstore.ReadOptions{
+		{}, {Backward: true}, {From: last / 3, To: last / 2}, {From: last - min(last, 5), Backward: true}, {Limit: 1}, {Limit: 3, Backward: true},
+	}
+	for i := range min(last, 4) {
+		all = append(all, eventstore.ReadOptions{AsOf: q.sample.Events[i*last/4].Recorded})
+	}
+	for _, opts := range all {
 		q.read(eventstore.All(), opts)
 	}
 	n := q.sample.names()
@@ -60,10 +63,13 @@ func (q *asker) reads() {
 		item := eventstore.Item{Tags: []eventstore.Tag{tag}}
 		q.read(eventstore.Match(item), eventstore.ReadOptions{Backward: i%2 == 0})
 		item.Tags = append(item.Tags, n.tags[(i+1)%len(n.tags)])
-		item.Types = n.types[:3]
-		q.read(eventstore.Match(item, eventstore.Item{Streams: n.streams[:2]}), eventstore.ReadOptions{})
+		item.Types = some(n.types, 3)
+		q.read(eventstore.Match(item, eventstore.Item{Streams: some(n.streams, 2)}), eventstore.ReadOptions{})
 	}
 }
+
+// some returns the first elements, at most most.
+func some[E any](all []E, most int) []E { return all[:min(most, len(all))] }
 
 func (q *asker) read(query eventstore.Query, opts eventstore.ReadOptions) {
 	want := q.sample.matches(query, opts)
@@ -147,7 +153,7 @@ func (q *asker) follows() {
 	q.follow(eventstore.All(), 0)
 	q.follow(eventstore.All(), eventstore.Position(len(q.sample.Events)/2))
 	q.follow(eventstore.All(), eventstore.Position(len(q.sample.Events)))
-	for _, stream := range n.streams[:3] {
+	for _, stream := range some(n.streams, 3) {
 		q.follow(eventstore.Stream(stream), 0)
 	}
 	q.follow(eventstore.Match(eventstore.Item{Tags: n.tags[:1]}, eventstore.Item{Types: n.types[:1]}), 0)

@@ -99,7 +99,7 @@ func (q *asker) rows(v *View, want, got []eventstore.Row, at eventstore.Checkpoi
 // earlier reports whether a view may have been at one checkpoint before it was at
 // another. It had none before the first one, and has none after it was dropped.
 func earlier(at, than eventstore.Checkpoint) bool {
-	return at.IsZero() || than.IsZero() || at.Position < than.Position
+	return at.IsZero() || than.IsZero() || at.Position < than.Position || at.Position == than.Position && at.Fault == nil && than.Fault != nil
 }
 
 // checkpoints judges the checkpoints of all views.

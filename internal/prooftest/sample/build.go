@@ -31,10 +31,13 @@ const commits = 130
 // all, is in the file, in several runs. With the default, none of it is.
 const someIndexed = 100
 
-// Build describes how a sample is made. The same seed makes the same log, except for
-// the store's id.
+// Build describes how a sample is made. The same Seed and Content make the same log,
+// except for the store's id.
 type Build struct {
-	Seed    uint64
+	Seed uint64
+	// Content makes other payloads and ids. The logs of one Seed have events with the
+	// same names and sizes.
+	Content uint64
 	Indexed bool // most of the index is in the file, otherwise none of it
 	Reopen  int  // the log is closed and opened again after this number of commits; 0: never
 	// Each, if not nil, is called after each step, with the state after it. No
@@ -48,13 +51,15 @@ type builder struct {
 	*Sample
 	path   string
 	store  *boltstore.Store
-	random *rand.Rand
+	random *rand.Rand // for names and sizes
+	bytes  *rand.Rand // for payloads and ids
 	now    time.Time
 }
 
 // In makes the sample in a new file at path.
 func (b Build) In(ctx context.Context, path string) (*Sample, error) {
 	w := &builder{Build: b, path: path, random: rand.New(rand.NewPCG(b.Seed, 0)),
+		bytes:  rand.New(rand.NewPCG(b.Seed, 1+b.Content)),
 		Sample: &Sample{Keys: make(map[string]eventstore.Receipt)},
 		now:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	err := w.open(ctx)
@@ -189,7 +194,7 @@ func (b *builder) commit(i int) eventstore.Commit {
 		}
 	}
 	for range n {
-		c.Events = append(c.Events, newEvent(b.random, most))
+		c.Events = append(c.Events, b.newEvent(most))
 	}
 	expected := make(map[eventstore.StreamID]bool)
 	for _, e := range c.Events {
@@ -202,7 +207,8 @@ func (b *builder) commit(i int) eventstore.Commit {
 }
 
 // newEvent makes an event with a payload of mostly less than most bytes.
-func newEvent(random *rand.Rand, most int) eventstore.NewEvent {
+func (b *builder) newEvent(most int) eventstore.NewEvent {
+	random := b.random
 	e := eventstore.NewEvent{
 		Type: fmt.Sprint("type-", random.IntN(5)), SchemaVersion: random.Uint32N(3), Codec: "json",
 		Data: make([]byte, random.IntN(most)),
@@ -210,10 +216,10 @@ func newEvent(random *rand.Rand, most int) eventstore.NewEvent {
 	if random.IntN(60) == 0 {
 		e.Data = make([]byte, 5000+random.IntN(9000)) // needs overflow pages
 	}
-	binary.BigEndian.PutUint64(e.ID[:], random.Uint64())
-	binary.BigEndian.PutUint64(e.ID[8:], random.Uint64())
+	binary.BigEndian.PutUint64(e.ID[:], b.bytes.Uint64())
+	binary.BigEndian.PutUint64(e.ID[8:], b.bytes.Uint64())
 	for i := range e.Data {
-		e.Data[i] = byte(random.Uint32())
+		e.Data[i] = byte(b.bytes.Uint32())
 	}
 	if n := random.IntN(13); n < 12 {
 		e.Stream = eventstore.StreamID(fmt.Sprintf("%s-%d", []string{"cart", "order", "customer"}[n%3], n))
