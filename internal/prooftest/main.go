@@ -7,7 +7,7 @@
 //	go run ./internal/prooftest -long            about an hour
 //	go run ./internal/prooftest -run power-loss  one proof, or several with commas
 //	go run ./internal/prooftest -replay DIR      a case that failed and was kept
-//	go run ./internal/prooftest -list
+//	go run ./internal/prooftest -list            the proofs, and the mutants that they must find
 package main
 
 import (
@@ -33,6 +33,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/killwindow"
 	"github.com/yore-es/yore/internal/prooftest/leaks"
 	"github.com/yore-es/yore/internal/prooftest/linear"
+	"github.com/yore-es/yore/internal/prooftest/lostwrite"
 	"github.com/yore-es/yore/internal/prooftest/model"
 	"github.com/yore-es/yore/internal/prooftest/mutants"
 	"github.com/yore-es/yore/internal/prooftest/powerloss"
@@ -51,6 +52,7 @@ func proofs() []proof.Proof {
 		linear.New(),
 		model.New(),
 		bitflip.New(),
+		lostwrite.New(),
 		truncation.New(),
 		killloop.New(),
 		fuzzing.New(),
@@ -94,7 +96,7 @@ func run(ctx context.Context, args []string) error {
 	flags.Uint64Var(&o.seed, "seed", 0, "the `seed` of all that is random; 0 takes a new one")
 	flags.StringVar(&o.kept, "keep", filepath.Join(os.TempDir(), "yore-proofs"), "the `directory` in which failing cases are kept")
 	flags.StringVar(&o.replay, "replay", "", "try the case again that was kept in this `directory`")
-	flags.BoolVar(&o.list, "list", false, "list the proofs")
+	flags.BoolVar(&o.list, "list", false, "list the proofs and the mutants")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -103,14 +105,26 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch {
 	case o.list:
-		for _, p := range proofs() {
-			fmt.Printf("%-16s %s\n", p.Name, p.About)
-		}
+		list()
 		return nil
 	case o.replay != "":
 		return replay(ctx, o)
 	}
 	return runProofs(ctx, o)
+}
+
+// list prints the proofs, and the mutants with the proof that must find each.
+func list() {
+	for _, p := range proofs() {
+		fmt.Printf("%-16s %s\n", p.Name, p.About)
+	}
+	fmt.Println("\nmutants, and the proof that must find each:")
+	for _, m := range mutants.List() {
+		if m.Breaks == "" {
+			m.Breaks = "nothing is broken, and the proof must pass"
+		}
+		fmt.Printf("%-48s %-12s %s\n", m.Name, m.Proof, m.Breaks)
+	}
 }
 
 func runChild(ctx context.Context, name string, args []string) error {

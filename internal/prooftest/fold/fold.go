@@ -44,6 +44,18 @@ func Rows(events []eventstore.Event) []eventstore.Row {
 	return rows
 }
 
+// Values returns the [Name] of each state that a row has had between two of the events.
+func Values(events []eventstore.Event) map[string]bool {
+	r := recorder{memory{}, make(map[string]bool)}
+	if err := apply(r, events); err != nil {
+		panic(err) // memory does not fail
+	}
+	return r.values
+}
+
+// Name returns a text that differs between rows that differ in table, key or value.
+func Name(row eventstore.Row) string { return fmt.Sprintf("%s %x %x", row.Table, row.Key, row.Value) }
+
 // Inline returns the read model as an inline view of all events.
 func Inline(view eventstore.ViewID) eventstore.InlineView {
 	return eventstore.InlineView{View: view, Query: eventstore.All(),
@@ -166,6 +178,19 @@ func (m memory) Put(rows ...eventstore.Row) error {
 		m[name(row.RowKey)] = row
 	}
 	return nil
+}
+
+// recorder is rows in memory that notes all that they ever were.
+type recorder struct {
+	memory
+	values map[string]bool
+}
+
+func (r recorder) Put(rows ...eventstore.Row) error {
+	for _, row := range rows {
+		r.values[Name(row)] = true
+	}
+	return r.memory.Put(rows...)
 }
 
 func name(key eventstore.RowKey) string { return key.Table + "\x00" + string(key.Key) }

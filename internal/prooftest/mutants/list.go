@@ -24,7 +24,7 @@ const (
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs())
+	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), conditions(), answers(), indexes(), packs())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -42,8 +42,16 @@ func sound() []mutant {
 // lies are disks that do not sync, under the store as it is.
 func lies() []mutant {
 	var mutants []mutant
-	for _, lie := range []string{"data", "meta", "all", "dir"} {
-		mutants = append(mutants, mutant{name: "lying fsync: " + lie, proof: "power-loss", env: []string{someImages, "YORE_PROOF_LIE=" + lie}})
+	for _, lie := range []struct{ which, breaks string }{
+		{"data", "the disk does not sync pages"},
+		{"meta", "the disk does not sync meta pages"},
+		{"all", "the disk syncs nothing"},
+		{"dir", "the disk does not sync directories"},
+	} {
+		mutants = append(mutants, mutant{
+			name: "lying fsync: " + lie.which, breaks: lie.breaks, proof: "power-loss",
+			env: []string{someImages, "YORE_PROOF_LIE=" + lie.which},
+		})
 	}
 	return mutants
 }
@@ -52,37 +60,44 @@ func lies() []mutant {
 func durability() []mutant {
 	return []mutant{
 		{
-			name: "NoSync", proof: "power-loss", env: []string{someImages},
+			name: "NoSync", breaks: "commits are not synced",
+			proof: "power-loss", env: []string{someImages},
 			file:  "internal/logfile/file.go",
 			edits: []edit{{"		ReadOnly:     opts.ReadOnly,\n", "		ReadOnly:        opts.ReadOnly,\n		NoSync:          true,\n"}},
 		},
 		{
-			name: "no directory fsync", proof: "power-loss", env: []string{someImages},
+			name: "no directory fsync", breaks: "the directory of a new file is not synced",
+			proof: "power-loss", env: []string{someImages},
 			file:  "internal/logfile/newfile.go",
 			edits: []edit{{"dir.Sync()", "nil"}},
 		},
 		{
-			name: "no fsync of a new file", proof: "power-loss", env: []string{someImages},
+			name: "no fsync of a new file", breaks: "a new file is not synced before it gets its name",
+			proof: "power-loss", env: []string{someImages},
 			file:  "internal/logbuild/builder.go",
 			edits: []edit{{"b.db.Sync()", "error(nil)"}},
 		},
 		{
-			name: "no sync after open", proof: "kill-window", env: []string{someKills},
+			name: "no sync after open", breaks: "what a killed process left in the page cache is not synced by Open",
+			proof: "kill-window", env: []string{someKills},
 			file:  "internal/logfile/file.go",
 			edits: []edit{{"	if err := db.Sync(); err != nil {", "	if err := error(nil); err != nil {"}},
 		},
 		{
-			name: "doubtful meta page not written again", proof: "faults", env: []string{someSites},
+			name: "doubtful meta page not written again", breaks: "after a failed sync, Open does not write the newest meta page again",
+			proof: "faults", env: []string{someSites},
 			file:  "internal/logfile/file.go",
 			edits: []edit{{"	if doubted {", "	if doubted && f == nil {"}},
 		},
 		{
-			name: "going on after EIO", proof: "faults", env: []string{someSites},
+			name: "going on after EIO", breaks: "a commit with an unknown outcome does not stop the store",
+			proof: "faults", env: []string{someSites},
 			file:  disk,
 			edits: []edit{{"return err != nil || newest >= id", "return err != nil && newest < 0"}},
 		},
 		{
-			name: "checkpoint without rows", proof: "power-loss", env: []string{someImages},
+			name: "checkpoint without rows", breaks: "rows are not written with their checkpoint",
+			proof: "power-loss", env: []string{someImages},
 			file:  "internal/viewfile/tally.go",
 			edits: []edit{{"	return t.bucket.Put(key, sealed)\n", "	return nil\n"}},
 		},
@@ -93,7 +108,8 @@ func durability() []mutant {
 func damage() []mutant {
 	return []mutant{
 		{
-			name: "CRC off", proof: "bit-flips", env: []string{someFlips}, says: "fabricated",
+			name: "CRC off", breaks: "the checksum of a record is not compared",
+			proof: "bit-flips", env: []string{someFlips}, says: "wrong",
 			file:  "internal/record/decode.go",
 			edits: []edit{{"want != got {", "want != got && end < 0 {"}},
 		},
@@ -104,11 +120,13 @@ func damage() []mutant {
 func concurrency() []mutant {
 	return []mutant{
 		{
-			name: "group acked before commit", proof: "linear", env: []string{someOperations},
+			name: "group acked before commit", breaks: "Append returns before the commit",
+			proof: "linear", env: []string{someOperations},
 			file: writer, edits: ackedEarly,
 		},
 		{
-			name: "head published before commit", proof: "linear", env: []string{someOperations},
+			name: "head published before commit", breaks: "readers see events before the commit",
+			proof: "linear", env: []string{someOperations},
 			file: writer,
 			edits: []edit{
 				{"		err = t.commit()\n", "		w.tail.publish(t.group)\n		err = t.commit()\n"},
@@ -116,32 +134,44 @@ func concurrency() []mutant {
 			},
 		},
 		{
-			name: "no cap for readers", proof: "linear", env: []string{someOperations},
+			name: "no cap for readers", breaks: "readers see the newest transaction in the file instead of the durable head",
+			proof: "linear", env: []string{someOperations},
 			file:  boltstore + "read.go",
 			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = r.db.View(func(tx *bolt.Tx) error {\n		key, _ := tx.Bucket(logfile.LogBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
 		},
 		{
-			name: "guard skipped for recent groups", proof: "linear", env: []string{someOperations},
+			name: "guard skipped for recent groups", breaks: "a guard is judged without the latest commits",
+			proof: "linear", env: []string{someOperations},
 			file:  past,
 			edits: []edit{{"		if i := g.firstMatch(q, after); i >= 0 {", "		if i := g.firstMatch(q, after); i >= 0 && i < 0 {"}},
 		},
+	}
+}
+
+// conditions are stores that judge or find commits wrongly under concurrent calls.
+func conditions() []mutant {
+	return []mutant{
 		{
-			name: "expectation judged against the disk only", proof: "linear", env: []string{someOperations},
+			name: "expectation judged against the disk only", breaks: "an expectation is judged without the latest commits",
+			proof: "linear", env: []string{someOperations},
 			file:  past,
 			edits: []edit{{"	v := p.versions[i]\n	for g := p.first(); g", "	v := p.versions[i]\n	for g := p.more; g"}},
 		},
 		{
-			name: "key lookup skipped for recent groups", proof: "linear", env: []string{someOperations},
+			name: "key lookup skipped for recent groups", breaks: "a key is looked up without the latest commits",
+			proof: "linear", env: []string{someOperations},
 			file:  past,
 			edits: []edit{{"		if i, ok := g.keys[key]; ok {", "		if i, ok := g.keys[key]; ok && i < 0 {"}},
 		},
 		{
-			name: "index entry not written", proof: "linear", env: []string{someOperations},
+			name: "index entry not written", breaks: "an event is indexed by its first tag only",
+			proof: "linear", env: []string{someOperations},
 			file:  "internal/index/term.go",
 			edits: []edit{{"	for i, tag := range e.Tags {", "	for i, tag := range e.Tags[:min(1, len(e.Tags))] {"}},
 		},
 		{
-			name: "acknowledged event lost", proof: "linear", env: []string{someOperations},
+			name: "acknowledged event lost", breaks: "some transactions are rolled back and acknowledged",
+			proof: "linear", env: []string{someOperations},
 			file:  disk,
 			edits: []edit{{"	if err := logfile.Protect(func() error { return d.commitTx(tx) })", "	if id%97 == 0 {\n		return tx.Rollback()\n	}\n	if err := logfile.Protect(func() error { return d.commitTx(tx) })"}},
 		},
@@ -159,42 +189,56 @@ var ackedEarly = []edit{
 func answers() []mutant {
 	return []mutant{
 		{
-			name: "AsOf leaves out the moment itself", proof: "model", env: []string{someSequences},
+			name: "AsOf leaves out the moment itself", breaks: "AsOf is exclusive",
+			proof: "model", env: []string{someSequences},
 			file:  boltstore + "read.go",
 			edits: []edit{{"return recordedFrom(log, eventstore.Position(i)+1).After(t)", "return !recordedFrom(log, eventstore.Position(i)+1).Before(t)"}},
 		},
 		{
-			name: "rows are not deleted", proof: "model", env: []string{someSequences},
+			name: "rows are not deleted", breaks: "a deleted row stays",
+			proof: "model", env: []string{someSequences},
 			file:  "internal/viewfile/tally.go",
 			edits: []edit{{"		return t.bucket.Delete(key)\n", "		return nil\n"}},
 		},
 		{
-			name: "an older layer of rows before a newer", proof: "model", env: []string{moreSequences},
+			name: "an older layer of rows before a newer", breaks: "layers of rows are read in the wrong order",
+			proof: "model", env: []string{moreSequences},
 			file:  "internal/viewfile/layers.go",
 			edits: []edit{{"	for i := range f.layers {\n", "	for i := range f.layers {\n		i = (i + len(f.layers) - 1) % len(f.layers)\n"}},
 		},
 		{
-			name: "deletions lost when layers are folded", proof: "model", env: []string{moreSequences},
+			name: "deletions lost when layers are folded", breaks: "a row deleted in a layer comes back",
+			proof: "model", env: []string{moreSequences},
 			file:  "internal/viewfile/layers.go",
 			edits: []edit{{"		if err := t.put(e.Key, e.Value); err != nil {", "		if e.Value == nil {\n			continue\n		}\n		if err := t.put(e.Key, e.Value); err != nil {"}},
 		},
+	}
+}
+
+// indexes are stores whose index leaves something out.
+func indexes() []mutant {
+	return []mutant{
 		{
-			name: "postings lost when runs are merged", proof: "model", env: []string{someSequences},
+			name: "postings lost when runs are merged", breaks: "the index loses events when it merges runs",
+			proof: "model", env: []string{someSequences},
 			file:  "internal/index/maintain.go",
 			edits: []edit{{"				if err := w.add(piece.term, piece.at); err != nil {", "				if piece.at.position%16 == 0 {\n					continue\n				}\n				if err := w.add(piece.term, piece.at); err != nil {"}},
 		},
 		{
-			name: "terms missing from a filter", proof: "model", env: []string{someSequences},
+			name: "terms missing from a filter", breaks: "a filter of the index denies terms that the run has",
+			proof: "model", env: []string{someSequences},
 			file:  "internal/index/maintain.go",
 			edits: []edit{{"		w.filter.add(fingerprint(term))\n", "		if w.run.terms%16 > 0 {\n			w.filter.add(fingerprint(term))\n		}\n"}},
 		},
 		{
-			name: "unwritten postings forgotten", proof: "model", env: []string{someSequences},
+			name: "unwritten postings forgotten", breaks: "Open leaves an event out of the index",
+			proof: "model", env: []string{someSequences},
 			file:  boltstore + "indexbuild.go",
 			edits: []edit{{"window{from: x.Through() + 1, to: head}", "window{from: x.Through() + 2, to: head}"}},
 		},
 		{
-			name: "keys are not looked up on disk", proof: "model", env: []string{someSequences},
+			name: "keys are not looked up on disk", breaks: "a key of an earlier commit is taken for a new one",
+			proof: "model", env: []string{someSequences},
 			file:  past,
 			edits: []edit{{"	if err != nil || first == 0 {", "	if first = 0; err != nil || first == 0 {"}},
 		},
@@ -205,27 +249,32 @@ func answers() []mutant {
 func packs() []mutant {
 	return []mutant{
 		{
-			name: "pack under its first position", proof: "model", env: []string{someSequences},
+			name: "pack under its first position", breaks: "a pack has the wrong key",
+			proof: "model", env: []string{someSequences},
 			file:  log,
 			edits: []edit{{"record.Key(w.first - 1)", "record.Key(w.first - eventstore.Position(n))"}},
 		},
 		{
-			name: "the record beside in a pack", proof: "model", env: []string{someSequences},
+			name: "the record beside in a pack", breaks: "the wrong record of a pack is returned",
+			proof: "model", env: []string{someSequences},
 			file:  log,
 			edits: []edit{{"return r.value.At(p), nil", "return r.value.At(max(r.value.First, p-1)), nil"}},
 		},
 		{
-			name: "pending records forgotten", proof: "model", env: []string{someSequences},
+			name: "pending records forgotten", breaks: "the last records of a transaction are not written",
+			proof: "model", env: []string{someSequences},
 			file:  log,
 			edits: []edit{{"	for len(w.pending) > 0 {", "	for len(w.pending) >= packAlone {"}},
 		},
 		{
-			name: "pack made where another one is", proof: "model", env: []string{someSequences},
+			name: "pack made where another one is", breaks: "a pack is overwritten before it is written",
+			proof: "model", env: []string{someSequences},
 			file:  log,
 			edits: []edit{{"start := len(w.packs)", "start := 0\n		w.packs = w.packs[:0]"}},
 		},
 		{
-			name: "packs are not salvaged", proof: "model", env: []string{someSequences},
+			name: "packs are not salvaged", breaks: "Salvage loses the records in packs",
+			proof: "model", env: []string{someSequences},
 			file: "internal/salvage/pagescan.go",
 			edits: []edit{
 				{"err == nil && !yield(r, raw) {", "err == nil && v.First == v.Last && !yield(r, raw) {"},
@@ -233,7 +282,8 @@ func packs() []mutant {
 			},
 		},
 		{
-			name: "pending records forgotten by Compact", proof: "model", env: []string{someSequences},
+			name: "pending records forgotten by Compact", breaks: "Compact loses the last records",
+			proof: "model", env: []string{someSequences},
 			file:  "internal/logbuild/builder.go",
 			edits: []edit{{"return b.writer.End()", "return nil"}},
 		},

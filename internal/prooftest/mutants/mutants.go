@@ -35,17 +35,33 @@ func New() proof.Proof {
 // mutant is a store that is broken on purpose, or a disk that lies, and the proof
 // that must find the fault.
 type mutant struct {
-	name  string
-	file  string // of the module, "" for none
-	edits []edit
-	env   []string // set for the proof
-	proof string
-	says  string // part of the proof's output
-	sound bool   // nothing is broken: the proof must not fail
+	name   string
+	breaks string // what is broken, in a few words; "" for a sound one
+	file   string // of the module, "" for none
+	edits  []edit
+	env    []string // set for the proof
+	proof  string
+	says   string // part of the proof's output
+	sound  bool   // nothing is broken: the proof must not fail
 }
 
 // edit replaces a text that the file must have exactly once.
 type edit struct{ old, new string }
+
+// Mutant describes a mutant.
+type Mutant struct {
+	Name   string
+	Breaks string // what is broken, in a few words; "" if nothing is, and the proof must not fail
+	Proof  string // that must fail
+}
+
+// List returns the mutants in the order in which they run.
+func List() (list []Mutant) {
+	for _, m := range all() {
+		list = append(list, Mutant{m.name, m.breaks, m.proof})
+	}
+	return list
+}
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	chosen, err := choose(os.Getenv("YORE_PROOF_MUTANTS"))

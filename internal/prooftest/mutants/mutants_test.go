@@ -21,6 +21,7 @@ func TestAll_UpToDate(t *testing.T) {
 	for _, m := range all() {
 		require.False(t, names[m.name], "two mutants %q", m.name)
 		names[m.name] = true
+		require.Equal(t, m.sound, m.breaks == "", "what %q breaks", m.name)
 		if m.file == "" {
 			continue
 		}

@@ -2,226 +2,165 @@ package sample
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
+	"github.com/yore-es/yore/internal/prooftest/fold"
 )
 
-// Class is the result of the examination of a file that may be damaged.
-type Class string
-
-// The classes. Those after Detected break a promise.
-const (
-	Harmless   Class = "harmless"   // every answer is right, and Verify finds nothing
-	Detected   Class = "detected"   // Open, a read, Verify or the log reports damage
-	Fabricated Class = "fabricated" // a read returned events that were never written
-	Silent     Class = "silent"     // something is missing, and nothing reports it
-	Untyped    Class = "untyped"    // an error that a caller cannot match
-	Spread     Class = "spread"     // an append destroyed data that could be read before, without a report of damage
-	Blind      Class = "blind"      // a read reports damage, and Verify does not
-)
-
-// Outcome is the result of an examination.
-type Outcome struct {
-	Class  Class
-	By     string // what noticed: open, read, log, verify, append
-	Detail string
-	// Verified: Verify found something. Appended: the file accepted another event.
-	// Worse: after that, less could be read.
-	Verified, Appended, Worse bool
+// How says how a file is examined.
+type How struct {
+	ReadOnly bool
+	// Note, if not nil, is called with the name of each call before it is made.
+	Note func(string)
 }
 
-// Examine opens the file, asks all questions and verifies it. If the file is open
-// for writing, it appends an event, opens the file again and asks again.
-func (s *Sample) Examine(ctx context.Context, path string, readOnly bool) Outcome {
-	x := &examination{sample: s, path: path, log: &warnings{}}
-	x.options = &boltstore.Options{ReadOnly: readOnly, Logger: slog.New(x.log)}
-	return x.run(ctx)
+// Examine opens the file and makes all calls twice: those that read, Verify, and, if the
+// file is open for writing, commits that must be refused, one that must not, and a view
+// that is attached. It closes the file, opens it for reading and asks again.
+func (s *Sample) Examine(ctx context.Context, path string, how How) Outcome {
+	x := &examination{sample: s, path: path, log: &warnings{}, note: how.Note}
+	x.options = boltstore.Options{ReadOnly: how.ReadOnly, Logger: slog.New(x.log)}
+	if x.note == nil {
+		x.note = func(string) {}
+	}
+	x.run(ctx)
+	return x.judge()
 }
 
 type examination struct {
 	sample  *Sample
 	path    string
-	options *boltstore.Options
+	options boltstore.Options
 	log     *warnings
+	note    func(string)
 
-	answers    []Answer
-	findings   []string
-	verified   boltstore.VerifyReport
-	rolledBack bool // the last transaction is missing
-	appended   bool
-	clash      error // the error of an append that was refused by a condition that holds
+	answers  []Answer
+	opening  error // of the first Open
+	problems []Answer
+	verified []boltstore.VerifyReport // of each Verify, in order
+	told     bool                     // Info has warnings
+	appended bool
+	applied  int // rows that the append has added to its inline view, or less
+	stopped  bool
 }
 
-func (x *examination) run(ctx context.Context) Outcome {
-	store, err := boltstore.Open(x.path, x.options)
+func (x *examination) run(ctx context.Context) {
+	x.note("Open")
+	store, err := boltstore.Open(x.path, &x.options)
 	if err != nil {
-		if typed(err) {
-			return Outcome{Class: Detected, By: "open", Detail: err.Error()}
+		x.opening = err
+		if !typed(err) {
+			x.problem("Open", "first", Untyped, err.Error(), "an error of damage")
 		}
-		return Outcome{Class: Untyped, By: "open", Detail: err.Error()}
+		return
 	}
-	x.answers = x.sample.Ask(ctx, store)
-	if earlier := x.sample.before(); headOf(ctx, store) == len(earlier.Events) {
-		// Either the whole last transaction is missing, or only its last record.
-		if answers := earlier.Ask(ctx, store); worstOf(answers).Verdict < worstOf(x.answers).Verdict {
-			x.rolledBack, x.sample, x.answers = true, earlier, answers
-		}
+	x.told = len(store.Info().Warnings) > 0
+	first := x.asker(ctx, store, x.sample, "first", "second")
+	first.askEvents()
+	first.askRows()
+	x.answers, x.stopped = first.answers, first.stopped
+	for _, when := range first.times {
+		x.verify(ctx, store, when)
 	}
-	x.findings, x.verified, err = verify(ctx, store)
-	spread := ""
-	if err == nil && !x.options.ReadOnly {
-		spread, err = x.append(ctx, store)
-	} else {
-		err = errors.Join(err, store.Close())
+	known := x.sample
+	if !x.options.ReadOnly && !x.stopped {
+		known = x.write(ctx, store)
 	}
-	return x.judge(spread, err)
+	x.note("Close")
+	if err := store.Close(); err != nil && !typed(err) {
+		x.problem("Close", "first", Untyped, err.Error(), "nil")
+	}
+	if !x.stopped {
+		x.again(ctx, known)
+	}
 }
 
-// judge returns the outcome: the worst class that applies.
-func (x *examination) judge(spread string, err error) Outcome {
-	worst := worstOf(x.answers)
-	o := Outcome{Verified: len(x.findings) > 0, Appended: x.appended, Worse: spread != "", Detail: worst.Question + ": " + worst.Detail}
-	noticed := len(x.findings) > 0 || len(x.log.lines()) > 0
-	refused := slices.IndexFunc(x.answers, func(a Answer) bool { return a.Err != nil && !typed(a.Err) })
+func (x *examination) asker(ctx context.Context, store eventstore.RowStore, known *Sample, times ...string) *asker {
+	return &asker{ctx: ctx, store: store, sample: known, note: x.note, times: times}
+}
+
+func (x *examination) problem(call, when string, v Verdict, got, want string) {
+	x.problems = append(x.problems, Answer{Call: call, Time: when, Verdict: v, Got: got, Want: want})
+}
+
+// verify calls Verify. Damage must not make it fail.
+func (x *examination) verify(ctx context.Context, store *boltstore.Store, when string) {
+	if x.stopped {
+		return
+	}
+	x.note("Verify (" + when + ")")
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	v, err := store.Verify(ctx, nil)
 	switch {
-	case worst.Verdict == Wrong:
-		o.Class, o.By = Fabricated, "read"
-	case err != nil && !typed(err):
-		o.Class, o.By, o.Detail = Untyped, "append", err.Error()
-	case refused >= 0:
-		o.Class, o.By, o.Detail = Untyped, "read", x.answers[refused].Question+": "+x.answers[refused].Err.Error()
-	case worst.Verdict == Missing && !noticed:
-		o.Class, o.By = Silent, "read"
-	case x.rolledBack && !noticed:
-		o.Class, o.By, o.Detail = Silent, "open", "the last transaction is not there"
-	case x.clash != nil && !noticed:
-		o.Class, o.By, o.Detail = Silent, "append", x.clash.Error()
-	case spread != "" && !noticed:
-		o.Class, o.By, o.Detail = Spread, "append", spread
-	case worst.Verdict == Refused && !noticed:
-		o.Class, o.By, o.Detail = Blind, "verify", worst.Question+": "+worst.Err.Error()
-	case worst.Verdict == Refused:
-		o.Class, o.By, o.Detail = Detected, "read", worst.Question+": "+worst.Err.Error()
-	case len(x.findings) > 0:
-		o.Class, o.By, o.Detail = Detected, "verify", x.findings[0]
-	case len(x.log.lines()) > 0:
-		o.Class, o.By, o.Detail = Detected, "log", x.log.lines()[0]
+	case ctx.Err() != nil:
+		x.stopped = true
+		x.problem("Verify", when, Overtime, fmt.Sprint(err), "an answer within "+callTime.String())
 	case err != nil:
-		o.Class, o.By, o.Detail = Detected, "append", err.Error()
-	default:
-		o.Class, o.By, o.Detail = Harmless, "", ""
+		x.problem("Verify", when, Untyped, err.Error(), "findings")
+	case v.OK() != (len(v.Findings) == 0):
+		x.problem("Verify", when, Wrong, fmt.Sprintf("OK is %v beside %d findings", v.OK(), len(v.Findings)), "the same")
 	}
-	return o
+	x.verified = append(x.verified, v)
 }
 
-func worstOf(answers []Answer) Answer {
-	return slices.MaxFunc(answers, func(a, b Answer) int { return int(a.Verdict) - int(b.Verdict) })
+// write makes the calls that write. It returns what the log must hold afterwards.
+func (x *examination) write(ctx context.Context, store eventstore.RowStore) *Sample {
+	q := x.asker(ctx, store, x.sample, "first", "second")
+	q.askConditions()
+	q.commitRows()
+	q.times = q.times[:1]
+	attached := !q.stopped && q.attach()
+	known := x.sample
+	if !q.stopped {
+		known, x.appended = q.append()
+	}
+	x.stopped = q.stopped
+	x.answers = append(x.answers, q.answers...)
+	if x.appended && attached {
+		x.applied = known.bringUp(inline)
+	}
+	return known
 }
 
-// append appends to the store, closes it and opens it again. It returns what was
-// right before and is not any more, or what is missing of the append.
-func (x *examination) append(ctx context.Context, store *boltstore.Store) (spread string, err error) {
-	commit := eventstore.Commit{
-		Key:    "after the damage",
-		Events: []eventstore.NewEvent{{Stream: "cart-0", ID: newID(1), Type: "type-0", Data: []byte("more"), Tags: []eventstore.Tag{"tag:1"}}},
-		Expect: []eventstore.Expect{{Stream: "cart-0", At: eventstore.At(x.sample.Version("cart-0"))}},
-	}
-	head := eventstore.Position(headOf(ctx, store))
-	receipt, appendErr := store.Append(ctx, commit)
-	if err := store.Close(); err != nil {
-		return "", err
-	}
-	if errors.Is(appendErr, eventstore.ErrConflict) {
-		x.clash, appendErr = appendErr, nil
-	}
-	if appendErr == nil && x.clash == nil {
-		x.appended = true
-		if receipt.First != head+1 {
-			return fmt.Sprintf("appended at position %d after head %d", receipt.First, head), nil
-		}
-	}
-	if head != eventstore.Position(len(x.sample.Events)) {
-		return "", appendErr // the end is missing, so positions have another meaning now
-	}
-	return x.again(ctx, commit, receipt), appendErr
-}
-
-// again opens the file a second time and compares the answers with the first ones.
-func (x *examination) again(ctx context.Context, commit eventstore.Commit, receipt eventstore.Receipt) string {
-	known := *x.sample
-	if x.appended {
-		known.Events, known.Keys = slices.Clone(known.Events), maps.Clone(known.Keys)
-		known.note(commit, receipt)
-	}
-	store, err := boltstore.Open(x.path, x.options)
+// again opens the file for reading and asks once more.
+func (x *examination) again(ctx context.Context, known *Sample) {
+	x.note("Open (reopened)")
+	opts := x.options
+	opts.ReadOnly = true
+	store, err := boltstore.Open(x.path, &opts)
 	if err != nil {
-		return "open again: " + err.Error()
-	}
-	after := make(map[string]Answer)
-	for _, a := range known.Ask(ctx, store) {
-		after[a.Question] = a
-	}
-	_, verified, err := verify(ctx, store)
-	if err := errors.Join(err, store.Close()); err != nil {
-		return "verify and close again: " + err.Error()
-	}
-	if lost := x.lost(verified); lost != "" {
-		return lost
-	}
-	for _, before := range x.answers {
-		a := after[before.Question]
-		if a.Verdict == Refused && typed(a.Err) {
-			// On a damaged page it is random which search meets the damage, and a
-			// binary search may meet it now. Nothing is missing, though.
-			continue
+		if !typed(err) {
+			x.problem("Open", "reopened", Untyped, err.Error(), "an error of damage")
 		}
-		if before.Verdict == Right && a.Verdict != Right {
-			return fmt.Sprintf("%s: after an append %s%v", a.Question, a.Detail, a.Err)
-		}
+		return
 	}
-	if a := after["look up "+commit.Key]; x.appended && a.Verdict >= Missing {
-		return "what was appended is not there: " + a.Detail
+	q := x.asker(ctx, store, known, "reopened")
+	q.askEvents()
+	q.askRows()
+	x.answers = append(x.answers, q.answers...)
+	x.verify(ctx, store, "reopened")
+	x.note("Close (reopened)")
+	if err := store.Close(); err != nil && !typed(err) {
+		x.problem("Close", "reopened", Untyped, err.Error(), "nil")
 	}
-	return ""
 }
 
-// lost returns an error text if fewer events and rows are intact after an append.
-func (x *examination) lost(after boltstore.VerifyReport) string {
-	events := x.verified.Events
-	if x.appended {
-		events++
-	}
-	if after.Events < events || after.Rows < x.verified.Rows {
-		return fmt.Sprintf("%d events and %d rows were whole, after an append %d and %d are",
-			x.verified.Events, x.verified.Rows, after.Events, after.Rows)
-	}
-	return ""
-}
-
-// headOf returns the store's head, or -1.
-func headOf(ctx context.Context, store eventstore.Store) int {
-	head, err := store.Head(ctx)
-	if err != nil {
-		return -1
-	}
-	return int(head)
-}
-
-// typed reports whether a caller can match the error.
-func typed(err error) bool {
-	for _, known := range []error{eventstore.ErrCorrupt, eventstore.ErrFormat, eventstore.ErrReadOnly, eventstore.ErrFailed, eventstore.ErrUnknownOutcome} {
-		if errors.Is(err, known) {
-			return true
+// bringUp notes that a view includes all events. It returns how many rows more the view
+// has.
+func (s *Sample) bringUp(view eventstore.ViewID) (more int) {
+	for i, v := range s.Views {
+		if v.ID == view {
+			s.Views[i].Checkpoint.Position = eventstore.Position(len(s.Events))
+			s.Views[i].Rows = fold.Rows(s.Events)
+			more = len(s.Views[i].Rows) - len(v.Rows)
 		}
 	}
-	return false
+	return more
 }
 
 // warnings is a log handler that keeps the messages of level Warn and above.

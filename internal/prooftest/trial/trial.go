@@ -1,6 +1,7 @@
 // Package trial tries many cases in child processes, since a case may crash its
-// process or never end. Cases and results are lines of JSON: the child reads a case
-// from standard input and answers on standard output.
+// process, take all memory or never end. Cases and results are lines of JSON: the child
+// reads a case from standard input and answers on standard output. Lines that begin
+// with '#' say what the child is about to do; if it dies, the last one is reported.
 package trial
 
 import (
@@ -15,8 +16,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/yore-es/yore/internal/prooftest/proof"
@@ -25,15 +24,28 @@ import (
 // Died describes a child that did not answer.
 type Died struct {
 	Hung   bool   // it was killed because it took too long
+	Fat    bool   // it was killed because it took too much memory
+	Doing  string // its last [Note]
 	Output string // the beginning of its standard error
 }
 
-func (d *Died) Error() string {
-	if d.Hung {
-		_, main, _ := strings.Cut(d.Output, "goroutine 1 ") // the goroutines before it are the runtime's
-		return "hung: " + main
+// How says how the child ended, in one word.
+func (d *Died) How() string {
+	switch {
+	case d.Fat:
+		return "swollen"
+	case d.Hung:
+		return "hung"
 	}
-	return "crashed: " + d.Output
+	return "crashed"
+}
+
+func (d *Died) Error() string {
+	output := d.Output
+	if d.Hung || d.Fat {
+		_, output, _ = strings.Cut(output, "goroutine 1 ") // the goroutines before it are the runtime's
+	}
+	return fmt.Sprintf("%s in %q: %s", d.How(), d.Doing, output)
 }
 
 // Plan has the options of a run of cases.
@@ -42,6 +54,7 @@ type Plan struct {
 	Args    func(worker int) ([]string, error) // of each worker's children
 	Workers int                                // children at a time
 	Timeout time.Duration                      // for each case
+	Memory  int64                              // most bytes of memory, without mapped files; 0 is no limit
 	command func(context.Context, []string) (*exec.Cmd, error)
 }
 
@@ -130,6 +143,9 @@ func Serve[C, R any](ctx context.Context, try func(context.Context, C) R) error 
 	return ctx.Err()
 }
 
+// Note says what the child does next.
+func Note(what string) { fmt.Println("#" + strings.ReplaceAll(what, "\n", " ")) }
+
 // worker runs one child at a time.
 type worker struct {
 	plan   Plan
@@ -147,26 +163,24 @@ func (w *worker) ask(ctx context.Context, question []byte) ([]byte, *Died, error
 			return nil, nil, err
 		}
 	}
-	var hung atomic.Bool
-	process := w.cmd.Process
-	timer := time.AfterFunc(w.plan.Timeout, func() {
-		hung.Store(true)
-		_ = process.Signal(syscall.SIGQUIT) // it dies with the stacks of its goroutines
-		time.AfterFunc(5*time.Second, func() { _ = process.Kill() })
-	})
+	watch := w.watch()
 	_, err := w.in.Write(append(question, '\n'))
 	var answer []byte
-	if err == nil {
-		answer, err = w.out.ReadBytes('\n')
+	doing := ""
+	for err == nil {
+		if answer, err = w.out.ReadBytes('\n'); err != nil || answer[0] != '#' {
+			break
+		}
+		doing = strings.TrimSpace(string(answer[1:]))
 	}
-	if timer.Stop() && err == nil {
+	if watch.stop() && err == nil {
 		return answer, nil, nil
 	}
 	w.stop()
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
-	return nil, &Died{Hung: hung.Load(), Output: w.said.String()}, nil
+	return nil, &Died{Hung: watch.hung.Load(), Fat: watch.fat.Load(), Doing: doing, Output: w.said.String()}, nil
 }
 
 func (w *worker) start(ctx context.Context) error {

@@ -61,7 +61,7 @@ const keptFailures = 10
 
 func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
 	dir := filepath.Join(env.Scratch, "sample")
-	known, err := sample.New(ctx, env.Scratch, dir, env.Seed)
+	known, err := sample.New(ctx, env.Scratch, dir, sample.Build{Seed: env.Seed, Indexed: true})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func makeCases(known *sample.Sample) []Case {
 
 func plan(env *proof.Env, dir string) trial.Plan {
 	return trial.Plan{
-		Child: childName, Workers: 2, Timeout: 20 * time.Second,
+		Child: childName, Workers: 2, Timeout: 30 * time.Second, Memory: 512 << 20,
 		Args: func(worker int) ([]string, error) {
 			scratch := filepath.Join(env.Scratch, fmt.Sprint("worker-", worker))
 			return []string{dir, scratch}, os.MkdirAll(scratch, 0o700)
@@ -187,14 +187,14 @@ func (t *tester) tryCut(ctx context.Context, c Case) Result {
 	if err := sample.Write(t.path, t.content[:min(c.Size, int64(len(t.content)))], c.Size); err != nil {
 		return Result{Problem: err.Error()}
 	}
-	o := t.known.Examine(ctx, t.path, c.ReadOnly)
+	o := t.known.Examine(ctx, t.path, sample.How{ReadOnly: c.ReadOnly, Note: trial.Note})
 	var r Result
 	switch {
 	case o.Class == sample.Detected && o.By == "open":
 		r.Error = o.Detail
 		r.Problem = t.unchanged(c)
 	case o.Class != sample.Harmless:
-		r.Problem = fmt.Sprintf("%s by %s: %s", o.Class, o.By, o.Detail)
+		r.Problem = o.String()
 	case c.Size < int64(t.known.Used):
 		r.Problem = "the store answers everything though used pages are missing"
 	}

@@ -1,10 +1,13 @@
-package bitflip
+// Package layout reads the pages of a bbolt file: which bucket each belongs to, and what
+// its fields are. It trusts the file; proofs use it on files that are not damaged.
+package layout
 
 import (
 	"encoding/binary"
 	"fmt"
 	"math"
 	"os"
+	"strings"
 
 	"github.com/yore-es/yore/internal/record"
 )
@@ -20,21 +23,19 @@ const (
 	elementBytes = 16
 	metaBytes    = 64 // after the header, with the checksum in the last 8
 
-	branchPage   = 0x01
-	leafPage     = 0x02
-	metaPage     = 0x04
-	freelistPage = 0x10
+	branchPage = 0x01
 )
 
-// page is a page of the file, with its overflow.
-type page struct {
-	offset, size int
-	role         string // what it holds: meta, freelist, free, or a bucket's leaf or branch
-	count        int
+// Page is a page of the file, with its overflow.
+type Page struct {
+	Offset, Size int
+	Role         string // what it holds: meta, freelist, free, or a bucket's leaf or branch, such as "rows/stock leaf"
+	Count        int    // of its elements
+	First        string // the key of its first element, for a leaf or branch
 }
 
-// layout is the pages of a file in their order.
-func layout(content []byte) ([]page, error) {
+// Pages returns the pages of a file in their order.
+func Pages(content []byte) ([]Page, error) {
 	l := &reader{content: content, size: os.Getpagesize(), roles: make(map[int]string)}
 	newest := l.newestMeta()
 	meta := content[newest+headerBytes:]
@@ -49,10 +50,22 @@ type reader struct {
 	roles   map[int]string // by page number
 }
 
+// Newest returns the page of the meta page of the last transaction, 0 or 1, and the
+// number of that transaction.
+func Newest(content []byte) (page int, transaction uint64) {
+	l := &reader{content: content, size: os.Getpagesize()}
+	at := l.newestMeta()
+	return at / l.size, l.transaction(at)
+}
+
+// transaction returns the transaction of the meta page at an offset.
+func (l *reader) transaction(offset int) uint64 {
+	return binary.LittleEndian.Uint64(l.content[offset+headerBytes+48:])
+}
+
 // newestMeta returns the offset of the meta page of the last transaction.
 func (l *reader) newestMeta() int {
-	transaction := func(offset int) uint64 { return binary.LittleEndian.Uint64(l.content[offset+headerBytes+48:]) }
-	if transaction(l.size) > transaction(0) {
+	if l.transaction(l.size) > l.transaction(0) {
 		return l.size
 	}
 	return 0
@@ -78,14 +91,22 @@ func (l *reader) walk(number int, bucket string) {
 		if isBucket {
 			name, value := element[at:][:keySize], element[at+keySize:]
 			if root := int(binary.LittleEndian.Uint64(value)); root != 0 { // otherwise the bucket is inline
-				l.walk(root, string(name))
+				l.walk(root, path(bucket, string(name)))
 			}
 		}
 	}
 }
 
-func (l *reader) pages() ([]page, error) {
-	var pages []page
+// path returns the name of a bucket within another.
+func path(parent, name string) string {
+	if parent == "root" {
+		return name
+	}
+	return parent + "/" + name
+}
+
+func (l *reader) pages() ([]Page, error) {
+	var pages []Page
 	for number := 0; number*l.size < len(l.content); {
 		p := l.content[number*l.size:]
 		role, used := l.roles[number]
@@ -98,68 +119,82 @@ func (l *reader) pages() ([]page, error) {
 		case int(binary.LittleEndian.Uint64(p)) != number:
 			return nil, fmt.Errorf("page %d says that it is page %d", number, binary.LittleEndian.Uint64(p))
 		}
-		pages = append(pages, page{offset: number * l.size, size: (1 + continues) * l.size, role: role,
-			count: int(binary.LittleEndian.Uint16(p[10:]))})
+		pages = append(pages, Page{Offset: number * l.size, Size: (1 + continues) * l.size, Role: role,
+			Count: int(binary.LittleEndian.Uint16(p[10:])), First: l.first(p, role)})
 		number += 1 + continues
 	}
 	return pages, nil
 }
 
-// span is a part of a file.
-type span struct{ offset, size int }
+// first returns the key of the first element of a leaf or branch.
+func (l *reader) first(p []byte, role string) string {
+	element := p[headerBytes:]
+	at, size := 4, 8 // where a leaf has the offset and the size of a key
+	switch {
+	case binary.LittleEndian.Uint16(p[10:]) == 0, role == "meta", role == "freelist", role == "free":
+		return ""
+	case strings.HasSuffix(role, " branch"):
+		at, size = 0, 4
+	}
+	start := binary.LittleEndian.Uint32(element[at:])
+	return string(element[start:][:binary.LittleEndian.Uint32(element[size:])])
+}
 
-// packHeads returns the heads of the packs of the log: the bytes before their
+// Span is a part of a file.
+type Span struct{ Offset, Size int }
+
+// PackHeads returns the heads of the packs of the log: the bytes before their
 // records.
-func packHeads(content []byte, pages []page) (heads []span) {
+func PackHeads(content []byte, pages []Page) (heads []Span) {
 	for _, p := range pages {
-		if p.role != "log leaf" {
+		if p.Role != "log leaf" {
 			continue
 		}
-		for i := range p.count {
-			at := p.offset + headerBytes + i*elementBytes
+		for i := range p.Count {
+			at := p.Offset + headerBytes + i*elementBytes
 			element := content[at:]
 			at += int(binary.LittleEndian.Uint32(element[4:]) + binary.LittleEndian.Uint32(element[8:])) // after the key
 			value := content[at:][:binary.LittleEndian.Uint32(element[12:])]
 			if v, err := record.ParseValue(math.MaxUint64, value); err == nil && v.First < v.Last {
-				heads = append(heads, span{at, record.PackSize(int(v.Last-v.First)+1, 0)})
+				heads = append(heads, Span{at, record.PackSize(int(v.Last-v.First)+1, 0)})
 			}
 		}
 	}
 	return heads
 }
 
-// structure returns the size of the page's header and element table.
-func (p page) structure() int {
-	switch p.role {
+// Structure returns the size of the page's header and element table.
+func (p Page) Structure() int {
+	switch p.Role {
 	case "meta":
 		return headerBytes + metaBytes
 	case "freelist":
-		return headerBytes + 8*p.count
+		return headerBytes + 8*p.Count
 	case "free":
 		return headerBytes
 	default:
-		return headerBytes + elementBytes*p.count
+		return headerBytes + elementBytes*p.Count
 	}
 }
 
-// place returns what is at an offset of the file.
-func place(pages []page, offset int) (role, field string) {
+// Place returns what is at an offset of the file.
+func Place(pages []Page, offset int) (role, field string) {
 	for _, p := range pages {
-		if offset >= p.offset+p.size {
+		if offset >= p.Offset+p.Size {
 			continue
 		}
-		at := offset - p.offset
+		at := offset - p.Offset
 		switch {
 		case at < headerBytes:
 			field = headerField(at)
-		case p.role == "meta" && at < p.structure():
+		case p.Role == "meta" && at < p.Structure():
 			field = fmt.Sprintf("meta byte %d", at-headerBytes)
-		case at < p.structure() && p.role != "freelist":
+		case at < p.Structure() && p.Role != "freelist":
 			field = fmt.Sprintf("element %d, byte %d", (at-headerBytes)/elementBytes, (at-headerBytes)%elementBytes)
 		default:
 			field = fmt.Sprintf("byte %d", at)
 		}
-		return p.role, fmt.Sprintf("page %d, %s", p.offset/os.Getpagesize(), field)
+		return p.Role, fmt.Sprintf("page %d, %s", p.Offset/os.Getpagesize(), field)
 	}
 	return "end", ""
 }
