@@ -19,7 +19,7 @@ type Query struct {
 // Item is one alternative of a [Query]. An event matches if each field that is not empty
 // holds: the event is in one of Streams, it is in one of Categories, it has one of Types,
 // and it has all Tags (it may have more). An item without any field is ErrInvalid. An item
-// has at most 1,024 names in all fields together, of which 128 tags, and a query at most
+// has at most 128 tags, and at most 1,024 names in all fields together. A query has at most
 // 128 items and 16,384 names.
 type Item struct {
 	Streams    []StreamID

@@ -180,19 +180,11 @@ func waitingAtClose(h *harness) {
 	h.attach(v)
 	h.step("Append, Append that waits, and Close")
 	store := h.store
-	tried := func(c eventstore.Commit) <-chan error {
-		result := make(chan error, 1)
-		go func() {
-			_, err := store.Append(h.ctx, c)
-			result <- err
-		}()
-		return result
-	}
-	first := tried(unconditional(event("a", "begun")))
+	first := h.beside(event("a", "begun"))
 	<-begun
 	var waiting []<-chan error
 	for range 4 {
-		waiting = append(waiting, tried(unconditional(event("a", "waited"))))
+		waiting = append(waiting, h.beside(event("a", "waited")))
 	}
 	time.Sleep(moment)
 	h.closed[store] = true
@@ -215,6 +207,17 @@ func waitingAtClose(h *harness) {
 	log := h.all()
 	h.equal("events in the log after reopening", 1, len(log))
 	h.equal("its type", "begun", log[0].Type)
+}
+
+// beside appends an event on a goroutine of its own, and returns a channel for the error.
+func (h *harness) beside(e eventstore.NewEvent) <-chan error {
+	result := make(chan error, 1)
+	store := h.store
+	go func() {
+		_, err := store.Append(h.ctx, unconditional(e))
+		result <- err
+	}()
+	return result
 }
 
 func reopenShows(h *harness) {

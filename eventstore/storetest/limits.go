@@ -176,8 +176,7 @@ func itemNameLimit(h *harness) {
 	h.tooLarge(guarded(eventstore.Guard{Query: eventstore.Match(item)}))
 }
 
-// named returns a query with n names, the last of which is stream; the others match
-// nothing.
+// named returns a query with n names. The last one is stream, and the others match nothing.
 func (h *harness) named(n int, stream eventstore.StreamID) eventstore.Query {
 	h.Helper()
 	limits := h.store.Info().Limits

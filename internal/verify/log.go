@@ -48,6 +48,7 @@ type logWalk struct {
 	done     bool
 	previous record.Record // the record at next-1, if known is true
 	known    bool
+	contract record.Contract
 	entries  []index.Entry // what the index must have for the records of the page
 }
 
@@ -132,10 +133,14 @@ func (w *logWalk) check(p eventstore.Position, value []byte) {
 		return
 	}
 	w.v.result.Events++
+	before := w.v.count()
 	w.checkPlace(&r)
 	e := &r.Event
 	if (e.Stream == "") != (e.Version == 0) {
 		w.v.add(BrokenStream, p, "version %d of stream %q", e.Version, e.Stream)
+	}
+	if broken := w.contract.Check(&r); broken != "" && w.v.count() == before {
+		w.v.add(InvalidRecord, p, "%s", broken)
 	}
 	w.entries = append(w.entries, logfile.IndexEntry(&r))
 	w.next, w.previous, w.known = p+1, r, true
