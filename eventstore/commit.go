@@ -17,7 +17,8 @@ type Commit struct {
 	// key.
 	Key string
 	// Events are appended in this order: 1 to 65,536 events, with at most 64 MiB of
-	// payload and metadata together, and at most 64 MiB of streams, types, codecs and tags.
+	// payload and metadata together, and at most 64 MiB of streams, types, codecs and tags,
+	// and 1,048,576 tags.
 	Events []NewEvent
 	// Expect has exactly one entry for each named stream that Events write. It may
 	// have entries for other streams, at most one for each, and has at most 65,536.

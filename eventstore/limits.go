@@ -25,6 +25,8 @@ type Limits struct {
 	// also bounds their streams, types, codecs and tags together, each as often as an
 	// event has it, and the keys and values of all rows of a RowCommit together.
 	CommitBytes int
+	// TagsPerCommit bounds the tags of all events of a commit together.
+	TagsPerCommit int
 	// ExpectationsPerCommit bounds a commit's expectations.
 	ExpectationsPerCommit int
 	// GuardsPerCommit bounds a commit's guards.
@@ -52,6 +54,7 @@ type Limits struct {
 //	MetadataBytes          64 KiB
 //	EventsPerCommit        65,536
 //	CommitBytes            64 MiB
+//	TagsPerCommit          1,048,576
 //	ExpectationsPerCommit  65,536
 //	GuardsPerCommit        1,024
 //	NamesPerCommit         65,536
@@ -73,6 +76,7 @@ func StandardLimits() Limits {
 		MetadataBytes:         64 << 10,
 		EventsPerCommit:       65_536,
 		CommitBytes:           64 << 20,
+		TagsPerCommit:         1 << 20,
 		ExpectationsPerCommit: 65_536,
 		GuardsPerCommit:       1_024,
 		NamesPerCommit:        65_536,

@@ -55,7 +55,7 @@ func (l Limits) Validate(c Commit) error {
 // events checks the events of a commit. It ends with the first event that passes a limit
 // of the commit.
 func (l *Limits) events(events []NewEvent) error {
-	content, names := 0, 0
+	content, names, tags := 0, 0, 0
 	for i := range events {
 		n, err := l.event(events, i)
 		if err != nil {
@@ -63,10 +63,14 @@ func (l *Limits) events(events []NewEvent) error {
 		}
 		content += n
 		names += events[i].nameBytes()
+		tags += len(events[i].Tags)
 		if err := atMost("bytes of payload and metadata in a commit", content, l.CommitBytes); err != nil {
 			return err
 		}
 		if err := atMost("bytes of streams, types, codecs and tags in a commit", names, l.CommitBytes); err != nil {
+			return err
+		}
+		if err := atMost("tags in a commit", tags, l.TagsPerCommit); err != nil {
 			return err
 		}
 	}

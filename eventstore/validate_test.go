@@ -16,7 +16,7 @@ import (
 // small are low limits, so that tests can be small.
 var small = eventstore.Limits{
 	NameBytes: 8, TagsPerEvent: 2, ItemsPerQuery: 2, NamesPerItem: 3, NamesPerQuery: 4, PayloadBytes: 10, MetadataBytes: 6,
-	EventsPerCommit: 3, CommitBytes: 20, ExpectationsPerCommit: 2, GuardsPerCommit: 2, NamesPerCommit: 5,
+	EventsPerCommit: 3, CommitBytes: 20, TagsPerCommit: 3, ExpectationsPerCommit: 2, GuardsPerCommit: 2, NamesPerCommit: 5,
 }
 
 // valid returns a valid commit after change.
@@ -80,7 +80,14 @@ func TestLimits_Validate_Commit(t *testing.T) {
 		{"tags given twice count twice", func(c *eventstore.Commit) {
 			events(2, 0)(c)
 			for i := range c.Events {
-				c.Events[i].Tags = []eventstore.Tag{"12345", "12345"}
+				c.Events[i].Tags = []eventstore.Tag{"12345678", "12345678"}
+			}
+			c.Events[1].Tags = c.Events[1].Tags[:1]
+		}, large},
+		{"too many tags", func(c *eventstore.Commit) {
+			events(2, 0)(c)
+			for i := range c.Events {
+				c.Events[i].Tags = []eventstore.Tag{"1", "2"}
 			}
 		}, large},
 		{"key", func(c *eventstore.Commit) { c.Key = "12345678" }, nil},

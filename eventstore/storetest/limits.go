@@ -23,6 +23,7 @@ func limitRules() []rule {
 		{"expectations of a commit at the limit are judged, one more is too large", expectationLimit},
 		{"events of a commit at the limit are kept, one more is too large", eventLimit},
 		{"bytes of a commit at the limit are kept, one more is too large", commitLimit},
+		{"tags of a commit at the limit are kept, one more is too large", commitTagLimit},
 		{"names and tags of a commit above the limit are too large", commitNameLimit},
 	}
 }
@@ -68,6 +69,7 @@ func limitsKnown(h *harness) {
 		{"MetadataBytes", own.MetadataBytes, standard.MetadataBytes},
 		{"EventsPerCommit", own.EventsPerCommit, standard.EventsPerCommit},
 		{"CommitBytes", own.CommitBytes, standard.CommitBytes},
+		{"TagsPerCommit", own.TagsPerCommit, standard.TagsPerCommit},
 		{"ExpectationsPerCommit", own.ExpectationsPerCommit, standard.ExpectationsPerCommit},
 		{"NamesPerCommit", own.NamesPerCommit, standard.NamesPerCommit},
 		{"GuardsPerCommit", own.GuardsPerCommit, standard.GuardsPerCommit},
@@ -297,4 +299,22 @@ func commitNameLimit(h *harness) {
 		events[i] = event("", "x", tags...) // they share the memory of the tags
 	}
 	h.tooLarge(unconditional(events...))
+}
+
+func commitTagLimit(h *harness) {
+	limits := h.store.Info().Limits
+	tags := make([]eventstore.Tag, limits.TagsPerEvent)
+	for i := range tags {
+		tags[i] = eventstore.Tag(fmt.Sprint(i))
+	}
+	var events []eventstore.NewEvent
+	for rest := limits.TagsPerCommit; rest > 0 && len(events) < limits.EventsPerCommit; rest -= len(tags) {
+		events = append(events, event("", "x", tags[:min(rest, len(tags))]...))
+	}
+	if len(events) == limits.EventsPerCommit {
+		h.Skip("the store's other limits keep a commit below Info().Limits.TagsPerCommit")
+	}
+	h.append(unconditional(events...))
+	h.equal("events with the first tag", len(events), len(h.read(byTag(tags[0]), everything)))
+	h.tooLarge(unconditional(append(events, event("", "x", tags[0]))...))
 }

@@ -166,6 +166,7 @@ func limitMutants() []mutant {
 		unbounded("names of an item", func(l *eventstore.Limits) { l.NamesPerItem = math.MaxInt }),
 		unbounded("names of a query", func(l *eventstore.Limits) { l.NamesPerQuery = math.MaxInt }),
 		unbounded("names in guards", func(l *eventstore.Limits) { l.NamesPerCommit = math.MaxInt }),
+		unbounded("tags of a commit", func(l *eventstore.Limits) { l.TagsPerCommit = math.MaxInt }),
 		unbounded("expectations", func(l *eventstore.Limits) { l.ExpectationsPerCommit = math.MaxInt }),
 		unbounded("bytes of a commit", func(l *eventstore.Limits) { l.CommitBytes = math.MaxInt }),
 		{"limits", "limits above the standard ones", func(f *faults) {

@@ -55,6 +55,7 @@ func (g *gappy) limits() eventstore.Limits {
 	limits.EventsPerCommit, limits.CommitBytes = 1_000, 2_000_000
 	limits.ItemsPerQuery, limits.GuardsPerCommit = 10, 20
 	limits.NamesPerItem, limits.NamesPerQuery, limits.NamesPerCommit, limits.ExpectationsPerCommit = 40, 300, 2_000, 500
+	limits.TagsPerCommit = 10_000
 	return limits
 }
 

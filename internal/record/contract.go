@@ -97,14 +97,14 @@ func breaks(r *Record) string {
 	case e.Time.IsZero():
 		return "its time is the zero time, which means none"
 	}
-	if tag, twice := twice(e.Tags); twice {
+	if tag, twice := Twice(e.Tags); twice {
 		return fmt.Sprintf("tag %q occurs twice", tag)
 	}
 	return ""
 }
 
-// twice returns a tag that occurs more than once, and whether there is one.
-func twice(tags []eventstore.Tag) (eventstore.Tag, bool) {
+// Twice returns a tag that occurs more than once, and whether there is one.
+func Twice(tags []eventstore.Tag) (eventstore.Tag, bool) {
 	const few = 16 // up to this number, comparing all costs less than sorting
 	if len(tags) <= few {
 		for i, tag := range tags {

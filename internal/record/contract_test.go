@@ -92,11 +92,11 @@ func TestContract_Check_Event(t *testing.T) {
 	}
 }
 
-// commitOf returns the i-th event of a commit of n, with a payload, at position 100 + i.
-func commitOf(i, n, size int, at time.Time) *record.Record {
+// inCommit returns the i-th event of a commit of five, with a payload, at position 100 + i.
+func inCommit(i, size int, at time.Time) *record.Record {
 	return &record.Record{
 		Event: eventstore.Event{Position: eventstore.Position(100 + i), Type: "t", Data: make([]byte, size), Recorded: at, Time: at},
-		Place: record.Place{I: i, N: n},
+		Place: record.Place{I: i, N: 5},
 	}
 }
 
@@ -104,15 +104,15 @@ func TestContract_Check_Commit(t *testing.T) {
 	const most = 16 << 20
 	var c record.Contract
 	for i := range 4 {
-		require.Empty(t, c.Check(commitOf(i, 5, most, recorded)))
+		require.Empty(t, c.Check(inCommit(i, most, recorded)))
 	}
-	require.Contains(t, c.Check(commitOf(4, 5, 1, recorded)), "more than 67108864 bytes")
-	require.Contains(t, c.Check(commitOf(4, 5, 0, recorded.Add(1))), "others of its commit at")
-	require.Empty(t, c.Check(commitOf(4, 5, 0, recorded)), "a refused record changes nothing")
+	require.Contains(t, c.Check(inCommit(4, 1, recorded)), "more than 67108864 bytes")
+	require.Contains(t, c.Check(inCommit(4, 0, recorded.Add(1))), "others of its commit at")
+	require.Empty(t, c.Check(inCommit(4, 0, recorded)), "a refused record changes nothing")
 
 	c = record.Contract{}
-	require.Empty(t, c.Check(commitOf(3, 5, most, recorded)), "the part before may be missing")
-	another := commitOf(0, 5, most, recorded.Add(1))
+	require.Empty(t, c.Check(inCommit(3, most, recorded)), "the part before may be missing")
+	another := inCommit(0, most, recorded.Add(1))
 	another.Event.Position = 104
 	require.Empty(t, c.Check(another), "another commit")
 }
