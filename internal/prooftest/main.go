@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/internal/prooftest/bitflip"
+	"github.com/yore-es/yore/internal/prooftest/ceilings"
 	"github.com/yore-es/yore/internal/prooftest/ext4"
 	"github.com/yore-es/yore/internal/prooftest/faults"
 	"github.com/yore-es/yore/internal/prooftest/fuzzing"
@@ -53,6 +54,7 @@ func proofs() []proof.Proof {
 		bitflip.New(),
 		truncation.New(),
 		killloop.New(),
+		ceilings.New(),
 		fuzzing.New(),
 		leaks.New(),
 		soak.New(),

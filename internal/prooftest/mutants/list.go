@@ -24,7 +24,7 @@ const (
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs())
+	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs(), ceilings())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -35,6 +35,7 @@ func sound() []mutant {
 		{name: "as it is: faults", proof: "faults", env: []string{someSites}, sound: true},
 		{name: "as it is: kill-window", proof: "kill-window", env: []string{someKills}, sound: true},
 		{name: "as it is: linear", proof: "linear", env: []string{someOperations}, sound: true},
+		{name: "as it is: ceilings", proof: "ceilings", sound: true},
 		{name: "as it is: model", proof: "model", env: []string{someSequences}, sound: true},
 	}
 }
@@ -236,6 +237,48 @@ func packs() []mutant {
 			name: "pending records forgotten by Compact", proof: "model", env: []string{someSequences},
 			file:  "internal/logbuild/builder.go",
 			edits: []edit{{"return b.writer.End()", "return nil"}},
+		},
+	}
+}
+
+// ceilings are stores that take more than their limits allow.
+func ceilings() []mutant {
+	some := func(cases string) []string { return []string{"YORE_PROOF_CEILINGS=" + cases} }
+	return []mutant{
+		{
+			name: "tags counted when a line is parsed", proof: "ceilings", env: some("tags in a line"),
+			file:  "internal/jsonl/jsonl.go",
+			edits: []edit{{"		if len(tags) == p.limits.TagsPerEvent {", "		if len(tags) == p.limits.TagsPerEvent && p.seen == nil {"}},
+		},
+		{
+			name: "metadata of a line is not bounded", proof: "ceilings", env: some("entries of metadata in a line"),
+			file:  "internal/jsonl/jsonl.go",
+			edits: []edit{{"	p.metadata += len(name) + len(value)\n", ""}},
+		},
+		{
+			name: "metadata does not count in a commit", proof: "ceilings", env: some("60 KiB of metadata"), says: "it holds",
+			file:  "internal/record/contract.go",
+			edits: []edit{{"			size += len(key) + len(value)\n", "			size += 0 * (len(key) + len(value))\n"}},
+		},
+		{
+			name: "metadata does not count in a batch", proof: "ceilings", env: some("4,000 commits"), says: "it holds",
+			file:  boltstore + "import.go",
+			edits: []edit{{"	b.bytes += len(rec) + each", "	b.bytes += each"}},
+		},
+		{
+			name: "Restore without the contract", proof: "ceilings", env: some("empty type"), says: "type is empty",
+			file:  "internal/logfile/sequence.go",
+			edits: []edit{{"	if reason == \"\" {\n		reason = s.contract.Check(&r)\n	}\n", ""}},
+		},
+		{
+			name: "a record's claims are believed", proof: "ceilings", env: some("an event with a million entries"), says: "it holds",
+			file:  "internal/record/decode.go",
+			edits: []edit{{"	if n <= limit {\n		return false", "	if n >= 0 {\n		return false"}},
+		},
+		{
+			name: "names in guards are not bounded", proof: "ceilings", env: some("the guards of a commit"), says: "expected ErrTooLarge",
+			file:  "eventstore/validate.go",
+			edits: []edit{{"names, l.NamesPerCommit); err != nil", "names, 2*l.NamesPerCommit); err != nil"}},
 		},
 	}
 }
