@@ -20,7 +20,7 @@ import (
 func backups() []attempt {
 	forged := func(name string, ceiling int, says string, write func(*forgery)) attempt {
 		return attempt{
-			name: "backup: " + name, ceiling: ceiling, deadline: 10 * time.Second, do: refusedBackup(says),
+			name: "backup: " + name, ceiling: ceiling, deadline: 20 * time.Second, do: refusedBackup(says),
 			prepare: func(path string) error { return forge(path, write) },
 		}
 	}
@@ -51,7 +51,7 @@ func backups() []attempt {
 			e.Metadata = eventstore.Metadata{"k": strings.Repeat("v", 18<<20)}
 		})),
 		forged("an event with an empty type", most, "type is empty", event(func(e *eventstore.NewEvent) { e.Type = "" })),
-		forged("a commit of 5 times 16 MiB", 250, "more than 67108864 bytes of payload", func(f *forgery) {
+		forged("a commit of 5 times 16 MiB", 350, "more than 67108864 bytes of payload", func(f *forgery) {
 			f.commit = 5
 			for range f.commit {
 				f.event(&eventstore.NewEvent{Type: "t", Data: make([]byte, 16<<20)})

@@ -16,7 +16,7 @@ import (
 // imports are exports that no store has written.
 func imports() []attempt {
 	line := func(name string, ceiling int, says string, text func() io.Reader) attempt {
-		return attempt{name: "import: " + name, ceiling: ceiling, deadline: 10 * time.Second, do: refusedImport(says, text)}
+		return attempt{name: "import: " + name, ceiling: ceiling, deadline: 20 * time.Second, do: refusedImport(says, text)}
 	}
 	const most = 150 // MiB: a line of 24 MiB, and the event in it
 	return []attempt{

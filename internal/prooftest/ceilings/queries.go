@@ -14,7 +14,7 @@ import (
 func queries() []attempt {
 	limits := eventstore.StandardLimits()
 	return []attempt{
-		{name: "queries: a million streams in each of 1,024 guards", ceiling: 200, deadline: 5 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
+		{name: "queries: a million streams in each of 1,024 guards", ceiling: 200, deadline: 10 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
 			query := eventstore.Match(eventstore.Item{Streams: named(1_000_000)})
 			guards := make([]eventstore.Guard, limits.GuardsPerCommit)
 			for i := range guards {
@@ -22,10 +22,10 @@ func queries() []attempt {
 			}
 			return errors.Join(tooLarge(tryAppend(ctx, s, guards...)), tooLarge(tryRead(ctx, s, query)), tooLarge(tryAttach(ctx, s, query)))
 		})},
-		{name: "queries: as many names as one may have", ceiling: 100, deadline: 5 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
+		{name: "queries: as many names as one may have", ceiling: 100, deadline: 10 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
 			return tryRead(ctx, s, largest(limits))
 		})},
-		{name: "queries: as many names as the guards of a commit may have", ceiling: 100, deadline: 5 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
+		{name: "queries: as many names as the guards of a commit may have", ceiling: 100, deadline: 10 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
 			var guards []eventstore.Guard
 			for range limits.NamesPerCommit / limits.NamesPerQuery {
 				guards = append(guards, eventstore.Guard{Query: largest(limits)})
@@ -35,7 +35,7 @@ func queries() []attempt {
 			}
 			return tooLarge(tryAppend(ctx, s, append(guards, guards[0])...))
 		})},
-		{name: "queries: a million expectations", ceiling: 250, deadline: 5 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
+		{name: "queries: a million expectations", ceiling: 250, deadline: 10 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
 			c := eventstore.Commit{Events: []eventstore.NewEvent{{Type: "t"}}}
 			for _, stream := range named(1_000_000) {
 				c.Expect = append(c.Expect, eventstore.Expect{Stream: stream, At: eventstore.NoStream})
@@ -43,7 +43,7 @@ func queries() []attempt {
 			_, err := s.Append(ctx, c)
 			return tooLarge(err)
 		})},
-		{name: "queries: a commit whose events share 128 long tags", ceiling: 100, deadline: 5 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
+		{name: "queries: a commit whose events share 128 long tags", ceiling: 100, deadline: 10 * time.Second, do: withLog(func(ctx context.Context, s *boltstore.Store) error {
 			var tags []eventstore.Tag
 			for i := range limits.TagsPerEvent {
 				tags = append(tags, eventstore.Tag(fmt.Sprintf("%0*d", limits.NameBytes, i)))
