@@ -20,7 +20,7 @@ type Decisions struct {
 	registry    *codec.Registry
 	vocabulary  *vocabulary.Vocabulary
 	maxAttempts int
-	itemLimit   int // of a query
+	limits      eventstore.Limits
 	hooks       Hooks
 	queues      queues
 }
@@ -43,7 +43,7 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 	if err := given.Store(store); err != nil {
 		faults = append(faults, err)
 	} else {
-		d.itemLimit = store.Info().Limits.ItemsPerQuery
+		d.limits = store.Info().Limits
 	}
 	if registry == nil {
 		faults = append(faults, errors.New("the registry is nil"))
@@ -278,24 +278,34 @@ func (d *Decisions) foldNew(
 func (d *Decisions) reads(foldings []*folding) [][]*folding {
 	var reads [][]*folding
 	var together []*folding
-	items := 0
+	items, names := 0, 0
 	for _, f := range foldings {
-		n := len(f.stored.Items())
+		n, m := len(f.stored.Items()), namesIn(f.stored)
 		if f.last {
 			reads = append(reads, []*folding{f})
 			continue
 		}
-		if len(together) > 0 && items+n > d.itemLimit {
+		if len(together) > 0 && (items+n > d.limits.ItemsPerQuery || names+m > d.limits.NamesPerQuery) {
 			reads = append(reads, together)
-			together, items = nil, 0
+			together, items, names = nil, 0, 0
 		}
 		together = append(together, f)
 		items += n
+		names += m
 	}
 	if len(together) > 0 {
 		reads = append(reads, together)
 	}
 	return reads
+}
+
+// namesIn returns the number of names in a query.
+func namesIn(q eventstore.Query) int {
+	n := 0
+	for _, item := range q.Items() {
+		n += len(item.Streams) + len(item.Categories) + len(item.Types) + len(item.Tags)
+	}
+	return n
 }
 
 // read folds the events of a window into the foldings that select them, and returns the

@@ -241,6 +241,37 @@ func TestDecisions_ManyModels(t *testing.T) {
 	require.Equal(t, 3, load(t, d, visits("g0")))
 }
 
+// TestDecisions_ModelsWithManyNames: models are read together only as far as a query may have
+// as many names as they have together.
+func TestDecisions_ModelsWithManyNames(t *testing.T) {
+	store := &counting{Store: newStore(t)}
+	d := newDecisions(t, store, nil)
+	carry(t, d, record(guestEntered{"a", "ann"}))
+	limits := eventstore.StandardLimits()
+	counts := make([]int, limits.NamesPerQuery/limits.NamesPerItem+1)
+	var models aggregate.Models
+	for i := range counts {
+		item := eventstore.Item{Types: []string{"room.entered"}}
+		for n := range limits.NamesPerItem - 1 {
+			item.Streams = append(item.Streams, eventstore.StreamID(fmt.Sprintf("room-%d-%d", i, n)))
+		}
+		models = append(models, aggregate.NewModel(eventstore.Match(item),
+			fold.On(func(n int, _ guestEntered) int { return n + 1 })).Into(&counts[i]))
+	}
+	store.reads = 0
+	_, err := d.Load(t.Context(), models...)
+	require.NoError(t, err)
+	require.Equal(t, 2, store.reads)
+
+	item := eventstore.Item{Types: []string{"room.entered"}}
+	for n := range limits.NamesPerItem {
+		item.Streams = append(item.Streams, eventstore.StreamID(fmt.Sprint("room-", n)))
+	}
+	_, err = d.Load(t.Context(), aggregate.NewModel(eventstore.Match(item),
+		fold.On(func(n int, _ guestEntered) int { return n + 1 })).Into(&counts[0]))
+	require.ErrorIs(t, err, eventstore.ErrTooLarge)
+}
+
 func TestDecider_Model(t *testing.T) {
 	store := newStore(t)
 	r := newRepository(t, store, nil)

@@ -22,12 +22,14 @@ type Commit struct {
 	// needs a Key. Nil and empty are no digest.
 	Digest []byte
 	// Events are appended in this order: 1 to 65,536 events, with at most 64 MiB of
-	// payload and metadata together.
+	// payload and metadata together, and at most 64 MiB of streams, types, codecs and tags,
+	// and 1,048,576 tags.
 	Events []NewEvent
 	// Expect has exactly one entry for each named stream that Events write. It may
-	// have entries for other streams, at most one for each.
+	// have entries for other streams, at most one for each, and has at most 65,536.
 	Expect []Expect
-	// Guards are at most 1,024 conditions. All must hold.
+	// Guards are at most 1,024 conditions, with at most 65,536 names in their queries
+	// together. All must hold.
 	Guards []Guard
 }
 

@@ -35,15 +35,19 @@ func ExampleStandardLimits() {
 	l := eventstore.StandardLimits()
 	fmt.Println("name:", l.NameBytes, "bytes")
 	fmt.Println("event:", l.PayloadBytes, "bytes,", l.MetadataBytes, "of metadata,", l.TagsPerEvent, "tags")
-	fmt.Println("commit:", l.EventsPerCommit, "events,", l.CommitBytes, "bytes,", l.GuardsPerCommit, "guards")
-	fmt.Println("query:", l.ItemsPerQuery, "items")
+	fmt.Println("commit:", l.EventsPerCommit, "events,", l.CommitBytes, "bytes,", l.ExpectationsPerCommit, "expectations")
+	fmt.Println("tags:", l.TagsPerCommit, "in a commit")
+	fmt.Println("guards:", l.GuardsPerCommit, "with", l.NamesPerCommit, "names")
+	fmt.Println("query:", l.ItemsPerQuery, "items,", l.NamesPerItem, "names in each,", l.NamesPerQuery, "names")
 	fmt.Println("row:", l.RowKeyBytes, "bytes of key,", l.RowValueBytes, "of value")
 	fmt.Println("commit of rows:", l.RowsPerCommit, "rows,", l.CheckpointBytes, "bytes of checkpoint")
 	// Output:
 	// name: 255 bytes
 	// event: 16777216 bytes, 65536 of metadata, 128 tags
-	// commit: 65536 events, 67108864 bytes, 1024 guards
-	// query: 128 items
+	// commit: 65536 events, 67108864 bytes, 65536 expectations
+	// tags: 1048576 in a commit
+	// guards: 1024 with 65536 names
+	// query: 128 items, 1024 names in each, 16384 names
 	// row: 4096 bytes of key, 16777216 of value
 	// commit of rows: 65536 rows, 65536 bytes of checkpoint
 }

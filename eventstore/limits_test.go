@@ -38,7 +38,7 @@ func inWords(field string, n int64) string {
 		return fmt.Sprintf("%d KiB", n>>10)
 	}
 	text := fmt.Sprint(n)
-	if i := len(text) - 3; i > 0 {
+	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
 	return text

@@ -18,7 +18,9 @@ type Query struct {
 
 // Item is one alternative of a [Query]. An event matches if each field that is not empty
 // holds: the event is in one of Streams, it is in one of Categories, it has one of Types,
-// and it has all Tags (it may have more). An item without any field is ErrInvalid.
+// and it has all Tags (it may have more). An item without any field is ErrInvalid. An item
+// has at most 128 tags, and at most 1,024 names in all fields together. A query has at most
+// 128 items and 16,384 names.
 type Item struct {
 	Streams    []StreamID
 	Categories []string
@@ -121,9 +123,12 @@ func (it *Item) matches(stream StreamID, eventType string, tags []Tag) bool {
 	return true
 }
 
-func (it *Item) namesNothing() bool {
-	return len(it.Streams) == 0 && len(it.Categories) == 0 && len(it.Types) == 0 && len(it.Tags) == 0
+// names returns the number of names of the item.
+func (it *Item) names() int {
+	return len(it.Streams) + len(it.Categories) + len(it.Types) + len(it.Tags)
 }
+
+func (it *Item) namesNothing() bool { return it.names() == 0 }
 
 // String returns the query in words, as in error messages.
 func (q Query) String() string {

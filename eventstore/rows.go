@@ -157,7 +157,9 @@ type RowCommit struct {
 	// Expected is the checkpoint that the view must have. The zero Checkpoint means that
 	// the view must have none.
 	Expected Checkpoint
-	// Checkpoint is the view's checkpoint after the commit. It must not be zero.
+	// Checkpoint is the view's checkpoint after the commit. It must not be zero. Its
+	// Position may be lower than that of Expected: a view whose owner puts back its rows
+	// goes back with them. The store does not check that rows and Position belong together.
 	Checkpoint Checkpoint
 	// Rows are put, or deleted if their Value is nil: at most 65,536 rows, with at most
 	// 64 MiB of keys and values together. Of two rows with the same key the later one

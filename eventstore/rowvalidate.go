@@ -77,7 +77,7 @@ func (l Limits) ValidateInlineView(v InlineView) error {
 	if v.Timeout < 0 {
 		return invalidf("view %s: timeout %v is negative", quote.Name(string(v.View)), v.Timeout)
 	}
-	if err := l.query(v.Query); err != nil {
+	if _, err := l.query(v.Query); err != nil {
 		return fmt.Errorf("view %s: %w", quote.Name(string(v.View)), err)
 	}
 	return nil

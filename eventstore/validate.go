@@ -40,26 +40,57 @@ func (l Limits) Validate(c Commit) error {
 	if err := atMost("events in a commit", len(c.Events), l.EventsPerCommit); err != nil {
 		return err
 	}
+	if err := atMost("expectations in a commit", len(c.Expect), l.ExpectationsPerCommit); err != nil {
+		return err
+	}
 	if err := atMost("guards in a commit", len(c.Guards), l.GuardsPerCommit); err != nil {
 		return err
 	}
-	size := 0
-	for i := range c.Events {
-		n, err := l.event(c.Events, i)
-		if err != nil {
-			return fmt.Errorf("event %d: %w", i, err)
-		}
-		size += n
-	}
-	if err := atMost("bytes of payload and metadata in a commit", size, l.CommitBytes); err != nil {
+	if err := l.events(c.Events); err != nil {
 		return err
 	}
 	if err := l.expectations(&c); err != nil {
 		return err
 	}
-	for i, g := range c.Guards {
-		if err := l.query(g.Query); err != nil {
+	return l.guards(c.Guards)
+}
+
+// events checks the events of a commit. It ends with the first event that passes a limit
+// of the commit.
+func (l *Limits) events(events []NewEvent) error {
+	content, names, tags := 0, 0, 0
+	for i := range events {
+		n, err := l.event(events, i)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", i, err)
+		}
+		content += n
+		names += events[i].nameBytes()
+		tags += len(events[i].Tags)
+		if err := atMost("bytes of payload and metadata in a commit", content, l.CommitBytes); err != nil {
+			return err
+		}
+		if err := atMost("bytes of streams, types, codecs and tags in a commit", names, l.CommitBytes); err != nil {
+			return err
+		}
+		if err := atMost("tags in a commit", tags, l.TagsPerCommit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guards checks the guards of a commit.
+func (l *Limits) guards(guards []Guard) error {
+	names := 0
+	for i, g := range guards {
+		n, err := l.query(g.Query)
+		if err != nil {
 			return fmt.Errorf("guard %d: %w", i, err)
+		}
+		names += n
+		if err := atMost("names in the guards of a commit", names, l.NamesPerCommit); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -80,7 +111,7 @@ func (l Limits) ValidateRead(q Query, opts ReadOptions) error {
 	if opts.Limit < 0 {
 		return invalidf("read limit %d is negative", opts.Limit)
 	}
-	if err := l.query(q); err != nil {
+	if _, err := l.query(q); err != nil {
 		return err
 	}
 	if opts.FromVersion > 0 || opts.ToVersion > 0 {
@@ -120,6 +151,15 @@ func (l *Limits) event(events []NewEvent, i int) (int, error) {
 
 func (e *NewEvent) hasNamesOf(other *NewEvent) bool {
 	return e.Stream == other.Stream && e.Type == other.Type && e.Codec == other.Codec && slices.Equal(e.Tags, other.Tags)
+}
+
+// nameBytes returns the number of bytes of the event's stream, type, codec and tags.
+func (e *NewEvent) nameBytes() int {
+	n := len(e.Stream) + len(e.Type) + len(e.Codec)
+	for _, tag := range e.Tags {
+		n += len(tag)
+	}
+	return n
 }
 
 func (l *Limits) names(e *NewEvent) error {
@@ -192,27 +232,35 @@ func (l *Limits) expectation(i int, x Expect) error {
 	return nil
 }
 
-func (l *Limits) query(q Query) error {
+// query checks a query, and returns the number of names in it.
+func (l *Limits) query(q Query) (names int, err error) {
 	if q.all {
-		return nil
+		return 0, nil
 	}
 	if len(q.items) == 0 {
-		return invalidf("the zero Query names nothing; every event is eventstore.All()")
+		return 0, invalidf("the zero Query names nothing; every event is eventstore.All()")
 	}
 	if err := atMost("items in a query", len(q.items), l.ItemsPerQuery); err != nil {
-		return err
+		return 0, err
 	}
 	for i := range q.items {
+		names += q.items[i].names()
 		if err := l.item(&q.items[i]); err != nil {
-			return fmt.Errorf("query item %d: %w", i, err)
+			return 0, fmt.Errorf("query item %d: %w", i, err)
+		}
+		if err := atMost("names in a query", names, l.NamesPerQuery); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return names, nil
 }
 
 func (l *Limits) item(it *Item) error {
 	if it.namesNothing() {
 		return invalidf("names nothing; every event is eventstore.All()")
+	}
+	if err := atMost("names in an item", it.names(), l.NamesPerItem); err != nil {
+		return err
 	}
 	for _, stream := range it.Streams {
 		if err := l.stream(stream); err != nil {

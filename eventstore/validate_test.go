@@ -15,8 +15,8 @@ import (
 
 // small are low limits, so that tests can be small.
 var small = eventstore.Limits{
-	NameBytes: 8, TagsPerEvent: 2, ItemsPerQuery: 2, PayloadBytes: 10, MetadataBytes: 6,
-	EventsPerCommit: 3, CommitBytes: 20, GuardsPerCommit: 2,
+	NameBytes: 8, TagsPerEvent: 2, ItemsPerQuery: 2, NamesPerItem: 3, NamesPerQuery: 4, PayloadBytes: 10, MetadataBytes: 6,
+	EventsPerCommit: 3, CommitBytes: 20, TagsPerCommit: 3, ExpectationsPerCommit: 2, GuardsPerCommit: 2, NamesPerCommit: 5,
 }
 
 // valid returns a valid commit after change.
@@ -66,6 +66,29 @@ func TestLimits_Validate_Commit(t *testing.T) {
 		{"metadata counts in the bytes", func(c *eventstore.Commit) {
 			events(2, 10)(c)
 			c.Events[0].Metadata = eventstore.Metadata{"k": ""}
+		}, large},
+		{"names and tags count apart", func(c *eventstore.Commit) {
+			events(2, 10)(c)
+			c.Events[0].Tags = []eventstore.Tag{"12345678", "1234567"}
+			c.Events[1].Codec = "12"
+		}, nil},
+		{"too many bytes of names and tags", func(c *eventstore.Commit) {
+			events(2, 0)(c)
+			c.Events[0].Tags = []eventstore.Tag{"12345678", "1234567"}
+			c.Events[1].Codec = "1234"
+		}, large},
+		{"tags given twice count twice", func(c *eventstore.Commit) {
+			events(2, 0)(c)
+			for i := range c.Events {
+				c.Events[i].Tags = []eventstore.Tag{"12345678", "12345678"}
+			}
+			c.Events[1].Tags = c.Events[1].Tags[:1]
+		}, large},
+		{"too many tags", func(c *eventstore.Commit) {
+			events(2, 0)(c)
+			for i := range c.Events {
+				c.Events[i].Tags = []eventstore.Tag{"1", "2"}
+			}
 		}, large},
 		{"key", func(c *eventstore.Commit) { c.Key = "12345678" }, nil},
 		{"long key", func(c *eventstore.Commit) { c.Key = "123456789" }, large},
@@ -118,6 +141,9 @@ func TestLimits_Validate_Expect(t *testing.T) {
 		{"an expectation on another stream", func(c *eventstore.Commit) {
 			c.Expect = append(c.Expect, eventstore.Expect{Stream: "b", At: eventstore.Exists})
 		}, nil},
+		{"too many expectations", func(c *eventstore.Commit) {
+			c.Expect = append(c.Expect, eventstore.Expect{Stream: "b", At: eventstore.Any}, eventstore.Expect{Stream: "c", At: eventstore.Any})
+		}, large},
 		{"an expectation on no stream", func(c *eventstore.Commit) { c.Expect = append(c.Expect, eventstore.Expect{At: eventstore.Any}) }, invalid},
 	})
 }
@@ -138,6 +164,18 @@ func TestLimits_Validate_Guard(t *testing.T) {
 		{"category", item(eventstore.Item{Categories: []string{"a"}}), nil},
 		{"empty stream in an item", item(eventstore.Item{Streams: []eventstore.StreamID{""}}), invalid},
 		{"empty type in an item", item(eventstore.Item{Types: []string{""}}), invalid},
+		{"most names in an item", item(eventstore.Item{Types: []string{"a", "b"}, Streams: []eventstore.StreamID{"a"}}), nil},
+		{"too many names in an item", item(eventstore.Item{
+			Types: []string{"a"}, Streams: []eventstore.StreamID{"a"}, Categories: []string{"a"}, Tags: []eventstore.Tag{"a"},
+		}), large},
+		{"too many names in a query", func(c *eventstore.Commit) {
+			three := eventstore.Item{Streams: []eventstore.StreamID{"a", "b", "c"}}
+			c.Guards = []eventstore.Guard{{Query: eventstore.Match(three, three)}}
+		}, large},
+		{"too many names in all guards", func(c *eventstore.Commit) {
+			three := eventstore.Match(eventstore.Item{Categories: []string{"a", "b", "c"}})
+			c.Guards = []eventstore.Guard{{Query: three}, {Query: three}}
+		}, large},
 		{"too many tags in an item", item(eventstore.Item{Tags: []eventstore.Tag{"a", "b", "c"}}), large},
 	})
 }

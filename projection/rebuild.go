@@ -35,10 +35,14 @@ type RebuildOptions struct {
 // If Rebuild is killed or cancelled before a build goes live, the live build stays as it
 // is, and the next Rebuild continues where this one has stopped. After that only old rows
 // may be left, which the next Rebuild, Run or Attach drops. A projection that fails on an
-// event (Retry is Stop here) does not stop the others; the errors of all are joined. If
-// two rebuilds of the same version run at once, one of them fails with a
-// *[eventstore.CheckpointError]. Faults of the definitions are ErrInvalid: all of them are
-// returned before anything is done.
+// event (Retry is Stop here) does not stop the others; the errors of all are joined.
+// Faults of the definitions are ErrInvalid: all of them are returned before anything is
+// done.
+//
+// A Run of a version that is not live yet writes the same unfinished build as a Rebuild of
+// that version beside it, and so does a second Rebuild. The slower one gets a
+// *[eventstore.CheckpointError]: Rebuild returns it, and Run tries again. No event is
+// applied twice.
 func (h *Host) Rebuild(ctx context.Context, opts *RebuildOptions, ps ...*Projection) error {
 	if opts == nil {
 		opts = &RebuildOptions{}
@@ -111,7 +115,12 @@ func (r *rebuild) pass(ctx context.Context) error {
 		from = min(from, w.through)
 	}
 	r.report = progress.Reporter(from, r.opts.Progress)
-	for b, err := range ahead(ctx, r.host.store, eventstore.Union(queries...), from, r.writers...) {
+	query := eventstore.Union(queries...)
+	limits := r.host.store.Info().Limits
+	if err := limits.ValidateRead(query, eventstore.ReadOptions{}); errors.Is(err, eventstore.ErrTooLarge) {
+		query = eventstore.All() // each writer takes its types from it
+	}
+	for b, err := range ahead(ctx, r.host.store, query, from, r.writers...) {
 		if err == nil {
 			r.feed(ctx, b)
 			err = r.progress(ctx, b.Through)

@@ -3,6 +3,7 @@ package projection_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync/atomic"
 	"testing"
@@ -96,6 +97,31 @@ func TestRebuild_Many(t *testing.T) {
 	require.Equal(t, projection.Live, status.State)
 	require.Positive(t, status.SkippedCount)
 	requireState(t, views, bad, projection.Rebuilding)
+}
+
+// TestRebuild_ManyMore rebuilds more projections in one pass than a query has items.
+func TestRebuild_ManyMore(t *testing.T) {
+	store, registry, shop := newStore(t), shopRegistry(t), newShop(1)
+	views := newHost(t, store, registry)
+	shop.trade(t, store, 50)
+	applied := 0
+	var all []*projection.Projection
+	for i := range eventstore.StandardLimits().ItemsPerQuery + 1 {
+		p := projection.New(fmt.Sprint("p", i), 1)
+		projection.On(p, func(projection.Tx, fold.Event[ItemAdded]) error {
+			applied++
+			return nil
+		})
+		all = append(all, p)
+	}
+	require.NoError(t, views.Rebuild(t.Context(), nil, all...))
+	added := eventstore.Match(eventstore.Item{Types: []string{"cart.item-added"}})
+	want := 0
+	for _, err := range store.Read(t.Context(), added, eventstore.ReadOptions{}) {
+		require.NoError(t, err)
+		want += len(all)
+	}
+	require.Equal(t, want, applied)
 }
 
 func requireState(t testing.TB, views *host, p *projection.Projection, want projection.State) {

@@ -158,9 +158,9 @@ type entry struct {
 // encode makes the request's entries, except for what the writer adds. Clock and NewID run
 // here, on the caller's goroutine.
 func (r *request) encode(s *Store) error {
-	r.recorded = s.opts.Clock()
-	if year := r.recorded.Year(); year < 1678 || year > 2261 {
-		return fmt.Errorf("%w: the clock says %v, outside the years 1678 to 2261", eventstore.ErrInvalid, r.recorded)
+	var err error
+	if r.recorded, err = s.now(); err != nil {
+		return err
 	}
 	events := r.commit.Events
 	r.weight = len(events)
@@ -206,12 +206,26 @@ func (r *request) encode(s *Store) error {
 	return nil
 }
 
+// now returns the time of the clock, in UTC. A time that a record or the header of a backup
+// cannot hold, as nanoseconds since 1970, is ErrInvalid.
+func (s *Store) now() (time.Time, error) {
+	now := s.opts.Clock().UTC()
+	if year := now.Year(); year < 1678 || year > 2261 {
+		return time.Time{}, fmt.Errorf("%w: the clock says %v, outside the years 1678 to 2261", eventstore.ErrInvalid, now)
+	}
+	return now, nil
+}
+
 // newID returns an id for an event that is recorded at the given time.
 func (s *Store) newID(recorded time.Time) (uuid.UUID, error) {
-	if s.opts.NewID != nil {
-		return s.opts.NewID()
+	if s.opts.NewID == nil {
+		return s.ids.New(recorded)
 	}
-	return s.ids.New(recorded)
+	id, err := s.opts.NewID()
+	if err == nil && id == uuid.Nil {
+		err = fmt.Errorf("%w: Options.NewID returned the zero UUID", eventstore.ErrInvalid)
+	}
+	return id, err
 }
 
 // expectationIndex returns a function that returns the index of a stream's expectation.

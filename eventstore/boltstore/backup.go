@@ -53,8 +53,8 @@ type Manifest struct {
 // noticed while an older backup with that event still exists. After an error, the bytes
 // that w has received are not a backup, and [Restore] refuses them.
 //
-// Other errors a caller can match: ErrInvalid (After is beyond the head), ErrClosed, the
-// context's, and those of w.
+// Other errors a caller can match: ErrInvalid (After is beyond the head, or Options.Clock says
+// a time outside the years 1678 to 2261), ErrClosed, the context's, and those of w.
 func (s *Store) Backup(ctx context.Context, w io.Writer, o *BackupOptions) (Manifest, error) {
 	var opts BackupOptions
 	if o != nil {
@@ -75,6 +75,10 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	if opts.After > head {
 		return Manifest{}, fmt.Errorf("%w: after position %d, which is beyond the head %d", eventstore.ErrInvalid, opts.After, head)
 	}
+	created, err := s.now()
+	if err != nil {
+		return Manifest{}, err
+	}
 	var seam uint32
 	if opts.After > 0 {
 		if err := s.readTx(func(tx *bolt.Tx) (err error) {
@@ -85,7 +89,7 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 		}
 	}
 	b, err := backup.NewWriter(w, backup.Manifest{
-		StoreID: s.info.StoreID, Epoch: s.info.Epoch, After: opts.After, Through: head, Created: s.opts.Clock().UTC(),
+		StoreID: s.info.StoreID, Epoch: s.info.Epoch, After: opts.After, Through: head, Created: created,
 	}, seam)
 	if err != nil {
 		return Manifest{}, err
@@ -112,7 +116,8 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 // may be incremental too.
 //
 // It checks what Restore checks without making a file: each checksum, that nothing is
-// missing, that each backup continues the one before. It does not check that the versions
+// missing, that each backup continues the one before, that an Append could have written each
+// event. It does not check that the versions
 // of each stream follow each other, nor that no two commits have the same key; that shows
 // when Restore makes the index. Its errors are those of Restore.
 func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {

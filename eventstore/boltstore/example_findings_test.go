@@ -112,6 +112,9 @@ func ExampleFindingKind_contradictions() {
 	examine("an event is of a commit of two, and the other one is not there", func() {
 		falsify(2, func(r *record.Record) { r.Place.N = 2 })
 	})
+	examine("an event has a type that no append takes", func() {
+		falsify(2, func(r *record.Record) { r.Event.Type = "sold\x00" })
+	})
 	examine("an event is earlier than the one before", func() {
 		falsify(2, func(r *record.Record) { r.Event.Recorded = r.Event.Recorded.Add(-time.Hour) })
 	})
@@ -125,6 +128,9 @@ func ExampleFindingKind_contradictions() {
 	// Output:
 	// # an event is of a commit of two, and the other one is not there
 	// broken commit, position 3 => restore a backup, and report it
+	// broken chain, position 3 => restore a backup, and report it
+	// # an event has a type that no append takes
+	// invalid record, position 2 => restore a backup, and report it
 	// broken chain, position 3 => restore a backup, and report it
 	// # an event is earlier than the one before
 	// decreasing time, position 2 => restore a backup, and report it

@@ -13,7 +13,7 @@ func remedy(f boltstore.Finding) string {
 	switch f.Kind {
 	case boltstore.DamagedRecord, boltstore.MissingRecord, boltstore.StrayRecord:
 		return "restore a backup, or salvage"
-	case boltstore.BrokenCommit, boltstore.BrokenChain, boltstore.DecreasingTime, boltstore.BrokenStream, boltstore.RepeatedKey:
+	case boltstore.InvalidRecord, boltstore.BrokenCommit, boltstore.BrokenChain, boltstore.DecreasingTime, boltstore.BrokenStream, boltstore.RepeatedKey:
 		return "restore a backup, and report it"
 	case boltstore.IndexEntry:
 		return "reindex"

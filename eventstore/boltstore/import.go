@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,8 +49,12 @@ type ImportReport struct {
 // continue it. So an interrupted import continues when it is run again, and exports made one
 // after the other can be imported one after the other.
 //
+// Each line is held to the limits of one event while it is read, and ends the import where it
+// passes one. The context is looked at before each read of r, so within a long line too.
+//
 // A commit is appended as a whole or not at all. Many commits are written together, and the
-// ones before an error stay. Errors name the line. A caller can match ErrInvalid (a line is
+// ones before an error stay. The memory of an import is that of some 16 MiB of commits, or of
+// the largest commit. Errors name the line. A caller can match ErrInvalid (a line is
 // malformed or does not fit the log, or the lines end inside a commit; the error names the
 // rule), ErrLocked, ErrFormat, ErrCorrupt (of the log), ErrUnknownOutcome (import again),
 // the context's and those of r.
@@ -62,7 +67,7 @@ func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (Im
 	if err != nil {
 		return ImportReport{}, fmt.Errorf("import: %w", err)
 	}
-	i := newImporter(s, r, opts)
+	i := newImporter(ctx, s, r, opts)
 	if err = i.run(ctx); err != nil {
 		err = fmt.Errorf("import into %s: %w", path, err)
 	}
@@ -71,7 +76,7 @@ func Import(ctx context.Context, path string, r io.Reader, o *ImportOptions) (Im
 
 const (
 	importEvents = 32_768   // a transaction is written when it has this many events,
-	importBytes  = 16 << 20 // or this many bytes of records, and at the end
+	importBytes  = 16 << 20 // or this many bytes of records and entries, and at the end
 )
 
 // importer is one run of Import. No other goroutine writes to the store meanwhile: the
@@ -90,16 +95,23 @@ type importer struct {
 	place    record.Place        // its place in its commit
 	recorded time.Time           // and when it was recorded
 
-	commit eventstore.Commit // the one whose lines are being read
-	size   int               // its bytes of payload
-	batch  importBatch       // whole commits to be written
+	contract record.Contract // of stored events
+	commit   importCommit    // the one whose lines are being read
+	encoded  []byte          // for reuse
+	batch    importBatch     // whole commits to be written
+}
+
+// importCommit is what the rules of a commit need of the lines read.
+type importCommit struct {
+	key         string
+	names, tags int // bytes of streams, types, codecs and tags; and the number of tags
 }
 
 // importBatch has the whole commits that are written in one transaction.
 type importBatch struct {
 	records [][]byte
 	entries []index.Entry
-	bytes   int
+	bytes   int                                        // of records and entries
 	chain   record.Chain                               // up to the last of records
 	end     logfile.Head                               // after the whole commits
 	heads   map[eventstore.StreamID]eventstore.Version // as of its end, of the streams it writes
@@ -107,13 +119,31 @@ type importBatch struct {
 	whole   int // how many of the records make up whole commits
 }
 
-func newImporter(s *Store, r io.Reader, opts ImportOptions) *importer {
+func newImporter(ctx context.Context, s *Store, r io.Reader, opts ImportOptions) *importer {
 	head := s.tail.last()
-	i := &importer{store: s, report: progress.Reporter(head.through, opts.Progress), lines: jsonl.NewReader(r, jsonl.MaxLine(s.info.Limits)), recorded: head.recorded}
+	i := &importer{
+		store: s, report: progress.Reporter(head.through, opts.Progress), recorded: head.recorded,
+		lines: jsonl.NewReader(&usableReader{ctx, s, r}, jsonl.MaxLine(s.info.Limits)),
+	}
 	i.done.Head = head.through
 	i.batch.end = s.end
 	i.batch.reset()
 	return i
+}
+
+// usableReader ends when the context or the store does.
+type usableReader struct {
+	ctx   context.Context
+	store *Store
+	r     io.Reader
+}
+
+// Read implements io.Reader.
+func (u *usableReader) Read(p []byte) (int, error) {
+	if err := u.store.usable(u.ctx); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 func (i *importer) run(ctx context.Context) error {
@@ -162,7 +192,7 @@ func (i *importer) line(line []byte) error {
 	if i.lines.Number == 1 && backup.Begins(line) {
 		return fmt.Errorf("%w: it is a backup, which Restore reads", eventstore.ErrInvalid)
 	}
-	r, err := jsonl.ParseLine(line)
+	r, err := jsonl.ParseLine(line, i.store.info.Limits)
 	if err != nil {
 		return fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
@@ -230,34 +260,38 @@ func (i *importer) take(r *record.Record) error {
 		return fmt.Errorf("%w: position %d: recorded at %v, others of its commit at %v", eventstore.ErrInvalid, e.Position, e.Recorded, i.recorded)
 	}
 	i.recorded = e.Recorded
+	if broken := i.contract.Check(r); broken != "" {
+		return fmt.Errorf("%w: position %d: %s", eventstore.ErrInvalid, e.Position, broken)
+	}
 	if err := i.checkVersion(e); err != nil {
 		return err
 	}
-	if r.Place.I == 0 {
-		i.commit, i.size = eventstore.Commit{Key: r.Key, Digest: r.Digest}, 0
-	}
-	event := newEventOf(e)
-	i.commit.Events = append(i.commit.Events, event)
-	i.size += len(e.Data)
-	if limits := i.store.info.Limits; i.size > limits.CommitBytes || len(i.commit.Events) > limits.EventsPerCommit {
-		return i.checkCommit() // returns the error
-	}
-	mark := record.Mark{Key: i.commit.Key, Digest: i.commit.Digest}
-	rec := record.Append(make([]byte, 0, record.MaxSize(&event, mark)), &event, r.Place, mark)
-	b.chain = record.Seal(rec, i.store.seed, b.chain, e.Position, e.Version, e.Recorded)
-	b.records = append(b.records, rec)
-	b.entries = append(b.entries, logfile.IndexEntry(r))
-	b.bytes += len(rec)
-	if r.Place.I+1 < r.Place.N {
-		return nil
-	}
-	if err := i.checkCommit(); err != nil {
+	if err := i.checkCommit(r); err != nil {
 		return err
 	}
-	b.whole = len(b.records)
-	b.end = logfile.Head{Position: e.Position, Chain: b.chain}
-	i.commit = eventstore.Commit{}
+	event := newEventOf(e)
+	i.encoded = record.Append(i.encoded[:0], &event, r.Place, r.Mark)
+	b.chain = record.Seal(i.encoded, i.store.seed, b.chain, e.Position, e.Version, e.Recorded)
+	b.add(bytes.Clone(i.encoded), logfile.IndexEntry(r))
+	if r.Place.I+1 == r.Place.N {
+		if i.commit.key != "" {
+			b.keys[i.commit.key] = true
+		}
+		b.whole = len(b.records)
+		b.end = logfile.Head{Position: e.Position, Chain: b.chain}
+	}
 	return nil
+}
+
+// add adds a record and its index entry.
+func (b *importBatch) add(rec []byte, entry index.Entry) {
+	const each, tag = 256, 32 // bytes that an event and a tag take besides their names
+	b.records = append(b.records, rec)
+	b.entries = append(b.entries, entry)
+	b.bytes += len(rec) + each + len(entry.Stream) + len(entry.Type) + len(entry.Key)
+	for _, t := range entry.Tags {
+		b.bytes += tag + len(t)
+	}
 }
 
 // checkVersion holds the event to I2.
@@ -279,33 +313,33 @@ func (i *importer) checkVersion(e *eventstore.Event) error {
 	return nil
 }
 
-// checkCommit checks that a whole commit could have been appended, and that its key is new.
-func (i *importer) checkCommit() error {
-	c := &i.commit
-	expected := make(map[eventstore.StreamID]bool, 1)
-	for _, e := range c.Events {
-		if e.Stream != "" && !expected[e.Stream] {
-			expected[e.Stream] = true
-			c.Expect = append(c.Expect, eventstore.Expect{Stream: e.Stream, At: eventstore.Any})
-		}
+// checkCommit checks the rules that concern several events of a commit: its limits, and that
+// its key is new. The Contract has checked the bytes of payload and metadata.
+func (i *importer) checkCommit(r *record.Record) error {
+	e, c := &r.Event, &i.commit
+	if r.Place.I == 0 {
+		*c = importCommit{key: r.Key}
 	}
-	if err := i.store.info.Limits.Validate(*c); err != nil {
-		if !errors.Is(err, eventstore.ErrInvalid) {
-			err = fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
-		}
-		return fmt.Errorf("the commit that ends here: %w", err)
+	c.names += len(e.Stream) + len(e.Type) + len(e.Codec)
+	for _, tag := range e.Tags {
+		c.names += len(tag)
 	}
-	if c.Key == "" {
+	c.tags += len(e.Tags)
+	switch limits := i.store.info.Limits; {
+	case c.names > limits.CommitBytes:
+		return fmt.Errorf("%w: position %d: its commit has more than %d bytes of streams, types, codecs and tags", eventstore.ErrInvalid, e.Position, limits.CommitBytes)
+	case c.tags > limits.TagsPerCommit:
+		return fmt.Errorf("%w: position %d: its commit has more than %d tags", eventstore.ErrInvalid, e.Position, limits.TagsPerCommit)
+	case r.Key == "":
 		return nil
 	}
 	var first eventstore.Position
-	if err := i.ask(func(reader *index.Reader) { first = reader.Key(c.Key) }); err != nil {
+	if err := i.ask(func(reader *index.Reader) { first = reader.Key(r.Key) }); err != nil {
 		return err
 	}
-	if first > 0 || i.batch.keys[c.Key] {
-		return fmt.Errorf("%w: the commit that ends here: an earlier commit has its key %q", eventstore.ErrInvalid, c.Key)
+	if first > 0 || i.batch.keys[r.Key] {
+		return fmt.Errorf("%w: position %d: an earlier commit has its key %q", eventstore.ErrInvalid, e.Position, r.Key)
 	}
-	i.batch.keys[c.Key] = true
 	return nil
 }
 

@@ -315,12 +315,12 @@ var misfitLogs = map[string]misfit{
 	"an earlier time":      {inLine(3, `"recorded":"2026-01-02T03:04:07`, `"recorded":"2026-01-02T03:04:05`), 3, "recorded at", 2},
 	"two times":            {inLine(2, `"recorded":"2026-01-02T03:04:06`, `"recorded":"2026-01-02T03:04:07`), 2, "others of its commit", 0},
 	"an empty type":        {inLine(3, `"type":"u"`, `"type":""`), 3, "type is empty", 2},
-	"a stream with a dash": {inLine(1, `"stream":"s-1"`, `"stream":"-1"`), 2, "starts with a dash", 0},
+	"a stream with a dash": {inLine(1, `"stream":"s-1"`, `"stream":"-1"`), 1, "starts with a dash", 0},
 	"a key twice":          {inLine(3, `"n":1`, `"n":1,"key":"k"`), 3, "an earlier commit has its key", 2},
 	"half a commit":        {inLine(3, `"n":1`, `"n":2`), 0, "end after event 1 of 2", 2},
 	"a commit's middle":    {inLine(3, `"i":0,"n":1`, `"i":1,"n":2`), 3, "event 0 of 2 comes next", 2},
 	"an empty tag":         {inLine(2, `["x"]`, `[""]`), 2, "tag is empty", 0},
-	"a type too long":      {inLine(3, `"type":"u"`, `"type":"`+strings.Repeat("u", 256)+`"`), 3, "256 bytes of type", 2},
+	"a type too long":      {inLine(3, `"type":"u"`, `"type":"`+strings.Repeat("u", 256)+`"`), 3, "the type has more than 255 bytes", 2},
 }
 
 func TestImport_RefusesLinesThatDoNotParse(t *testing.T) { requireMisfits(t, misfitLines) }

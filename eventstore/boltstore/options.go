@@ -20,10 +20,12 @@ type Options struct {
 	FileMode fs.FileMode
 	// Clock returns the time at which an event is recorded. Nil means time.Now. It is
 	// called on the goroutine that appends. Recorded times do not decrease, even if the
-	// clock goes backward.
+	// clock goes backward. With a time outside the years 1678 to 2261 in UTC, Append and
+	// Backup return ErrInvalid.
 	Clock func() time.Time
 	// NewID returns the ids of events that have none. It is called on the goroutine that
-	// appends. Nil means UUIDs of version 7 with the time of Clock.
+	// appends. Nil means UUIDs of version 7 with the time of Clock. If it returns the zero
+	// UUID, Append returns ErrInvalid.
 	NewID func() (uuid.UUID, error)
 	// IndexMemory is about how many bytes the index holds in memory before they are
 	// written to the file. Zero or negative means 16 MiB. While many events are appended

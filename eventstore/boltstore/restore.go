@@ -37,7 +37,11 @@ type RestoreOptions struct {
 // it, in their order, and returns the Manifest of their union.
 //
 // Everything is checked before the file appears at path: the checksums, that nothing is
-// missing, that each backup continues the one before, that the events may follow each other.
+// missing, that each backup continues the one before, that the events may follow each other,
+// and that an Append could have written each of them. The checks find damage, and events that
+// break a rule. A backup is not authenticated: a program that can write it can make another
+// one that passes all checks. Keep backups where no other program can write, or sign them.
+//
 // The index is made from the events. Views are not in a backup; they are rebuilt from the
 // first event when they are next run or attached.
 //
@@ -49,7 +53,8 @@ type RestoreOptions struct {
 // unchanged, with one exception, which the error says: the directory could not be synced.
 //
 // Errors a caller can match: fs.ErrExist (a file is there, and Replace is not set),
-// ErrCorrupt (a backup is damaged or cut short; the error says where), ErrFormat (not a
+// ErrCorrupt (a backup is damaged or cut short, or has an event that no Append could have
+// written; the error says where, and the rule), ErrFormat (not a
 // backup, or one of a newer format; or the file to be replaced is not a log), ErrInvalid
 // (the backups do not continue each other, or the first is not a full one), ErrLocked, the
 // context's, and those of the file system and of the readers.

@@ -163,7 +163,11 @@ var forgedFrames = map[string]forgery{
 // forgedRecords are records that cannot follow each other, or are damaged.
 var forgedRecords = map[string]forgery{
 	"with a version left out": {func(p *backupParts) {
-		p.reseal(8, 7, time.Now().Add(time.Hour))
+		later := time.Now().Add(time.Hour) // for the whole commit
+		for i := range 2 {
+			p.reseal(6+i, eventstore.Version(binary.BigEndian.Uint64(p.records[6+i][15:])), later)
+		}
+		p.reseal(8, 7, later)
 	}, eventstore.ErrCorrupt, `version 7 of stream "cart-2", where version 1 comes next`},
 	"with a time going back": {func(p *backupParts) {
 		p.reseal(6, 3, time.Unix(0, 0))

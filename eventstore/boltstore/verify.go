@@ -85,6 +85,10 @@ const (
 	// StrayRecord: the log holds something under a key that is no position in it, or an
 	// event twice.
 	StrayRecord = FindingKind(verify.StrayRecord)
+	// InvalidRecord: an event is whole, and breaks a rule to which every append is held. So
+	// no Append has written it: the log was restored from a forged backup, or written by
+	// another program.
+	InvalidRecord = FindingKind(verify.InvalidRecord)
 	// BrokenCommit: events that lie side by side do not make up whole commits.
 	BrokenCommit = FindingKind(verify.BrokenCommit)
 	// BrokenChain: some event up to this position is whole, and not the one that was

@@ -89,7 +89,7 @@ func (w *writer) run() {
 		if w.index.repair() {
 			w.tail.publish(w.newTurn().group) // wakes the readers that wait for these transactions
 		}
-		for w.writeNext() && !w.isClosing() {
+		for !w.isClosing() && w.writeNext() {
 		}
 		w.pen.Unlock()
 		w.queue.ringIfWaiting()

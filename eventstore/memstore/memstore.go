@@ -20,7 +20,8 @@ type Options struct {
 	// Clock returns the Recorded time of a commit. Nil means time.Now.
 	Clock func() time.Time
 	// NewID returns the ID of an event that is appended without one. Nil means
-	// uuid.NewV7. An error of NewID fails the append.
+	// uuid.NewV7. An error of NewID fails the append, and so does the zero UUID, with
+	// ErrInvalid.
 	NewID func() (uuid.UUID, error)
 }
 
@@ -227,6 +228,9 @@ func (s *Store) newRecords(c eventstore.Commit) ([]record, error) {
 			id, err := s.newID()
 			if err != nil {
 				return nil, fmt.Errorf("append: id for event %d: %w", i, err)
+			}
+			if id == uuid.Nil {
+				return nil, fmt.Errorf("append: %w: Options.NewID returned the zero UUID", eventstore.ErrInvalid)
 			}
 			event.ID = id
 		}

@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -10,7 +12,8 @@ import (
 )
 
 func lifeRules() []rule {
-	return []rule{
+	waits := keepingRows(rule{"an append that waits when the store is closed ends with ErrClosed and is not written", waitingAtClose})
+	return append(waits, []rule{
 		{"Info says what a new log is", newInfo},
 		{"two logs have two ids", twoIDs},
 		{"a second Close returns nil", closeTwice},
@@ -47,7 +50,7 @@ func lifeRules() []rule {
 		{"read-only mode refuses Append with ErrReadOnly", readOnlyAppend},
 		{"read-only mode reads everything", readOnlyReads},
 		{"a newer format is ErrFormat", newerFormat},
-	}
+	}...)
 }
 
 func newInfo(h *harness) {
@@ -156,6 +159,65 @@ func acknowledgedWhileClosing(h *harness) {
 		}
 	}
 	h.equal("events in the log after reopening", 2*len(acknowledged), len(log))
+}
+
+// waitingAtClose holds the writer of the store in the Apply of an inline view, lets other
+// appends wait behind it, and closes the store. Only the append that the store has begun to
+// write is in the log.
+func waitingAtClose(h *harness) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	v := ledger("v", byType("begun"))
+	apply := v.Apply
+	v.Timeout = time.Minute
+	v.Apply = func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+		close(begun)
+		select {
+		case <-release:
+		case <-h.ctx.Done():
+		}
+		return apply(ctx, tx, events)
+	}
+	h.attach(v)
+	h.step("Append, Append that waits, and Close")
+	store := h.store
+	first := h.beside(event("a", "begun"))
+	<-begun
+	var waiting []<-chan error
+	for range 4 {
+		waiting = append(waiting, h.beside(event("a", "waited")))
+	}
+	time.Sleep(moment)
+	h.closed[store] = true
+	closing := make(chan error, 1)
+	go func() { closing <- store.Close() }()
+	for _, err := store.Head(h.ctx); err == nil; _, err = store.Head(h.ctx) {
+		time.Sleep(time.Millisecond)
+	}
+	close(release)
+	if err := <-first; err != nil {
+		h.Fatalf("the append that the store had begun to write: expected success, found %v", err)
+	}
+	for _, result := range waiting {
+		h.matches("an append that waited when the store was closed", <-result, eventstore.ErrClosed)
+	}
+	if err := <-closing; err != nil {
+		h.Fatalf("Close: expected no error, found %v", err)
+	}
+	h.reopen()
+	log := h.all()
+	h.equal("events in the log after reopening", 1, len(log))
+	h.equal("its type", "begun", log[0].Type)
+}
+
+// beside appends an event on a goroutine of its own, and returns a channel for the error.
+func (h *harness) beside(e eventstore.NewEvent) <-chan error {
+	result := make(chan error, 1)
+	store := h.store
+	go func() {
+		_, err := store.Append(h.ctx, unconditional(e))
+		result <- err
+	}()
+	return result
 }
 
 func reopenShows(h *harness) {

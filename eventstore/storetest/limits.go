@@ -16,9 +16,15 @@ func limitRules() []rule {
 		{"tags of an event at the limit are kept, one more is too large", tagLimit},
 		{"tags of a query's item at the limit match, one more is too large", itemTagLimit},
 		{"items of a query at the limit match, one more is too large", itemLimit},
+		{"names of a query's item at the limit match, one more is too large", itemNameLimit},
+		{"names of a query at the limit match, one more is too large", queryNameLimit},
 		{"guards of a commit at the limit are judged, one more is too large", guardLimit},
+		{"names in the guards of a commit at the limit are judged, one more is too large", guardNameLimit},
+		{"expectations of a commit at the limit are judged, one more is too large", expectationLimit},
 		{"events of a commit at the limit are kept, one more is too large", eventLimit},
 		{"bytes of a commit at the limit are kept, one more is too large", commitLimit},
+		{"tags of a commit at the limit are kept, one more is too large", commitTagLimit},
+		{"names and tags of a commit above the limit are too large", commitNameLimit},
 	}
 }
 
@@ -57,10 +63,15 @@ func limitsKnown(h *harness) {
 		{"NameBytes", own.NameBytes, standard.NameBytes},
 		{"TagsPerEvent", own.TagsPerEvent, standard.TagsPerEvent},
 		{"ItemsPerQuery", own.ItemsPerQuery, standard.ItemsPerQuery},
+		{"NamesPerItem", own.NamesPerItem, standard.NamesPerItem},
+		{"NamesPerQuery", own.NamesPerQuery, standard.NamesPerQuery},
 		{"PayloadBytes", own.PayloadBytes, standard.PayloadBytes},
 		{"MetadataBytes", own.MetadataBytes, standard.MetadataBytes},
 		{"EventsPerCommit", own.EventsPerCommit, standard.EventsPerCommit},
 		{"CommitBytes", own.CommitBytes, standard.CommitBytes},
+		{"TagsPerCommit", own.TagsPerCommit, standard.TagsPerCommit},
+		{"ExpectationsPerCommit", own.ExpectationsPerCommit, standard.ExpectationsPerCommit},
+		{"NamesPerCommit", own.NamesPerCommit, standard.NamesPerCommit},
 		{"GuardsPerCommit", own.GuardsPerCommit, standard.GuardsPerCommit},
 	} {
 		if limit.own < 1 || limit.own > limit.standard {
@@ -148,6 +159,82 @@ func itemLimit(h *harness) {
 	h.tooLarge(guarded(eventstore.Guard{Query: eventstore.Match(items...)}))
 }
 
+// absent returns n names of streams that have no events.
+func absent(n int) []eventstore.StreamID {
+	streams := make([]eventstore.StreamID, n)
+	for i := range streams {
+		streams[i] = eventstore.StreamID(fmt.Sprint("absent-", i))
+	}
+	return streams
+}
+
+func itemNameLimit(h *harness) {
+	limit := h.store.Info().Limits.NamesPerItem
+	log := h.seed(event("a", "x"), event("b", "x"), event("a", "y"))
+	item := eventstore.Item{Types: []string{"x"}, Streams: append(absent(limit-2), "a")}
+	h.sameEvents("by as many names as may be", log[:1], h.read(eventstore.Match(item), everything))
+	item.Types = append(item.Types, "z")
+	h.unreadable(eventstore.Match(item))
+	h.tooLarge(guarded(eventstore.Guard{Query: eventstore.Match(item)}))
+}
+
+// named returns a query with n names. The last one is stream, and the others match nothing.
+func (h *harness) named(n int, stream eventstore.StreamID) eventstore.Query {
+	h.Helper()
+	limits := h.store.Info().Limits
+	var items []eventstore.Item
+	for streams := append(absent(n-1), stream); len(streams) > 0; {
+		part := min(limits.NamesPerItem, len(streams))
+		items = append(items, eventstore.Item{Streams: streams[:part]})
+		streams = streams[part:]
+	}
+	if len(items) > limits.ItemsPerQuery {
+		h.Skipf("the store's other limits keep a query below %d names", n)
+	}
+	return eventstore.Match(items...)
+}
+
+func queryNameLimit(h *harness) {
+	limit := h.store.Info().Limits.NamesPerQuery
+	log := h.seed(event("b", "x"), event("a", "x"))
+	h.sameEvents("by as many names as may be", log[1:], h.read(h.named(limit, "a"), everything))
+	h.unreadable(h.named(limit+1, "a"))
+	h.tooLarge(guarded(eventstore.Guard{Query: h.named(limit+1, "a")}))
+}
+
+func guardNameLimit(h *harness) {
+	limits := h.store.Info().Limits
+	h.write(event("present", "x"))
+	var guards []eventstore.Guard
+	for rest := limits.NamesPerCommit; rest > 0; {
+		part := min(limits.NamesPerQuery, rest)
+		guards = append(guards, eventstore.Guard{Query: h.named(part, "absent")})
+		rest -= part
+	}
+	if len(guards) >= limits.GuardsPerCommit {
+		h.Skipf("the store's other limits keep the guards of a commit below Info().Limits.NamesPerCommit")
+	}
+	h.append(guarded(guards...))
+	h.tooLarge(guarded(append(guards, eventstore.Guard{Query: eventstore.Stream("absent")})...))
+	last := &guards[len(guards)-1]
+	last.Query = eventstore.Stream("present")
+	h.equal("index of the guard that fails", len(guards)-1, h.conflicts(guarded(guards...)).GuardIndex)
+}
+
+func expectationLimit(h *harness) {
+	limit := h.store.Info().Limits.ExpectationsPerCommit
+	h.write(event("present", "x"))
+	c := unconditional(event("", "x"))
+	for _, stream := range absent(limit) {
+		c.Expect = append(c.Expect, eventstore.Expect{Stream: stream, At: eventstore.NoStream})
+	}
+	h.append(c)
+	c.Expect[limit-1].Stream = "present"
+	h.equal("stream of the expectation that fails", "present", string(h.conflicts(c).Stream))
+	c.Expect = append(c.Expect, eventstore.Expect{Stream: "one-more", At: eventstore.NoStream})
+	h.tooLarge(c)
+}
+
 func guardLimit(h *harness) {
 	limit := h.store.Info().Limits.GuardsPerCommit
 	h.write(event("", "x", "present"))
@@ -198,4 +285,36 @@ func commitLimit(h *harness) {
 	last := &events[len(events)-1]
 	last.Metadata = eventstore.Metadata{"k": ""}
 	h.tooLarge(unconditional(events...))
+}
+
+func commitNameLimit(h *harness) {
+	limits := h.store.Info().Limits
+	tags := h.manyTags(limits.TagsPerEvent)
+	n := limits.CommitBytes/(limits.TagsPerEvent*limits.NameBytes) + 1
+	if n > limits.EventsPerCommit {
+		h.Skipf("the store's other limits keep the names of a commit below Info().Limits.CommitBytes")
+	}
+	events := make([]eventstore.NewEvent, n)
+	for i := range events {
+		events[i] = event("", "x", tags...) // they share the memory of the tags
+	}
+	h.tooLarge(unconditional(events...))
+}
+
+func commitTagLimit(h *harness) {
+	limits := h.store.Info().Limits
+	tags := make([]eventstore.Tag, limits.TagsPerEvent)
+	for i := range tags {
+		tags[i] = eventstore.Tag(fmt.Sprint(i))
+	}
+	var events []eventstore.NewEvent
+	for rest := limits.TagsPerCommit; rest > 0 && len(events) < limits.EventsPerCommit; rest -= len(tags) {
+		events = append(events, event("", "x", tags[:min(rest, len(tags))]...))
+	}
+	if len(events) == limits.EventsPerCommit {
+		h.Skip("the store's other limits keep a commit below Info().Limits.TagsPerCommit")
+	}
+	h.append(unconditional(events...))
+	h.equal("events with the first tag", len(events), len(h.read(byTag(tags[0]), everything)))
+	h.tooLarge(unconditional(append(events, event("", "x", tags[0]))...))
 }

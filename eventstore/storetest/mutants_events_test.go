@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 	"sync"
@@ -162,6 +163,12 @@ func limitMutants() []mutant {
 			}
 			return receipt, err
 		}),
+		unbounded("names of an item", func(l *eventstore.Limits) { l.NamesPerItem = math.MaxInt }),
+		unbounded("names of a query", func(l *eventstore.Limits) { l.NamesPerQuery = math.MaxInt }),
+		unbounded("names in guards", func(l *eventstore.Limits) { l.NamesPerCommit = math.MaxInt }),
+		unbounded("tags of a commit", func(l *eventstore.Limits) { l.TagsPerCommit = math.MaxInt }),
+		unbounded("expectations", func(l *eventstore.Limits) { l.ExpectationsPerCommit = math.MaxInt }),
+		unbounded("bytes of a commit", func(l *eventstore.Limits) { l.CommitBytes = math.MaxInt }),
 		{"limits", "limits above the standard ones", func(f *faults) {
 			f.info = func(s eventstore.Store) eventstore.Info {
 				info := s.Info()
@@ -170,4 +177,24 @@ func limitMutants() []mutant {
 			}
 		}},
 	}
+}
+
+// unbounded accepts commits and queries that are over one limit, and drops them.
+func unbounded(what string, lift func(*eventstore.Limits)) mutant {
+	lifted := eventstore.StandardLimits()
+	lift(&lifted)
+	return mutant{"limits", what + " are not bounded", func(f *faults) {
+		f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+			if eventstore.Validate(c) != nil && lifted.Validate(c) == nil {
+				return eventstore.Receipt{}, nil
+			}
+			return s.Append(ctx, c)
+		}
+		f.read = func(s eventstore.Store, ctx context.Context, q eventstore.Query, opts eventstore.ReadOptions) iter.Seq2[eventstore.Event, error] {
+			if eventstore.ValidateRead(q, opts) != nil && lifted.ValidateRead(q, opts) == nil {
+				return func(func(eventstore.Event, error) bool) {}
+			}
+			return s.Read(ctx, q, opts)
+		}
+	}}
 }

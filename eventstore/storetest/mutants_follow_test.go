@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -253,6 +254,44 @@ func closeMutants() []mutant {
 			}
 			return receipt, err
 		}),
+		{"life", "Close lets waiting appends be written", func(f *faults) { closeAfterWaiting(f, false) }},
+		{"life", "an append that Close has refused is written", func(f *faults) { closeAfterWaiting(f, true) }},
+	}
+}
+
+// closeAfterWaiting closes the store when all appends that have come before have been
+// written; with refused, all but the first of them return ErrClosed all the same.
+func closeAfterWaiting(f *faults, refused bool) {
+	var closing sync.Map // of the stores
+	var running sync.WaitGroup
+	var begun atomic.Bool
+	closed := func(s eventstore.Store) bool {
+		_, ok := closing.Load(s)
+		return ok
+	}
+	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
+		if closed(s) {
+			return eventstore.Receipt{}, eventstore.ErrClosed
+		}
+		running.Add(1)
+		defer running.Done()
+		first := !begun.Swap(true)
+		receipt, err := s.Append(ctx, c)
+		if err == nil && refused && !first && closed(s) {
+			err = eventstore.ErrClosed
+		}
+		return receipt, err
+	}
+	f.head = func(s eventstore.Store, ctx context.Context) (eventstore.Position, error) {
+		if closed(s) {
+			return 0, eventstore.ErrClosed
+		}
+		return s.Head(ctx)
+	}
+	f.close = func(s eventstore.Store) error {
+		closing.Store(s, true)
+		running.Wait()
+		return s.Close()
 	}
 }
 

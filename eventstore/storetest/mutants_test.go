@@ -301,7 +301,26 @@ func (m *memory) Append(ctx context.Context, c eventstore.Commit) (eventstore.Re
 	if err := m.closed(); err != nil {
 		return eventstore.Receipt{}, err
 	}
-	return m.log.Append(ctx, c)
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(m.open, cancel)()
+	return m.log.Append(whileOpen{ctx, waiting.Done(), m}, c)
+}
+
+// whileOpen is a context that ends, with ErrClosed, also when its store is closed.
+type whileOpen struct {
+	context.Context
+	done  <-chan struct{}
+	store *memory
+}
+
+func (c whileOpen) Done() <-chan struct{} { return c.done }
+
+func (c whileOpen) Err() error {
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	return c.store.closed()
 }
 
 func (m *memory) Lookup(ctx context.Context, key string) (eventstore.Receipt, bool, error) {

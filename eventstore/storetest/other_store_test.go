@@ -52,8 +52,10 @@ const gap = 3
 func (g *gappy) limits() eventstore.Limits {
 	limits := eventstore.StandardLimits()
 	limits.NameBytes, limits.TagsPerEvent, limits.MetadataBytes, limits.PayloadBytes = 120, 20, 2_000, 1_000_000
-	limits.EventsPerCommit, limits.CommitBytes = 1_000, 4_000_000
+	limits.EventsPerCommit, limits.CommitBytes = 1_000, 2_000_000
 	limits.ItemsPerQuery, limits.GuardsPerCommit = 10, 20
+	limits.NamesPerItem, limits.NamesPerQuery, limits.NamesPerCommit, limits.ExpectationsPerCommit = 40, 300, 2_000, 500
+	limits.TagsPerCommit = 10_000
 	return limits
 }
 

@@ -38,8 +38,9 @@ const (
 	frameRecord   = 'r'
 	frameManifest = 'm'
 
-	// maxFrame bounds the body of a frame, in bytes. No record is as large.
-	maxFrame = 64 << 20
+	// maxFrame bounds the body of a frame, in bytes. No record is as large: its payload has
+	// at most 16 MiB, and all the rest less than 1 MiB.
+	maxFrame = 20 << 20
 )
 
 // Manifest describes a backup.

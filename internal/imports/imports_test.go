@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 	"internal/logfile":  {"eventstore", "internal/index", "internal/pages", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"internal/viewfile": {"eventstore", "internal/logfile", "internal/record", "go.etcd.io/bbolt"},
 	"internal/logbuild": {"eventstore", "internal/index", "internal/logfile", "internal/record", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt"},
-	"internal/jsonl":    {"eventstore", "internal/record", "github.com/google/uuid"},
+	"internal/jsonl":    {"eventstore", "internal/quote", "internal/record", "github.com/google/uuid"},
 	"internal/backup":   {"eventstore", "internal/logfile", "internal/record", "github.com/google/uuid", "go.etcd.io/bbolt"},
 	"internal/salvage":  {"eventstore", "internal/logbuild", "internal/logfile", "internal/pages", "internal/record", "github.com/google/uuid"},
 	"internal/verify":   {"eventstore", "internal/index", "internal/logfile", "internal/pages", "internal/record", "internal/viewfile", "go.etcd.io/bbolt"},

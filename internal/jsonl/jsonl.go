@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -198,14 +199,15 @@ func isCompactJSON(data []byte) bool {
 
 // ParseLine parses a line without its newline. It takes the fields in any order, each at
 // most once, and spaces between them, and refuses everything that the format does not
-// describe. Its errors name the field and match none of the contract's. The record shares
-// no memory with the line.
-func ParseLine(line []byte) (record.Record, error) {
+// describe. It ends where a limit of one event is passed, so a line takes no more memory than
+// the largest event. Its errors name the field and match none of the contract's. The record
+// shares no memory with the line.
+func ParseLine(line []byte, limits eventstore.Limits) (record.Record, error) {
 	if !utf8.Valid(line) {
 		return record.Record{}, errors.New("it is not UTF-8")
 	}
-	p := lineParser{reader: jsonReader{rest: line}, seen: make(map[string]bool, 16)}
-	err := p.reader.object(p.field)
+	p := lineParser{reader: jsonReader{rest: line}, limits: limits, seen: make(map[string]bool, 16)}
+	err := p.reader.object(shortText, p.field)
 	if err == nil {
 		err = p.reader.end()
 	}
@@ -217,9 +219,11 @@ func ParseLine(line []byte) (record.Record, error) {
 
 // lineParser parses the fields of a line into a record.
 type lineParser struct {
-	reader jsonReader
-	r      record.Record
-	seen   map[string]bool
+	reader   jsonReader
+	limits   eventstore.Limits
+	r        record.Record
+	seen     map[string]bool
+	metadata int // bytes of keys and values so far
 }
 
 func (p *lineParser) field(name string) (err error) {
@@ -232,19 +236,19 @@ func (p *lineParser) field(name string) (err error) {
 	case "position":
 		e.Position, err = number[eventstore.Position](&p.reader, 1<<63-1)
 	case "stream":
-		e.Stream, err = text[eventstore.StreamID](&p.reader)
+		e.Stream, err = text[eventstore.StreamID](p, "stream")
 	case "version":
 		e.Version, err = number[eventstore.Version](&p.reader, 1<<63-1)
 	case "commit":
-		err = p.reader.object(p.commitField)
+		err = p.reader.object(shortText, p.commitField)
 	case "id":
 		e.ID, err = p.id()
 	case "type":
-		e.Type, err = text[string](&p.reader)
+		e.Type, err = text[string](p, "type")
 	case "schema_version":
 		e.SchemaVersion, err = number[uint32](&p.reader, 1<<32-1)
 	case "codec":
-		e.Codec, err = text[string](&p.reader)
+		e.Codec, err = text[string](p, "codec")
 	case "recorded":
 		e.Recorded, err = p.time()
 	case "time":
@@ -252,9 +256,9 @@ func (p *lineParser) field(name string) (err error) {
 	case "tags":
 		e.Tags, err = p.tags()
 	case "metadata":
-		err = p.reader.object(p.metadataField)
+		err = p.reader.object(p.limits.MetadataBytes, p.metadataField)
 	case "data":
-		e.Data, err = p.reader.value()
+		e.Data, err = p.reader.value("the payload", p.limits.PayloadBytes)
 		e.Data = bytes.Clone(e.Data)
 	case "data_base64":
 		e.Data, err = p.base64()
@@ -278,7 +282,7 @@ func (p *lineParser) commitField(name string) (err error) {
 	case "n":
 		p.r.Place.N, err = number[int](&p.reader, 1<<31-1)
 	case "key":
-		p.r.Key, err = text[string](&p.reader)
+		p.r.Key, err = text[string](p, "key")
 		if err == nil && p.r.Key == "" {
 			err = errors.New("key is empty")
 		}
@@ -291,7 +295,7 @@ func (p *lineParser) commitField(name string) (err error) {
 }
 
 func (p *lineParser) digest() ([]byte, error) {
-	s, err := p.reader.text()
+	s, err := text[string](p, "digest")
 	if err != nil {
 		return nil, err
 	}
@@ -303,13 +307,13 @@ func (p *lineParser) digest() ([]byte, error) {
 }
 
 func (p *lineParser) id() (uuid.UUID, error) {
-	s, err := p.reader.text()
+	s, err := p.reader.text("the id", shortText)
 	if err != nil {
 		return uuid.Nil, err
 	}
 	id, err := uuid.Parse(s)
 	if err != nil || len(s) != 36 {
-		return uuid.Nil, fmt.Errorf("%q is not a UUID", s)
+		return uuid.Nil, fmt.Errorf("%s is not a UUID", quote.Name(s))
 	}
 	if id == uuid.Nil {
 		return uuid.Nil, errors.New("is zero")
@@ -319,7 +323,7 @@ func (p *lineParser) id() (uuid.UUID, error) {
 
 // time takes a time. It refuses one finer than nanoseconds, which would be cut.
 func (p *lineParser) time() (time.Time, error) {
-	s, err := p.reader.text()
+	s, err := p.reader.text("the time", shortText)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -335,13 +339,18 @@ func (p *lineParser) time() (time.Time, error) {
 func (p *lineParser) tags() ([]eventstore.Tag, error) {
 	var tags []eventstore.Tag
 	err := p.reader.array(func() error {
-		tag, err := text[eventstore.Tag](&p.reader)
-		if err == nil && slices.Contains(tags, tag) {
-			err = fmt.Errorf("%q occurs twice", tag)
+		if len(tags) == p.limits.TagsPerEvent {
+			return fmt.Errorf("more than %d tags", p.limits.TagsPerEvent)
 		}
+		tag, err := text[eventstore.Tag](p, "tag")
 		tags = append(tags, tag)
 		return err
 	})
+	if err == nil {
+		if tag, twice := record.Twice(tags); twice {
+			err = fmt.Errorf("%q occurs twice", tag)
+		}
+	}
 	return tags, err
 }
 
@@ -350,21 +359,38 @@ func (p *lineParser) metadataField(name string) error {
 		p.r.Event.Metadata = make(eventstore.Metadata)
 	}
 	if _, twice := p.r.Event.Metadata[name]; twice {
-		return fmt.Errorf("%q occurs twice", name)
+		return fmt.Errorf("%s occurs twice", quote.Name(name))
 	}
-	value, err := p.reader.text()
+	if name == "" {
+		return errors.New("a key is empty")
+	}
+	left := p.limits.MetadataBytes - p.metadata - len(name)
+	if left < 0 {
+		return tooLong("the metadata", p.limits.MetadataBytes)
+	}
+	value, err := p.reader.text("a value", left)
+	if errors.As(err, new(*sizeError)) {
+		return tooLong("the metadata", p.limits.MetadataBytes)
+	}
+	if err != nil {
+		return err
+	}
+	p.metadata += len(name) + len(value)
 	p.r.Event.Metadata[name] = value
-	return err
+	return nil
 }
 
 func (p *lineParser) base64() ([]byte, error) {
-	s, err := p.reader.text()
+	s, err := p.reader.text("the payload", base64.StdEncoding.EncodedLen(p.limits.PayloadBytes))
 	if err != nil {
 		return nil, err
 	}
 	data, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil {
 		return nil, errors.New("is not base64")
+	}
+	if len(data) > p.limits.PayloadBytes {
+		return nil, tooLong("the payload", p.limits.PayloadBytes)
 	}
 	return data, nil
 }
@@ -418,7 +444,8 @@ func number[N ~int | ~uint32 | ~uint64](r *jsonReader, limit uint64) (N, error) 
 	return N(n), err
 }
 
-func text[S ~string](r *jsonReader) (S, error) {
-	s, err := r.text()
+// text takes a name of the contract.
+func text[S ~string](p *lineParser, what string) (S, error) {
+	s, err := p.reader.text("the "+what, p.limits.NameBytes)
 	return S(s), err
 }

@@ -44,7 +44,7 @@ func requireLine(t *testing.T, r record.Record) string {
 	require.NoError(t, err)
 	require.True(t, json.Valid(line))
 	require.Equal(t, len(line)-1, bytes.IndexByte(line, '\n'))
-	got, err := jsonl.ParseLine(line[:len(line)-1])
+	got, err := jsonl.ParseLine(line[:len(line)-1], eventstore.StandardLimits())
 	require.NoError(t, err, "%s", line)
 	require.Equal(t, r, got)
 	return string(line)
@@ -58,7 +58,7 @@ func FuzzLine(f *testing.F) {
 	}
 	f.Add([]byte(`{"data_base64":"AP8=","tags":["a","\u2028"],"metadata":{"\ud83d\ude00":"\u0000"},"time":"0001-01-01T00:00:00.000000001Z"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		first, err := jsonl.ParseLine(line)
+		first, err := jsonl.ParseLine(line, eventstore.StandardLimits())
 		if err != nil {
 			return
 		}
@@ -66,7 +66,7 @@ func FuzzLine(f *testing.F) {
 		again, err := jsonl.AppendLine(nil, &first)
 		require.NoError(t, err)
 		require.True(t, json.Valid(again))
-		second, err := jsonl.ParseLine(bytes.TrimSuffix(again, []byte("\n")))
+		second, err := jsonl.ParseLine(bytes.TrimSuffix(again, []byte("\n")), eventstore.StandardLimits())
 		require.NoError(t, err, "%s", again)
 		require.Equal(t, len(first.Event.Tags), len(second.Event.Tags))
 		if len(first.Event.Tags) == 0 {
@@ -199,7 +199,7 @@ func TestMaxLine(t *testing.T) {
 
 // TestParseLine_RefusesWhatIsNotDescribed changes the third of the lines.
 func TestParseLine_RefusesWhatIsNotDescribed(t *testing.T) {
-	_, err := jsonl.ParseLine([]byte(lines[2]))
+	_, err := jsonl.ParseLine([]byte(lines[2]), eventstore.StandardLimits())
 	require.NoError(t, err)
 	for _, tt := range []struct{ old, with, says string }{
 		{`"position":3`, `"position":0`, "position 0"},
@@ -231,7 +231,7 @@ func TestParseLine_RefusesWhatIsNotDescribed(t *testing.T) {
 	} {
 		line := strings.Replace(lines[2], tt.old, tt.with, 1)
 		require.NotEqual(t, lines[2], line)
-		_, err := jsonl.ParseLine([]byte(line))
+		_, err := jsonl.ParseLine([]byte(line), eventstore.StandardLimits())
 		require.ErrorContains(t, err, tt.says, line)
 	}
 }

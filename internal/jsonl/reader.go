@@ -11,15 +11,20 @@ import (
 )
 
 // jsonReader takes JSON values from the front of a text in UTF-8. Unlike encoding/json it
-// compares names exactly, replaces nothing, and can return a value unparsed.
+// compares names exactly, replaces nothing, and can return a value unparsed. It takes memory
+// for a string only up to the limit that the caller gives.
 type jsonReader struct{ rest []byte }
+
+// shortText bounds, in bytes, a text that is a field's name, a number, a time or an id.
+const shortText = 64
 
 var errJSON = errors.New("it is not JSON")
 
-// object takes an object. It calls field with each name, and field takes the value.
-func (r *jsonReader) object(field func(name string) error) error {
+// object takes an object. It calls field with each name, of at most limit bytes, and field
+// takes the value.
+func (r *jsonReader) object(limit int, field func(name string) error) error {
 	return r.list('{', '}', func() error {
-		name, err := r.text()
+		name, err := r.text("a name", limit)
 		if err != nil {
 			return err
 		}
@@ -68,7 +73,7 @@ func (r *jsonReader) number(limit uint64) (uint64, error) {
 	for n < len(r.rest) && r.rest[n] >= '0' && r.rest[n] <= '9' {
 		n++
 	}
-	digits := string(r.rest[:n])
+	digits := string(r.rest[:min(n, shortText)]) // more are too large a number
 	value, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil || value > limit || n > 1 && digits[0] == '0' {
 		return 0, fmt.Errorf("not an integer from 0 to %d", limit)
@@ -77,8 +82,8 @@ func (r *jsonReader) number(limit uint64) (uint64, error) {
 	return value, nil
 }
 
-// text takes a string.
-func (r *jsonReader) text() (string, error) {
+// text takes a string of at most limit bytes. what names it in the error for a longer one.
+func (r *jsonReader) text(what string, limit int) (string, error) {
 	if !r.take('"') {
 		return "", errors.New("not a string")
 	}
@@ -88,8 +93,10 @@ func (r *jsonReader) text() (string, error) {
 			s := string(r.rest[:i])
 			r.rest = r.rest[i+1:]
 			return s, nil
+		case i == limit:
+			return "", tooLong(what, limit)
 		case c == '\\':
-			return r.escapedText(i)
+			return r.escapedText(i, what, limit)
 		case c < ' ':
 			return "", fmt.Errorf("%w: a control character in a string", errJSON)
 		}
@@ -97,10 +104,23 @@ func (r *jsonReader) text() (string, error) {
 	return "", fmt.Errorf("%w: a string does not end", errJSON)
 }
 
+// sizeError says that something has more bytes than an event may have.
+type sizeError struct {
+	what  string
+	limit int
+}
+
+func (e *sizeError) Error() string { return fmt.Sprintf("%s has more than %d bytes", e.what, e.limit) }
+
+func tooLong(what string, limit int) error { return &sizeError{what, limit} }
+
 // escapedText takes the rest of a string whose first n bytes have no escape.
-func (r *jsonReader) escapedText(n int) (string, error) {
+func (r *jsonReader) escapedText(n int, what string, limit int) (string, error) {
 	var s strings.Builder
 	for {
+		if s.Len()+n > limit {
+			return "", tooLong(what, limit)
+		}
 		s.Write(r.rest[:n])
 		r.rest = r.rest[n:]
 		if len(r.rest) == 0 {
@@ -159,10 +179,14 @@ func (r *jsonReader) unicode() (rune, bool) {
 	return rune(n), err == nil
 }
 
-// value takes any value and returns it unparsed, as a part of the text.
-func (r *jsonReader) value() ([]byte, error) {
+// value takes any value of at most limit bytes and returns it unparsed, as a part of the
+// text.
+func (r *jsonReader) value(what string, limit int) ([]byte, error) {
 	r.space()
-	n := valueEnd(r.rest)
+	n := valueEnd(r.rest[:min(len(r.rest), limit+1)])
+	if n > limit {
+		return nil, tooLong(what, limit)
+	}
 	v := r.rest[:n:n]
 	if !json.Valid(v) {
 		return nil, errJSON

@@ -201,7 +201,7 @@ func TestBuilder_FinishRefuses(t *testing.T) {
 		at     eventstore.Position
 	}{
 		"half a commit":  {[]event{alone(1), {2, record.Place{I: 0, N: 2}, ""}}, "in a commit of 2 events", 3},
-		"a version left": {[]event{alone(1), alone(3)}, "version 3", 2},
+		"a version left": {[]event{alone(1), alone(1), alone(3)}, "version 1", 2},
 		"a key twice":    {[]event{keyed(1), alone(2), keyed(3)}, "key", 3},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -116,7 +116,8 @@ func TestSequence_Next(t *testing.T) {
 		refusesWithGaps string // where positions may be missing
 	}{
 		"the end of the commit":       {4, record.Place{I: 2, N: 3}, recorded, "", ""},
-		"recorded later":              {4, record.Place{I: 2, N: 3}, recorded.Add(time.Hour), "", ""},
+		"recorded later":              {4, record.Place{I: 2, N: 3}, recorded.Add(time.Hour), "others of its commit at", "others of its commit at"},
+		"no record of an Append":      {4, record.Place{I: 2, N: 70_000}, recorded, "where event 2 of 3 comes next", "a commit of 70000 events, at most 65536"},
 		"the last position again":     {3, record.Place{I: 2, N: 3}, recorded, "follows position 3", "follows position 3"},
 		"a position too far":          {5, record.Place{I: 2, N: 3}, recorded, "the positions between are missing", ""},
 		"recorded earlier":            {4, record.Place{I: 2, N: 3}, earlier, "before the preceding event", "before the preceding event"},

@@ -9,7 +9,8 @@ import (
 )
 
 // Sequence checks that records may follow each other in a log: positions without gaps,
-// times that do not decrease, whole commits, the running checksum.
+// times that do not decrease, whole commits, the running checksum; and that an Append could
+// have written each ([record.Contract]).
 type Sequence struct {
 	seed     record.Seed
 	gaps     bool                // positions may be missing, and so parts of commits
@@ -18,6 +19,7 @@ type Sequence struct {
 	chained  bool                // whether chain is known
 	recorded time.Time           // of the last record
 	place    record.Place        // of the last record; zero: the next may be inside a commit
+	contract record.Contract
 }
 
 // NewSequence returns a sequence of records with a seed that begins after a position. With
@@ -33,14 +35,19 @@ func (s *Sequence) Head() eventstore.Position { return s.head }
 // HasGaps reports whether positions may be missing.
 func (s *Sequence) HasGaps() bool { return s.gaps }
 
-// Next decodes the next record. If it is damaged, or may not follow the last one, the
-// error is a [*eventstore.CorruptError] and the sequence does not change.
+// Next decodes the next record. If it is damaged, may not follow the last one, or is none
+// that an Append could have written, the error is a [*eventstore.CorruptError] and the
+// sequence does not change.
 func (s *Sequence) Next(p eventstore.Position, rec []byte) (record.Record, error) {
 	r, err := record.Decode(s.seed, p, rec)
 	if err != nil {
 		return record.Record{}, err
 	}
-	if reason := s.refuses(&r); reason != "" {
+	reason := s.refuses(&r)
+	if reason == "" {
+		reason = s.contract.Check(&r)
+	}
+	if reason != "" {
 		return record.Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
 	}
 	s.head, s.recorded, s.place = p, r.Event.Recorded, r.Place

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/internal/prooftest/bitflip"
+	"github.com/yore-es/yore/internal/prooftest/ceilings"
 	"github.com/yore-es/yore/internal/prooftest/ext4"
 	"github.com/yore-es/yore/internal/prooftest/faults"
 	"github.com/yore-es/yore/internal/prooftest/fuzzing"
@@ -55,6 +56,7 @@ func proofs() []proof.Proof {
 		lostwrite.New(),
 		truncation.New(),
 		killloop.New(),
+		ceilings.New(),
 		fuzzing.New(),
 		leaks.New(),
 		soak.New(),

@@ -76,7 +76,7 @@ func decodeChecked(p eventstore.Position, rec []byte, at int) (r Record, reason 
 	f := fields{rest: view(rest)}
 	r.Event.Metadata = f.metadata()
 	if f.broken {
-		return Record{}, "the metadata end before they should"
+		return Record{}, f.reason()
 	}
 	r.Event.Data = rest[len(rest)-len(f.rest):]
 	return r, ""
@@ -101,7 +101,7 @@ func decodeFields(r *Record, p eventstore.Position, rec []byte, names string) (r
 	}
 	switch {
 	case f.broken:
-		return "fields end before they should"
+		return f.reason()
 	case f.rest != "":
 		return fmt.Sprintf("%d bytes follow the fields", len(f.rest))
 	case r.Place.I >= r.Place.N:
@@ -167,7 +167,7 @@ func (m *Matcher) matches(rec []byte, at int) (matches bool, reason string) {
 	m.tags = r.Event.Tags[:0]
 	clear(m.tags[:cap(m.tags)])
 	if f.broken {
-		return false, "fields end before they should"
+		return false, f.reason()
 	}
 	return matches, ""
 }
@@ -219,6 +219,7 @@ func checkContent(rec []byte, at int) (reason string) {
 type fields struct {
 	rest   string
 	broken bool
+	fault  string // why they are broken; "": they end too early
 }
 
 func (f *fields) take(n int) string {
@@ -240,7 +241,7 @@ func (f *fields) number(limit uint64) uint64 {
 		}
 		x |= uint64(b[0]&0x7f) << shift
 		if b[0] < 0x80 {
-			if x > limit {
+			if x > limit || b[0] == 0 && shift > 0 { // Append encodes no number in more bytes than it needs
 				break
 			}
 			return x
@@ -260,6 +261,31 @@ func (f *fields) name() string {
 
 func (f *fields) text() string { return f.take(f.count()) }
 
+// exceeds reports whether an event cannot have as many elements as the record claims, before
+// memory is taken for them. The fields are then broken.
+func (f *fields) exceeds(what string, n, limit int) bool {
+	if n <= limit {
+		return false
+	}
+	f.fail("%d %s, at most %d", n, what, limit)
+	return true
+}
+
+// fail notes why the fields are broken, unless they are already.
+func (f *fields) fail(format string, args ...any) {
+	if !f.broken {
+		f.broken, f.fault = true, fmt.Sprintf(format, args...)
+	}
+}
+
+// reason returns why the fields are broken.
+func (f *fields) reason() string {
+	if f.fault != "" {
+		return f.fault
+	}
+	return "fields end before they should"
+}
+
 // count parses a number of elements that take at least a byte each.
 func (f *fields) count() int { return int(f.number(uint64(len(f.rest)))) }
 
@@ -268,7 +294,12 @@ func (f *fields) time() time.Time {
 	if f.broken {
 		return time.Time{}
 	}
-	return time.Unix(int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint32(b[8:]))).UTC()
+	nanoseconds := int64(binary.BigEndian.Uint32(b[8:]))
+	if nanoseconds >= int64(time.Second) {
+		f.fail("its time has %d nanoseconds", nanoseconds)
+		return time.Time{}
+	}
+	return time.Unix(int64(binary.BigEndian.Uint64(b)), nanoseconds).UTC()
 }
 
 func (f *fields) chain() Chain {
@@ -282,7 +313,7 @@ func (f *fields) chain() Chain {
 // tags parses the tags, into room if that is large enough.
 func (f *fields) tags(room []eventstore.Tag) []eventstore.Tag {
 	n := f.count()
-	if n == 0 {
+	if n == 0 || f.exceeds("tags", n, limits.TagsPerEvent) {
 		return nil
 	}
 	if cap(room) < n {
@@ -308,23 +339,32 @@ func (f *fields) upToTags(r *Record, flags byte, room []eventstore.Tag) {
 	e.Type = f.name()
 	e.Codec = f.name()
 	if flags&flagKey != 0 {
-		r.Key = f.name()
+		if r.Key = f.name(); r.Key == "" {
+			f.fail("key is empty")
+		}
 	}
 	if flags&flagDigest != 0 {
-		r.Digest = []byte(f.name())
+		if r.Digest = []byte(f.name()); len(r.Digest) == 0 {
+			f.fail("digest is empty")
+		}
 	}
 	e.Tags = f.tags(room)
 }
 
 func (f *fields) metadata() eventstore.Metadata {
 	n := f.count()
-	if n == 0 {
+	if n == 0 || f.exceeds("entries of metadata", n, limits.MetadataBytes) {
 		return nil
 	}
 	metadata := make(eventstore.Metadata, n)
-	for range n {
+	last := ""
+	for i := range n {
 		key := f.text()
+		if i > 0 && key <= last {
+			f.fail("metadata keys are not in order")
+		}
 		metadata[key] = f.text()
+		last = key
 	}
 	return metadata
 }

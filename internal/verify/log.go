@@ -48,6 +48,7 @@ type logWalk struct {
 	done     bool
 	previous record.Record // the record at next-1, if known is true
 	known    bool
+	contract record.Contract
 	chain    record.Chain  // up to next-1
 	chained  bool          // whether chain is known
 	entries  []index.Entry // what the index must have for the records of the page
@@ -141,11 +142,15 @@ func (w *logWalk) check(p eventstore.Position, value []byte) {
 	} else {
 		w.v.result.Events++
 	}
+	before := w.v.count()
 	w.checkPlace(&r)
 	w.checkChain(&r)
 	e := &r.Event
 	if (e.Stream == "") != (e.Version == 0) {
 		w.v.add(BrokenStream, p, "version %d of stream %q", e.Version, e.Stream)
+	}
+	if broken := w.contract.Check(&r); broken != "" && w.v.count() == before {
+		w.v.add(InvalidRecord, p, "%s", broken)
 	}
 	w.entries = append(w.entries, logfile.IndexEntry(&r))
 	w.next, w.previous, w.known = p+1, r, true

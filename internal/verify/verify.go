@@ -59,6 +59,7 @@ const (
 	DamagedRecord     Kind = "damaged record"
 	MissingRecord     Kind = "missing record"
 	StrayRecord       Kind = "stray record"
+	InvalidRecord     Kind = "invalid record"
 	BrokenCommit      Kind = "broken commit"
 	BrokenChain       Kind = "broken chain"
 	DecreasingTime    Kind = "decreasing time"
@@ -109,6 +110,9 @@ const verifyEvents = 1024 // events or rows in a page
 func (v *verifier) add(kind Kind, p eventstore.Position, problem string, args ...any) {
 	v.addFinding(Finding{Kind: kind, Position: p, Problem: fmt.Sprintf(problem, args...)})
 }
+
+// count returns the number of findings so far.
+func (v *verifier) count() int { return len(v.result.Findings) + v.result.Omitted }
 
 func (v *verifier) addFinding(f Finding) {
 	if len(v.result.Findings) >= v.opts.MaxFindings {

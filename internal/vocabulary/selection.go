@@ -61,6 +61,11 @@ func (h *Handlers[H]) Select(q eventstore.Query) (Selection, error) {
 	}
 	s.Asked = eventstore.Match(asked...)
 	s.Stored = h.stored(asked)
+	if len(asked) > 0 && len(faults) == 0 { // it has more names than q
+		if err := eventstore.ValidateRead(s.Stored, eventstore.ReadOptions{}); err != nil {
+			faults = append(faults, fmt.Errorf("with all handled types under all their stored names: %w", err))
+		}
+	}
 	return s, errors.Join(faults...)
 }
 

@@ -2,7 +2,7 @@ package mutants
 
 // damage are stores that do not notice damage, or take too much for damaged.
 func damage() []mutant {
-	decode, head := "internal/record/decode.go", "internal/logfile/head.go"
+	decode := "internal/record/decode.go"
 	return []mutant{
 		{
 			name: "CRC off", breaks: "the checksum of a record's identity is not compared",
@@ -34,6 +34,14 @@ func damage() []mutant {
 			file:  boltstore + "follow.go",
 			edits: []edit{{"			b.batch.Through = min(b.batch.Through, corrupt.Position-1)\n", ""}},
 		},
+	}
+}
+
+// olderContent are stores that take older content of a page, or that of another store, for
+// their own.
+func olderContent() []mutant {
+	head := "internal/logfile/head.go"
+	return []mutant{
 		{
 			name: "the end of the log not compared", breaks: "a log that has lost its last page is taken for a shorter one",
 			proof: "lost-write", env: []string{someLost},

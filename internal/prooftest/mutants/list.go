@@ -26,7 +26,7 @@ const (
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), conditions(), answers(), indexes(), packs())
+	return slices.Concat(sound(), lies(), durability(), damage(), olderContent(), concurrency(), conditions(), answers(), indexes(), packs(), ceilings())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -37,6 +37,7 @@ func sound() []mutant {
 		{name: "as it is: faults", proof: "faults", env: []string{someSites}, sound: true},
 		{name: "as it is: kill-window", proof: "kill-window", env: []string{someKills}, sound: true},
 		{name: "as it is: linear", proof: "linear", env: []string{someOperations}, sound: true},
+		{name: "as it is: ceilings", proof: "ceilings", sound: true},
 		{name: "as it is: model", proof: "model", env: []string{someSequences}, sound: true},
 		{name: "as it is: bit-flips", proof: "bit-flips", env: []string{someFlips}, sound: true},
 		{name: "as it is: lost-write", proof: "lost-write", env: []string{someLost}, sound: true},
