@@ -46,7 +46,7 @@ type rowChange struct {
 
 func newRowChange(ctx context.Context, c eventstore.RowCommit) *rowChange {
 	r := &rowChange{ticket: newTicket(ctx), commit: c}
-	r.weight = max(1, len(c.Rows))
+	r.weight = viewWeight + len(c.Rows)
 	for _, row := range c.Rows {
 		r.bytes += len(row.Key) + len(row.Value)
 	}
@@ -103,7 +103,7 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	if err != nil {
 		return false, err
 	}
-	d.weight = max(1, len(d.keys))
+	d.weight = viewWeight + len(d.keys)
 	if err := s.writer.submit(d); err != nil {
 		return false, err
 	}
