@@ -42,6 +42,7 @@ func (s *Store) writable(ctx context.Context) error {
 type rowChange struct {
 	ticket
 	commit eventstore.RowCommit
+	owner  *inline // the view, if it is catching up; nil: a caller's commit
 }
 
 func newRowChange(ctx context.Context, c eventstore.RowCommit) *rowChange {
@@ -58,12 +59,12 @@ func (r *rowChange) enter(t *turn) {
 	c := &r.commit
 	actual := t.checkpoint(c.View)
 	switch {
-	case t.w.views.attached(c.View) != nil:
+	case t.w.views.attached(c.View) != nil, r.owner == nil && t.w.views.late.of(c.View) != nil:
 		r.err = fmt.Errorf("%w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
 	case c.Checkpoint.Position >= t.group.first:
 		r.err = fmt.Errorf("%w: checkpoint of view %q at position %d, beyond the head %d",
 			eventstore.ErrInvalid, c.View, c.Checkpoint.Position, t.group.first-1)
-	case !actual.Equal(c.Expected):
+	case !actual.Equal(c.Expected), r.owner != nil && !t.w.views.claims(r.owner):
 		r.err = &eventstore.CheckpointError{View: c.View, Expected: rows.CloneCheckpoint(c.Expected), Actual: rows.CloneCheckpoint(actual)}
 	default:
 		if r.err = t.w.views.refused[c.View]; r.err != nil {
@@ -120,7 +121,8 @@ type rowDrop struct {
 
 // enter implements job.
 func (d *rowDrop) enter(t *turn) {
-	if t.w.views.refused[d.id] == nil && t.checkpoint(d.id).IsZero() && t.w.views.attached(d.id) == nil {
+	views := t.w.views
+	if views.refused[d.id] == nil && t.checkpoint(d.id).IsZero() && views.attached(d.id) == nil && views.late.of(d.id) == nil {
 		return // nothing to drop: a view that has rows and no checkpoint is refused
 	}
 	change := t.change(d.id)

@@ -55,6 +55,7 @@ func (s *Store) Close() (err error) {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		<-s.writer.stopped
+		s.views.late.returning.Wait()
 		<-s.index.stopped
 		s.index.save()
 		err = s.db.Close()
