@@ -173,7 +173,7 @@ func (w *writer) replace(ctx context.Context) error {
 		return err
 	}
 	if w.host.isInline(w.Projection) {
-		if err := w.host.store.Attach(ctx, w.inline(w.build)); err != nil {
+		if err := w.host.store.Attach(ctx, w.host.inline(w.definition, w.build)); err != nil {
 			return err
 		}
 	}
