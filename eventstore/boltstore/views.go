@@ -150,8 +150,11 @@ func (v *viewSet) keep(changes map[eventstore.ViewID]*viewChange) {
 
 // remember puts the rows that a turn has changed into the caches of the attached views.
 func (v *viewSet) remember(changes map[eventstore.ViewID]*viewChange) {
-	for view, change := range changes {
-		if in := v.attached(view); in != nil {
+	if len(changes) == 0 {
+		return
+	}
+	for _, in := range v.inline {
+		if change := changes[in.View]; change != nil {
 			in.rows.Put(change.rows...)
 		}
 	}

@@ -44,20 +44,7 @@ func lateMutants() []mutant {
 				return ctx.Err()
 			}
 		}),
-		{"late", "a late view that is dropped is attached again", func(f *faults) {
-			var attached sync.Map
-			f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-				attached.Store(v.View, v)
-				return s.Attach(ctx, v)
-			}
-			f.dropRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
-				more, err := s.DropRows(ctx, view, limit)
-				if v, ok := attached.LoadAndDelete(view); ok && !more && err == nil {
-					return more, s.Attach(ctx, v.(eventstore.InlineView))
-				}
-				return more, err
-			}
-		}},
+		{"late", "a late view that is dropped is attached again", attachedWhenDropped},
 		{"late", "anyone may write a late view", func(f *faults) {
 			f.commitRows = func(s eventstore.RowStore, ctx context.Context, c eventstore.RowCommit) error {
 				set, err := s.GetRows(ctx, c.View)
@@ -67,5 +54,21 @@ func lateMutants() []mutant {
 				return s.CommitRows(ctx, c)
 			}
 		}},
+	}
+}
+
+// attachedWhenDropped attaches a view again that was dropped.
+func attachedWhenDropped(f *faults) {
+	var attached sync.Map
+	f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
+		attached.Store(v.View, v)
+		return s.Attach(ctx, v)
+	}
+	f.dropRows = func(s eventstore.RowStore, ctx context.Context, view eventstore.ViewID, limit int) (bool, error) {
+		more, err := s.DropRows(ctx, view, limit)
+		if v, ok := attached.LoadAndDelete(view); ok && !more && err == nil {
+			return more, s.Attach(ctx, v.(eventstore.InlineView))
+		}
+		return more, err
 	}
 }
