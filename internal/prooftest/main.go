@@ -27,6 +27,7 @@ import (
 
 	"github.com/yore-es/yore/internal/prooftest/bitflip"
 	"github.com/yore-es/yore/internal/prooftest/ext4"
+	"github.com/yore-es/yore/internal/prooftest/fairness"
 	"github.com/yore-es/yore/internal/prooftest/faults"
 	"github.com/yore-es/yore/internal/prooftest/fuzzing"
 	"github.com/yore-es/yore/internal/prooftest/killloop"
@@ -55,6 +56,7 @@ func proofs() []proof.Proof {
 		killloop.New(),
 		fuzzing.New(),
 		leaks.New(),
+		fairness.New(),
 		soak.New(),
 		mutants.New(),
 	}

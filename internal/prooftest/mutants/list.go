@@ -12,6 +12,8 @@ var (
 	someSequences  = "YORE_PROOF_SEQUENCES=100"
 	moreSequences  = "YORE_PROOF_SEQUENCES=1000"
 	someFlips      = "YORE_PROOF_FLIPS=150"
+	onlyRebuilds   = "YORE_PROOF_PARTS=rebuilds"
+	onlyPauses     = "YORE_PROOF_PARTS=pause"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs())
+	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs(), fairness())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -36,6 +38,7 @@ func sound() []mutant {
 		{name: "as it is: kill-window", proof: "kill-window", env: []string{someKills}, sound: true},
 		{name: "as it is: linear", proof: "linear", env: []string{someOperations}, sound: true},
 		{name: "as it is: model", proof: "model", env: []string{someSequences}, sound: true},
+		{name: "as it is: fairness", proof: "fairness", env: []string{onlyPauses}, sound: true},
 	}
 }
 
@@ -236,6 +239,30 @@ func packs() []mutant {
 			name: "pending records forgotten by Compact", proof: "model", env: []string{someSequences},
 			file:  "internal/logbuild/builder.go",
 			edits: []edit{{"return b.writer.End()", "return nil"}},
+		},
+	}
+}
+
+// fairness are stores that starve appends, or do not forgive a pause.
+func fairness() []mutant {
+	return []mutant{
+		{
+			name: "rows and events in one queue", proof: "fairness", env: []string{onlyRebuilds}, says: "more than",
+			file:  boltstore + "queue.go",
+			edits: []edit{{"	if j.view() == \"\" {\n		return &q.events", "	if j.view() == \"\" && q.closed {\n		return &q.events"}},
+		},
+		{
+			name: "an overrun is a fault at once", proof: "fairness", env: []string{onlyPauses}, says: "fault",
+			file: "internal/rows/overruns.go",
+			edits: []edit{
+				{"	maxOverruns = 3\n", "	maxOverruns = 1\n"},
+				{"	if !result.paused {", "	if !result.paused || result.Overrun {"},
+			},
+		},
+		{
+			name: "a late view stays late", proof: "fairness", env: []string{onlyPauses}, says: "come back",
+			file:  boltstore + "late.go",
+			edits: []edit{{"	err := s.awaitRun(ctx, v)\n	for err == nil {", "	err := eventstore.ErrClosed\n	for err == nil {"}},
 		},
 	}
 }
