@@ -103,7 +103,7 @@ func TestAppend_RowsDoNotFillTheQueue(t *testing.T) {
 }
 
 // TestCommitRows_BesideAppends: appends without a pause do not starve commits of rows, large
-// and small, of which each view's come in order.
+// and small, and those of one view come in order.
 func TestCommitRows_BesideAppends(t *testing.T) {
 	s := open(t, logPath(t), nil)
 	appendEvents(t, s, "s", 1)
