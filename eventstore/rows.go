@@ -63,16 +63,26 @@ type RowStore interface {
 	// its own. From then on the view's rows are committed with the events, so the view
 	// shows an event when Append returns. Attach returns nil when the view is attached.
 	// The view stays attached until it has a fault, it is dropped, or the store is
-	// closed.
+	// closed; a late view, see below, counts as attached.
 	//
 	// Attach returns a *FaultedError if the view has a fault, from before or from now; a
 	// *CheckpointError if the view was dropped meanwhile; and ErrInvalid for a view that
 	// is attached already or dropped in part.
 	//
-	// An Apply that returns an error, panics, or runs longer than the view's Timeout
-	// does not stop the append (I8): the store drops the rows of that commit, records
-	// the fault in the view's checkpoint, and detaches the view. The view keeps its
-	// last good state.
+	// An Apply that returns an error or panics does not stop the append (I8): the store
+	// drops the rows of that commit, records the fault in the view's checkpoint, and
+	// detaches the view. The view keeps its last good state.
+	//
+	// An Apply that runs longer than the view's Timeout does not stop the append either,
+	// and is no fault: the machine may have been paused. The view keeps its last good
+	// state and is late: each RowSet that is read from it says so ([Late]). When that
+	// run of Apply has returned, and after a wait of 100 ms, which doubles with each
+	// overrun up to 10 s, the store brings the view up to the head by itself, and the
+	// view is attached again. It gets a fault after three overruns in succession: it has
+	// applied no commit in time while attached, and no more than a few hundred events
+	// while catching up. An overrun in Attach is treated in the same way; Attach returns
+	// when the view is attached or has a fault, or the context ends. A view whose Apply
+	// never returns stays late until the store is closed or the view is dropped.
 	Attach(ctx context.Context, v InlineView) error
 }
 
@@ -98,6 +108,17 @@ type Row struct {
 type RowSet struct {
 	Rows       []Row
 	Checkpoint Checkpoint
+	// Late is not nil if the view is attached and does not show all events now.
+	Late *Late
+}
+
+// Late says that an attached view has run out of time. Its rows are those of its
+// Checkpoint, and the store brings it up to the head by itself (see [RowStore].Attach).
+type Late struct {
+	// Since is when the view has become late.
+	Since time.Time
+	// Reason is the cause, in words.
+	Reason string
 }
 
 // RowScan selects the rows of a table with From ≤ key < To.
@@ -191,8 +212,13 @@ type InlineView struct {
 	// they wait until the view's Timeout.
 	Apply func(ctx context.Context, tx RowTx, events []Event) error
 	// Timeout is the time limit of the view for all commits that are written together.
-	// 0 means DefaultTimeout; a negative Timeout is ErrInvalid.
+	// 0 means DefaultTimeout; a negative Timeout is ErrInvalid. A view that takes longer
+	// is late until it has caught up.
 	Timeout time.Duration
+	// Changed, if not nil, is called after the view has become late, and after a late
+	// view was attached again or has got a fault. The call is on a goroutine of the
+	// store, which Close waits for: it must return soon, and must not call Close.
+	Changed func()
 }
 
 // DefaultTimeout is the Timeout of an inline view that has none.

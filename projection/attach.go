@@ -16,13 +16,18 @@ import (
 // attached until the store is closed; there is nothing to run. As with [Host.Run], a
 // version that is not live yet replaces the live one when it is attached.
 //
-// Handlers run while an append waits. A handler that fails, panics or takes longer than
-// the projection's Timeout does not keep the event from being appended: the view stops
-// with a fault, keeps its last good state, and its readers get a
-// *[eventstore.FaultedError] until it is rebuilt (see [Host.Rebuild]). With the policy
-// Skip an event that cannot be applied is skipped instead; Retry is Stop here. A handler
-// that appends to the store gets ErrInvalid if it uses the context of its Tx; with another
-// context it waits for itself until the Timeout ends.
+// Handlers run while an append waits. A handler that fails or panics does not keep the
+// event from being appended: the view stops with a fault, keeps its last good state, and
+// its readers get a *[eventstore.FaultedError] until it is rebuilt (see [Host.Rebuild]).
+// With the policy Skip an event that cannot be applied is skipped instead; Retry is Stop
+// here. A handler that appends to the store gets ErrInvalid if it uses the context of its
+// Tx; with another context it waits for itself until the Timeout ends.
+//
+// A handler that takes longer than the projection's Timeout does not keep the event from
+// being appended either. The view keeps its last good state and is late: its readers get a
+// *LateError, and [Host.Status] says since when. The store brings it up to the head by
+// itself, and attaches it again; [Host.Wait] waits for that. Only a view that runs out of
+// time three times in succession gets a fault (see [eventstore.RowStore]).
 //
 // The Timeout is for all commits that the store writes together, and for a whole commit,
 // however large: 65,000 events of one commit took a handler that writes one table with
@@ -61,7 +66,7 @@ func (h *Host) attach(ctx context.Context, d *definition) error {
 	if _, _, err := h.open(ctx, d, b); err != nil {
 		return err
 	}
-	if err := h.store.Attach(ctx, d.inline(b)); err != nil {
+	if err := h.store.Attach(ctx, h.inline(d, b)); err != nil {
 		return err
 	}
 	if !live {
@@ -73,8 +78,9 @@ func (h *Host) attach(ctx context.Context, d *definition) error {
 }
 
 // inline returns a build as the store attaches it.
-func (d *definition) inline(b build) eventstore.InlineView {
+func (h *Host) inline(d *definition, b build) eventstore.InlineView {
 	return eventstore.InlineView{
+		Changed: func() { h.changed(d.Projection) },
 		View:    b.view(d.name),
 		Query:   d.query,
 		Timeout: d.Timeout,

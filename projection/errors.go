@@ -109,13 +109,14 @@ func (e *ReplacedError) Error() string {
 // Is reports whether target is ErrReplaced.
 func (e *ReplacedError) Is(target error) bool { return target == ErrReplaced }
 
-// LateError reports that a view does not show a position of the log yet, or is not live yet.
-// The events are committed all the same. It matches ErrLate and Err.
+// LateError reports that a view does not show a position of the log yet, or is not live yet;
+// to readers, that an attached view has run out of time and does not show all events (see
+// [Host.Attach]). The events are committed all the same. It matches ErrLate and Err.
 type LateError struct {
 	Projection string
 	Version    uint32
-	// Wanted is the position that the caller waited for; 0 if it waited only for the
-	// version to be live. Actual is the position that the view shows; 0 if the
+	// Wanted is the position that the caller waited for; 0 for a reader, and if the caller
+	// waited only for the version to be live. Actual is the position that the view shows; 0 if the
 	// version is not live.
 	Wanted, Actual eventstore.Position
 	// State is that of the version: Live, or NeverRun or Rebuilding if it cannot be
@@ -125,7 +126,7 @@ type LateError struct {
 	// one; else nil.
 	Failure *Failure
 	// Err is the reason for the end of the wait: the cause of the context, or the error
-	// that the version's run has stopped with.
+	// that the version's run has stopped with. For a reader it says why the view is late.
 	Err error
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore/memstore"
+	"github.com/yore-es/yore/fold"
 	"github.com/yore-es/yore/projection"
 )
 
@@ -56,4 +57,38 @@ func ExampleLateError() {
 	// pieces version 1 is live at 1 and not yet at 3
 	// true
 	// it stopped at position 2 with: more than 100 pieces
+}
+
+// The handler of an attached projection takes too long. No event is lost, and its readers
+// know that they would not see all.
+func ExampleHost_Attach_late() {
+	ctx, store, registry := context.Background(), memstore.New(nil), carts()
+	defer store.Close()
+	p := projection.New("pieces", 1)
+	pieces := projection.NewTable[string, int](p, "by-sku")
+	p.Timeout = 100 * time.Millisecond
+	release := make(chan struct{})
+	projection.On(p, func(tx projection.Tx, e fold.Event[ItemAdded]) error {
+		<-release
+		return pieces.In(tx).Put(e.Data.SKU, e.Data.Quantity)
+	})
+	views := newViews(store, registry)
+	if err := views.Attach(ctx, p); err != nil {
+		log.Fatal(err)
+	}
+	put(ctx, store, registry, "cart-1", ItemAdded{SKU: "lantern", Quantity: 6})
+	_, _, err := pieces.Get(ctx, store, "lantern")
+	fmt.Println("late:", errors.Is(err, projection.ErrLate))
+	status, err := views.Status(ctx, p)
+	fmt.Println("behind:", status.Behind, status.Late != nil, err)
+
+	close(release)
+	fmt.Println(views.Wait(ctx, 1, p)) // the store brings it up to the head by itself
+	row, _, err := pieces.Get(ctx, store, "lantern")
+	fmt.Println(row.Value, err)
+	// Output:
+	// late: true
+	// behind: 1 true <nil>
+	// <nil>
+	// 6 <nil>
 }

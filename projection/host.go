@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type Host struct {
 	registry *codec.Registry
 	logger   *slog.Logger
 	backoff  backoff
+	passes   chan struct{} // has an element for each pass of a Rebuild
 
 	mu       sync.Mutex
 	versions map[versionID]*versionState
@@ -42,6 +44,11 @@ type Options struct {
 	MinBackoff, MaxBackoff time.Duration
 }
 
+// minPasses is how many calls of Rebuild read the log at the same time at least. There are no
+// more than processors otherwise: further ones would end no earlier, and keep the processors
+// from callers that append.
+const minPasses = 4
+
 // backoff is the shortest and the longest wait before a retry.
 type backoff struct{ min, max time.Duration }
 
@@ -58,6 +65,7 @@ func NewHost(store eventstore.RowStore, registry *codec.Registry, opts *Options)
 	h := &Host{
 		store: store, registry: registry, logger: opts.Logger,
 		backoff:  backoff{100 * time.Millisecond, 30 * time.Second},
+		passes:   make(chan struct{}, max(minPasses, runtime.GOMAXPROCS(0))),
 		versions: make(map[versionID]*versionState),
 		waiting:  make(map[string]map[chan<- struct{}]bool),
 	}

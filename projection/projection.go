@@ -19,7 +19,8 @@ type Projection struct {
 	OnFailure FailurePolicy
 	// Timeout bounds the time that the handlers of an attached projection may take
 	// for all commits that are written together, whatever the number of their events.
-	// 0 means [eventstore.DefaultTimeout], 1 second.
+	// 0 means [eventstore.DefaultTimeout], 1 second. One that takes longer is late until
+	// it has caught up (see [Host.Attach]).
 	Timeout time.Duration
 
 	name     string
@@ -94,7 +95,7 @@ func New(name string, version uint32) *Projection {
 // A handler must not append to the store: each rebuild would append again. The handlers of
 // an attached projection run while the store writes: an append with tx.Context() is
 // ErrInvalid at once; with another context the append and the handler would wait for each
-// other until the projection's Timeout makes that a fault.
+// other until the projection's Timeout ends, again and again, which is a fault in the end.
 func On[T any](p *Projection, handle func(tx Tx, e fold.Event[T]) error) {
 	var h handler
 	if handle != nil {

@@ -32,6 +32,9 @@ type RebuildOptions struct {
 // before it goes live. A version that is run continues with the new build at the next
 // event.
 //
+// Of many calls of Rebuild on one Host, as many read the log at a time as there are
+// processors, and at least four; the others wait.
+//
 // If Rebuild is killed or cancelled before a build goes live, the live build stays as it
 // is, and the next Rebuild continues where this one has stopped. After that only old rows
 // may be left, which the next Rebuild, Run or Attach drops. A projection that fails on an
@@ -108,6 +111,12 @@ func (r *rebuild) fail(w *writer, err error) {
 // pass reads the log for all writers, from the position of the last of them to the head.
 // Its error is one that ends the pass for all.
 func (r *rebuild) pass(ctx context.Context) error {
+	select {
+	case r.host.passes <- struct{}{}:
+		defer func() { <-r.host.passes }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var queries []eventstore.Query
 	from := r.writers[0].through
 	for _, w := range r.writers {
@@ -182,7 +191,7 @@ func (w *writer) replace(ctx context.Context) error {
 		return err
 	}
 	if w.host.isInline(w.Projection) {
-		if err := w.host.store.Attach(ctx, w.inline(w.build)); err != nil {
+		if err := w.host.store.Attach(ctx, w.host.inline(w.definition, w.build)); err != nil {
 			return err
 		}
 	}

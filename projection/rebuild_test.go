@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -249,4 +251,44 @@ func TestBuild(t *testing.T) {
 	require.NoError(t, err)
 	got, _ := s.read(t, view)
 	require.Empty(t, got.Pieces)
+}
+
+// TestRebuild_ManyAtOnce: of many calls of Rebuild only some read the log at a time, and one
+// that waits ends with its context.
+func TestRebuild_ManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, registry := newStore(t), shopRegistry(t)
+		views := newHost(t, store, registry)
+		newShop(1).trade(t, store, 10)
+		most := max(4, runtime.GOMAXPROCS(0))
+		var running, calls atomic.Int32
+		release := make(chan struct{})
+		opts := &projection.RebuildOptions{Progress: func(eventstore.Progress) {
+			running.Add(1)
+			defer running.Add(-1)
+			<-release
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 3 * most {
+			p := newSales(1).Projection
+			if i > 0 {
+				p = projection.New(fmt.Sprint("p", i), 1)
+				projection.On(p, func(projection.Tx, fold.Event[ItemAdded]) error { return nil })
+			}
+			go func() {
+				if err := views.Rebuild(ctx, opts, p); err == nil || errors.Is(err, context.Canceled) {
+					calls.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		require.EqualValues(t, most, running.Load())
+		require.Zero(t, calls.Load())
+		cancel()
+		synctest.Wait()
+		require.EqualValues(t, 2*most, calls.Load())
+		close(release)
+		synctest.Wait()
+		require.EqualValues(t, 3*most, calls.Load())
+	})
 }

@@ -1,9 +1,11 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/quote"
@@ -77,7 +79,7 @@ func (p *Projection) getRows(ctx context.Context, r Reader, keys ...eventstore.R
 			return eventstore.RowSet{}, err
 		}
 		if !set.Checkpoint.IsZero() {
-			return set, faulted(b.view(p.name), set.Checkpoint)
+			return set, cmp.Or(faulted(b.view(p.name), set.Checkpoint), p.late(set))
 		}
 		if b == before {
 			return eventstore.RowSet{}, missing(b.view(p.name))
@@ -101,7 +103,7 @@ func (p *Projection) scanPages(ctx context.Context, r Reader, scan eventstore.Ro
 				err = p.dropped(ctx, r, view)
 			}
 			if err == nil {
-				err = faulted(view, page.Checkpoint)
+				err = cmp.Or(faulted(view, page.Checkpoint), p.late(page))
 			}
 			if err != nil {
 				yield(eventstore.RowSet{}, err)
@@ -129,6 +131,25 @@ func (p *Projection) dropped(ctx context.Context, r Reader, view eventstore.View
 // missing returns the error for a live view without a checkpoint.
 func missing(view eventstore.ViewID) error {
 	return fmt.Errorf("%w: view %q has no checkpoint; rebuild it", eventstore.ErrCorrupt, view)
+}
+
+// late returns the error for readers of an attached view that is late, or nil.
+func (p *Projection) late(set eventstore.RowSet) error {
+	if set.Late == nil {
+		return nil
+	}
+	return &LateError{
+		Projection: p.name, Version: p.version, Actual: set.Checkpoint.Position, State: Live,
+		Err: &overrunError{*set.Late},
+	}
+}
+
+// overrunError is why an attached view is late.
+type overrunError struct{ late eventstore.Late }
+
+// Error implements error.
+func (e *overrunError) Error() string {
+	return fmt.Sprintf("it is attached, late since %s, and catches up by itself: %s", e.late.Since.Format(time.RFC3339), e.late.Reason)
 }
 
 // faulted returns the error for readers of a view with a fault, or nil.

@@ -58,6 +58,9 @@ type Status struct {
 	Progress time.Time
 	// Fault is why an attached projection has stopped; nil if it has not.
 	Fault *eventstore.Fault
+	// Late is since when and why an attached projection does not show all events; nil
+	// if it shows them.
+	Late *eventstore.Late
 	// Failure is the event after Position if it could not be applied, else nil.
 	Failure *Failure
 	// Skipped are the last 100 skipped events, the last one first. SkippedCount is
@@ -116,6 +119,7 @@ func (h *Host) statusOfBuild(ctx context.Context, p *Projection, b build, s *Sta
 	}
 	c := set.Checkpoint
 	s.Position = max(c.Position, h.reported(p, b))
+	s.Late = set.Late
 	s.Fault, s.Failure, s.Progress = c.Fault, pending(c), readData(c).Progress
 	if h.isInline(p) && s.Position > 0 {
 		if s.Progress, err = recorded(ctx, h.store, s.Position); err != nil {

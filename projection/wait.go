@@ -16,8 +16,8 @@ import (
 // position 0, with its errors.
 func (h *Host) Ready(ctx context.Context, ps ...*Projection) error { return h.Wait(ctx, 0, ps...) }
 
-// Wait waits until each of the projections is live and shows the log up to a position,
-// such as Receipt.Last: then what was written can be read. Wait does not poll. It is woken
+// Wait waits until each of the projections is live, is not late (see [Host.Attach]), and
+// shows the log up to a position, such as Receipt.Last: then what was written can be read. Wait does not poll. It is woken
 // by what the same Host runs, attaches and rebuilds, and by every commit of events. It
 // sees what other hosts do to a projection when it begins, after the next commit of
 // events, and when the context ends.
@@ -122,12 +122,13 @@ func (h *Host) lateErrors(ctx context.Context, position eventstore.Position, ps 
 func (h *Host) late(ctx context.Context, position eventstore.Position, p *Projection) (*LateError, error) {
 	late := &LateError{Projection: p.name, Version: p.version, Wanted: position}
 	late.Err = h.stopped(p) // before the reads: a run that has stopped changes nothing any more
-	b, at, err := p.live(ctx, h.store)
+	b, set, err := p.live(ctx, h.store)
 	var building *RebuildingError
 	switch {
 	case err == nil:
+		at := set.Checkpoint
 		late.State, late.Actual, late.Failure = Live, max(at.Position, h.reported(p, b)), pending(at)
-		if late.Actual >= position {
+		if late.Actual >= position && set.Late == nil {
 			return nil, nil
 		}
 	case errors.As(err, &building):
@@ -140,16 +141,15 @@ func (h *Host) late(ctx context.Context, position eventstore.Position, p *Projec
 	return late, nil
 }
 
-// live returns the live build and its checkpoint.
-func (p *Projection) live(ctx context.Context, r Reader) (b build, at eventstore.Checkpoint, err error) {
+// live returns the live build and the checkpoint in its RowSet.
+func (p *Projection) live(ctx context.Context, r Reader) (b build, set eventstore.RowSet, err error) {
 	if b, err = p.resolve(ctx, r); err != nil {
-		return b, at, err
+		return b, set, err
 	}
-	set, err := r.GetRows(ctx, b.view(p.name))
-	if err != nil {
-		return b, at, err
+	if set, err = r.GetRows(ctx, b.view(p.name)); err != nil {
+		return b, set, err
 	}
-	return b, set.Checkpoint, faulted(b.view(p.name), set.Checkpoint)
+	return b, set, faulted(b.view(p.name), set.Checkpoint)
 }
 
 // pending returns the failure of the event that comes after a checkpoint, or nil.

@@ -36,12 +36,13 @@ func (s *Store) attach(ctx context.Context, v eventstore.InlineView) error {
 	if err := s.info.Limits.ValidateInlineView(v); err != nil {
 		return err
 	}
-	if !s.views.claim(v.View) {
+	in := &inline{InlineView: v, ctx: rows.Applying(context.Background(), s)}
+	if !s.views.claim(in) {
 		return fmt.Errorf("%w: view %q is attached already", eventstore.ErrInvalid, v.View)
 	}
-	err := s.attachClaimed(ctx, &inline{InlineView: v, ctx: rows.Applying(context.Background(), s)})
+	err := s.attachInTime(ctx, in)
 	if err != nil {
-		s.views.unclaim(v.View)
+		s.views.unclaim(in)
 	}
 	return err
 }
@@ -99,15 +100,26 @@ func (s *Store) catchUp(ctx context.Context, v *inline, checkpoint eventstore.Ch
 		return eventstore.Checkpoint{}, err
 	}
 	change := viewChange{checkpoint: rows.CloneCheckpoint(checkpoint)}
-	change.note(commits, v.apply(commits, true), through)
-	err = s.writer.submit(newRowChange(ctx, eventstore.RowCommit{
-		View: v.View, Expected: checkpoint, Checkpoint: change.checkpoint, Rows: change.rows,
-	}))
-	if err == nil && change.checkpoint.Fault != nil {
-		err = faulted(v.View, change.checkpoint)
+	change.noteRun(v, commits, v.apply(commits, true), through)
+	if change.late != nil && change.checkpoint.Equal(checkpoint) {
+		return checkpoint, errLate // it has overrun at the first commit
 	}
-	if err == nil {
+	job := newRowChange(ctx, eventstore.RowCommit{
+		View: v.View, Expected: checkpoint, Checkpoint: change.checkpoint, Rows: change.rows,
+	})
+	job.owner = v
+	err = s.writer.submit(job)
+	switch {
+	case err != nil:
+	case change.checkpoint.Fault != nil:
+		err = faulted(v.View, change.checkpoint)
+	case change.late != nil:
+		err = errLate
+	default:
 		v.rows.Put(change.rows...)
+		if change.checkpoint.Position-checkpoint.Position >= catchUpEvents {
+			v.overruns.Good()
+		}
 	}
 	return change.checkpoint, err
 }
@@ -157,7 +169,7 @@ func (a *attachment) enter(t *turn) {
 		return
 	}
 	change := t.change(view)
-	if !change.checkpoint.Equal(a.expected) {
+	if !change.checkpoint.Equal(a.expected) || !t.w.views.claims(a.inline) {
 		a.err = &eventstore.CheckpointError{View: view, Expected: a.expected, Actual: rows.CloneCheckpoint(change.checkpoint)}
 		return
 	}
@@ -170,10 +182,14 @@ func (a *attachment) enter(t *turn) {
 	for _, since := range groups {
 		commits = append(commits, a.inline.commits(since, change.checkpoint.Position+1)...)
 	}
-	change.note(commits, a.inline.apply(commits, false), t.group.through)
-	if change.checkpoint.Fault != nil {
+	change.noteRun(a.inline, commits, a.inline.apply(commits, false), t.group.through)
+	switch {
+	case change.checkpoint.Fault != nil:
 		a.err = faulted(view, change.checkpoint)
-		return
+	case change.late != nil:
+		a.err = errLate
+	default:
+		change.attach = a.inline
 	}
-	change.attach = a.inline
+	change.detach, change.late = false, nil // it is not attached yet
 }

@@ -15,7 +15,10 @@ func (s *Store) SetMaxSize(bytes int) { s.db.MaxSize = bytes }
 const TailEvents = tailEvents
 
 // Waiting returns the number of jobs in the writer's queue.
-func (s *Store) Waiting() int { return int(s.writer.queue.jobs.Load()) }
+func (s *Store) Waiting() int {
+	jobs, _ := s.writer.queue.load()
+	return jobs
+}
 
 // OpenWithoutIndexer opens a store whose index is written only by WriteIndex.
 func OpenWithoutIndexer(path string, o Options) (*Store, error) {

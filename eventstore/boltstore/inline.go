@@ -17,6 +17,11 @@ type inline struct {
 	// rows are the rows on disk. While the view is attached, only the store writes them,
 	// so rows that were read or committed are cached.
 	rows *rows.Cache
+
+	// The holder of the pen uses these while the view is attached, else the goroutine that
+	// attaches it.
+	overruns rows.Overruns
+	run      *rows.Application // the last one
 }
 
 // viewCommit is the events of one commit that a view takes.
@@ -56,14 +61,14 @@ func (v *inline) timeout() time.Duration {
 // applied later.
 func (v *inline) firstPart() time.Duration { return v.timeout() / 4 }
 
-// apply applies the commits to the view's rows. The view has its whole timeout for them. With
-// patience it begins no further commit after the first part of that time.
-func (v *inline) apply(commits viewCommits, patience bool) rows.Applied {
+// apply begins to apply the commits to the view's rows. The view has its whole timeout for
+// them. With patience it begins no further commit after the first part of that time.
+func (v *inline) apply(commits viewCommits, patience bool) *rows.Application {
 	now, pause := time.Now(), time.Time{}
 	if patience {
 		pause = now.Add(v.firstPart())
 	}
-	return rows.Start(v.ctx, v.InlineView, v.rows, commits, now.Add(v.timeout()), pause).Wait()
+	return rows.Start(v.ctx, v.InlineView, v.rows, commits, now.Add(v.timeout()), pause)
 }
 
 // applyInline lets every attached view apply the group's events. Jobs that arrive meanwhile
@@ -103,7 +108,7 @@ func (v *viewSet) early(elapsed time.Duration) bool {
 func (t *turn) applyFrom(from int, begin time.Time) {
 	w, g := t.w, t.group
 	type application struct {
-		view    eventstore.ViewID
+		view    *inline
 		commits viewCommits
 		*rows.Application
 	}
@@ -113,18 +118,24 @@ func (t *turn) applyFrom(from int, begin time.Time) {
 		if change != nil && change.detach {
 			continue
 		}
+		if v.busy() {
+			t.change(v.View).leaveBusy(v)
+			continue
+		}
 		base := rows.Base(v.rows)
 		if change != nil && change.applied != nil {
 			base = change.applied
 		}
 		commits, end := v.commits(g, g.position(from)), begin.Add(v.timeout())
-		running = append(running, application{v.View, commits, rows.Start(v.ctx, v.InlineView, base, commits, end, time.Time{})})
+		running = append(running, application{v, commits, rows.Start(v.ctx, v.InlineView, base, commits, end, time.Time{})})
 	}
 	for _, a := range running {
-		change := t.change(a.view)
-		change.note(a.commits, a.Wait(), g.through)
+		change := t.change(a.view.View)
+		change.noteRun(a.view, a.commits, a.Application, g.through)
 		change.applied = a.Buffer()
-		change.detach = change.checkpoint.Fault != nil
+		if len(a.commits) > 0 && !change.detach {
+			a.view.overruns.Good()
+		}
 	}
 }
 

@@ -107,6 +107,7 @@ func (s *Store) load() error {
 		queue: newQueue(), stopped: make(chan struct{}),
 	}
 	s.index.write = s.writer.writeSlice
+	s.views.bringBack = s.bringBack
 	s.reader = &reader{disk: s.disk, tail: s.tail, index: s.index, stopped: s.writer.stopped}
 	err = s.index.open(end.Position)
 	s.info = eventstore.Info{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/yore-es/yore/eventstore"
 )
@@ -75,43 +76,110 @@ func (t *ticket) end(err error) {
 	}
 }
 
-// queue holds the jobs that wait for the writer, in the order of their arrival. It is
-// bounded: if it is full, a caller waits before its job enters.
+// # Events go before rows
+//
+// Problem. A commit of rows may have thousands of rows, and a hundred projections may be
+// rebuilt at once. In one queue an append would wait for all of their commits.
+//
+// Invariants. An append waits for at most one turn with rows that has begun, and for the
+// rows that share its own turn; these are bounded, however many callers commit rows. The
+// jobs of one view enter turns in the order of their arrival. Rows are not kept waiting for
+// ever by appends.
+//
+// Steps. Jobs that change rows wait in a lane of their own, with bounds of its own, so that
+// they never keep an append out of the queue. A turn takes the waiting events, and at most
+// one batch of rows: rowsWeight at most, or one larger job. While events are being appended,
+// many rows pay for the time that they took: after a turn with them no other rows are taken
+// for twice as long (rest), and so they get a third of the writer's time. Few rows cost
+// little more than the syncs, and do not pay.
+//
+// Rejected. Rows only when no events wait: a steady load would stop all projections. Rows
+// without a rest: an appender that comes back after each turn waits for rows each time,
+// though no longer than one turn. To split a large commit of rows: rows and checkpoint
+// change together (I4).
+
+// queue holds the jobs that wait for the writer. It is bounded: if a lane is full, a caller
+// waits before its job enters.
 //
 // Jobs that arrive while the writer is busy form a batch, which ends as a whole: one channel
 // wakes all of its callers.
 type queue struct {
-	mu      sync.Mutex
-	batches []*batch
-	bytes   int // of all batches
-	usual   int // the capacity of a new batch: the jobs of the last one taken
-	closed  bool
+	mu     sync.Mutex
+	events lane // jobs that change no rows
+	rows   lane // jobs that change rows, or attach a view
+	closed bool
 
-	jobs   atomic.Int64  // in all batches
-	weight atomic.Int64  // of these jobs
+	began  time.Time     // the times below count from it
+	rested atomic.Int64  // nanoseconds; until then no rows are taken
+	later  *time.Timer   // rings the bell then
 	bell   chan struct{} // buffer of one; wakes the writer's goroutine when jobs wait
-	plenty chan struct{} // buffer of one; an element means that the jobs are enough for a group
-	space  gate          // opened when batches have been removed
+	plenty chan struct{} // buffer of one; an element means that the events are enough for a group
 }
 
-// The bounds of the queue. A job that is larger than queueBytes enters an empty queue.
+// lane is the jobs of one kind, in the order of their arrival.
+type lane struct {
+	batches []*batch
+	limit   int // bytes; a larger job enters an empty lane
+	bytes   int // of all batches
+	most    int // the weight of a batch that takes no more jobs
+	usual   int // the capacity of a new batch: the jobs of the last one taken
+
+	jobs   atomic.Int64 // in all batches
+	weight atomic.Int64 // of these jobs
+	space  gate         // opened when batches have been removed
+}
+
+// The bounds of the queue.
 const (
-	queueJobs  = 4096
-	queueBytes = 64 << 20
+	queueJobs  = 4096 // in each lane
+	eventBytes = 64 << 20
+	rowBytes   = 16 << 20
+)
+
+// rowsWeight bounds the rows of a turn. A change of a view counts for viewWeight rows more
+// than it has: it writes the view's checkpoint and tally, too.
+const (
+	rowsWeight = 4096
+	viewWeight = 16
+)
+
+// After a turn with many rows, rows rest for restShare times as long as the turn took, at
+// most restMost, if events were appended within restMost.
+const (
+	restShare = 2
+	restMost  = time.Second
 )
 
 // batch is a list of jobs that enter one turn and end together.
 type batch struct {
 	jobs          []job
 	weight, bytes int
-	rows          bool          // some of the jobs change rows
 	ended         chan struct{} // closed when the jobs have ended
 }
 
-func newQueue() *queue { return &queue{bell: make(chan struct{}, 1), plenty: make(chan struct{}, 1)} }
+// rows reports whether the jobs of the batch change rows.
+func (b *batch) rows() bool { return b.jobs[0].view() != "" }
 
-// push adds a job to the queue and returns its batch. If the queue is full, it returns a
-// channel instead, which is closed when the queue may have space.
+func newQueue() *queue {
+	q := &queue{
+		events: lane{limit: eventBytes, most: groupEvents}, rows: lane{limit: rowBytes, most: rowsWeight},
+		began: time.Now(), bell: make(chan struct{}, 1), plenty: make(chan struct{}, 1),
+	}
+	q.later = time.AfterFunc(time.Hour, q.ring)
+	q.later.Stop()
+	return q
+}
+
+// laneOf returns the lane of a job.
+func (q *queue) laneOf(j job) *lane {
+	if j.view() == "" {
+		return &q.events
+	}
+	return &q.rows
+}
+
+// push adds a job to the queue and returns its batch. If its lane is full, it returns a
+// channel instead, which is closed when the lane may have space.
 func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	weight, bytes := j.size()
 	q.mu.Lock()
@@ -119,22 +187,12 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	if q.closed {
 		return nil, nil, eventstore.ErrClosed
 	}
-	if n := q.jobs.Load(); n >= queueJobs || n > 0 && q.bytes+bytes > queueBytes {
-		return nil, q.space.opened(), nil
+	l := q.laneOf(j)
+	if n := l.jobs.Load(); n >= queueJobs || n > 0 && l.bytes+bytes > l.limit {
+		return nil, l.space.opened(), nil
 	}
-	if last := len(q.batches) - 1; last >= 0 && q.batches[last].fits(j) {
-		b = q.batches[last]
-	} else {
-		b = &batch{ended: make(chan struct{}), jobs: make([]job, 0, q.usual)}
-		q.batches = append(q.batches, b)
-	}
-	b.jobs = append(b.jobs, j)
-	b.rows = b.rows || j.view() != ""
-	b.weight += weight
-	b.bytes += bytes
-	q.bytes += bytes
-	q.jobs.Add(1)
-	if now := q.weight.Add(int64(weight)); now >= enough && now-int64(weight) < enough {
+	b = l.add(j, weight, bytes)
+	if now := l.weight.Load(); now >= enough && now-int64(weight) < enough {
 		select {
 		case q.plenty <- struct{}{}:
 		default:
@@ -143,7 +201,31 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	return b, nil, nil
 }
 
-// pushWaiting adds a job to the queue and returns its batch. While the queue is full it
+// add adds a job to the last batch, or to a new one, and returns the batch. The caller holds
+// the queue's mu.
+func (l *lane) add(j job, weight, bytes int) (b *batch) {
+	if last := len(l.batches) - 1; last >= 0 && l.fits(l.batches[last], j, weight) {
+		b = l.batches[last]
+	} else {
+		b = &batch{ended: make(chan struct{}), jobs: make([]job, 0, l.usual)}
+		l.batches = append(l.batches, b)
+	}
+	b.jobs = append(b.jobs, j)
+	b.weight += weight
+	b.bytes += bytes
+	l.bytes += bytes
+	l.jobs.Add(1)
+	l.weight.Add(int64(weight))
+	return b
+}
+
+// fits reports whether the job can join the batch. An attachment is a batch of its own,
+// since views are attached between groups.
+func (l *lane) fits(b *batch, j job, weight int) bool {
+	return b.weight+weight <= l.most && b.bytes < groupBytes && !j.alone() && !b.jobs[0].alone()
+}
+
+// pushWaiting adds a job to the queue and returns its batch. While its lane is full it
 // waits, until the job's context ends.
 func (q *queue) pushWaiting(j job) (*batch, error) {
 	for {
@@ -160,73 +242,108 @@ func (q *queue) pushWaiting(j job) (*batch, error) {
 	}
 }
 
-// ringIfWaiting wakes the writer's goroutine if jobs wait.
-func (q *queue) ringIfWaiting() {
-	if q.jobs.Load() == 0 {
-		return
-	}
+// ring wakes the writer's goroutine.
+func (q *queue) ring() {
 	select {
 	case q.bell <- struct{}{}:
 	default: // it is rung already
 	}
 }
 
-// fits reports whether the job can join the batch. An attachment is a batch of its own,
-// since views are attached between groups.
-func (b *batch) fits(j job) bool {
-	return b.weight < groupEvents && b.bytes < groupBytes && !j.alone() && !b.jobs[0].alone()
+// ringIfWaiting wakes the writer's goroutine if jobs wait that can be taken, or when rows
+// that rest can be.
+func (q *queue) ringIfWaiting() {
+	switch {
+	case q.events.jobs.Load() > 0:
+		q.ring()
+	case q.rows.jobs.Load() > 0:
+		if left := q.resting(); left > 0 {
+			q.later.Reset(left)
+		} else {
+			q.ring()
+		}
+	}
 }
 
-// take removes and returns the batches for the next turn, within the bounds of a group.
+// resting returns for how long no rows are taken.
+func (q *queue) resting() time.Duration {
+	return time.Duration(q.rested.Load()) - time.Since(q.began)
+}
+
+// rest makes rows rest after a turn with many of them, which took this long.
+func (q *queue) rest(took time.Duration) {
+	q.rested.Store(int64(time.Since(q.began) + min(restShare*took, restMost)))
+}
+
+// ready returns the number of waiting jobs that a turn may take now, and whether they are
+// worth its syncs.
+func (q *queue) ready() (jobs int64, worth bool) {
+	jobs, worth = q.events.jobs.Load(), q.events.weight.Load() >= enough
+	if n := q.rows.jobs.Load(); n > 0 && q.resting() <= 0 {
+		jobs, worth = jobs+n, worth || q.rows.weight.Load() >= enough
+	}
+	return jobs, worth
+}
+
+// take removes and returns the batches for the next turn, within the bounds of a group:
+// events, and one batch of rows unless rows rest.
 func (q *queue) take() []*batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	var rows *batch
+	if len(q.rows.batches) > 0 && q.resting() <= 0 {
+		if rows = q.rows.batches[0]; rows.jobs[0].alone() {
+			return q.rows.remove(1)
+		}
+	}
 	weight, bytes, n := 0, 0, 0
-	for _, b := range q.batches {
-		if n > 0 && (weight+b.weight > groupEvents || bytes+b.bytes > groupBytes || b.jobs[0].alone()) {
+	for _, b := range q.events.batches {
+		if n > 0 && (weight+b.weight > groupEvents || bytes+b.bytes > groupBytes) {
 			break
 		}
 		weight, bytes = weight+b.weight, bytes+b.bytes
-		if n++; b.jobs[0].alone() {
-			break
-		}
+		n++
 	}
-	return q.remove(n)
+	taken := q.events.remove(n)
+	if rows != nil {
+		taken = append(taken, q.rows.remove(1)...)
+	}
+	return taken
 }
 
-// takeMore removes and returns the next batch if it can join the batches of a turn.
+// takeMore removes and returns the next batch of events if it can join the batches of a turn.
 func (q *queue) takeMore(group []*batch) []*batch {
-	if q.jobs.Load() == 0 {
+	if q.events.jobs.Load() == 0 {
 		return nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.batches) == 0 {
+	if len(q.events.batches) == 0 {
 		return nil
 	}
-	next := q.batches[0]
+	next := q.events.batches[0]
 	weight, bytes := next.weight, next.bytes
 	for _, b := range group {
 		weight, bytes = weight+b.weight, bytes+b.bytes
 	}
-	if next.rows || weight > groupEvents || bytes > groupBytes {
+	if weight > groupEvents || bytes > groupBytes {
 		return nil
 	}
-	return q.remove(1)
+	return q.events.remove(1)
 }
 
-// remove removes and returns the first n batches. The caller holds mu.
-func (q *queue) remove(n int) []*batch {
-	batches := q.batches[:n:n]
-	q.batches = q.batches[n:]
+// remove removes and returns the first n batches. The caller holds the queue's mu.
+func (l *lane) remove(n int) []*batch {
+	batches := l.batches[:n:n]
+	l.batches = l.batches[n:]
 	for _, b := range batches {
-		q.bytes -= b.bytes
-		q.jobs.Add(-int64(len(b.jobs)))
-		q.weight.Add(-int64(b.weight))
-		q.usual = len(b.jobs)
+		l.bytes -= b.bytes
+		l.jobs.Add(-int64(len(b.jobs)))
+		l.weight.Add(-int64(b.weight))
+		l.usual = len(b.jobs)
 	}
 	if n > 0 {
-		q.space.open()
+		l.space.open()
 	}
 	return batches
 }
@@ -235,22 +352,25 @@ func (q *queue) remove(n int) []*batch {
 func (q *queue) load() (jobs, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return int(q.jobs.Load()), q.bytes
+	return int(q.events.jobs.Load() + q.rows.jobs.Load()), q.events.bytes + q.rows.bytes
 }
 
 // close ends all waiting jobs with ErrClosed; later pushes return it.
 func (q *queue) close() {
+	q.later.Stop()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	for _, b := range q.batches {
-		for _, j := range b.jobs {
-			j.end(eventstore.ErrClosed)
+	for _, l := range []*lane{&q.events, &q.rows} {
+		for _, b := range l.batches {
+			for _, j := range b.jobs {
+				j.end(eventstore.ErrClosed)
+			}
+			close(b.ended)
 		}
-		close(b.ended)
+		l.batches = nil
+		l.space.open()
 	}
-	q.batches = nil
-	q.space.open()
 }
 
 // gate is a broadcast: each call of open wakes the goroutines that wait for it. The zero

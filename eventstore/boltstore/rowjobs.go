@@ -43,11 +43,12 @@ func (s *Store) writable(ctx context.Context) error {
 type rowChange struct {
 	ticket
 	commit eventstore.RowCommit
+	owner  *inline // the view, if it is catching up; nil: a caller's commit
 }
 
 func newRowChange(ctx context.Context, c eventstore.RowCommit) *rowChange {
 	r := &rowChange{ticket: newTicket(ctx), commit: c}
-	r.weight = max(1, len(c.Rows))
+	r.weight = viewWeight + len(c.Rows)
 	for _, row := range c.Rows {
 		r.bytes += len(row.Key) + len(row.Value)
 	}
@@ -62,12 +63,12 @@ func (r *rowChange) enter(t *turn) {
 	switch {
 	case errors.Is(refused, eventstore.ErrCorrupt):
 		r.err = refused
-	case t.w.views.attached(c.View) != nil:
+	case t.w.views.attached(c.View) != nil, r.owner == nil && t.w.views.late.of(c.View) != nil:
 		r.err = fmt.Errorf("%w: view %q is attached, the store writes it", eventstore.ErrInvalid, c.View)
 	case c.Checkpoint.Position >= t.group.first:
 		r.err = fmt.Errorf("%w: checkpoint of view %q at position %d, beyond the head %d",
 			eventstore.ErrInvalid, c.View, c.Checkpoint.Position, t.group.first-1)
-	case !actual.Equal(c.Expected):
+	case !actual.Equal(c.Expected), r.owner != nil && !t.w.views.claims(r.owner):
 		r.err = &eventstore.CheckpointError{View: c.View, Expected: rows.CloneCheckpoint(c.Expected), Actual: rows.CloneCheckpoint(actual)}
 	default:
 		if r.err = refused; r.err != nil {
@@ -107,7 +108,7 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 	if err != nil {
 		return false, err
 	}
-	d.weight = max(1, len(d.keys))
+	d.weight = viewWeight + len(d.keys)
 	if err := s.writer.submit(d); err != nil {
 		return false, err
 	}
@@ -124,7 +125,8 @@ type rowDrop struct {
 
 // enter implements job.
 func (d *rowDrop) enter(t *turn) {
-	if t.w.views.refused[d.id] == nil && t.checkpoint(d.id).IsZero() && t.w.views.attached(d.id) == nil {
+	views := t.w.views
+	if views.refused[d.id] == nil && t.checkpoint(d.id).IsZero() && views.attached(d.id) == nil && views.late.of(d.id) == nil {
 		return // nothing to drop: a view that has rows and no checkpoint is refused
 	}
 	change := t.change(d.id)

@@ -26,7 +26,7 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 			return eventstore.RowSet{}, err
 		}
 	}
-	var set eventstore.RowSet
+	set := eventstore.RowSet{Late: s.views.late.of(view)}
 	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
 		state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
 		if err != nil {
@@ -51,7 +51,7 @@ func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan event
 			if err = s.usable(ctx); err != nil {
 				break
 			}
-			var set eventstore.RowSet
+			set := eventstore.RowSet{Late: s.views.late.of(view)}
 			err = s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
 				state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
 				if err == nil {

@@ -49,12 +49,13 @@ func (s *Store) Lookup(ctx context.Context, key string) (eventstore.Receipt, boo
 }
 
 // Close implements [eventstore.Store]. Appends that the writer has taken are finished, and
-// waiting ones return ErrClosed. Close waits for pages that are being read, but not for
-// loops that range over events.
+// waiting ones return ErrClosed. Close waits for pages that are being read, and for an
+// attached view at most for its Timeout, but not for loops that range over events.
 func (s *Store) Close() (err error) {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		<-s.writer.stopped
+		s.views.late.returning.Wait()
 		<-s.index.stopped
 		s.index.save()
 		err = s.db.Close()

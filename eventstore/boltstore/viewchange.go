@@ -23,6 +23,7 @@ type viewChange struct {
 	empty      bool                  // the view has no rows and no bucket any more; set by put
 	attach     *inline               // the view to attach
 	detach     bool                  // whether to detach the view
+	late       *eventstore.Late      // why the view is detached, if it has only overrun its time
 	cause      error                 // of the checkpoint's fault, if this turn has found it
 }
 

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -25,12 +26,15 @@ type viewSet struct {
 	refused     map[eventstore.ViewID]error
 
 	mu      sync.Mutex
-	claimed map[eventstore.ViewID]bool // attached, or being attached; guarded by mu
+	claimed map[eventstore.ViewID]*inline // attached, late, or being attached; guarded by mu
+
+	late      lateViews
+	bringBack func(context.Context, *inline, eventstore.Late) // attaches a late view again
 }
 
 func newViewSet() *viewSet {
 	return &viewSet{
-		claimed:     make(map[eventstore.ViewID]bool),
+		claimed:     make(map[eventstore.ViewID]*inline),
 		checkpoints: make(map[eventstore.ViewID]eventstore.Checkpoint),
 		refused:     make(map[eventstore.ViewID]error),
 	}
@@ -69,20 +73,29 @@ func errDropping(view eventstore.ViewID) error {
 
 // claim claims a view for the caller, which attaches it. It reports false if the view is
 // claimed already.
-func (v *viewSet) claim(view eventstore.ViewID) bool {
+func (v *viewSet) claim(in *inline) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.claimed[view] {
+	if v.claimed[in.View] != nil {
 		return false
 	}
-	v.claimed[view] = true
+	v.claimed[in.View] = in
 	return true
 }
 
-func (v *viewSet) unclaim(view eventstore.ViewID) {
+// claims reports whether the view is still claimed. A late view is not once it was dropped.
+func (v *viewSet) claims(in *inline) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.claimed, view)
+	return v.claimed[in.View] == in
+}
+
+func (v *viewSet) unclaim(in *inline) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.claimed[in.View] == in {
+		delete(v.claimed, in.View)
+	}
 }
 
 // attached returns the inline view of that name, or nil.
@@ -95,12 +108,18 @@ func (v *viewSet) attached(view eventstore.ViewID) *inline {
 	return nil
 }
 
-// detach makes the writer go on without the view.
+// detach makes the writer go on without the view, which has a fault or was dropped.
 func (v *viewSet) detach(view eventstore.ViewID) {
+	if v.late.remove(view) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.claimed, view)
+		return
+	}
 	for i, in := range v.inline {
 		if in.View == view {
 			v.inline = slices.Delete(v.inline, i, i+1)
-			v.unclaim(view)
+			v.unclaim(in)
 			return
 		}
 	}
@@ -122,8 +141,11 @@ func (v *viewSet) keep(changes map[eventstore.ViewID]*viewChange) {
 		}
 		if change.attach != nil {
 			v.inline = append(v.inline, change.attach)
+			v.late.remove(view)
 		}
-		if change.detach {
+		if change.late != nil {
+			v.leave(view, *change.late)
+		} else if change.detach {
 			v.detach(view)
 		}
 	}
@@ -131,8 +153,11 @@ func (v *viewSet) keep(changes map[eventstore.ViewID]*viewChange) {
 
 // remember puts the rows that a turn has changed into the caches of the attached views.
 func (v *viewSet) remember(changes map[eventstore.ViewID]*viewChange) {
-	for view, change := range changes {
-		if in := v.attached(view); in != nil {
+	if len(changes) == 0 {
+		return
+	}
+	for _, in := range v.inline {
+		if change := changes[in.View]; change != nil {
 			in.rows.Put(change.rows...)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 // which they are taken, each against all before it (I5). A caller is told an outcome
 // only when the transaction that it depends on is on disk (I1).
 //
-// Steps. In each turn the holder takes all waiting jobs as one group; judges them in
-// order; lets the inline views apply the events of those that stand; puts events and
+// Steps. In each turn the holder takes the waiting events, and some of the waiting rows, as
+// one group (see queue); judges them in order; lets the inline views apply the events of those that stand; puts events and
 // rows into one transaction; and when that is on disk, publishes the group to readers
 // and gives every job its outcome. The refused jobs wait for that too, because the events
 // that refused them may be in the group.
@@ -69,7 +69,9 @@ type writer struct {
 	until  time.Time     // how long it is worth waiting for them
 	took   time.Duration // of the last group
 	woke   bool          // the end of the last group has woken other goroutines
-	log    logfile.Writer
+
+	appended time.Time // when the last events were
+	log      logfile.Writer
 }
 
 // run is the writer goroutine. It ends when the store is closing.
@@ -158,14 +160,14 @@ func (w *writer) writeNext() bool {
 // large enough rings.
 func (w *writer) awaitCompany() {
 	q := w.queue
-	if w.expect > enough && q.weight.Load() < enough && time.Now().Before(w.until) {
+	if _, worth := q.ready(); w.expect > enough && !worth && time.Now().Before(w.until) {
 		late := time.NewTimer(w.took)
 		defer late.Stop()
 		select {
 		case <-q.plenty: // perhaps from before
 		default:
 		}
-		if q.weight.Load() < enough {
+		if _, worth := q.ready(); !worth {
 			select {
 			case <-q.plenty:
 			case <-late.C:
@@ -173,7 +175,11 @@ func (w *writer) awaitCompany() {
 		}
 		return
 	}
-	for q.jobs.Load() < w.expect && q.weight.Load() < enough && time.Now().Before(w.until) {
+	for {
+		jobs, worth := q.ready()
+		if jobs >= w.expect || worth || !time.Now().Before(w.until) {
+			return
+		}
 		runtime.Gosched()
 	}
 }
@@ -181,11 +187,12 @@ func (w *writer) awaitCompany() {
 // write does the jobs of the batches, and those that join them, in one turn, and gives
 // each its outcome.
 func (w *writer) write(batches []*batch) {
+	start := time.Now()
 	t := w.newTurn()
 	t.enter(batches)
 	t.applyInline()
 	var err error
-	followed, told := false, 0
+	followed := false
 	begin := time.Now()
 	if t.changesFile() {
 		err = t.commit()
@@ -196,19 +203,30 @@ func (w *writer) write(batches []*batch) {
 			w.index.tend(t.group)
 		}
 	}
-	queued := w.queue.jobs.Load()
+	rows := t.manyRows()
+	if now := time.Now(); rows && now.Sub(w.appended) < restMost {
+		w.queue.rest(now.Sub(start))
+	}
+	queued, _ := w.queue.ready()
+	told, back := 0, int64(0)
 	for _, b := range t.batches {
 		for _, j := range b.jobs {
 			j.end(cmp.Or(err, t.outcome(j)))
 		}
 		told += len(b.jobs)
+		if !rows || !b.rows() {
+			back += int64(len(b.jobs))
+		}
 		close(b.ended)
 	}
-	w.expect = queued + int64(told)
+	w.expect = queued + back
 	w.woke = followed || told > 1
 	now := time.Now()
 	w.took = now.Sub(begin)
 	w.until = now.Add(w.took / 10)
+	if len(t.group.entries) > 0 {
+		w.appended = now
+	}
 	if err == nil {
 		w.views.remember(t.changes)
 		w.logFaults(t.changes)

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -14,9 +15,14 @@ import (
 // inline is a view that Attach was called with.
 type inline struct {
 	eventstore.InlineView
-	live bool // it is at the head, and Append applies its events; guarded by writing
+	live bool             // it is at the head, and Append applies its events; guarded by writing
+	late *eventstore.Late // why it is not live any more; changed with writing and mu
+	gone chan struct{}    // closed when the view is forgotten
 
-	// Attach uses these while the view is not live.
+	overruns rows.Overruns     // guarded by writing
+	run      *rows.Application // the last one; guarded by writing
+
+	// Attach and bringBack use these while the view is not live.
 	claimed bool
 	reached eventstore.Checkpoint // after the last commit of Attach
 }
@@ -27,17 +33,82 @@ func (s *Store) Attach(ctx context.Context, v eventstore.InlineView) error {
 	if v.Timeout == 0 {
 		v.Timeout = eventstore.DefaultTimeout
 	}
-	attaching := &inline{InlineView: v}
+	attaching := &inline{InlineView: v, gone: make(chan struct{})}
+	err := s.attach(ctx, attaching)
+	if err != nil {
+		s.abandon(attaching)
+	}
+	return err
+}
+
+// attach brings a view up to the head and makes it live. After an overrun it waits, and goes
+// on.
+func (s *Store) attach(ctx context.Context, v *inline) error {
 	for {
-		if err := s.beginWrite(ctx, "attach", limits.ValidateInlineView(v)); err != nil {
-			s.abandon(attaching)
+		if err := s.beginWrite(ctx, "attach", limits.ValidateInlineView(v.InlineView)); err != nil {
 			return err
 		}
-		live, err := s.catchUp(attaching)
+		live, err := s.catchUp(v)
+		run, wait := v.run, v.overruns.Backoff()
 		s.endWrite()
-		if live || err != nil {
+		if live || err != nil && !errors.Is(err, errLate) {
 			return err
 		}
+		if err != nil {
+			if err := s.awaitRun(ctx, v, run, wait); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// errLate means that a view has overrun its time, and that this is not a fault yet.
+var errLate = errors.New("the view has overrun its time")
+
+// awaitRun waits until a run of a view that has overrun has ended, and then for its backoff.
+func (s *Store) awaitRun(ctx context.Context, v *inline, run *rows.Application, wait time.Duration) error {
+	if err := s.pause(ctx, v, run.Ended()); err != nil {
+		return err
+	}
+	elapsed := make(chan struct{})
+	defer time.AfterFunc(wait, func() { close(elapsed) }).Stop()
+	return s.pause(ctx, v, elapsed)
+}
+
+// pause waits for a channel to be closed. It returns nil also if the view is forgotten.
+func (s *Store) pause(ctx context.Context, v *inline, until <-chan struct{}) error {
+	select {
+	case <-until:
+	case <-v.gone:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.ended:
+		return eventstore.ErrClosed
+	}
+	return nil
+}
+
+// leave makes Append go on without a view that has overrun its time. A goroutine, which Close
+// waits for, makes it live again (see rows.Overruns). The caller holds writing and mu.
+func (s *Store) leave(v *inline, late *eventstore.Late) {
+	v.live, v.late = false, late
+	run, wait := v.run, v.overruns.Backoff()
+	s.returning.Go(func() {
+		v.changed()
+		if s.awaitRun(context.Background(), v, run, wait) != nil {
+			return
+		}
+		err := s.attach(context.Background(), v) // fails if it has a fault, was dropped, or the store is closed
+		if err == nil || errors.Is(err, eventstore.ErrFaulted) {
+			v.changed()
+		}
+	})
+}
+
+// changed tells the view's owner that the view is late, or not any more.
+func (v *inline) changed() {
+	if v.Changed != nil {
+		v.Changed()
 	}
 }
 
@@ -52,14 +123,22 @@ func (s *Store) catchUp(v *inline) (live bool, err error) {
 	for {
 		through := s.through(v.View)
 		if through == eventstore.Position(len(s.log)) {
-			v.live = true
+			s.mu.Lock()
+			v.live, v.late = true, nil
+			s.mu.Unlock()
 			return true, nil
+		}
+		if through-first >= batchEvents {
+			v.overruns.Good()
 		}
 		if through-first >= batchEvents || time.Since(began) > v.Timeout {
 			return false, nil
 		}
 		next := s.log[through] // not the first of its commit if CommitRows left off within it
 		c := s.apply(v, s.log[through:][:next.n-next.i])
+		if c.late != nil {
+			return false, errLate
+		}
 		v.reached = rows.CloneCheckpoint(c.checkpoint)
 		s.mu.Lock()
 		s.change(c)
@@ -102,7 +181,20 @@ func (s *Store) abandon(v *inline) {
 
 // detach forgets an inline view; v may be nil. The caller holds mu.
 func (s *Store) detach(v *inline) {
-	s.attached = slices.DeleteFunc(slices.Clone(s.attached), func(other *inline) bool { return other == v })
+	if i := slices.Index(s.attached, v); i >= 0 {
+		s.attached = slices.Delete(slices.Clone(s.attached), i, i+1)
+		close(v.gone)
+	}
+}
+
+// late returns how late a view is, nil if it is not. The caller holds mu.
+func (s *Store) late(id eventstore.ViewID) *eventstore.Late {
+	v := s.inline(id)
+	if v == nil || v.late == nil {
+		return nil
+	}
+	late := *v.late
+	return &late
 }
 
 // inline returns the inline view with this name, or nil. The caller holds mu.
@@ -147,10 +239,18 @@ func (s *Store) apply(v *inline, commit []record) change {
 	c := change{view: v.View, checkpoint: s.view(v.View).checkpoint}
 	if len(events) > 0 {
 		ctx := rows.Applying(context.Background(), s)
-		applied := rows.Start(ctx, v.InlineView, committed{s, v.View}, rows.OneCommit(events), time.Now().Add(v.Timeout), time.Time{}).Wait()
+		v.run = rows.Start(ctx, v.InlineView, committed{s, v.View}, rows.OneCommit(events), time.Now().Add(v.Timeout), time.Time{})
+		applied := v.run.Wait()
+		if v.overruns.Note(&applied) {
+			c.late = v.overruns.Late(applied)
+			return c
+		}
 		if applied.Fault != nil {
 			c.checkpoint.Fault = applied.Fault
 			return c
+		}
+		if v.live {
+			v.overruns.Good()
 		}
 		c.rows = applied.Rows
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Close implements [eventstore.Store]. It waits for the commit that is being written, and
-// so for each inline view at most for the view's Timeout.
+// so for each inline view at most for the view's Timeout; a late view ends within that, too.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -22,6 +22,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.writing <- struct{}{}
 	s.endWrite()
+	s.returning.Wait()
 	return nil
 }
 

@@ -49,6 +49,8 @@ type Store struct {
 	keys     map[string]eventstore.Position                // the first event of the commit with this key
 	views    map[eventstore.ViewID]*view                   // views that have a checkpoint or rows
 	attached []*inline                                     // in the order of Attach
+
+	returning sync.WaitGroup // goroutines that bring late views up to the head
 }
 
 var _ eventstore.RowStore = (*Store)(nil)

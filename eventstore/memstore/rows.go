@@ -28,7 +28,7 @@ func (s *Store) GetRows(ctx context.Context, id eventstore.ViewID, keys ...event
 		}
 	}
 	v := s.view(id)
-	set := eventstore.RowSet{Checkpoint: rows.CloneCheckpoint(v.checkpoint)}
+	set := eventstore.RowSet{Checkpoint: rows.CloneCheckpoint(v.checkpoint), Late: s.late(id)}
 	for _, key := range keys {
 		set.Rows = append(set.Rows, v.get(key))
 	}
@@ -52,7 +52,7 @@ func (s *Store) ScanRows(ctx context.Context, id eventstore.ViewID, scan eventst
 			}
 			if err == nil {
 				v := s.view(id)
-				set.Checkpoint = rows.CloneCheckpoint(v.checkpoint)
+				set.Checkpoint, set.Late = rows.CloneCheckpoint(v.checkpoint), s.late(id)
 				set.Rows, rest, more = v.page(rest)
 			}
 			s.mu.Unlock()
@@ -144,10 +144,15 @@ type change struct {
 	view       eventstore.ViewID
 	rows       []eventstore.Row
 	checkpoint eventstore.Checkpoint
+	late       *eventstore.Late // the view has overrun its time, and nothing of it changes
 }
 
 // change makes a change. The caller holds writing and mu.
 func (s *Store) change(c change) {
+	if c.late != nil {
+		s.leave(s.inline(c.view), c.late)
+		return
+	}
 	v := s.view(c.view)
 	s.views[c.view] = v
 	v.put(c.rows)

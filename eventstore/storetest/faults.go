@@ -41,45 +41,34 @@ func faultRules() []rule {
 	}...)...)
 }
 
-// moment is the deadline of a view that is to overrun it. The rules do not expect
-// that anything succeeds within it, since a busy machine may be too slow.
-const moment = 50 * time.Millisecond
-
 var errBad = errors.New("a bad event")
 
 // badEnd is a way in which Apply fails.
 type badEnd struct {
 	name   string
 	reason string // part of the fault's reason
-	end    func(h *harness, ctx context.Context) error
+	end    func() error
 }
-
-func (b badEnd) overruns() bool { return strings.HasPrefix(b.name, "an overrun") }
 
 func badEnds() []badEnd {
 	return []badEnd{
-		{"an error", errBad.Error(), func(*harness, context.Context) error { return errBad }},
-		{"a panic", "told to panic", func(*harness, context.Context) error { panic("told to panic") }},
-		{"a panic with an error", errBad.Error(), func(*harness, context.Context) error { panic(errBad) }},
-		{"an overrun", "", func(h *harness, _ context.Context) error { <-h.ctx.Done(); return nil }},
-		{"an overrun that returns the context's error", "", func(_ *harness, ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
-		{"runtime.Goexit", "", func(*harness, context.Context) error { runtime.Goexit(); return nil }},
+		{"an error", errBad.Error(), func() error { return errBad }},
+		{"a panic", "told to panic", func() error { panic("told to panic") }},
+		{"a panic with an error", errBad.Error(), func() error { panic(errBad) }},
+		{"runtime.Goexit", "", func() error { runtime.Goexit(); return nil }},
 	}
 }
 
 // view returns a ledger whose Apply, on events of type "bad", enters the commit's
 // events and then fails.
-func (b badEnd) view(h *harness, view eventstore.ViewID) eventstore.InlineView {
+func (b badEnd) view(view eventstore.ViewID) eventstore.InlineView {
 	v := ledger(view, byType("x", "bad"))
-	if b.overruns() {
-		v.Timeout = moment
-	}
-	v.Apply = func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-		if err := enter(tx, events); err != nil && !b.overruns() {
+	v.Apply = func(_ context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
+		if err := enter(tx, events); err != nil {
 			return err
 		}
 		if len(matching(byType("bad"), events)) > 0 {
-			return b.end(h, ctx)
+			return b.end()
 		}
 		return nil
 	}
@@ -89,14 +78,8 @@ func (b badEnd) view(h *harness, view eventstore.ViewID) eventstore.InlineView {
 // good attaches view "v", appends an event that it enters, and returns its position.
 func (b badEnd) good(h *harness) eventstore.Position {
 	h.Helper()
-	if !b.overruns() {
-		h.attach(b.view(h, "v"))
-		return h.write(event("a", "x")).Last
-	}
-	e := h.seed(event("a", "x"))[0]
-	h.enterNow(e)
-	h.attach(b.view(h, "v"))
-	return e.Position
+	h.attach(b.view("v"))
+	return h.write(event("a", "x")).Last
 }
 
 // enterNow enters an event into view "v", as its ledger does.
@@ -143,13 +126,10 @@ func (b badEnd) lastGoodState(h *harness) {
 
 func (b badEnd) catchingUp(h *harness) {
 	good := h.seed(event("a", "x"), event("a", "other"))
-	if b.overruns() {
-		h.enterNow(good[0])
-	}
 	bad := h.seed(event("a", "other"), event("a", "bad"), event("a", "x"))
 	h.write(event("a", "x"))
 	through := good[1].Position
-	h.faulted(h.tryAttach(b.view(h, "v")), "v", through, bad[1])
+	h.faulted(h.tryAttach(b.view("v")), "v", through, bad[1])
 	b.faultIs(h, through, bad[1])
 	h.equal("entries", 1, len(h.scan("v", eventstore.RowScan{Table: "events"})))
 	h.write(event("a", "x"))
@@ -176,12 +156,10 @@ func (h *harness) faulted(err error, view eventstore.ViewID, through eventstore.
 }
 
 // failing is a ledger, "v", of types x and bad that returns an error on bad.
-func failing(h *harness) eventstore.InlineView {
-	return badEnds()[0].view(h, "v")
-}
+func failing() eventstore.InlineView { return badEnds()[0].view("v") }
 
 func faultFirstEvent(h *harness) {
-	h.attach(failing(h))
+	h.attach(failing())
 	log := h.seed(event("a", "other"), event("a", "x"), event("a", "bad"), event("a", "x"))
 	badEnds()[0].faultIs(h, 0, log[1])
 }
@@ -206,7 +184,7 @@ func faultDropsCommit(h *harness) {
 
 func faultOthersGoOn(h *harness) {
 	h.attach(ledger("before", eventstore.All()))
-	h.attach(failing(h))
+	h.attach(failing())
 	h.attach(ledger("after", eventstore.All()))
 	for range 3 {
 		h.write(event("a", "x"), event("a", "bad"))
@@ -219,7 +197,7 @@ func faultOthersGoOn(h *harness) {
 
 func faultDetaches(h *harness) {
 	var calls notes[int]
-	v := failing(h)
+	v := failing()
 	apply := v.Apply
 	v.Apply = func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 		calls.take(len(events))
@@ -240,7 +218,7 @@ func faultDetaches(h *harness) {
 }
 
 func faultNotAsked(h *harness) {
-	v := failing(h)
+	v := failing()
 	v.Query = byType("x")
 	h.attach(v)
 	h.write(event("a", "bad"))
@@ -249,7 +227,7 @@ func faultNotAsked(h *harness) {
 }
 
 func faultAttachAgain(h *harness) {
-	h.attach(failing(h))
+	h.attach(failing())
 	good := h.write(event("a", "x")).Last
 	log := h.seed(event("a", "bad"))
 	h.write(event("a", "x"))
@@ -260,7 +238,7 @@ func faultAttachAgain(h *harness) {
 }
 
 func faultRebuilt(h *harness) {
-	h.attach(failing(h))
+	h.attach(failing())
 	h.write(event("a", "x"))
 	h.write(event("a", "bad"))
 	h.dropAll("v", 1)
@@ -271,7 +249,7 @@ func faultRebuilt(h *harness) {
 }
 
 func faultMended(h *harness) {
-	h.attach(failing(h))
+	h.attach(failing())
 	h.write(event("a", "x"))
 	h.write(event("a", "bad"))
 	was := h.checkpoint("v")
@@ -283,7 +261,7 @@ func faultMended(h *harness) {
 }
 
 func faultReopened(h *harness) {
-	h.attach(failing(h))
+	h.attach(failing())
 	good := h.write(event("a", "x")).Last
 	log := h.seed(event("a", "bad"))
 	was := h.checkpoint("v")
@@ -310,12 +288,6 @@ func faultLongReason(h *harness) {
 	}
 }
 
-// stuck is a view whose Apply does not return before the rule ends, on events of
-// type bad.
-func stuck(h *harness, view eventstore.ViewID) eventstore.InlineView {
-	return badEnds()[3].view(h, view)
-}
-
 func faultNeverReturns(h *harness) {
 	views := []eventstore.ViewID{"u", "v"}
 	for _, view := range views {
@@ -327,9 +299,7 @@ func faultNeverReturns(h *harness) {
 		h.upToDate("w", eventstore.All())
 	}
 	for _, view := range views {
-		if h.checkpoint(view).Fault == nil {
-			h.Fatalf("checkpoint of a view that never returns: expected a fault, found none")
-		}
+		h.isLate(view, 0)
 	}
 }
 
@@ -343,7 +313,7 @@ func faultClose(h *harness) {
 
 func faultAppends(h *harness) {
 	v := ledger("v", byType("x"))
-	v.Timeout = moment
+	v.Timeout = 2 * time.Second
 	v.Apply = func(ctx context.Context, _ eventstore.RowTx, _ []eventstore.Event) error {
 		_, err := h.store.Append(ctx, unconditional(event("a", "from within")))
 		return err
@@ -399,7 +369,7 @@ func faultAbandonedInScan(h *harness) {
 }
 
 func faultAmongAppends(h *harness) {
-	h.attach(failing(h))
+	h.attach(failing())
 	h.attach(ledger("w", eventstore.All()))
 	var mu sync.Mutex
 	var bad eventstore.Position // position of the first bad event

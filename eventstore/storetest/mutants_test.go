@@ -76,7 +76,7 @@ func mutants() []mutant {
 	return slices.Concat(positionMutants(), versionMutants(), commitMutants(), keyMutants(), repeatMutants(), guardMutants(),
 		eventMutants(), limitMutants(), queryMutants(), nameMutants(), readMutants(), snapshotMutants(),
 		followMutants(), batchMutants(), lifeMutants(), rowMutants(), rowLimitMutants(), scanMutants(), checkpointMutants(),
-		inlineMutants(), faultMutants())
+		inlineMutants(), faultMutants(), lateMutants())
 }
 
 // TestMutants_Control proves that the mutants fail because of their faults: the same
@@ -149,6 +149,9 @@ type faults struct {
 func (m mutant) patience() time.Duration {
 	if m.family == "row limits" {
 		return patience // these rules are slow, and their mutants do not block
+	}
+	if m.family == "late" {
+		return 4 * time.Second // these rules wait for views that overrun
 	}
 	return impatience
 }

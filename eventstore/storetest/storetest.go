@@ -76,6 +76,7 @@ func families() []family {
 		{"checkpoints", checkpointRules()},
 		{"inline", inlineRules()},
 		{"faults", faultRules()},
+		{"late", lateRules()},
 	}
 }
 

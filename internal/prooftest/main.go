@@ -28,6 +28,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/bitflip"
 	"github.com/yore-es/yore/internal/prooftest/ceilings"
 	"github.com/yore-es/yore/internal/prooftest/ext4"
+	"github.com/yore-es/yore/internal/prooftest/fairness"
 	"github.com/yore-es/yore/internal/prooftest/faults"
 	"github.com/yore-es/yore/internal/prooftest/fuzzing"
 	"github.com/yore-es/yore/internal/prooftest/killloop"
@@ -59,6 +60,7 @@ func proofs() []proof.Proof {
 		ceilings.New(),
 		fuzzing.New(),
 		leaks.New(),
+		fairness.New(),
 		soak.New(),
 		mutants.New(),
 	}

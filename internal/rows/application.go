@@ -129,7 +129,7 @@ func (a *Application) one(tx *Buffer, i int) (fault error) {
 		return err
 	}
 	err = a.apply(a.ctx, tx, events)
-	if ended := a.ctx.Err(); ended != nil && errors.Is(err, ended) {
+	if err != nil && a.ctx.Err() != nil { // perhaps for that reason; if not, it fails in time the next time
 		return context.Cause(a.ctx)
 	}
 	return err
@@ -144,7 +144,13 @@ type Applied struct {
 	// the error that it was made from.
 	Fault *eventstore.Fault
 	Cause error
+	// Overrun is true if the fault is that the view's time was up.
+	Overrun bool
+	paused  bool // the end of that time was noticed so late that the process was not running
 }
+
+// Ended returns a channel that is closed when the view's goroutine has ended.
+func (a *Application) Ended() <-chan struct{} { return a.done }
 
 // Wait returns when the goroutine has ended or its time is up.
 func (a *Application) Wait() Applied {
@@ -161,6 +167,9 @@ func (a *Application) Wait() Applied {
 	if fault != nil {
 		position, kind := a.commits.First(a.good)
 		result.Fault, result.Cause = NewFault(position, kind, fault), fault
+		end, _ := a.ctx.Deadline()
+		result.Overrun = errors.Is(fault, ErrOverrun)
+		result.paused = result.Overrun && time.Since(end) > pauseSlack
 	}
 	return result
 }

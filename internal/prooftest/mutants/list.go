@@ -14,6 +14,8 @@ var (
 	someFlips      = "YORE_PROOF_FLIPS=150"
 	noFlips        = "YORE_PROOF_FLIPS=0"
 	someLost       = "YORE_PROOF_LOST=300"
+	onlyRebuilds   = "YORE_PROOF_PARTS=rebuilds"
+	onlyPauses     = "YORE_PROOF_PARTS=pause"
 )
 
 const (
@@ -26,7 +28,7 @@ const (
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), olderContent(), concurrency(), conditions(), answers(), indexes(), packs(), ceilings())
+	return slices.Concat(sound(), lies(), durability(), damage(), olderContent(), concurrency(), conditions(), answers(), indexes(), packs(), ceilings(), fairness())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -41,6 +43,7 @@ func sound() []mutant {
 		{name: "as it is: model", proof: "model", env: []string{someSequences}, sound: true},
 		{name: "as it is: bit-flips", proof: "bit-flips", env: []string{someFlips}, sound: true},
 		{name: "as it is: lost-write", proof: "lost-write", env: []string{someLost}, sound: true},
+		{name: "as it is: fairness", proof: "fairness", env: []string{onlyPauses}, sound: true},
 	}
 }
 
