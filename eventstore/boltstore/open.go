@@ -34,6 +34,10 @@ func Open(path string, o *Options) (*Store, error) {
 }
 
 func open(path string, opts Options) (*Store, error) {
+	path, err := logfile.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
 	if !opts.ReadOnly {
 		if err := create(path, opts); err != nil {
 			return nil, fmt.Errorf("create: %w", err)
@@ -87,6 +91,7 @@ func (s *Store) load() error {
 			}
 			s.warn(fmt.Sprintf("the last record is damaged: %v", err))
 		}
+		s.identity = identity
 		s.durableTx.Store(int64(tx.ID()))
 		if s.file.BadRows != nil {
 			return nil

@@ -1,0 +1,156 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// DB is an open bbolt database whose calls end, also when another program damages the
+// file meanwhile, or when the file cannot be mapped. It is safe for concurrent use by
+// multiple goroutines.
+//
+// # When the file cannot be mapped again
+//
+// Problem. bbolt maps a file that outgrows its map again: it removes the old map and asks
+// for a larger one. A process with a limit of address space (ulimit -v) may not get it.
+// Then the transaction fails, and bbolt has no map: every later transaction fails too,
+// though the file is as it was before.
+//
+// Steps. The first transaction that finds no map opens the file again, through a copy of
+// the handle, which shares its lock. This database has the map that the file needs, as
+// before the failed transaction. The old database is not closed, since that would give
+// up the lock.
+//
+// Rejected. To map more from the start, when little is allowed: the addresses would be
+// missing elsewhere in the process. To close and open the file: another process could
+// lock it in between.
+type DB struct {
+	file    *File
+	options bolt.Options // of Open
+
+	bolt   atomic.Pointer[bolt.DB]
+	remaps sync.Mutex  // one attempt to map the file again at a time
+	stuck  atomic.Bool // bbolt may hold a lock for ever: it must not be called again
+}
+
+// errStuck means that bbolt may hold a lock for ever.
+var errStuck = fmt.Errorf("%w: bbolt has stopped in the middle of a call", ErrBadPage)
+
+// Bolt returns the bbolt database. It may change when the file is mapped again.
+func (db *DB) Bolt() *bolt.DB { return db.bolt.Load() }
+
+// View runs fn in a read transaction. Its errors are those of fn, of bbolt, and of
+// [Protect]; one that matches ErrFailed says that the file cannot be mapped.
+func (db *DB) View(fn func(*bolt.Tx) error) error {
+	tx, err := db.begin(false)
+	if err != nil {
+		return err
+	}
+	return Protect(func() (err error) {
+		defer func() { err = errors.Join(err, tx.Rollback()) }()
+		return fn(tx)
+	})
+}
+
+// Begin begins a write transaction. Its errors are as those of View.
+func (db *DB) Begin() (*bolt.Tx, error) { return db.begin(true) }
+
+func (db *DB) begin(writable bool) (*bolt.Tx, error) {
+	for again := true; ; again = false {
+		b := db.bolt.Load()
+		tx, err := db.beginOn(b, writable)
+		if !errors.Is(err, berrors.ErrInvalidMapping) || !again {
+			return tx, err
+		}
+		if err := db.remap(b); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (db *DB) beginOn(b *bolt.DB, writable bool) (tx *bolt.Tx, err error) {
+	if db.stuck.Load() {
+		return nil, errStuck
+	}
+	err = Protect(func() error {
+		tx, err = b.Begin(writable)
+		return err
+	})
+	if errors.Is(err, ErrBadPage) && !releaseBegin(b, writable) {
+		db.stuck.Store(true)
+	}
+	return tx, err
+}
+
+// Rollback ends a write transaction and ignores its changes.
+func (db *DB) Rollback(tx *bolt.Tx) error {
+	b := tx.DB()
+	err := Protect(tx.Rollback)
+	if errors.Is(err, ErrBadPage) && b != nil && !releaseBegin(b, true) {
+		db.stuck.Store(true)
+	}
+	return err
+}
+
+// remap opens the file again, if old, which has lost its map, is still in use.
+func (db *DB) remap(old *bolt.DB) (err error) {
+	db.remaps.Lock()
+	defer db.remaps.Unlock()
+	if db.bolt.Load() != old {
+		return nil
+	}
+	options := db.options
+	options.InitialMmapSize = 0
+	options.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return duplicate(db.file.OS) }
+	err = Protect(func() error {
+		b, err := bolt.Open(db.file.Path, 0, &options)
+		if err == nil {
+			db.bolt.Store(b)
+		}
+		return err
+	})
+	if err != nil {
+		// bbolt has given up the lock, unless it failed before that.
+		err = errors.Join(err, lock(db.file.OS, options.ReadOnly))
+		return fmt.Errorf("%w: the file cannot be mapped into memory; give the process more address space (ulimit -v), then close and reopen the store: %w", eventstore.ErrFailed, err)
+	}
+	return nil
+}
+
+// Outgrown returns the error of a commit that has failed with err on the given database.
+// If the file could not be mapped, it says so and matches ENOMEM.
+func (db *DB) Outgrown(b *bolt.DB, err error) error {
+	if db.bolt.Load() == b {
+		return err
+	}
+	return fmt.Errorf("the file has outgrown the address space that the process may have (ulimit -v): %w: %w", syscall.ENOMEM, err)
+}
+
+// Sync makes the file durable.
+func (db *DB) Sync() error { return db.bolt.Load().Sync() }
+
+// Close waits for the transactions and closes the file, which gives up the lock. It may be
+// called more than once.
+func (db *DB) Close() error {
+	if db.stuck.Load() {
+		err := errors.Join(unlock(db.file.OS), db.file.OS.Close())
+		if errors.Is(err, os.ErrClosed) {
+			return nil
+		}
+		return err
+	}
+	err := Protect(db.bolt.Load().Close)
+	if closeErr := db.file.OS.Close(); !errors.Is(closeErr, os.ErrClosed) { // it was mapped again
+		err = errors.Join(err, closeErr)
+	}
+	return err
+}
