@@ -125,13 +125,14 @@ func (d *disk) readTx(fn func(*bolt.Tx) error) error {
 		if durable == 0 { // Open reads it
 			return fn(tx)
 		}
-		if err := d.file.Continues(tx, durable, d.durableTx.Load()); err != nil {
+		seen, err := d.file.See(tx, durable, d.durableTx.Load(), d.identity)
+		if err != nil {
 			return err
 		}
 		if err := fn(tx); err != nil {
 			return err
 		}
-		return d.file.Unchanged(tx, durable)
+		return seen.Still()
 	})
 	if err == nil {
 		return nil
@@ -199,6 +200,9 @@ func (d *disk) transact(fn func(*bolt.Tx) error) error {
 			return d.fail(d.explain(err))
 		}
 		return d.explain(d.db.Outgrown(b, err))
+	}
+	if err := d.file.Kept(int64(id) - 1); err != nil { // the events went into a file that is lost
+		return d.fail(d.lose(err))
 	}
 	d.durableTx.Store(int64(id))
 	return nil

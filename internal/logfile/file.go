@@ -39,6 +39,7 @@ type File struct {
 	Leftovers []string
 
 	needs atomic.Int64 // bytes that the newest known transaction needs
+	idAt  atomic.Int64 // where the store's id was found in the root page
 }
 
 // OpenOptions are the options of Open.

@@ -1,6 +1,8 @@
 package logfile
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
@@ -73,10 +76,8 @@ func (f *File) Follows(tx *bolt.Tx, durable int64, identity Identity) error {
 	if id := int64(tx.ID()); id != durable+1 {
 		return f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id-1, durable)
 	}
-	if found, err := LoadIdentity(tx); err != nil {
-		return f.lost("its description cannot be read (%v)", err)
-	} else if found != identity {
-		return f.lost("it has the content of another log")
+	if err := f.isOf(tx, identity); err != nil {
+		return err
 	}
 	if size := tx.Size(); size > f.needs.Load() {
 		f.needs.Store(size)
@@ -87,30 +88,92 @@ func (f *File) Follows(tx *bolt.Tx, durable int64, identity Identity) error {
 	return nil
 }
 
-// Continues returns a [*LostError] if a read transaction is older than the transaction
-// with the id durable, or was not written by the holder of the lock: it is newer than the
-// one that may be under way. durable must be loaded before the transaction began, and
-// later after.
-func (f *File) Continues(tx *bolt.Tx, durable, later int64) error {
+// See checks a read transaction of the log of the given identity when it begins. It returns
+// a [*LostError] if the transaction is older than the one with the id durable, or newer than
+// the one after later, which may be under way, or if it is of another log. durable must be
+// loaded before the transaction began, and later after.
+func (f *File) See(tx *bolt.Tx, durable, later int64, identity Identity) (Seen, error) {
+	seen := Seen{file: f, base: unsafe.Add(nil, tx.DB().Info().Data), durable: uint64(durable)}
 	if id := int64(tx.ID()); id < durable || id > later+1 {
-		return f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id, later)
+		return seen, f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id, later)
+	}
+	if seen.isOf(tx, &identity.StoreID) {
+		return seen, nil
+	}
+	return seen, f.isOf(tx, identity)
+}
+
+// isOf returns a [*LostError] if the file has another identity, but not if its description
+// is damaged.
+func (f *File) isOf(tx *bolt.Tx, identity Identity) error {
+	found, err := LoadIdentity(tx)
+	switch {
+	case errors.Is(err, eventstore.ErrFormat):
+		return f.lost("%v", err)
+	case err == nil && found != identity:
+		return f.lost("it has the content of another log")
 	}
 	return nil
 }
 
-// The place of a meta page's transaction id: behind the page's header, the magic number,
-// the version, the page size, the flags, the root, the list of free pages and the high-water
-// mark.
-const metaTxID = 16 + 4*4 + 16 + 8 + 8
+// Seen is a read transaction that [File.See] has checked.
+type Seen struct {
+	file    *File
+	base    unsafe.Pointer // of the map; not in the heap
+	durable uint64
+}
 
-// Unchanged returns a [*LostError] if the file has no meta page with the id durable or a
-// newer one any more: another program has overwritten it since the transaction began, and
-// what the transaction has read may be wrong.
-func (f *File) Unchanged(tx *bolt.Tx, durable int64) error {
-	first := unsafe.Add(nil, tx.DB().Info().Data+metaTxID) // in the map, not in the heap
-	second := unsafe.Add(first, f.Found.PageSize)
-	if newest := max(*(*uint64)(first), *(*uint64)(second)); newest < uint64(durable) {
-		return f.lost("it was overwritten during a read")
+// Places in a meta page: behind its header, the magic number, the version, the page size and
+// the flags are the root page and its sequence, the list of free pages, the high-water mark
+// and the transaction's id.
+const (
+	metaRoot = 16 + 4*4
+	metaTxID = metaRoot + 16 + 8 + 8
+)
+
+// at returns a number in the map.
+func (s *Seen) at(offset uint64) uint64 { return *(*uint64)(unsafe.Add(s.base, offset)) }
+
+// isOf reports whether the root page has the store's id. That is quick, but false does not
+// mean that the log is another one.
+func (s *Seen) isOf(tx *bolt.Tx, store *uuid.UUID) bool {
+	id, size := uint64(tx.ID()), uint64(s.file.Found.PageSize)
+	meta := id % 2 * size
+	root := s.at(meta + metaRoot)
+	if s.at(meta+metaTxID) != id || root >= uint64(tx.Size())/size {
+		return false
+	}
+	page := unsafe.Slice((*byte)(unsafe.Add(s.base, root*size)), size)
+	at := int(s.file.idAt.Load())
+	if at+len(store) <= len(page) && uuid.UUID(page[at:at+len(store)]) == *store {
+		return true
+	}
+	if at = bytes.Index(page, store[:]); at >= 0 {
+		s.file.idAt.Store(int64(at))
+	}
+	return at >= 0
+}
+
+// Still returns a [*LostError] if the file has no meta page with the id durable or a newer
+// one any more: another program has overwritten it since the transaction began, and what the
+// transaction has read may be wrong.
+func (s *Seen) Still() error {
+	if max(s.at(metaTxID), s.at(uint64(s.file.Found.PageSize)+metaTxID)) < s.durable {
+		return s.file.lost("it was overwritten during a read")
+	}
+	return nil
+}
+
+// Kept returns a [*LostError] if the meta page of the transaction with the id durable is not
+// in the file any more. A commit does not change it; so if it is missing after the next
+// commit, the file was truncated or overwritten during that commit.
+func (f *File) Kept(durable int64) error {
+	var id [8]byte
+	if _, err := f.OS.ReadAt(id[:], durable%2*int64(f.Found.PageSize)+metaTxID); err != nil {
+		return nil // such as EIO: it is not known
+	}
+	if found := binary.NativeEndian.Uint64(id[:]); found != uint64(durable) {
+		return f.lost("it was truncated or overwritten during a commit")
 	}
 	return nil
 }
