@@ -29,12 +29,14 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/ext4"
 	"github.com/yore-es/yore/internal/prooftest/faults"
 	"github.com/yore-es/yore/internal/prooftest/fuzzing"
+	"github.com/yore-es/yore/internal/prooftest/inuse"
 	"github.com/yore-es/yore/internal/prooftest/killloop"
 	"github.com/yore-es/yore/internal/prooftest/killwindow"
 	"github.com/yore-es/yore/internal/prooftest/leaks"
 	"github.com/yore-es/yore/internal/prooftest/linear"
 	"github.com/yore-es/yore/internal/prooftest/model"
 	"github.com/yore-es/yore/internal/prooftest/mutants"
+	"github.com/yore-es/yore/internal/prooftest/paths"
 	"github.com/yore-es/yore/internal/prooftest/powerloss"
 	"github.com/yore-es/yore/internal/prooftest/proof"
 	"github.com/yore-es/yore/internal/prooftest/soak"
@@ -52,6 +54,8 @@ func proofs() []proof.Proof {
 		model.New(),
 		bitflip.New(),
 		truncation.New(),
+		inuse.New(),
+		paths.New(),
 		killloop.New(),
 		fuzzing.New(),
 		leaks.New(),

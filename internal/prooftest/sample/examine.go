@@ -192,6 +192,17 @@ func (x *examination) again(ctx context.Context, commit eventstore.Commit, recei
 	return ""
 }
 
+// Grow appends a commit to the store, and returns a sample of the log with it.
+func (s *Sample) Grow(ctx context.Context, store eventstore.Store) (*Sample, error) {
+	grown := *s
+	grown.Events, grown.Keys = slices.Clone(s.Events), maps.Clone(s.Keys)
+	return &grown, grown.append(ctx, store, eventstore.Commit{
+		Key:    fmt.Sprint("grown after ", len(s.Events)),
+		Expect: []eventstore.Expect{{Stream: "cart-0", At: eventstore.At(s.Version("cart-0"))}},
+		Events: []eventstore.NewEvent{{Stream: "cart-0", ID: newID(uint64(len(s.Events))), Type: "type-0", Data: []byte("more"), Tags: []eventstore.Tag{"tag:1"}}},
+	})
+}
+
 // lost returns an error text if fewer events and rows are intact after an append.
 func (x *examination) lost(after boltstore.VerifyReport) string {
 	events := x.verified.Events
@@ -214,7 +225,9 @@ func headOf(ctx context.Context, store eventstore.Store) int {
 	return int(head)
 }
 
-// typed reports whether a caller can match the error.
+// Typed reports whether a caller can match the error.
+func Typed(err error) bool { return typed(err) }
+
 func typed(err error) bool {
 	for _, known := range []error{eventstore.ErrCorrupt, eventstore.ErrFormat, eventstore.ErrReadOnly, eventstore.ErrFailed, eventstore.ErrUnknownOutcome} {
 		if errors.Is(err, known) {
