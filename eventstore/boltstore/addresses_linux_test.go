@@ -27,7 +27,7 @@ func inChild(t *testing.T) bool {
 		return true
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-	child.Env = append(os.Environ(), fewAddresses+"=1")
+	child.Env = append(os.Environ(), fewAddresses+"=1", "MALLOC_ARENA_MAX=1") // else C reserves 64 MiB a thread
 	said, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", said)
 	return false
@@ -49,7 +49,9 @@ func limitAddresses(t *testing.T, more uint64) {
 
 // reserveHeap gives Go's heap addresses, which it keeps.
 func reserveHeap(bytes int) {
-	_ = append([]byte(nil), make([]byte, bytes)...)
+	reserved := make([]byte, bytes)
+	runtime.KeepAlive(&reserved)
+	reserved = nil
 	runtime.GC()
 }
 
@@ -60,14 +62,14 @@ func TestStore_OutgrowsItsAddresses(t *testing.T) {
 	if !inChild(t) {
 		return
 	}
-	reserveHeap(256 << 20)
-	limitAddresses(t, 100<<20) // a map of 64 MiB, not one of 128
+	reserveHeap(512 << 20)
+	limitAddresses(t, 220<<20) // a map of 128 MiB, not one of 256
 	path := logPath(t)
 	s := open(t, path, nil)
 	large := eventstore.NewEvent{Type: "t", Data: make([]byte, 2<<20)}
 	var failed error
 	n := eventstore.Version(0)
-	for ; failed == nil && n < 64; n++ {
+	for ; failed == nil && n < 128; n++ {
 		_, failed = eventstore.AppendTo(t.Context(), s, "s", eventstore.At(n), large)
 	}
 	n--
@@ -100,8 +102,8 @@ func TestStore_FewAddresses(t *testing.T) {
 	if !inChild(t) {
 		return
 	}
-	reserveHeap(256 << 20)
-	for _, more := range []uint64{4 << 30, 200 << 20} {
+	reserveHeap(512 << 20)
+	for _, more := range []uint64{4 << 30, 300 << 20} {
 		limitAddresses(t, more)
 		useAll(t)
 	}

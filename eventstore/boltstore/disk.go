@@ -240,11 +240,8 @@ func (d *disk) rollback(tx *bolt.Tx, err error) error {
 // next one that begins: its meta page is in the page cache, and may or may not reach
 // the disk.
 func (d *disk) mayBeNewest(id int) bool {
-	newest := id
-	err := d.readTx(func(tx *bolt.Tx) error {
-		newest = tx.ID()
-		return nil
-	})
+	state, err := logfile.Inspect(d.file.OS) // without the map, which may be lost
+	newest := int(state.TxID)
 	return err != nil || newest >= id
 }
 

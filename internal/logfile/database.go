@@ -27,8 +27,9 @@ import (
 //
 // Steps. The first transaction that finds no map opens the file again, through a copy of
 // the handle, which shares its lock. This database has the map that the file needs, as
-// before the failed transaction. The old database is not closed, since that would give
-// up the lock.
+// before the failed transaction: bbolt maps the whole file, so an unused end that does not
+// fit into such a map is cut off. The old database is not closed, since that would give up
+// the lock; only its handle is.
 //
 // Rejected. To map more from the start, when little is allowed: the addresses would be
 // missing elsewhere in the process. To close and open the file: another process could
@@ -39,8 +40,12 @@ type DB struct {
 
 	bolt   atomic.Pointer[bolt.DB]
 	remaps sync.Mutex  // one attempt to map the file again at a time
+	copied *os.File    // the handle of the present database, if the file was mapped again
 	stuck  atomic.Bool // bbolt may hold a lock for ever: it must not be called again
 }
+
+// errUnmapped means that the file cannot be mapped.
+var errUnmapped = fmt.Errorf("%w: the file cannot be mapped into memory; give the process more address space (ulimit -v)", eventstore.ErrFailed)
 
 // errStuck means that bbolt may hold a lock for ever.
 var errStuck = fmt.Errorf("%w: bbolt has stopped in the middle of a call", ErrBadPage)
@@ -108,28 +113,70 @@ func (db *DB) remap(old *bolt.DB) (err error) {
 	if db.bolt.Load() != old {
 		return nil
 	}
+	if err := db.file.cutUnused(); err != nil {
+		return fmt.Errorf("%w: %w", errUnmapped, err)
+	}
+	var handle *os.File
 	options := db.options
 	options.InitialMmapSize = 0
-	options.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return duplicate(db.file.OS) }
+	options.OpenFile = func(string, int, os.FileMode) (_ *os.File, err error) {
+		handle, err = duplicate(db.file.OS)
+		return handle, err
+	}
 	err = Protect(func() error {
 		b, err := bolt.Open(db.file.Path, 0, &options)
 		if err == nil {
 			db.bolt.Store(b)
+			if db.copied != nil {
+				_ = db.copied.Close() // everything was written through it, or has failed
+			}
+			db.copied = handle
 		}
 		return err
 	})
 	if err != nil {
 		// bbolt has given up the lock, unless it failed before that.
 		err = errors.Join(err, lock(db.file.OS, options.ReadOnly))
-		return fmt.Errorf("%w: the file cannot be mapped into memory; give the process more address space (ulimit -v), then close and reopen the store: %w", eventstore.ErrFailed, err)
+		return fmt.Errorf("%w: %w", errUnmapped, err)
 	}
 	return nil
+}
+
+// cutUnused cuts off the end of the file that is not used, if the file would need a larger
+// map with it.
+func (f *File) cutUnused() error {
+	info, err := f.OS.Stat()
+	if err != nil {
+		return err
+	}
+	state, err := Inspect(f.OS)
+	if err != nil {
+		return err
+	}
+	if size := mapSize((int64(state.HighWater) + 1) * int64(state.PageSize)); size < info.Size() {
+		return f.OS.Truncate(size)
+	}
+	return nil
+}
+
+// mapSize returns how many bytes bbolt maps of a file of size bytes.
+func mapSize(size int64) int64 {
+	const least, step = 32 << 10, 1 << 30
+	if size > step {
+		return (size + step - 1) / step * step
+	}
+	mapped := int64(least)
+	for mapped < size {
+		mapped *= 2
+	}
+	return mapped
 }
 
 // Outgrown returns the error of a commit that has failed with err on the given database.
 // If the file could not be mapped, it says so and matches ENOMEM.
 func (db *DB) Outgrown(b *bolt.DB, err error) error {
-	if db.bolt.Load() == b {
+	unmapped := db.View(func(*bolt.Tx) error { return nil }) // maps the file again if it is not mapped
+	if db.bolt.Load() == b && !errors.Is(unmapped, errUnmapped) {
 		return err
 	}
 	return fmt.Errorf("the file has outgrown the address space that the process may have (ulimit -v): %w: %w", syscall.ENOMEM, err)

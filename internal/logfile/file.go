@@ -123,6 +123,8 @@ func (f *File) open(opts OpenOptions) (*DB, error) {
 		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
+	case errors.Is(err, syscall.ENOMEM):
+		return nil, fmt.Errorf("the file cannot be mapped into memory; give the process more address space (ulimit -v): %w", err)
 	}
 	return nil, err
 }

@@ -39,6 +39,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/paths"
 	"github.com/yore-es/yore/internal/prooftest/powerloss"
 	"github.com/yore-es/yore/internal/prooftest/proof"
+	"github.com/yore-es/yore/internal/prooftest/resources"
 	"github.com/yore-es/yore/internal/prooftest/soak"
 	"github.com/yore-es/yore/internal/prooftest/truncation"
 )
@@ -56,6 +57,7 @@ func proofs() []proof.Proof {
 		truncation.New(),
 		inuse.New(),
 		paths.New(),
+		resources.New(),
 		killloop.New(),
 		fuzzing.New(),
 		leaks.New(),

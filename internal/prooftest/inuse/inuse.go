@@ -6,15 +6,19 @@
 package inuse
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/yore-es/yore/eventstore/boltstore"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/prooftest/proof"
 	"github.com/yore-es/yore/internal/prooftest/sample"
 	"github.com/yore-es/yore/internal/prooftest/trial"
@@ -73,17 +77,51 @@ func prepare(ctx context.Context, env *proof.Env, dir string) error {
 	if _, err := sample.New(ctx, env.Scratch, dir, env.Seed); err != nil {
 		return err
 	}
+	_, content, err := sample.Load(dir)
+	if err != nil {
+		return err
+	}
+	known, err := pages.Inspect(bytes.NewReader(content), math.MaxInt64)
+	if err != nil {
+		return err
+	}
 	path := filepath.Join(env.Scratch, otherFile)
-	other, err := sample.Build(ctx, path, env.Seed)
-	if err != nil {
-		return err
+	for range 20 { // the number of transactions depends on the time that they take
+		if _, err := sample.Build(ctx, path, env.Seed); err != nil {
+			return err
+		}
+		// A case appends one commit to the sample.
+		if same, err := advance(path, known.TxID+1); same || err != nil {
+			return errors.Join(err, os.Rename(path, filepath.Join(dir, otherFile)))
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
 	}
-	store, err := boltstore.Open(path, nil)
+	return errors.New("another log always has more transactions than the sample")
+}
+
+// advance makes empty transactions until the last one has an id. It reports false if there
+// are more already.
+func advance(path string, id uint64) (same bool, err error) {
+	db, err := bolt.Open(path, 0o600, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = other.Grow(ctx, store) // as a case does: the transactions have the same ids
-	return errors.Join(err, store.Close(), os.Rename(path, filepath.Join(dir, otherFile)))
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for at := uint64(0); at < id; {
+		err := db.View(func(tx *bolt.Tx) error {
+			at = uint64(tx.ID())
+			return nil
+		})
+		if err != nil || at >= id {
+			return at == id, err
+		}
+		if err := db.Update(func(*bolt.Tx) error { return nil }); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // keptFailures is the most failing cases that are kept.

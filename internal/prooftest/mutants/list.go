@@ -20,11 +20,14 @@ const (
 	disk      = boltstore + "disk.go"
 	past      = boltstore + "past.go"
 	log       = "internal/logfile/log.go"
+	place     = "internal/logfile/place.go"
+	database  = "internal/logfile/database.go"
+	names     = "internal/logfile/names.go"
 )
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs())
+	return slices.Concat(sound(), lies(), durability(), damage(), concurrency(), answers(), packs(), inUse(), surroundings())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -36,6 +39,9 @@ func sound() []mutant {
 		{name: "as it is: kill-window", proof: "kill-window", env: []string{someKills}, sound: true},
 		{name: "as it is: linear", proof: "linear", env: []string{someOperations}, sound: true},
 		{name: "as it is: model", proof: "model", env: []string{someSequences}, sound: true},
+		{name: "as it is: in-use", proof: "in-use", sound: true},
+		{name: "as it is: paths", proof: "paths", sound: true},
+		{name: "as it is: resources", proof: "resources", sound: true},
 	}
 }
 
@@ -236,6 +242,95 @@ func packs() []mutant {
 			name: "pending records forgotten by Compact", proof: "model", env: []string{someSequences},
 			file:  "internal/logbuild/builder.go",
 			edits: []edit{{"return b.writer.End()", "return nil"}},
+		},
+	}
+}
+
+// inUse are stores that trust their open file.
+func inUse() []mutant {
+	return []mutant{
+		{
+			name: "size of the open file not looked at", proof: "in-use",
+			file:  place,
+			edits: []edit{{"now.Size() < needs {", "now.Size() < needs && needs < 0 {"}},
+		},
+		{
+			name: "write transaction of any id", proof: "in-use",
+			file:  place,
+			edits: []edit{{"id != durable+1 {", "id != durable+1 && durable < 0 {"}},
+		},
+		{
+			name: "content of another log", proof: "in-use",
+			file: place,
+			edits: []edit{
+				{"uuid.UUID(page[at:at+len(store)]) == *store {", "at >= 0 {"},
+				{"found != identity:", "found != identity && found.Epoch == 0:"},
+			},
+		},
+		{
+			name: "locks of a fault not released", proof: "in-use", says: "hung",
+			file: "internal/logfile/release.go",
+			edits: []edit{
+				{"	locks.mapped.RUnlock()\n	locks.meta.Unlock()\n", "	_ = locks.mapped\n"},
+				{"		locks.writer.Unlock()\n", ""},
+			},
+		},
+		{
+			name: "Begin not protected", proof: "in-use", says: "crashed",
+			file:  database,
+			edits: []edit{{"	err = Protect(func() error {\n		tx, err = b.Begin(writable)\n		return err\n	})\n", "	tx, err = b.Begin(writable)\n"}},
+		},
+	}
+}
+
+// surroundings are stores that trust the names beside their file, or what their process may
+// have.
+func surroundings() []mutant {
+	return []mutant{
+		{
+			name: "note written through a link", proof: "paths", says: "a planted note",
+			file:  "internal/logfile/doubt.go",
+			edits: []edit{{"os.O_WRONLY|os.O_CREATE|os.O_EXCL,", "os.O_WRONLY|os.O_CREATE|os.O_TRUNC,"}},
+		},
+		{
+			name: "links not resolved", proof: "paths",
+			file:  names,
+			edits: []edit{{"real, err := filepath.EvalSymlinks(absolute)", "real, err := absolute, error(nil)"}},
+		},
+		{
+			name: "long names not shortened", proof: "paths",
+			file:  names,
+			edits: []edit{{"	if len(name) > longName {", "	if len(name) > longName && len(suffix) > 100 {"}},
+		},
+		{
+			name: "files of killed processes kept", proof: "paths",
+			file:  names,
+			edits: []edit{{"	for _, name := range names {", "	for _, name := range names[:0] {"}},
+		},
+		{
+			name: "files of others removed", proof: "paths", says: "others are making",
+			file:  "internal/logfile/lock_flock.go",
+			edits: []edit{{"	if err := lock(f, false); err != nil {", "	if err := lock(f, false); err != nil && f == nil {"}},
+		},
+		{
+			name: "umask ignored", proof: "paths", says: "umask",
+			file:  "internal/logfile/newfile.go",
+			edits: []edit{{"		if exact {", "		if exact || mode > 0 {"}},
+		},
+		{
+			name: "a closed directory refuses", proof: "paths", says: "may not be read",
+			file:  "internal/logfile/newfile.go",
+			edits: []edit{{"		dir, err = os.Open(path)\n", ""}},
+		},
+		{
+			name: "not mapped again", proof: "resources",
+			file:  database,
+			edits: []edit{{"!errors.Is(err, berrors.ErrInvalidMapping) || !again {", "true || errors.Is(err, berrors.ErrInvalidMapping) || !again {"}},
+		},
+		{
+			name: "no open with few addresses", proof: "resources",
+			file:  "internal/logfile/file.go",
+			edits: []edit{{"&& options.InitialMmapSize > 0 {", "&& options.InitialMmapSize < 0 {"}},
 		},
 	}
 }

@@ -201,7 +201,7 @@ func (p *pausing) Read(b []byte) (int, error) {
 }
 
 func manyOpeners(ctx context.Context, dir string) error {
-	for i := range 30 {
+	for i := range 12 {
 		path := filepath.Join(dir, fmt.Sprint("log-", i))
 		errs := make([]error, 8)
 		var all sync.WaitGroup

@@ -85,7 +85,7 @@ func tryCase(ctx context.Context, env *proof.Env, c testCase, dir string) error 
 	}
 	if c.nobody {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		if err := givenToNobody(env, dir); err != nil {
+		if cmd.Path, err = givenToNobody(env, dir); err != nil {
 			return err
 		}
 	}
@@ -97,18 +97,22 @@ func tryCase(ctx context.Context, env *proof.Env, c testCase, dir string) error 
 	return nil
 }
 
-// givenToNobody opens the way to the directory and to this binary.
-func givenToNobody(env *proof.Env, dir string) error {
+// givenToNobody opens the way to the directory, and returns the path of a copy of this
+// binary that all may execute.
+func givenToNobody(env *proof.Env, dir string) (binary string, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return "", err
 	}
-	for at := self; at != filepath.Dir(at); at = filepath.Dir(at) {
-		if info, err := os.Stat(at); err != nil || info.Mode()&0o001 == 0 {
-			return fmt.Errorf("%w: the binary cannot be executed by all", errSkip)
-		}
+	content, err := os.ReadFile(self)
+	if err != nil {
+		return "", err
 	}
-	return errors.Join(os.Chmod(env.Scratch, 0o711), os.Chmod(dir, 0o777))
+	binary = filepath.Join(env.Disk, "binary")
+	return binary, errors.Join(
+		os.WriteFile(binary, content, 0o755), os.Chmod(binary, 0o755),
+		os.Chmod(env.Disk, 0o711), os.Chmod(env.Scratch, 0o711), os.Chmod(dir, 0o777),
+	)
 }
 
 func child(ctx context.Context, args []string) error {
