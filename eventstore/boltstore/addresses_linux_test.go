@@ -33,7 +33,7 @@ func inChild(t *testing.T) bool {
 	return false
 }
 
-// limitAddresses allows the process so many bytes of address space more than it has.
+// limitAddresses allows the process a number of bytes of address space beside those it has.
 func limitAddresses(t *testing.T, more uint64) {
 	t.Helper()
 	statm, err := os.ReadFile("/proc/self/statm")

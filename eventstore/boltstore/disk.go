@@ -228,7 +228,7 @@ func (d *disk) begin() (*bolt.Tx, error) {
 	return tx, nil
 }
 
-// rollback ends a transaction of which nothing was written, and returns its error.
+// rollback ends a transaction that has written nothing, and returns its error.
 func (d *disk) rollback(tx *bolt.Tx, err error) error {
 	if rollbackErr := d.db.Rollback(tx); rollbackErr != nil {
 		return d.fail(errors.Join(err, rollbackErr))

@@ -19,6 +19,11 @@ import (
 // Open opens the log in the file at path, and creates it if there is none, unless
 // o.ReadOnly is true. The caller must close the Store. A nil o means the defaults.
 //
+// A symbolic link is followed once: the Store works on the file that it leads to, also if
+// the link changes later. A link to nothing is an error that matches fs.ErrNotExist. When
+// Open opens the log for writing, it removes the incomplete files beside it, with the names
+// NAME.new- and a number, that killed processes have left.
+//
 // Errors a caller can match: ErrInvalid (the path is empty), ErrLocked (another opener kept
 // the file for LockTimeout), ErrFormat (the file is not a Yore log, or has a newer format),
 // ErrCorrupt (the log is damaged), and those of the file system.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,30 +16,35 @@ import (
 	"github.com/yore-es/yore/eventstore/boltstore"
 )
 
-// someTransactions makes a store of some hundred events in several transactions, most of which are in
-// the file only.
-func someTransactions(t *testing.T, path string) *boltstore.Store {
+// someTransactions makes the content of a log of 2,000 events, in transactions of 100.
+func someTransactions(t *testing.T) []byte {
 	t.Helper()
+	path := logPath(t)
 	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
 	for range 20 {
 		appendEvents(t, s, "s", 100)
 	}
 	require.NoError(t, s.Close())
-	s, err = boltstore.Open(path, nil)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return content
+}
+
+// openContent opens a log of the given content, which is in the file only.
+func openContent(t *testing.T, path string, content []byte) *boltstore.Store {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	s, err := boltstore.Open(path, nil)
 	require.NoError(t, err)
 	return s
 }
 
 // damages are what another program may do to an open file. other is another log of the same
 // size and number of transactions, and older is the file as it was before.
-func damages(other, older string) map[string]func(path string) error {
-	over := func(with string, flags int) func(string) error {
+func damages(other, older []byte) map[string]func(path string) error {
+	over := func(content []byte, flags int) func(string) error {
 		return func(path string) error {
-			content, err := os.ReadFile(with)
-			if err != nil {
-				return err
-			}
 			f, err := os.OpenFile(path, os.O_WRONLY|flags, 0)
 			if err != nil {
 				return err
@@ -64,7 +69,7 @@ func damages(other, older string) map[string]func(path string) error {
 	}
 }
 
-// calls are calls of a store, each of which may be the first to meet the fault.
+// calls are calls of a store. Each may be the first to meet the fault.
 func calls(s *boltstore.Store) map[string]func(context.Context) error {
 	read := func(q eventstore.Query, backward bool) func(context.Context) error {
 		return func(ctx context.Context) error {
@@ -121,18 +126,13 @@ func within(t *testing.T, what string, fn func()) {
 // TestStore_OverwrittenWhileOpen has another program damage the open file. Every call ends,
 // twice; appends fail with ErrFailed; Close returns and gives up the lock.
 func TestStore_OverwrittenWhileOpen(t *testing.T) {
-	dir := t.TempDir()
-	other, older := filepath.Join(dir, "other.yore"), filepath.Join(dir, "older.yore")
-	require.NoError(t, someTransactions(t, other).Close())
-	for name, damage := range damages(other, older) {
+	content, other := someTransactions(t), someTransactions(t)
+	for name, damage := range damages(other, content) {
 		for first := range calls(nil) {
 			t.Run(name+"/"+first, func(t *testing.T) {
 				path := logPath(t)
-				s := someTransactions(t, path)
-				if name[:8] == "a backup" {
-					content, err := os.ReadFile(path)
-					require.NoError(t, err)
-					require.NoError(t, os.WriteFile(older, content, 0o600))
+				s := openContent(t, path, content)
+				if strings.HasPrefix(name, "a backup") {
 					appendEvents(t, s, "s", 10)
 				}
 				require.NoError(t, damage(path))
@@ -165,13 +165,10 @@ func TestStore_OverwrittenWhileOpen(t *testing.T) {
 
 // TestStore_OverwrittenUnderLoad damages the file under readers, a follower and appenders.
 func TestStore_OverwrittenUnderLoad(t *testing.T) {
-	dir := t.TempDir()
-	other, older := filepath.Join(dir, "other.yore"), filepath.Join(dir, "older.yore")
-	require.NoError(t, someTransactions(t, other).Close())
-	require.NoError(t, someTransactions(t, older).Close())
-	for _, damage := range damages(other, older) {
+	content, other := someTransactions(t), someTransactions(t)
+	for _, damage := range damages(other, content) {
 		path := logPath(t)
-		s := someTransactions(t, path)
+		s := openContent(t, path, content)
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for name, call := range calls(s) {

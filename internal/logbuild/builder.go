@@ -223,7 +223,7 @@ func (b *Builder) Finish(replace bool) (err error) {
 }
 
 // install closes the file and gives it its final name. It is locked until it has that name,
-// so that nobody takes it for a file that was left behind; but an open file cannot be
+// so that no opener takes it for a file that was left behind; but an open file cannot be
 // renamed on Windows.
 func (b *Builder) install(replace bool) error {
 	close := func() error {

@@ -71,9 +71,8 @@ func tempPath(path string) string {
 	return beside(path, newSuffix+strconv.FormatUint(uint64(rand.Uint32()), 10))
 }
 
-// removeLeftovers removes the files of tempPath that killed processes have left: those
-// that nobody has locked, as a process does that makes a file. It follows no links. What
-// cannot be removed stays.
+// removeLeftovers removes the files of tempPath that killed processes have left: a process
+// that still makes a file has locked it. It follows no links. What cannot be removed stays.
 func (f *File) removeLeftovers() {
 	dir, err := os.Open(filepath.Dir(f.Path))
 	if err != nil {
@@ -93,7 +92,7 @@ func (f *File) removeLeftovers() {
 	}
 }
 
-// removeLeftover removes a file that nobody has locked, and reports whether it has.
+// removeLeftover removes a file that is not locked, and reports whether it has.
 func (f *File) removeLeftover(path string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() {

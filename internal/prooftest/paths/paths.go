@@ -36,13 +36,13 @@ func New() proof.Proof {
 type testCase struct {
 	name   string
 	run    func(ctx context.Context, dir string) error
-	nobody bool // run it as a user without rights, in a directory that belongs to root
+	weak bool // run it as a user without rights, in a directory that belongs to root
 }
 
 func cases() []testCase { return slices.Concat(linkCases(), nameCases(), leftoverCases(), modeCases()) }
 
-// nobody is the user of cases without rights.
-const nobody = 65534
+// weakUser is the user of the cases without rights.
+const weakUser = 65534
 
 // errSkip means that a case cannot be tried on this machine.
 var errSkip = errors.New("cannot be tried here")
@@ -71,7 +71,7 @@ func run(ctx context.Context, env *proof.Env) (figures proof.Figures, _ error) {
 
 // tryCase runs a case in a child.
 func tryCase(ctx context.Context, env *proof.Env, c testCase, dir string) error {
-	if c.nobody && os.Getuid() != 0 {
+	if c.weak && os.Getuid() != 0 {
 		return fmt.Errorf("%w: it takes root to become somebody else", errSkip)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -83,9 +83,9 @@ func tryCase(ctx context.Context, env *proof.Env, c testCase, dir string) error 
 	if err != nil {
 		return err
 	}
-	if c.nobody {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		if cmd.Path, err = givenToNobody(env, dir); err != nil {
+	if c.weak {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: weakUser, Gid: weakUser}}
+		if cmd.Path, err = openTo(env, dir); err != nil {
 			return err
 		}
 	}
@@ -97,9 +97,9 @@ func tryCase(ctx context.Context, env *proof.Env, c testCase, dir string) error 
 	return nil
 }
 
-// givenToNobody opens the way to the directory, and returns the path of a copy of this
+// openTo opens the way to the directory, and returns the path of a copy of this
 // binary that all may execute.
-func givenToNobody(env *proof.Env, dir string) (binary string, err error) {
+func openTo(env *proof.Env, dir string) (binary string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err

@@ -29,8 +29,8 @@ func appendOne(ctx context.Context, s eventstore.Store) (int, error) {
 	return int(receipt.Last), err
 }
 
-// wantEvents appends an event to each path in turn, all of which name the same log, and
-// checks the number of events after each.
+// wantEvents appends an event to each path in turn. All name the same log. It checks the
+// number of events after each.
 func wantEvents(ctx context.Context, first int, paths ...string) error {
 	for i, path := range paths {
 		n, err := appendTo(ctx, path, nil)

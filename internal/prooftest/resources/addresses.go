@@ -69,7 +69,7 @@ func slicesOf(n int) []eventstore.NewEvent {
 	return events
 }
 
-// holds checks that a log has so many events.
+// holds checks that a log has a number of events at least.
 func holds(ctx context.Context, path string, events int) (err error) {
 	s, err := boltstore.Open(path, nil)
 	if err != nil {
@@ -79,7 +79,7 @@ func holds(ctx context.Context, path string, events int) (err error) {
 	return readAll(ctx, s, events)
 }
 
-// readAll reads the log, which has at least so many events.
+// readAll reads the log, which has a number of events at least.
 func readAll(ctx context.Context, s eventstore.Store, events int) error {
 	found := 0
 	for _, err := range s.Read(ctx, eventstore.All(), eventstore.ReadOptions{}) {

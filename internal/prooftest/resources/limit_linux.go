@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// limitAddresses allows the process so many bytes of address space more than it has.
+// limitAddresses allows the process a number of bytes of address space beside those it has.
 func limitAddresses(more uint64) error {
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
