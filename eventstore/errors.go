@@ -32,8 +32,10 @@ var (
 	// ErrFaulted: a view stopped at a fault and must be rebuilt, as a *FaultedError.
 	ErrFaulted = errors.New("view has a fault")
 	// ErrFailed: the store accepts no more appends until it is closed and reopened. An
-	// earlier commit ended with ErrUnknownOutcome, or the path does not name the store's
-	// file any more; in the second case the message says what to do before closing.
+	// earlier commit ended with ErrUnknownOutcome; or the path does not name the store's
+	// file any more, and the message says what to do before closing; or another program has
+	// truncated or overwritten the file, or it cannot be mapped into memory, and then reads
+	// return this error too.
 	ErrFailed = errors.New("store has failed; close and reopen it")
 )
 

@@ -51,6 +51,12 @@
 // can still be read: back it up before the Store is closed, since closing a removed file
 // loses it.
 //
+// A file that another program truncates or overwrites while it is open is not read or
+// written any more: all calls that need it return ErrFailed. Close gives up the lock.
+//
+// A limit of address space (ulimit -v) is like a full disk: an append that needs a larger
+// map fails with ENOMEM, and reads go on.
+//
 // After a failed sync there is a note beside the file, "NAME.doubt". The next Open for
 // writing repairs the file and removes the note.
 //

@@ -1,4 +1,4 @@
 package boltstore
 
 // OpenTransactions returns the number of open read transactions.
-func (s *Store) OpenTransactions() int { return s.db.Stats().OpenTxN }
+func (s *Store) OpenTransactions() int { return s.db.Bolt().Stats().OpenTxN }

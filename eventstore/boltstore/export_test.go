@@ -9,7 +9,7 @@ import (
 func (s *Store) SetCommit(commit func(*bolt.Tx) error) { s.commitTx = commit }
 
 // SetMaxSize keeps the file from growing beyond the given size, as on a full disk.
-func (s *Store) SetMaxSize(bytes int) { s.db.MaxSize = bytes }
+func (s *Store) SetMaxSize(bytes int) { s.db.Bolt().MaxSize = bytes }
 
 // TailEvents is the number of events that the tail keeps.
 const TailEvents = tailEvents

@@ -25,7 +25,7 @@ type ImportOptions struct {
 	// LockTimeout is how long to wait for another opener to close the file before
 	// ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is the permissions of a new file. Zero means 0o600.
+	// FileMode is the permissions of a new file, before the umask. Zero means 0o600.
 	FileMode fs.FileMode
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.

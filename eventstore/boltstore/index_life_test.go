@@ -187,6 +187,24 @@ func TestClose_WritesTheIndex(t *testing.T) {
 	}
 }
 
+// TestClose_WritesTheIndexOfLargeEvents: what Close writes depends on bytes too. A few events
+// may have as many postings as many events have.
+func TestClose_WritesTheIndexOfLargeEvents(t *testing.T) {
+	path := logPath(t)
+	s, err := boltstore.Open(path, nil)
+	require.NoError(t, err)
+	for i := range 50 {
+		e := eventstore.NewEvent{Type: "t"}
+		for n := range 100 {
+			e.Tags = append(e.Tags, eventstore.Tag(fmt.Sprintf("tag:%d-%d-%060d", i, n, 0)))
+		}
+		_, err := eventstore.AppendTo(t.Context(), s, "s", eventstore.Any, e)
+		require.NoError(t, err)
+	}
+	require.NoError(t, s.Close())
+	require.EqualValues(t, 50, through(t, path))
+}
+
 // damageRecord changes a byte of a record's identity.
 func damageRecord(p eventstore.Position) func(tx *bolt.Tx) error {
 	return func(tx *bolt.Tx) error {

@@ -250,14 +250,15 @@ func (f indexFile) Write(slice *index.Slice) error {
 var errIndexReplaced = errors.New("the index is not in use any more")
 
 // save writes the part of the index in memory when the store is closed, so that the next
-// Open need not read these events again. A few events are not worth a part of their own.
+// Open need not read these events again. A few small events are not worth a part of their
+// own.
 func (k *indexKeeper) save() {
-	const few = 1024
+	const few, small = 1024, 256 << 10 // events, and bytes of their postings
 	if k.readOnly || k.failed.Load() || k.down.Load() {
 		return
 	}
 	x := k.current.Load()
-	if x.Through()-x.Saved() < few {
+	if unsaved := x.Through() - x.Saved(); unsaved == 0 || unsaved < few && x.Stats().Memory < small {
 		return
 	}
 	if err := x.Save(ownIndexFile{k}); err != nil {

@@ -18,6 +18,11 @@ import (
 // Open opens the log in the file at path, and creates it if there is none, unless
 // o.ReadOnly is true. The caller must close the Store. A nil o means the defaults.
 //
+// A symbolic link is followed once: the Store works on the file that it leads to, also if
+// the link changes later. A link to nothing is an error that matches fs.ErrNotExist. When
+// Open opens the log for writing, it removes the incomplete files beside it, with the names
+// NAME.new- and a number, that killed processes have left.
+//
 // Errors a caller can match: ErrInvalid (the path is empty), ErrLocked (another opener kept
 // the file for LockTimeout), ErrFormat (the file is not a Yore log, or has a newer format),
 // ErrCorrupt (the log is damaged), and those of the file system.
@@ -33,6 +38,10 @@ func Open(path string, o *Options) (*Store, error) {
 }
 
 func open(path string, opts Options) (*Store, error) {
+	path, err := logfile.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
 	if !opts.ReadOnly {
 		if err := create(path, opts); err != nil {
 			return nil, fmt.Errorf("create: %w", err)
@@ -89,7 +98,7 @@ func (s *Store) load() error {
 		if end.Warning != "" {
 			s.warn(end.Warning)
 		}
-		s.end = end.Head
+		s.end, s.identity = end.Head, identity
 		s.durableTx.Store(int64(tx.ID()))
 		if s.file.BadRows != nil {
 			return nil

@@ -16,7 +16,7 @@ type Options struct {
 	// LockTimeout is how long Open waits for another opener to close the file before it
 	// returns ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is the permissions of a new file. Zero means 0o600.
+	// FileMode is the permissions of a new file, before the umask. Zero means 0o600.
 	FileMode fs.FileMode
 	// Clock returns the time at which an event is recorded. Nil means time.Now. It is
 	// called on the goroutine that appends. Recorded times do not decrease, even if the

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
@@ -22,8 +21,8 @@ type RestoreOptions struct {
 	// Replace replaces a log at path. Without it, a file at path is an error. A file that
 	// is not a Yore log is never replaced.
 	Replace bool
-	// FileMode is the permissions of the restored file. Zero means those of the replaced
-	// file, or 0o600.
+	// FileMode is the permissions of the restored file, before the umask. Zero means exactly
+	// those of the replaced file, or 0o600.
 	FileMode fs.FileMode
 	// LockTimeout is how long to wait for another opener to close the file that is
 	// replaced before ErrLocked. Zero or negative means 1 second.
@@ -86,7 +85,8 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	whole := chain.Manifest()
 	epoch := old.epochAfter(whole)
 	b, err := logbuild.New(old.path, logbuild.Options{
-		Identity: logfile.Identity{StoreID: whole.StoreID, Epoch: epoch}, Mode: old.mode, Replaces: old.Source,
+		Identity: logfile.Identity{StoreID: whole.StoreID, Epoch: epoch}, Replaces: old.Source,
+		Mode: old.mode, ExactMode: old.exists && opts.FileMode == 0,
 	})
 	if err != nil {
 		return Manifest{}, err
@@ -116,8 +116,12 @@ type replaced struct {
 
 // findReplaced looks what is there, and locks it.
 func findReplaced(path string, opts RestoreOptions) (*replaced, error) {
-	r := &replaced{path: path, mode: opts.FileMode}
-	info, err := os.Stat(path)
+	real, err := logfile.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &replaced{path: real, mode: opts.FileMode}
+	info, err := os.Stat(real)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
@@ -126,9 +130,6 @@ func findReplaced(path string, opts RestoreOptions) (*replaced, error) {
 	}
 	if !opts.Replace {
 		return nil, fs.ErrExist
-	}
-	if r.path, err = filepath.EvalSymlinks(path); err != nil {
-		return nil, err
 	}
 	r.exists = true
 	if r.mode == 0 {

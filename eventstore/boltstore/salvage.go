@@ -18,7 +18,7 @@ type SalvageOptions struct {
 	// LockTimeout is how long to wait for another opener to close the damaged file before
 	// ErrLocked. Zero or negative means 1 second.
 	LockTimeout time.Duration
-	// FileMode is the permissions of the new file. Zero means 0o600.
+	// FileMode is the permissions of the new file, before the umask. Zero means 0o600.
 	FileMode fs.FileMode
 	// Progress, if not nil, is called from time to time, on the goroutine of the caller
 	// and with no transaction open.

@@ -101,7 +101,7 @@ func (s *Store) Stats() Stats {
 		st.Index.Memory, st.Index.Filters = i.Memory, i.Filters
 	}
 	st.Tail = s.tail.stats()
-	db := s.db.Stats()
+	db := s.db.Bolt().Stats()
 	if info, err := s.file.OS.Stat(); err == nil {
 		st.File.Size = info.Size()
 	}

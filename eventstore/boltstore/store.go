@@ -50,7 +50,8 @@ func (s *Store) Lookup(ctx context.Context, key string) (eventstore.Receipt, boo
 
 // Close implements [eventstore.Store]. Appends that the writer has taken are finished, and
 // waiting ones return ErrClosed. Close waits for pages that are being read, and for an
-// attached view at most for its Timeout, but not for loops that range over events.
+// attached view at most for its Timeout, but not for loops that range over events. It ends and
+// gives up the lock also if the Store has failed.
 func (s *Store) Close() (err error) {
 	s.closeOnce.Do(func() {
 		close(s.closing)

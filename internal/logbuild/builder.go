@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	bolt "go.etcd.io/bbolt"
@@ -23,10 +22,10 @@ import (
 // everything that creates or replaces a log file.
 //
 // The file grows under a temporary name in its final directory: the final name, ".new-"
-// and a number. Finish gives it the final name, in one step of the file system, after it
+// and a number. It is locked meanwhile. Finish gives it the final name, in one step of the file system, after it
 // is complete, synced and read back. So at every moment the name stands for the old file
 // or for the new one, and each is whole. A crash leaves at most the temporary file, which
-// may be deleted.
+// the next Open of the log for writing removes.
 //
 // Nothing is synced before Finish, since the file is useless until then. Records, rows and
 // the index are written in slices, so memory is bounded.
@@ -62,7 +61,9 @@ type Builder struct {
 // Options describe a new file.
 type Options struct {
 	Identity logfile.Identity
-	Mode     fs.FileMode // zero means 0o600
+	// Mode is reduced by the umask, unless ExactMode. Zero means 0o600.
+	Mode      fs.FileMode
+	ExactMode bool
 	// Salvaged, if not nil, is the seed of the records that are added, which may lack
 	// positions and versions. They must increase all the same. The records get the
 	// checksums of the new log, and the log notes the positions that it lacks.
@@ -86,12 +87,8 @@ var builtIndex = index.Limits{Bytes: 48 << 20, Events: 1 << 20}
 // path exists. The caller must call Finish or Abandon. Errors are those of the file system;
 // a missing directory matches fs.ErrNotExist.
 func New(path string, o Options) (_ *Builder, err error) {
-	temp, err := logfile.CreateTemp(path, o.Mode)
-	if err != nil {
-		return nil, err
-	}
 	seed := o.Identity.Seed()
-	b := &Builder{path: path, temp: temp, seed: seed, log: logfile.NewSequence(seed, 0, false), replaces: o.Replaces}
+	b := &Builder{path: path, seed: seed, log: logfile.NewSequence(seed, 0, false), replaces: o.Replaces}
 	b.views.Seed = seed
 	if o.Salvaged != nil {
 		b.log, b.reseal = logfile.NewSequence(*o.Salvaged, 0, true), true
@@ -101,13 +98,10 @@ func New(path string, o Options) (_ *Builder, err error) {
 			err = errors.Join(err, b.Abandon())
 		}
 	}()
-	b.db, err = logfile.OpenMapped(temp, o.Mode, &bolt.Options{
-		NoSync:       true,
-		NoGrowSync:   true,
-		FreelistType: bolt.FreelistMapType,
-	})
-	if err != nil {
-		return nil, err
+	for inPlace := false; !inPlace; {
+		if inPlace, err = b.open(o); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.update(func(tx *bolt.Tx) error { return logfile.Create(tx, o.Identity) }); err != nil {
 		return nil, err
@@ -116,6 +110,40 @@ func New(path string, o Options) (_ *Builder, err error) {
 		b.index, err = index.Open(tx, seed, builtIndex)
 		return err
 	})
+}
+
+// open creates the temporary file, opens and locks it. It reports false, and must be called
+// again, if another process has taken the file for one that was left behind, and has removed
+// it before it was locked.
+func (b *Builder) open(o Options) (inPlace bool, err error) {
+	if b.temp, err = logfile.CreateTemp(b.path, o.Mode, o.ExactMode); err != nil {
+		return false, err
+	}
+	var file *os.File
+	b.db, err = logfile.OpenMapped(b.temp, 0, &bolt.Options{
+		NoSync:       true,
+		NoGrowSync:   true,
+		FreelistType: bolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+			return file, err
+		},
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	locked, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Lstat(b.temp)
+	if err == nil && os.SameFile(named, locked) {
+		return true, nil
+	}
+	return false, b.Abandon()
 }
 
 // Add adds a copy of the encoded record at position p. A record that is damaged, or may
@@ -204,18 +232,34 @@ func (b *Builder) Finish(replace bool) (err error) {
 	if err := b.readBack(); err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
-	db := b.db
-	b.db = nil
-	if err := db.Close(); err != nil {
-		return err
-	}
 	if err := b.letGo(); err != nil {
 		return err
+	}
+	return b.install(replace)
+}
+
+// install closes the file and gives it its final name. It is locked until it has that name,
+// so that no opener takes it for a file that was left behind; but an open file cannot be
+// renamed on Windows.
+func (b *Builder) install(replace bool) error {
+	close := func() error {
+		db := b.db
+		b.db = nil
+		return db.Close()
+	}
+	if runtime.GOOS == "windows" {
+		if err := close(); err != nil {
+			return err
+		}
 	}
 	if err := logfile.Install(b.temp, b.path, replace); err != nil {
 		return err
 	}
-	if err := logfile.SyncDirectory(filepath.Dir(b.path)); err != nil {
+	var err error
+	if b.db != nil {
+		err = close()
+	}
+	if err = errors.Join(err, logfile.SyncName(b.path)); err != nil {
 		return fmt.Errorf("the new file is in place, but a loss of power may bring back the old one: %w", err)
 	}
 	return nil

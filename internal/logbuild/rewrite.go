@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,7 +15,7 @@ import (
 
 // Source is an open, locked log file from which a new one is made.
 type Source struct {
-	db       *bolt.DB
+	db       *logfile.DB
 	file     *logfile.File
 	Identity logfile.Identity
 }
@@ -47,7 +46,7 @@ func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source,
 }
 
 // Close closes the file and gives up the lock. It may be called more than once.
-func (s *Source) Close() error { return logfile.Protect(s.db.Close) }
+func (s *Source) Close() error { return s.db.Close() }
 
 // access returns the access to the file's records.
 func (s *Source) access() logfile.Access {
@@ -56,7 +55,7 @@ func (s *Source) access() logfile.Access {
 
 // readTx runs fn in a read transaction.
 func (s *Source) readTx(fn func(*bolt.Tx) error) error {
-	return logfile.Protect(func() error { return s.db.View(fn) })
+	return s.db.View(fn)
 }
 
 // RewriteOptions are the options of Rewrite.
@@ -82,8 +81,7 @@ type RewriteResult struct {
 // [*eventstore.CorruptError]. After an error the old file is unchanged, with the exception
 // that [Builder.Finish] names.
 func Rewrite(ctx context.Context, path string, o RewriteOptions) (result RewriteResult, err error) {
-	path, err = filepath.EvalSymlinks(path) // replace the file, not a link to it
-	if err != nil {
+	if path, err = logfile.Resolve(path); err != nil { // replace the file, not a link to it
 		return RewriteResult{}, err
 	}
 	src, err := OpenSource(path, o.LockTimeout, o.Readable)
@@ -91,7 +89,7 @@ func Rewrite(ctx context.Context, path string, o RewriteOptions) (result Rewrite
 		return RewriteResult{}, err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
-	b, err := New(path, Options{Identity: src.Identity, Mode: src.file.Info.Mode().Perm(), Replaces: src})
+	b, err := New(path, Options{Identity: src.Identity, Mode: src.file.Info.Mode().Perm(), ExactMode: true, Replaces: src})
 	if err != nil {
 		return RewriteResult{}, err
 	}

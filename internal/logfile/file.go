@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,7 +23,7 @@ import (
 
 // File is an open log file. Its fields do not change after [Open].
 type File struct {
-	Path  string      // absolute
+	Path  string      // absolute, without symbolic links
 	OS    *os.File    // the handle that bbolt has opened; not to be closed
 	Info  fs.FileInfo // as of Open
 	Found pages.State // the meta pages as of Open
@@ -33,6 +33,13 @@ type File struct {
 	// of these faults; then they must not be walked.
 	Problems          []error
 	BadIndex, BadRows error
+
+	// Leftovers are the names of the incomplete files of killed processes that Open has
+	// removed.
+	Leftovers []string
+
+	needs atomic.Int64 // bytes that the newest known transaction needs
+	idAt  atomic.Int64 // where the store's id was found in the root page
 }
 
 // OpenOptions are the options of Open.
@@ -45,22 +52,25 @@ type OpenOptions struct {
 }
 
 // Open opens the file as a bbolt database and locks it. When it returns, everything in
-// the file is on disk, also what a killed process had left in the page cache only.
+// the file is on disk, also what a killed process had left in the page cache only. A
+// symbolic link is followed once: all later work is on the file that it leads to. When
+// Open opens the file for writing, it removes the incomplete files that killed processes
+// have left beside it.
 //
 // Errors a caller can match: fs.ErrNotExist, ErrLocked (another opener kept the file for
 // LockTimeout), ErrFormat (not a bbolt file), ErrCorrupt (the pages that lead to the log
 // are damaged, or others that a writer relies on), and those of the file system.
-func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
+func Open(path string, opts OpenOptions) (*DB, *File, error) {
 	if opts.LockTimeout <= 0 {
 		opts.LockTimeout = time.Second
 	}
-	absolute, err := filepath.Abs(path)
+	real, err := Resolve(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	deadline := time.Now().Add(opts.LockTimeout)
 	for {
-		f := &File{Path: absolute}
+		f := &File{Path: real}
 		db, err := f.open(opts)
 		if err != nil {
 			return nil, nil, err
@@ -69,6 +79,9 @@ func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
 		if f.InPlace() == nil {
 			if err := f.makeDurable(db, opts); err != nil {
 				return nil, nil, errors.Join(err, db.Close())
+			}
+			if !opts.ReadOnly {
+				f.removeLeftovers()
 			}
 			return db, f, nil
 		}
@@ -82,8 +95,8 @@ func Open(path string, opts OpenOptions) (*bolt.DB, *File, error) {
 }
 
 // open opens and locks the file.
-func (f *File) open(opts OpenOptions) (db *bolt.DB, err error) {
-	options := &bolt.Options{
+func (f *File) open(opts OpenOptions) (*DB, error) {
+	db := &DB{file: f, options: bolt.Options{
 		ReadOnly:     opts.ReadOnly,
 		Timeout:      opts.LockTimeout,
 		FreelistType: bolt.FreelistMapType,
@@ -91,9 +104,11 @@ func (f *File) open(opts OpenOptions) (db *bolt.DB, err error) {
 			f.OS, err = openExisting(name, flag, mode)
 			return f.OS, err
 		},
-	}
-	err = Protect(func() error {
-		db, err = OpenMapped(f.Path, 0o600, options)
+	}}
+	err := Protect(func() error {
+		options := db.options
+		b, err := OpenMapped(f.Path, 0o600, &options)
+		db.bolt.Store(b)
 		return err
 	})
 	switch {
@@ -108,6 +123,8 @@ func (f *File) open(opts OpenOptions) (db *bolt.DB, err error) {
 		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
+	case errors.Is(err, syscall.ENOMEM):
+		return nil, fmt.Errorf("the file cannot be mapped into memory; give the process more address space (ulimit -v): %w", err)
 	}
 	return nil, err
 }
@@ -173,10 +190,11 @@ func Inspect(f *os.File) (pages.State, error) {
 // others, and syncs the file. A killed process may have left its last transaction in the
 // page cache only. Without the sync, the next transaction could overwrite pages that the
 // older state on the disk still uses.
-func (f *File) makeDurable(db *bolt.DB, opts OpenOptions) (err error) {
+func (f *File) makeDurable(db *DB, opts OpenOptions) (err error) {
 	if f.Found, err = Inspect(f.OS); err != nil {
 		return err
 	}
+	f.needs.Store(int64(f.Found.HighWater) * int64(f.Found.PageSize))
 	if opts.ReadOnly {
 		_ = f.OS.Sync() // fails on a read-only medium, which has nothing to sync
 		return f.checkBranches(opts.ReadOnly)
@@ -196,67 +214,11 @@ func (f *File) makeDurable(db *bolt.DB, opts OpenOptions) (err error) {
 
 // sync makes the file and its name durable. The process that created or replaced the
 // file may have ended before it synced the directory.
-func (f *File) sync(db *bolt.DB) error {
+func (f *File) sync(db *DB) error {
 	if err := db.Sync(); err != nil {
 		return err
 	}
-	return SyncDirectory(filepath.Dir(f.Path))
-}
-
-// # The note of doubt
-//
-// Problem. After a sync has failed, Linux counts the pages as clean although the disk
-// does not have them: a later sync, in any process, does nothing. The page cache then
-// shows a newest meta page, of a transaction that was not acknowledged, which the disk
-// does not have. If the file were used further, the next transactions would overwrite
-// pages that the disk's own, older meta page still leads to.
-//
-// Invariant. Before a file is written, its newest meta page is on the disk.
-//
-// Steps. A store whose commit ends like that takes no more changes and leaves a note
-// beside the file ([File.Doubt]). The next Open for writing finds the note, writes the
-// newest meta page again, with the same bytes, so that the page is dirty, syncs, and
-// removes the note. bbolt has synced the pages that a meta page leads to before it
-// writes the meta page. The note need not be durable: a crash that loses it also loses
-// the page cache, and with it the doubt.
-//
-// Rejected. To write the page at each Open: without a note, it may be the page of the
-// last acknowledged transaction, and a loss of power during that write could destroy
-// it.
-
-// doubtSuffix is appended to the name of the file to name the note.
-const doubtSuffix = ".doubt"
-
-// Doubt leaves the note.
-func (f *File) Doubt() error {
-	text := fmt.Sprintf("A write to %s could not be synced, so it is not known what the disk has of it.\n"+
-		"When Yore next opens the file for writing, it repairs this and removes the note. Do not remove the note before.\n", filepath.Base(f.Path))
-	return os.WriteFile(f.Path+doubtSuffix, []byte(text), f.Info.Mode().Perm())
-}
-
-// doubted reports whether there is a note.
-func (f *File) doubted() (bool, error) {
-	_, err := os.Stat(f.Path + doubtSuffix)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// endDoubt writes the newest meta page again, unchanged, and removes the note.
-func (f *File) endDoubt(db *bolt.DB) error {
-	offset := int64(f.Found.TxID%2) * int64(f.Found.PageSize)
-	page := make([]byte, f.Found.PageSize)
-	if _, err := f.OS.ReadAt(page, offset); err != nil {
-		return err
-	}
-	if _, err := f.OS.WriteAt(page, offset); err != nil {
-		return err
-	}
-	if err := f.sync(db); err != nil {
-		return err
-	}
-	return os.Remove(f.Path + doubtSuffix)
+	return SyncName(f.Path)
 }
 
 // checkBranches checks the pages that lead to others and the list of free pages, which
@@ -327,37 +289,12 @@ func (f *File) branchProblems(ignore ...string) (problems branchProblems, err er
 	return problems, err
 }
 
-// movedError reports that the path does not name the open file any more. It matches
-// ErrFailed without its advice to close the store: closing would lose a removed file.
-type movedError struct{ path, how string }
-
-// Error implements error.
-func (e *movedError) Error() string {
-	return fmt.Sprintf("the file %s was %s while it was open", e.path, e.how)
-}
-
-// Is reports whether target is ErrFailed.
-func (e *movedError) Is(target error) bool { return target == eventstore.ErrFailed }
-
-// InPlace returns an error that matches ErrFailed if the path does not name the open
-// file any more. Later writes to that file are lost when it is closed.
-func (f *File) InPlace() error {
-	now, err := os.Stat(f.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return &movedError{f.Path, "removed or renamed"}
-	case err == nil && !os.SameFile(now, f.Info):
-		return &movedError{f.Path, "replaced by another one"}
-	}
-	return nil // also when os.Stat fails otherwise
-}
-
 // OpenMapped opens a database with reservedAddresses, or, if the process may not have as
 // many, with those that bbolt takes. It changes the options.
 func OpenMapped(path string, mode fs.FileMode, options *bolt.Options) (*bolt.DB, error) {
 	options.InitialMmapSize = reservedAddresses()
 	db, err := bolt.Open(path, mode, options)
-	if errors.Is(err, syscall.ENOMEM) && options.InitialMmapSize > 0 {
+	if errors.As(err, new(syscall.Errno)) && options.InitialMmapSize > 0 { // usually ENOMEM
 		options.InitialMmapSize = 0
 		db, err = bolt.Open(path, mode, options)
 	}

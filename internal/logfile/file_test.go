@@ -195,7 +195,7 @@ func TestCreateTemp(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "log.yore")
 	for mode, want := range map[fs.FileMode]fs.FileMode{0: 0o600, 0o640: 0o640} {
-		temp, err := logfile.CreateTemp(path, mode)
+		temp, err := logfile.CreateTemp(path, mode, false)
 		require.NoError(t, err)
 		require.Equal(t, dir, filepath.Dir(temp))
 		require.Contains(t, filepath.Base(temp), "log.yore.new-")
@@ -204,7 +204,7 @@ func TestCreateTemp(t *testing.T) {
 		require.Zero(t, info.Size())
 		require.Equal(t, want, info.Mode())
 	}
-	_, err := logfile.CreateTemp(filepath.Join(dir, "none", "log.yore"), 0)
+	_, err := logfile.CreateTemp(filepath.Join(dir, "none", "log.yore"), 0, false)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NotContains(t, err.Error(), "new-", "the caller does not know that file")
 }
@@ -228,7 +228,7 @@ func TestInstall(t *testing.T) {
 	requireContent("first")
 	require.NoError(t, logfile.Install(temp("third"), path, true))
 	requireContent("third")
-	require.NoError(t, logfile.SyncDirectory(filepath.Dir(path)))
+	require.NoError(t, logfile.SyncName(path))
 }
 
 func TestNewEpoch_IsLaterThanAllOthers(t *testing.T) {

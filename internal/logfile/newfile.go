@@ -15,31 +15,37 @@ import (
 	"github.com/yore-es/yore/internal/index"
 )
 
-// newSuffix follows the final name in the name of a file that is not complete yet; a
-// dash and a number follow it.
-const newSuffix = ".new"
-
-// CreateTemp creates an empty file in the directory of path and returns its name. A mode
-// of zero means 0o600. A missing directory matches fs.ErrNotExist.
-func CreateTemp(path string, mode fs.FileMode) (string, error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+newSuffix+"-*")
-	if err != nil {
-		var pathError *fs.PathError // it names the temporary file, which the caller does not know
-		if errors.As(err, &pathError) {
-			err = pathError.Err
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("the directory does not exist: %w", err)
-		}
-		return "", err
-	}
+// CreateTemp creates an empty file in the directory of path and returns its name. The mode
+// is reduced by the umask, unless exact; zero means 0o600. A missing directory matches
+// fs.ErrNotExist.
+func CreateTemp(path string, mode fs.FileMode, exact bool) (string, error) {
 	if mode == 0 {
 		mode = 0o600
 	}
-	if err := errors.Join(temp.Chmod(mode), temp.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(temp.Name()))
+	for try := 0; ; try++ {
+		temp := tempPath(path)
+		file, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+		if errors.Is(err, fs.ErrExist) && try < 1000 {
+			continue
+		}
+		if err != nil {
+			var pathError *fs.PathError // it names the temporary file, which the caller does not know
+			if errors.As(err, &pathError) {
+				err = pathError.Err
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("the directory does not exist: %w", err)
+			}
+			return "", err
+		}
+		if exact {
+			err = file.Chmod(mode)
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			return "", errors.Join(err, os.Remove(temp))
+		}
+		return temp, nil
 	}
-	return temp.Name(), nil
 }
 
 // Install gives the file at temp the name path. With replace it replaces a file of that
@@ -63,12 +69,17 @@ func Install(temp, path string, replace bool) error {
 	return nil
 }
 
-// SyncDirectory makes names in the directory durable.
-func SyncDirectory(path string) error {
+// SyncName makes the name of a file durable. It syncs the directory. Where the process may
+// not read the directory, it syncs the file instead, with all its metadata: that writes the
+// name too on the usual file systems, though POSIX does not say so.
+func SyncName(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil // a directory cannot be synced there; NTFS journals names
 	}
-	dir, err := os.Open(path)
+	dir, err := os.Open(filepath.Dir(path))
+	if errors.Is(err, fs.ErrPermission) {
+		dir, err = os.Open(path)
+	}
 	if err != nil {
 		return err
 	}

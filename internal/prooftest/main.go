@@ -31,6 +31,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/fairness"
 	"github.com/yore-es/yore/internal/prooftest/faults"
 	"github.com/yore-es/yore/internal/prooftest/fuzzing"
+	"github.com/yore-es/yore/internal/prooftest/inuse"
 	"github.com/yore-es/yore/internal/prooftest/killloop"
 	"github.com/yore-es/yore/internal/prooftest/killwindow"
 	"github.com/yore-es/yore/internal/prooftest/leaks"
@@ -38,8 +39,10 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/lostwrite"
 	"github.com/yore-es/yore/internal/prooftest/model"
 	"github.com/yore-es/yore/internal/prooftest/mutants"
+	"github.com/yore-es/yore/internal/prooftest/paths"
 	"github.com/yore-es/yore/internal/prooftest/powerloss"
 	"github.com/yore-es/yore/internal/prooftest/proof"
+	"github.com/yore-es/yore/internal/prooftest/resources"
 	"github.com/yore-es/yore/internal/prooftest/soak"
 	"github.com/yore-es/yore/internal/prooftest/truncation"
 )
@@ -56,6 +59,9 @@ func proofs() []proof.Proof {
 		bitflip.New(),
 		lostwrite.New(),
 		truncation.New(),
+		inuse.New(),
+		paths.New(),
+		resources.New(),
 		killloop.New(),
 		ceilings.New(),
 		fuzzing.New(),

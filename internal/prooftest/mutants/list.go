@@ -24,11 +24,14 @@ const (
 	disk      = boltstore + "disk.go"
 	past      = boltstore + "past.go"
 	log       = "internal/logfile/log.go"
+	place     = "internal/logfile/place.go"
+	database  = "internal/logfile/database.go"
+	names     = "internal/logfile/names.go"
 )
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), olderContent(), concurrency(), conditions(), answers(), indexes(), packs(), ceilings(), fairness())
+	return slices.Concat(sound(), lies(), durability(), damage(), olderContent(), concurrency(), conditions(), answers(), indexes(), packs(), ceilings(), fairness(), inUse(), surroundings(), fewAddresses())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -44,6 +47,9 @@ func sound() []mutant {
 		{name: "as it is: bit-flips", proof: "bit-flips", env: []string{someFlips}, sound: true},
 		{name: "as it is: lost-write", proof: "lost-write", env: []string{someLost}, sound: true},
 		{name: "as it is: fairness", proof: "fairness", env: []string{onlyPauses}, sound: true},
+		{name: "as it is: in-use", proof: "in-use", sound: true},
+		{name: "as it is: paths", proof: "paths", sound: true},
+		{name: "as it is: resources", proof: "resources", sound: true},
 	}
 }
 

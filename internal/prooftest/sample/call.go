@@ -40,6 +40,9 @@ type Answer struct {
 	err  error
 }
 
+// Err returns the error of the call.
+func (a Answer) Err() error { return a.err }
+
 // String describes a failing call.
 func (a Answer) String() string {
 	return fmt.Sprintf("%s: %s (%s time): got %.300s, want %.300s", a.Verdict, a.Call, a.Time, a.Got, a.Want)
@@ -109,8 +112,10 @@ func equal(got, want any, err error, same, less bool) Answer {
 	return Answer{Verdict: Wrong, Got: fmt.Sprint(got), Want: fmt.Sprint(want)}
 }
 
-// typed reports whether a caller can match the error, as one of damage or of its
+// Typed reports whether a caller can match the error, as one of damage or of its
 // consequences.
+func Typed(err error) bool { return typed(err) }
+
 func typed(err error) bool {
 	for _, known := range []error{eventstore.ErrCorrupt, eventstore.ErrFormat, eventstore.ErrReadOnly, eventstore.ErrFailed, eventstore.ErrUnknownOutcome} {
 		if errors.Is(err, known) {

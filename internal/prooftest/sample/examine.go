@@ -79,6 +79,14 @@ func (x *examination) run(ctx context.Context) {
 	}
 }
 
+// Ask makes every reading call on a store of the sample's log, and judges each.
+func (s *Sample) Ask(ctx context.Context, store eventstore.RowStore) []Answer {
+	q := &asker{ctx: ctx, store: store, sample: s, note: func(string) {}, times: []string{"first"}}
+	q.askEvents()
+	q.askRows()
+	return q.answers
+}
+
 func (x *examination) asker(ctx context.Context, store eventstore.RowStore, known *Sample, times ...string) *asker {
 	return &asker{ctx: ctx, store: store, sample: known, note: x.note, times: times}
 }

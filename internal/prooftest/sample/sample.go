@@ -1,7 +1,9 @@
 package sample
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -124,6 +126,21 @@ func (s *Sample) note(c eventstore.Commit, receipt eventstore.Receipt) {
 		}
 		s.Events = append(s.Events, event)
 	}
+}
+
+// Grow appends a commit to the store, and returns a sample of the log with it.
+func (s *Sample) Grow(ctx context.Context, store eventstore.Store) (*Sample, error) {
+	n := s.names()
+	c := eventstore.Commit{
+		Key:    fmt.Sprint("grown after ", len(s.Events)),
+		Expect: []eventstore.Expect{{Stream: lastStream, At: eventstore.At(s.Version(lastStream))}},
+		Events: []eventstore.NewEvent{{Stream: lastStream, ID: newID(uint64(len(s.Events))), Type: n.types[0], Data: []byte("more"), Tags: []eventstore.Tag{n.tags[0]}}},
+	}
+	receipt, err := store.Append(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.with(c, receipt), nil
 }
 
 // Version returns the version of the stream's last event.

@@ -1,0 +1,206 @@
+package logfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+	"unsafe"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/yore-es/yore/eventstore"
+)
+
+// movedError reports that the path does not name the open file any more. It matches
+// ErrFailed without its advice to close the store: closing would lose a removed file.
+type movedError struct{ path, how string }
+
+// Error implements error.
+func (e *movedError) Error() string {
+	return fmt.Sprintf("the file %s was %s while it was open", e.path, e.how)
+}
+
+// Is reports whether target is ErrFailed.
+func (e *movedError) Is(target error) bool { return target == eventstore.ErrFailed }
+
+// LostError reports that another program has truncated or overwritten the open file. It
+// matches ErrFailed.
+type LostError struct{ path, how string }
+
+// Error implements error.
+func (e *LostError) Error() string {
+	return fmt.Sprintf("another program has written to the file %s while it was open: %s; close the store, put the file or a backup back in place, and reopen it, or save what is left with Salvage", e.path, e.how)
+}
+
+// Is reports whether target is ErrFailed.
+func (e *LostError) Is(target error) bool { return target == eventstore.ErrFailed }
+
+func (f *File) lost(format string, args ...any) error {
+	return &LostError{f.Path, fmt.Sprintf(format, args...)}
+}
+
+// InPlace returns an error that matches ErrFailed if the path does not name the open file
+// any more, or if the file, as a [*LostError], is smaller than the newest transaction that
+// [File.Follows] knows. Later writes to such a file are lost.
+func (f *File) InPlace() error {
+	now, err := os.Lstat(f.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &movedError{f.Path, "removed or renamed"}
+	case err == nil && !os.SameFile(now, f.Info):
+		return &movedError{f.Path, "replaced by another one"}
+	case err != nil: // the file itself may tell its size all the same
+		if now, err = f.OS.Stat(); err != nil {
+			return nil
+		}
+	}
+	return f.longEnough(now)
+}
+
+func (f *File) longEnough(now fs.FileInfo) error {
+	if needs := f.needs.Load(); now.Size() < needs {
+		return f.lost("it was truncated to %d bytes and needs %d", now.Size(), needs)
+	}
+	return nil
+}
+
+// Follows returns a [*LostError] if the write transaction does not follow the transaction
+// with the id durable in the log of the given identity. It must be called before fn has
+// changed anything.
+func (f *File) Follows(tx *bolt.Tx, durable int64, identity Identity) error {
+	if id := int64(tx.ID()); id != durable+1 {
+		return f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id-1, durable)
+	}
+	if err := f.isOf(tx, identity); err != nil {
+		return err
+	}
+	if size := tx.Size(); size > f.needs.Load() {
+		f.needs.Store(size)
+		if now, err := f.OS.Stat(); err == nil {
+			return f.longEnough(now)
+		}
+	}
+	return nil
+}
+
+// See checks a read transaction of the log of the given identity when it begins. It returns
+// a [*LostError] if the transaction is older than the one with the id durable, or newer than
+// the one after later, which may be under way, or if it is of another log. durable must be
+// loaded before the transaction began, and later after.
+func (f *File) See(tx *bolt.Tx, durable, later int64, identity Identity) (Seen, error) {
+	seen := Seen{file: f, base: unsafe.Add(nil, tx.DB().Info().Data), durable: uint64(durable)}
+	if id := int64(tx.ID()); id < durable || id > later+1 {
+		return seen, f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id, later)
+	}
+	if seen.isOf(tx, &identity.StoreID) {
+		return seen, nil
+	}
+	return seen, f.isOf(tx, identity)
+}
+
+// isOf returns a [*LostError] if the file has another identity, but not if its description
+// is damaged.
+func (f *File) isOf(tx *bolt.Tx, identity Identity) error {
+	found, err := LoadIdentity(tx)
+	switch {
+	case errors.Is(err, eventstore.ErrFormat):
+		return f.lost("%v", err)
+	case err == nil && found != identity:
+		return f.lost("it has the content of another log")
+	}
+	return nil
+}
+
+// Seen is a read transaction that [File.See] has checked.
+type Seen struct {
+	file    *File
+	base    unsafe.Pointer // of the map; not in the heap
+	durable uint64
+}
+
+// Places in a meta page: behind its header, the magic number, the version, the page size and
+// the flags are the root page and its sequence, the list of free pages, the high-water mark
+// and the transaction's id.
+const (
+	metaRoot = 16 + 4*4
+	metaTxID = metaRoot + 16 + 8 + 8
+)
+
+// at returns a number in the map.
+func (s *Seen) at(offset uint64) uint64 { return *(*uint64)(unsafe.Add(s.base, offset)) }
+
+// isOf reports whether the root page has the store's id. That is quick, but false does not
+// mean that the log is another one.
+func (s *Seen) isOf(tx *bolt.Tx, store *uuid.UUID) bool {
+	id, size := uint64(tx.ID()), uint64(s.file.Found.PageSize)
+	meta := id % 2 * size
+	root := s.at(meta + metaRoot)
+	if s.at(meta+metaTxID) != id || root >= uint64(tx.Size())/size {
+		return false
+	}
+	page := unsafe.Slice((*byte)(unsafe.Add(s.base, root*size)), size)
+	at := int(s.file.idAt.Load())
+	if at+len(store) <= len(page) && uuid.UUID(page[at:at+len(store)]) == *store {
+		return true
+	}
+	if at = bytes.Index(page, store[:]); at >= 0 {
+		s.file.idAt.Store(int64(at))
+	}
+	return at >= 0
+}
+
+// Still returns a [*LostError] if the file has no meta page with the id durable or a newer
+// one any more: another program has overwritten it since the transaction began, and what the
+// transaction has read may be wrong.
+func (s *Seen) Still() error {
+	if max(s.at(metaTxID), s.at(uint64(s.file.Found.PageSize)+metaTxID)) < s.durable {
+		return s.file.lost("it was overwritten during a read")
+	}
+	return nil
+}
+
+// Kept returns a [*LostError] if the meta page of the transaction with the id durable is not
+// in the file any more. A commit does not change it; so if it is missing after the next
+// commit, the file was truncated or overwritten during that commit.
+func (f *File) Kept(durable int64) error {
+	var id [8]byte
+	if _, err := f.OS.ReadAt(id[:], durable%2*int64(f.Found.PageSize)+metaTxID); err != nil {
+		return nil // such as EIO: it is not known
+	}
+	if found := binary.NativeEndian.Uint64(id[:]); found != uint64(durable) {
+		return f.lost("it was truncated or overwritten during a commit")
+	}
+	return nil
+}
+
+// Overwritten looks for the reason of an error that matches ErrBadPage or ErrCorrupt. It
+// returns a [*LostError] if another program has truncated the file or has overwritten the
+// pages that describe it. durable is the id of the last durable transaction.
+func (f *File) Overwritten(durable int64) error {
+	if now, err := f.OS.Stat(); err == nil {
+		if err := f.longEnough(now); err != nil {
+			return err
+		}
+	}
+	// A read of the meta pages during a write may see half of a page.
+	for wait := time.Microsecond; ; wait *= 4 {
+		state, err := Inspect(f.OS)
+		switch {
+		case err == nil && int64(state.TxID) >= durable:
+			return nil
+		case err != nil && !errors.Is(err, eventstore.ErrFormat) && !errors.Is(err, eventstore.ErrCorrupt):
+			return nil // such as EIO: it is not known
+		case wait < 5*time.Millisecond:
+			time.Sleep(wait)
+		case err != nil:
+			return f.lost("it was overwritten (%v)", err)
+		default:
+			return f.lost("it was overwritten by an older state: its last transaction is %d and should be %d", state.TxID, durable)
+		}
+	}
+}
