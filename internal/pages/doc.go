@@ -1,5 +1,5 @@
-// Package pages reads the pages of a bbolt file without bbolt, which trusts the
-// pages and maps the file even where it is cut short.
+// Package pages reads the pages of a bbolt file without bbolt's cursor, which trusts
+// the pages.
 //
 // A file is pages of one size. The first two are the meta pages. Each transaction
 // overwrites the older one, so the newer of the valid ones describes the file as it
@@ -24,4 +24,8 @@
 // [Inspect] reads the meta pages and reports whether the file has its full length.
 // [Check] walks all pages. Both read with ReadAt and do not map the file, so a
 // missing page is an error and not a signal.
+//
+// Inside of a transaction of bbolt, [View] returns a [Tx], which reads the mapped file
+// and checks what it reads, and [Write] returns a [WriteTx], which checks what bbolt
+// reads before it writes.
 package pages

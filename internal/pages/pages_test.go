@@ -162,6 +162,29 @@ func TestCheck_FindsDamagedHeaders(t *testing.T) {
 	require.Greater(t, checked, 100)
 }
 
+// TestCheck_FindsLeavesWithoutElements empties each leaf.
+func TestCheck_FindsLeavesWithoutElements(t *testing.T) {
+	const size = 1024
+	content := file(t, size)
+	state, err := inspect(content)
+	require.NoError(t, err)
+	free, err := pages.Freelist(bytes.NewReader(content), state.Meta)
+	require.NoError(t, err)
+	emptied := 0
+	for id := uint64(2); id < state.HighWater; id++ {
+		page := content[int(id)*size:][:size]
+		if slices.Contains(free, id) || id == state.Root || binary.NativeEndian.Uint64(page) != id || page[8] != 2 {
+			continue
+		}
+		emptied++
+		count := binary.NativeEndian.Uint16(page[10:])
+		binary.NativeEndian.PutUint16(page[10:], 0)
+		require.Contains(t, problems(t, content), fmt.Sprintf("%d: is a leaf of nothing", id))
+		binary.NativeEndian.PutUint16(page[10:], count)
+	}
+	require.Greater(t, emptied, 100)
+}
+
 // branchProblems returns what Check with Branches reports of a file.
 func branchProblems(t testing.TB, content []byte) (all []pages.Finding) {
 	state, err := inspect(content)
