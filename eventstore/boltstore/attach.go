@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/rows"
 	"github.com/yore-es/yore/internal/viewfile"
 )
@@ -78,7 +77,7 @@ func (s *Store) attachClaimed(ctx context.Context, v *inline) error {
 
 // viewState returns the checkpoint of a view, and whether it has no rows.
 func (s *Store) viewState(ctx context.Context, view eventstore.ViewID) (c eventstore.Checkpoint, empty bool, err error) {
-	err = s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
+	err = s.reader.readDurable(ctx, func(tx *pages.Tx) error {
 		state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
 		if c, empty = state.Checkpoint, !state.HasRows; err == nil && c.IsZero() && !empty {
 			return errDropping(view)

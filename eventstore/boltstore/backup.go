@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/backup"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/progress"
 )
 
@@ -81,7 +81,7 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 	}
 	var seam uint32
 	if opts.After > 0 {
-		if err := s.readTx(func(tx *bolt.Tx) (err error) {
+		if err := s.readTx(func(tx *pages.Tx) (err error) {
 			seam, err = backup.SeamAt(tx, s.seed, opts.After)
 			return err
 		}); err != nil {

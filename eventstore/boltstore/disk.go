@@ -12,6 +12,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -62,6 +63,7 @@ type disk struct {
 	closing   chan struct{}         // closed when Close is called
 
 	warnings []string // what Open found; not changed later
+	badRows  error    // not nil if the rows of views cannot be used; not changed later
 }
 
 func openDisk(path string, opts Options) (*disk, error) {
@@ -118,9 +120,10 @@ func (d *disk) takesChanges() error {
 	return nil
 }
 
-// readTx runs fn in a read transaction. Only the engine's own, short code runs in it
+// readTx runs use in a read transaction. Only the engine's own, short code runs in it
 // (I7).
-func (d *disk) readTx(fn func(*bolt.Tx) error) error {
+func (d *disk) readTx(use func(*pages.Tx) error) error {
+	fn := func(tx *bolt.Tx) error { return use(pages.View(tx)) }
 	if lost := d.lost.Load(); lost != nil {
 		return *lost
 	}
@@ -185,17 +188,21 @@ func (d *disk) stop() bool {
 // ErrUnknownOutcome, after which the store takes no changes any more. Only the holder of the
 // writer's pen may call it, or the only user of the file: Open, Close when the writer has
 // ended, and Import.
-func (d *disk) transact(fn func(tx *bolt.Tx, end *logfile.Head) error) error {
+func (d *disk) transact(fn func(tx *pages.WriteTx, end *logfile.Head) error) error {
 	tx, err := d.begin()
 	if err != nil {
 		return err
 	}
 	end := d.end
 	fill := func() error {
-		if err := fn(tx, &end); err != nil {
+		changes := pages.Write(tx)
+		if err := d.file.EndsWith(changes.Before, d.seed, d.end); err != nil {
 			return err
 		}
-		return logfile.PutHead(tx, d.seed, end)
+		if err := fn(changes, &end); err != nil {
+			return err
+		}
+		return logfile.PutHead(changes, d.seed, end)
 	}
 	if err := logfile.Protect(fill); err != nil { // nothing was written yet
 		return d.rollback(tx, err)

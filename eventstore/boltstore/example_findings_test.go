@@ -189,7 +189,7 @@ func ExampleFindingKind_file() {
 		check(err)
 		overwritePageAt(bytes.Index(content, []byte("mugmugmug")))
 	})
-	examineOpen("a page that describes the file is overwritten", func() { overwritePageAt(0) })
+	examineOpen("a page that describes the file is overwritten", func() { overwritePageAt(olderMeta()) })
 	examineOpen("what the file says of itself is overwritten", func() {
 		store := openReadOnly()
 		defer store.Close()

@@ -19,6 +19,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -104,14 +105,14 @@ func tamper(change func(*bolt.Tx) error) {
 	db, err := bolt.Open("shop.yore", 0, nil)
 	check(err)
 	check(errors.Join(db.Update(func(tx *bolt.Tx) error {
-		head, _, _ := logfile.ReadHead(tx, seed(tx)) // it is of the transaction before
-		return errors.Join(change(tx), logfile.PutHead(tx, seed(tx), head))
+		head, _, _ := logfile.ReadHead(pages.View(tx), seed(tx)) // it is of the transaction before
+		return errors.Join(change(tx), logfile.PutHead(pages.Write(tx), seed(tx), head))
 	}), db.Close()))
 }
 
 // seed returns the seed of the checksums in the log's file.
 func seed(tx *bolt.Tx) record.Seed {
-	identity, err := logfile.LoadIdentity(tx)
+	identity, err := logfile.LoadIdentity(pages.View(tx))
 	check(err)
 	return identity.Seed()
 }
@@ -138,6 +139,18 @@ func overwritePageAt(offset int) {
 	check(err)
 	_, err = f.WriteAt(bytes.Repeat([]byte("?"), page), int64(offset/page*page))
 	check(errors.Join(err, f.Close()))
+}
+
+// olderMeta returns the offset of the older one of the two pages that describe the log's file.
+func olderMeta() (offset int) {
+	db, err := bolt.Open("shop.yore", 0, &bolt.Options{ReadOnly: true})
+	check(err)
+	check(db.View(func(tx *bolt.Tx) error {
+		offset = (tx.ID() + 1) % 2 * os.Getpagesize()
+		return nil
+	}))
+	check(db.Close())
+	return offset
 }
 
 // toOutput logs to standard output: no times, no directories, and messages up to a colon.

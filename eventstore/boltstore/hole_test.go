@@ -12,6 +12,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // holed makes a log of nine events: positions 1 to 3 are of stream "holed", 4 to 6 one
@@ -36,7 +37,7 @@ var holeSteps = []struct {
 	indexMemory int
 }{
 	{"missing", func(tx *bolt.Tx) error {
-		return errors.Join(deleteRecords(tx, 2, 5), logfile.PutHole(tx, seedOf(tx), 2, 2), logfile.PutHole(tx, seedOf(tx), 5, 5))
+		return errors.Join(deleteRecords(tx, 2, 5), logfile.PutHole(pages.Write(tx), seedOf(tx), 2, 2), logfile.PutHole(pages.Write(tx), seedOf(tx), 5, 5))
 	}, 0},
 	{"and the index dropped", func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) }, 0},
 	{"and written from what is left", func(tx *bolt.Tx) error { return tx.DeleteBucket(indexBucket) }, 1},

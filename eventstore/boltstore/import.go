@@ -9,13 +9,12 @@ import (
 	"io/fs"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/backup"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/jsonl"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/progress"
 	"github.com/yore-es/yore/internal/record"
 )
@@ -361,7 +360,7 @@ func (i *importer) write() error {
 	if b.whole == 0 {
 		return nil
 	}
-	err := i.store.transact(func(tx *bolt.Tx, end *logfile.Head) error {
+	err := i.store.transact(func(tx *pages.WriteTx, end *logfile.Head) error {
 		*end = b.end
 		i.log.Begin(tx)
 		for n, rec := range b.records[:b.whole] {

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // maxUnsaved bounds the events in the index's memory of a store that is open for reading. If
@@ -70,7 +69,7 @@ func (k *indexKeeper) load(head eventstore.Position) (unusable, err error) {
 		return fmt.Errorf("%w: %w", index.ErrUnusable, k.file.BadIndex), nil
 	}
 	var x *index.Index
-	err = k.readTx(func(tx *bolt.Tx) error {
+	err = k.readTx(func(tx *pages.Tx) error {
 		unusable = logfile.Protect(func() (err error) {
 			x, err = index.Open(tx, k.seed, k.limits)
 			return err
@@ -119,7 +118,7 @@ func (k *indexKeeper) rebuild() error {
 		return err
 	}
 	var x *index.Index
-	err := k.readTx(func(tx *bolt.Tx) (err error) {
+	err := k.readTx(func(tx *pages.Tx) (err error) {
 		x, err = index.Open(tx, k.seed, k.limits)
 		return err
 	})
@@ -166,7 +165,7 @@ func (k *indexKeeper) catchUp(x *index.Index, head eventstore.Position) error {
 // addUnknown adds an event that cannot be read, unless Salvage has left its position out.
 func (k *indexKeeper) addUnknown(x *index.Index, found *eventstore.CorruptError) error {
 	var hole bool
-	err := k.readTx(func(tx *bolt.Tx) error {
+	err := k.readTx(func(tx *pages.Tx) error {
 		hole = logfile.InHole(tx, k.seed, found.Position)
 		return nil
 	})
@@ -181,9 +180,9 @@ func (k *indexKeeper) addUnknown(x *index.Index, found *eventstore.CorruptError)
 type ownIndexFile struct{ keeper *indexKeeper }
 
 // ReadTx implements index.File.
-func (f ownIndexFile) ReadTx(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
+func (f ownIndexFile) ReadTx(fn func(*pages.Tx) error) error { return f.keeper.readTx(fn) }
 
 // Write implements index.File.
 func (f ownIndexFile) Write(slice *index.Slice) error {
-	return f.keeper.transact(func(tx *bolt.Tx, _ *logfile.Head) error { return slice.Apply(tx) })
+	return f.keeper.transact(func(tx *pages.WriteTx, _ *logfile.Head) error { return slice.Apply(tx) })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -110,7 +111,7 @@ func through(tb testing.TB, path string) (p eventstore.Position) {
 	tb.Helper()
 	inFile(tb, path, func(tx *bolt.Tx) {
 		var err error
-		p, err = index.Through(tx, seedOf(tx))
+		p, err = index.Through(pages.View(tx), seedOf(tx))
 		require.NoError(tb, err)
 	})
 	return p

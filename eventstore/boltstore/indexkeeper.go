@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // # How the index is maintained
@@ -97,7 +96,7 @@ func (k *indexKeeper) ask(head eventstore.Position, fn func(*index.Reader)) (ind
 	if x.recall(head, fn) {
 		return true, nil
 	}
-	err = k.readTx(func(tx *bolt.Tx) error {
+	err = k.readTx(func(tx *pages.Tx) error {
 		indexed = k.lookUp(tx, x, head, fn)
 		return nil
 	})
@@ -115,7 +114,7 @@ func (x indexSnapshot) recall(head eventstore.Position, fn func(*index.Reader)) 
 }
 
 // lookUp is ask in a transaction that has begun after the snapshot was taken.
-func (k *indexKeeper) lookUp(tx *bolt.Tx, x indexSnapshot, head eventstore.Position, fn func(*index.Reader)) (indexed bool) {
+func (k *indexKeeper) lookUp(tx *pages.Tx, x indexSnapshot, head eventstore.Position, fn func(*index.Reader)) (indexed bool) {
 	if k.down.Load() {
 		return false
 	}
@@ -147,9 +146,9 @@ func (k *indexKeeper) suspect(x *index.Index, found error) {
 }
 
 // setIndexAside creates an empty index. It moves an existing one into AsideBucket.
-func (k *indexKeeper) setIndexAside(tx *bolt.Tx, _ *logfile.Head) error {
+func (k *indexKeeper) setIndexAside(tx *pages.WriteTx, _ *logfile.Head) error {
 	if tx.Bucket([]byte(index.Bucket)) != nil {
-		aside, err := tx.CreateBucketIfNotExists(logfile.AsideBucket)
+		aside, err := tx.Root().CreateBucketIfNotExists(logfile.AsideBucket)
 		if err != nil {
 			return err
 		}
@@ -157,16 +156,13 @@ func (k *indexKeeper) setIndexAside(tx *bolt.Tx, _ *logfile.Head) error {
 		if err != nil {
 			return err
 		}
-		if err := tx.MoveBucket([]byte(index.Bucket), nil, bucket); err != nil {
+		if err := tx.Root().MoveBucket([]byte(index.Bucket), bucket); err != nil {
 			return err
 		}
 	}
 	// A damaged element may be a value in place of the bucket.
-	cursor := tx.Cursor()
-	if key, _ := cursor.Seek([]byte(index.Bucket)); string(key) == index.Bucket {
-		if err := cursor.Delete(); err != nil {
-			return err
-		}
+	if err := tx.Root().Delete([]byte(index.Bucket)); err != nil {
+		return err
 	}
 	return index.Create(tx, k.seed)
 }
@@ -237,7 +233,7 @@ type indexFile struct {
 }
 
 // ReadTx implements index.File.
-func (f indexFile) ReadTx(fn func(*bolt.Tx) error) error { return f.keeper.readTx(fn) }
+func (f indexFile) ReadTx(fn func(*pages.Tx) error) error { return f.keeper.readTx(fn) }
 
 // Write implements index.File.
 func (f indexFile) Write(slice *index.Slice) error {

@@ -7,12 +7,12 @@ import (
 	"os"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logbuild"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // Open opens the log in the file at path, and creates it if there is none, unless
@@ -84,7 +84,7 @@ func create(path string, opts Options) (err error) {
 func (s *Store) load() error {
 	var identity logfile.Identity
 	var end logfile.End
-	err := s.readTx(func(tx *bolt.Tx) (err error) {
+	err := s.readTx(func(tx *pages.Tx) (err error) {
 		if identity, err = logfile.LoadIdentity(tx); err != nil {
 			return err
 		}
@@ -100,10 +100,10 @@ func (s *Store) load() error {
 		}
 		s.end, s.identity = end.Head, identity
 		s.durableTx.Store(int64(tx.ID()))
-		if s.file.BadRows != nil {
-			return nil
+		if s.badRows = s.file.BadRows; s.badRows == nil {
+			s.badRows = logfile.Protect(func() error { return s.views.load(tx, s.seed) })
 		}
-		return s.views.load(tx, s.seed)
+		return nil
 	})
 	if err != nil {
 		return err
@@ -133,6 +133,9 @@ func (s *Store) warnOfDamage() {
 	}
 	for _, problem := range s.file.Problems {
 		s.warn(problem.Error())
+	}
+	if s.badRows != nil && s.file.BadRows == nil {
+		s.warn(fmt.Sprintf("the views cannot be read: %v", s.badRows))
 	}
 	for view, err := range s.views.refused {
 		if errors.Is(err, eventstore.ErrCorrupt) {

@@ -4,12 +4,12 @@ import (
 	"cmp"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/guardmemo"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -83,7 +83,7 @@ func (d *durable) event(i int, v eventstore.Version) (sighting, error) {
 		return sightingOf(&r.Event), err
 	}
 	var s sighting
-	err = d.in.readTx(func(tx *bolt.Tx) error {
+	err = d.in.readTx(func(tx *pages.Tx) error {
 		r, err := d.in.identity(logfile.NewReader(tx.Bucket(logfile.LogBucket)), at)
 		s = sightingOf(&r.Event)
 		return err
@@ -117,7 +117,7 @@ func (d *durable) commit(s sighting) (ids []uuid.UUID, receipt eventstore.Receip
 	b := receiptBuilder{}
 	place := record.Place{N: 1} // of the commit's next event
 	for first := eventstore.Position(0); place.I < place.N && err == nil; {
-		err = d.in.readTx(func(tx *bolt.Tx) error {
+		err = d.in.readTx(func(tx *pages.Tx) error {
 			records := logfile.NewReader(tx.Bucket(logfile.LogBucket))
 			if first == 0 {
 				r, err := d.in.identity(records, s.position)

@@ -7,12 +7,11 @@ import (
 	"sort"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/guardmemo"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -174,7 +173,7 @@ func (r *reader) fromVersion(stream eventstore.StreamID, v eventstore.Version, h
 // position, may have been recorded by then: they count, so that the scan meets them.
 func (r *reader) asOf(t time.Time, head eventstore.Position) (eventstore.Position, error) {
 	var later int
-	err := r.readTx(func(tx *bolt.Tx) (err error) {
+	err := r.readTx(func(tx *pages.Tx) (err error) {
 		log := tx.Bucket(logfile.LogBucket)
 		later = sort.Search(int(head), func(i int) bool {
 			return recordedBy(log, r.seed, eventstore.Position(i)+1).After(t)
@@ -186,7 +185,7 @@ func (r *reader) asOf(t time.Time, head eventstore.Position) (eventstore.Positio
 
 // recordedBy returns the time at which the last whole record up to p was recorded, or the zero
 // time if there is none.
-func recordedBy(log *bolt.Bucket, seed record.Seed, p eventstore.Position) time.Time {
+func recordedBy(log *pages.Tree, seed record.Seed, p eventstore.Position) time.Time {
 	cursor := log.Cursor()
 	want := record.Key(p)
 	key, value := cursor.Seek(want[:])
@@ -241,12 +240,12 @@ func mayBe(unknown eventstore.Position, what, name string) error {
 // already see a transaction whose meta page is written but not synced, and rows have no
 // position by which to leave it out, as events have. So readDurable returns only when the
 // transaction that it has read is durable, at most one sync later.
-func (r *reader) readDurable(ctx context.Context, fn func(*bolt.Tx) error) error {
-	if r.file.BadRows != nil {
-		return r.file.BadRows
+func (r *reader) readDurable(ctx context.Context, fn func(*pages.Tx) error) error {
+	if r.badRows != nil {
+		return r.badRows
 	}
 	var seen int64
-	err := r.readTx(func(tx *bolt.Tx) error {
+	err := r.readTx(func(tx *pages.Tx) error {
 		seen = int64(tx.ID())
 		return fn(tx)
 	})

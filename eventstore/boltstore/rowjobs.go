@@ -1,13 +1,13 @@
 package boltstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/rows"
 	"github.com/yore-es/yore/internal/viewfile"
 )
@@ -36,7 +36,7 @@ func (s *Store) writable(ctx context.Context) error {
 	if err := rows.MayChange(ctx, s); err != nil {
 		return err
 	}
-	return s.takesChanges()
+	return cmp.Or(s.takesChanges(), s.badRows)
 }
 
 // rowChange is a change of a view's rows on its way to the writer.
@@ -101,7 +101,7 @@ func (s *Store) dropRows(ctx context.Context, view eventstore.ViewID, limit int)
 		return false, fmt.Errorf("%w: limit %d, at least 1", eventstore.ErrInvalid, limit)
 	}
 	d := &rowDrop{ticket: newTicket(ctx), id: view}
-	err = s.readTx(func(tx *bolt.Tx) error {
+	err = s.readTx(func(tx *pages.Tx) error {
 		d.keys = viewfile.FirstKeys(tx, viewfile.Of(s.seed, view), limit)
 		return nil
 	})

@@ -5,9 +5,8 @@ import (
 	"context"
 	"iter"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
@@ -27,7 +26,7 @@ func (s *Store) GetRows(ctx context.Context, view eventstore.ViewID, keys ...eve
 		}
 	}
 	set := eventstore.RowSet{Late: s.views.late.of(view)}
-	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
+	err := s.reader.readDurable(ctx, func(tx *pages.Tx) error {
 		state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
 		if err != nil {
 			return err
@@ -47,16 +46,16 @@ func (s *Store) ScanRows(ctx context.Context, view eventstore.ViewID, scan event
 		if err == nil {
 			err = s.validateScan(view, scan)
 		}
-		for pages := viewfile.NewScan(scan); err == nil && !pages.Done; {
+		for rest := viewfile.NewScan(scan); err == nil && !rest.Done; {
 			if err = s.usable(ctx); err != nil {
 				break
 			}
 			set := eventstore.RowSet{Late: s.views.late.of(view)}
-			err = s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
+			err = s.reader.readDurable(ctx, func(tx *pages.Tx) error {
 				state, err := viewfile.Load(tx, viewfile.Of(s.seed, view))
 				if err == nil {
 					set.Checkpoint = state.Checkpoint
-					set.Rows, err = pages.Next(&state)
+					set.Rows, err = rest.Next(&state)
 				}
 				return err
 			})
@@ -83,7 +82,7 @@ func (s *Store) Checkpoints(ctx context.Context) (map[eventstore.ViewID]eventsto
 		return nil, err
 	}
 	all := make(map[eventstore.ViewID]eventstore.Checkpoint)
-	err := s.reader.readDurable(ctx, func(tx *bolt.Tx) error {
+	err := s.reader.readDurable(ctx, func(tx *pages.Tx) error {
 		return viewfile.ForEachCheckpoint(tx, s.seed, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 			all[view] = c
 			return err
@@ -103,7 +102,7 @@ type storedRows struct {
 }
 
 func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err error) {
-	err = r.readTx(func(tx *bolt.Tx) error {
+	err = r.readTx(func(tx *pages.Tx) error {
 		state, err := viewfile.Load(tx, viewfile.Of(r.seed, r.view))
 		if err == nil {
 			rows, err = state.Get(keys)
@@ -115,12 +114,12 @@ func (r storedRows) Get(keys ...eventstore.RowKey) (rows []eventstore.Row, err e
 
 func (r storedRows) Scan(scan eventstore.RowScan) iter.Seq2[eventstore.Row, error] {
 	return func(yield func(eventstore.Row, error) bool) {
-		for pages := viewfile.NewScan(scan); !pages.Done; {
+		for rest := viewfile.NewScan(scan); !rest.Done; {
 			var page []eventstore.Row
-			err := r.readTx(func(tx *bolt.Tx) error {
+			err := r.readTx(func(tx *pages.Tx) error {
 				state, err := viewfile.Load(tx, viewfile.Of(r.seed, r.view))
 				if err == nil {
-					page, err = pages.Next(&state)
+					page, err = rest.Next(&state)
 				}
 				return err
 			})

@@ -6,11 +6,10 @@ import (
 	"slices"
 	"sync"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -95,7 +94,7 @@ func (sc *scan) nextPage(limit int) error {
 	sc.most = max(sc.most, len(sc.found))
 	sc.found, sc.bytes = sc.found[:0], 0
 	if sc.query.IsAll() || sc.index.down.Load() {
-		return sc.disk.readTx(func(tx *bolt.Tx) error { return sc.walkLog(tx.Bucket(logfile.LogBucket), limit) })
+		return sc.disk.readTx(func(tx *pages.Tx) error { return sc.walkLog(tx, limit) })
 	}
 	// The part of the index in memory needs no transaction, and often suffices to know that
 	// no record matches.
@@ -105,27 +104,26 @@ func (sc *scan) nextPage(limit int) error {
 		sc.window, sc.done = n.rest, n.done
 		return nil
 	}
-	return sc.disk.readTx(func(tx *bolt.Tx) error {
-		log := tx.Bucket(logfile.LogBucket)
+	return sc.disk.readTx(func(tx *pages.Tx) error {
 		if !ok {
 			n, ok = sc.askIndex(limit, func(fn func(*index.Reader)) bool { return sc.index.lookUp(tx, x, sc.to, fn) })
 		}
 		if ok {
-			return sc.takeNamed(log, x.index, limit, n)
+			return sc.takeNamed(tx, x.index, limit, n)
 		}
-		return sc.walkLog(log, limit)
+		return sc.walkLog(tx, limit)
 	})
 }
 
 // walkLog takes the matching records in the order of the log.
-func (sc *scan) walkLog(log *bolt.Bucket, limit int) error {
-	records := logfile.NewReader(log)
+func (sc *scan) walkLog(tx *pages.Tx, limit int) error {
+	records := logfile.NewReader(tx.Bucket(logfile.LogBucket))
 	start, skipped := sc.next(), 0
 	for !sc.done {
 		p := sc.next()
 		rec, err := records.At(p)
 		if err == nil && p == start && limit >= logfile.PageEvents && sc.to-sc.from >= logfile.PageEvents { // a long scan
-			sc.ahead.From(log.Tx(), rec, sc.backward)
+			sc.ahead.From(tx, rec, sc.backward)
 		}
 		var r record.Record
 		matches := false
@@ -225,9 +223,9 @@ func (sc *scan) askIndex(limit int, ask func(func(*index.Reader)) bool) (n names
 
 // takeNamed takes the records that the index has named. If a record contradicts the index,
 // the records taken before it stand, and askLog continues.
-func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) error {
+func (sc *scan) takeNamed(tx *pages.Tx, x *index.Index, limit int, n names) error {
 	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
-	records := logfile.NewReader(log)
+	records := logfile.NewReader(tx.Bucket(logfile.LogBucket))
 	for _, p := range sc.named {
 		rec, err := records.At(p)
 		if err != nil {
@@ -247,10 +245,10 @@ func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) 
 			if !n.exact {
 				continue
 			}
-			return sc.askLog(log, x, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
+			return sc.askLog(tx, x, limit, fmt.Sprintf("it names position %d, whose event does not match", p))
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
-			return sc.askLog(log, x, limit, problem)
+			return sc.askLog(tx, x, limit, problem)
 		}
 		if err := sc.proved(); err != nil {
 			return err
@@ -265,11 +263,11 @@ func (sc *scan) takeNamed(log *bolt.Bucket, x *index.Index, limit int, n names) 
 
 // askLog continues in the log after a contradiction between log and index. If the log can be
 // read there, the index is wrong.
-func (sc *scan) askLog(log *bolt.Bucket, x *index.Index, limit int, problem string) error {
+func (sc *scan) askLog(tx *pages.Tx, x *index.Index, limit int, problem string) error {
 	if len(sc.found) > 0 {
 		return nil // return these first; the next page meets the problem again
 	}
-	err := sc.walkLog(log, limit)
+	err := sc.walkLog(tx, limit)
 	if err == nil {
 		sc.index.suspect(x, fmt.Errorf("%w: %s", index.ErrUnusable, problem))
 	}

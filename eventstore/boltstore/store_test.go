@@ -2,6 +2,7 @@ package boltstore_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/yore-es/yore/eventstore/memstore"
 	"github.com/yore-es/yore/eventstore/storetest"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -125,8 +127,11 @@ func keepHead(tx *bolt.Tx) error {
 	if b == nil || len(b.Get([]byte("head"))) != 24 {
 		return nil
 	}
-	head, _, _ := logfile.ReadHead(tx, seedOf(tx)) // it is of another transaction
-	return logfile.PutHead(tx, seedOf(tx), head)
+	said := b.Get([]byte("head"))
+	head := logfile.Head{
+		Position: eventstore.Position(binary.BigEndian.Uint64(said)), Chain: record.Chain(binary.BigEndian.Uint32(said[8:])),
+	}
+	return logfile.PutHead(pages.Write(tx), seedOf(tx), head)
 }
 
 // seedOf returns the seed of the checksums in a file.

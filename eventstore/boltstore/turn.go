@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"sync"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // turn has everything that the holder of the pen writes in one transaction: the group of
@@ -85,7 +84,7 @@ func (t *turn) commit() error {
 
 // fill puts everything that the turn changes into the transaction, and the jobs that
 // arrive meanwhile.
-func (t *turn) fill(tx *bolt.Tx, end *logfile.Head) error {
+func (t *turn) fill(tx *pages.WriteTx, end *logfile.Head) error {
 	if err := t.putViews(tx); err != nil {
 		return err
 	}
@@ -161,7 +160,7 @@ func (t *turn) indexGroup() {
 var errIndexPage = errors.New("the index")
 
 // putSlices puts the changes of the index into the transaction.
-func (t *turn) putSlices(tx *bolt.Tx) error {
+func (t *turn) putSlices(tx *pages.WriteTx) error {
 	for _, write := range t.slices {
 		err := logfile.Protect(func() error { return write.slice.Apply(tx) })
 		if errors.Is(err, logfile.ErrBadPage) {

@@ -14,6 +14,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -117,7 +118,7 @@ func rechain(tx *bolt.Tx) error {
 	for p, rec := range sealed {
 		err = errors.Join(err, log.Put(logKey(p), rec))
 	}
-	return errors.Join(err, logfile.PutHead(tx, seedOf(tx), head))
+	return errors.Join(err, logfile.PutHead(pages.Write(tx), seedOf(tx), head))
 }
 
 // rewriting is rewrite as the damage of a damageCase.

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/rows"
 	"github.com/yore-es/yore/internal/viewfile"
 )
@@ -49,7 +48,7 @@ func (t *turn) checkpoint(view eventstore.ViewID) eventstore.Checkpoint {
 }
 
 // putViews writes the changes of views.
-func (t *turn) putViews(tx *bolt.Tx) error {
+func (t *turn) putViews(tx *pages.WriteTx) error {
 	if len(t.changes) == 0 {
 		return nil
 	}
@@ -104,7 +103,7 @@ func (t *turn) outcome(j job) error {
 }
 
 // put writes the change of a view's rows and its checkpoint.
-func (c *viewChange) put(tx *bolt.Tx, view viewfile.View) (err error) {
+func (c *viewChange) put(tx *pages.WriteTx, view viewfile.View) (err error) {
 	if c.dropped {
 		c.empty, err = viewfile.Drop(tx, view, c.drop)
 		return err

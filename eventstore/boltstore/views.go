@@ -7,10 +7,9 @@ import (
 	"slices"
 	"sync"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 	"github.com/yore-es/yore/internal/viewfile"
 )
@@ -42,7 +41,7 @@ func newViewSet() *viewSet {
 
 // load reads the checkpoints. A damaged one does not prevent Open: its view is derived, and
 // can be dropped and rebuilt.
-func (v *viewSet) load(tx *bolt.Tx, seed record.Seed) error {
+func (v *viewSet) load(tx *pages.Tx, seed record.Seed) error {
 	err := viewfile.ForEachCheckpoint(tx, seed, func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 		if err != nil {
 			v.refused[view] = err
@@ -55,14 +54,14 @@ func (v *viewSet) load(tx *bolt.Tx, seed record.Seed) error {
 	if err != nil || rows == nil {
 		return err
 	}
-	return rows.ForEachBucket(func(name []byte) error {
+	for name, value := range rows.All() {
 		view := eventstore.ViewID(name)
-		if _, ok := v.checkpoints[view]; !ok && v.refused[view] == nil {
-			_, err := viewfile.Load(tx, viewfile.Of(seed, view))
+		if _, ok := v.checkpoints[view]; !ok && v.refused[view] == nil && value == nil {
+			err := logfile.Protect(func() error { _, err := viewfile.Load(tx, viewfile.Of(seed, view)); return err })
 			v.refused[view] = cmp.Or(err, errDropping(view))
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // errDropping returns the error for a view that takes no new rows because old ones are not

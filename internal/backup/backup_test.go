@@ -19,6 +19,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/backup"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -57,10 +58,10 @@ func seam(t *testing.T, p eventstore.Position) (sum uint32) {
 			return err
 		}
 		key := record.Key(p)
-		if err := log.Put(key[:], rec(p)); err != nil {
-			return err
-		}
-		sum, err = backup.SeamAt(tx, record.SeedOf(storeID), p)
+		return log.Put(key[:], rec(p))
+	}))
+	require.NoError(t, db.View(func(tx *bolt.Tx) (err error) {
+		sum, err = backup.SeamAt(pages.View(tx), record.SeedOf(storeID), p)
 		return err
 	}))
 	require.NoError(t, db.Close())

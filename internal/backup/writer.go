@@ -6,16 +6,15 @@ import (
 	"hash"
 	"io"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
 // SeamAt returns the seam of the record at p. A missing or damaged record is a
 // [*eventstore.CorruptError].
-func SeamAt(tx *bolt.Tx, seed record.Seed, p eventstore.Position) (uint32, error) {
+func SeamAt(tx *pages.Tx, seed record.Seed, p eventstore.Position) (uint32, error) {
 	rec, err := logfile.NewReader(tx.Bucket(logfile.LogBucket)).At(p)
 	if err != nil {
 		return 0, err

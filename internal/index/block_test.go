@@ -16,6 +16,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // stored is a posting of a term.
@@ -73,15 +74,21 @@ func writeRun(t testing.TB, b *bolt.Bucket, id uint64, all []stored) (keys [][]b
 	return keys
 }
 
-// withBucket calls fn in a transaction with an empty bucket.
-func withBucket(t testing.TB, fn func(*bolt.Bucket)) {
+// withBucket calls write in a transaction with an empty bucket, and read in one with what it
+// has then.
+func withBucket(t testing.TB, write func(*bolt.Bucket), read func(*pages.Tx, *pages.Tree)) {
 	db, err := bolt.Open(filepath.Join(t.TempDir(), "index.db"), 0o600, &bolt.Options{NoSync: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucket([]byte(Bucket))
 		require.NoError(t, err)
-		fn(b)
+		write(b)
+		return nil
+	}))
+	require.NoError(t, db.View(func(tx *bolt.Tx) error {
+		view := pages.View(tx)
+		read(view, view.Bucket([]byte(Bucket)))
 		return nil
 	}))
 }
@@ -92,10 +99,10 @@ func TestBlocks_HoldWhatWasWritten(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	all := randomStored(rand.New(rand.NewPCG(seed, 0)), 1)
-	withBucket(t, func(b *bolt.Bucket) {
+	var keys [][]byte
+	withBucket(t, func(b *bolt.Bucket) { keys = writeRun(t, b, 7, all) }, func(_ *pages.Tx, b *pages.Tree) {
 		var got []stored
 		end, bytesOfAll := []byte{}, 0
-		keys := writeRun(t, b, 7, all)
 		for _, key := range keys {
 			value := b.Get(key)
 			found, ok := everything.openBlock(key, value)
@@ -138,6 +145,7 @@ func TestRunList_AgreesWithSlices(t *testing.T) {
 		writeRun(t, b, 6, randomStored(random, 1))
 		writeRun(t, b, 7, all)
 		writeRun(t, b, 8, randomStored(random, 1))
+	}, func(_ *pages.Tx, b *pages.Tree) {
 		r := &Reader{last: math.MaxUint64, bucket: b}
 		for term, want := range lists {
 			requireLoads(t, random, &runList{r: r, run: everything, term: []byte(term)}, want)
@@ -159,20 +167,21 @@ func TestMerge_IsInOrder(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
+	var want []stored
+	var runs manifest
 	withBucket(t, func(b *bolt.Bucket) {
-		var want []stored
-		var runs manifest
 		for i := range 5 {
 			all := randomStored(random, eventstore.Position(i)<<55+1)
 			writeRun(t, b, uint64(i+1), all)
 			runs = append(runs, &run{seed: TestSeed, id: uint64(i + 1), from: eventstore.Position(i) << 55, through: math.MaxUint64})
 			want = append(want, all...)
 		}
+	}, func(tx *pages.Tx, _ *pages.Tree) {
 		sort.SliceStable(want, func(i, j int) bool { return want[i].term < want[j].term })
 		var got []stored
 		m := newMerge(runs)
 		for !m.done() {
-			require.NoError(t, m.fill(b.Tx()))
+			require.NoError(t, m.fill(tx))
 			for piece := m.next(); piece != nil; piece = m.next() {
 				for more := true; more; more = piece.step() {
 					got = append(got, stored{string(piece.term), piece.at})
@@ -189,8 +198,11 @@ func TestMerge_IsInOrder(t *testing.T) {
 // FuzzBlock reads a block of random bytes. The iteration must end without a panic,
 // and the postings before the damage must be in order.
 func FuzzBlock(f *testing.F) {
+	var keys [][]byte
 	withBucket(f, func(b *bolt.Bucket) {
-		for _, key := range writeRun(f, b, 7, randomStored(rand.New(rand.NewPCG(1, 1)), 1))[:4] {
+		keys = writeRun(f, b, 7, randomStored(rand.New(rand.NewPCG(1, 1)), 1))[:4]
+	}, func(_ *pages.Tx, b *pages.Tree) {
+		for _, key := range keys {
 			value := bytes.Clone(b.Get(key))
 			f.Add(key[8:], value[:len(value)-sumSize])
 		}

@@ -7,9 +7,8 @@ import (
 	"hash/maphash"
 	"sort"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // A Checker compares the index on disk with the log, without memory for each
@@ -102,7 +101,7 @@ const (
 // does not end the walk: it is reported, and the rest of the damaged run is left
 // out. If gaps is true, the versions of a stream may skip numbers, but must
 // increase.
-func (c *Checker) Walk(readTx func(func(*bolt.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
+func (c *Checker) Walk(readTx func(func(*pages.Tx) error) error, gaps bool, report func(Problem)) (more bool, err error) {
 	if c.walk.done() {
 		for _, damage := range c.walk.bad {
 			report(Problem{Text: damage.Error()})
@@ -110,7 +109,7 @@ func (c *Checker) Walk(readTx func(func(*bolt.Tx) error) error, gaps bool, repor
 		return false, nil
 	}
 	if c.filters == nil {
-		if err := readTx(func(tx *bolt.Tx) error { return c.readFilters(tx, report) }); err != nil {
+		if err := readTx(func(tx *pages.Tx) error { return c.readFilters(tx, report) }); err != nil {
 			return false, err
 		}
 	}
@@ -134,7 +133,7 @@ func (c *Checker) Walk(readTx func(func(*bolt.Tx) error) error, gaps bool, repor
 
 // readFilters reads filters into memory, up to maxFilters bytes, and reports the
 // damaged ones.
-func (c *Checker) readFilters(tx *bolt.Tx, report func(Problem)) error {
+func (c *Checker) readFilters(tx *pages.Tx, report func(Problem)) error {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return errNone
@@ -209,7 +208,7 @@ func (c *Checker) Differing() (ranges [][2]eventstore.Position) {
 // Stray walks over the index again and reports, in the runs that differ, postings
 // that their events do not have. Given a position, entry returns the Entry of its
 // event, and false if that is not known.
-func (c *Checker) Stray(readTx func(func(*bolt.Tx) error) error, entry func(eventstore.Position) (Entry, bool), report func(p eventstore.Position, problem string)) error {
+func (c *Checker) Stray(readTx func(func(*pages.Tx) error) error, entry func(eventstore.Position) (Entry, bool), report func(p eventstore.Position, problem string)) error {
 	for m := newMerge(c.snapshot.runs); !m.done(); {
 		if err := readTx(m.fill); err != nil {
 			return err

@@ -3,6 +3,7 @@ package index_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,26 +13,27 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // pair is a key of the bucket and its value.
 type pair struct{ key, value []byte }
 
-func pairs(t testing.TB, tx *bolt.Tx) (all []pair) {
-	require.NoError(t, tx.Bucket([]byte(index.Bucket)).ForEach(func(key, value []byte) error {
+func pairs(t testing.TB, tx *pages.Tx) (all []pair) {
+	t.Helper()
+	for key, value := range tx.Bucket([]byte(index.Bucket)).All() {
 		all = append(all, pair{bytes.Clone(key), bytes.Clone(value)})
-		return nil
-	}))
+	}
 	return all
 }
 
 // inTx is a file whose transactions are all tx.
 type inTx struct {
 	index.File
-	tx *bolt.Tx
+	tx *pages.Tx
 }
 
-func (f inTx) ReadTx(fn func(*bolt.Tx) error) error { return fn(f.tx) }
+func (f inTx) ReadTx(fn func(*pages.Tx) error) error { return fn(f.tx) }
 
 // damaged is an index on which damage is tried. It has several runs, and the rest of
 // two runs that were not deleted.
@@ -69,7 +71,7 @@ func newDamaged(t testing.TB) *damaged {
 	}
 	require.ErrorIs(t, x.Maintain(d.file), errInjected)
 	d.old = d.open(t, large)
-	require.NoError(t, d.ReadTx(func(tx *bolt.Tx) (err error) {
+	require.NoError(t, d.ReadTx(func(tx *pages.Tx) (err error) {
 		d.pairs = pairs(t, tx)
 		d.runs, _, err = index.Runs(tx)
 		return err
@@ -81,7 +83,7 @@ func newDamaged(t testing.TB) *damaged {
 
 // ask asks all questions and returns how many were answered.
 func (d *damaged) ask(t testing.TB, f index.File, x *index.Index, may error) (told int) {
-	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *pages.Tx) error {
 		var r *index.Reader
 		for i := range d.questions {
 			if r == nil || r.Err() != nil {
@@ -104,12 +106,50 @@ func (d *damaged) ask(t testing.TB, f index.File, x *index.Index, may error) (to
 // problem; a question was not answered.
 type outcome struct{ refused, objected, untold bool }
 
+// with damages the index, calls fn in a transaction, and undoes the damage.
+func (d *damaged) with(t testing.TB, damage func(*bolt.Bucket) error, fn func(tx *pages.Tx)) {
+	t.Helper()
+	change := func(change func(*bolt.Bucket) error) {
+		require.NoError(t, d.Update(func(tx *bolt.Tx) error { return change(tx.Bucket([]byte(index.Bucket))) }))
+	}
+	change(damage)
+	defer change(d.restore)
+	require.NoError(t, d.ReadTx(func(tx *pages.Tx) error {
+		fn(tx)
+		return nil
+	}))
+}
+
+// restore gives the bucket the pairs that it had before it was damaged.
+func (d *damaged) restore(b *bolt.Bucket) (err error) {
+	var stray [][]byte
+	err = b.ForEach(func(key, _ []byte) error {
+		if !slices.ContainsFunc(d.pairs, func(p pair) bool { return bytes.Equal(p.key, key) }) {
+			stray = append(stray, bytes.Clone(key))
+		}
+		return nil
+	})
+	for _, key := range stray {
+		err = errors.Join(err, b.Delete(key))
+	}
+	for _, p := range d.pairs {
+		if value := b.Get(p.key); value == nil || !bytes.Equal(value, p.value) {
+			err = errors.Join(err, b.Put(p.key, p.value))
+		}
+	}
+	return err
+}
+
 // try damages the index, asks all questions, and undoes the damage.
 func (d *damaged) try(t testing.TB, alsoOld bool, damage func(*bolt.Bucket) error) (o outcome) {
-	tx, err := d.Begin(true)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, tx.Rollback()) }()
-	require.NoError(t, damage(tx.Bucket([]byte(index.Bucket))))
+	t.Helper()
+	d.with(t, damage, func(tx *pages.Tx) { o = d.examine(t, tx, alsoOld) })
+	return o
+}
+
+// examine asks all questions.
+func (d *damaged) examine(t testing.TB, tx *pages.Tx, alsoOld bool) (o outcome) {
+	t.Helper()
 	f := inTx{tx: tx}
 	if alsoOld {
 		d.ask(t, f, d.old, index.ErrUnusable)

@@ -1,8 +1,7 @@
 package index
 
 import (
-	bolt "go.etcd.io/bbolt"
-
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -13,7 +12,7 @@ const TestSeed = record.Seed(0x9abcdef0)
 const FilterMark = filterMark
 
 // Runs returns the numbers and levels of the runs of the index.
-func Runs(tx *bolt.Tx) (ids, levels []uint64, err error) {
+func Runs(tx *pages.Tx) (ids, levels []uint64, err error) {
 	runs, _, err := parseManifest(TestSeed, tx.Bucket([]byte(Bucket)).Get(statusKey))
 	for _, r := range runs {
 		ids, levels = append(ids, r.id), append(levels, r.level)

@@ -3,6 +3,7 @@ package index_test
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // FuzzReader puts any value under any key of an index, or deletes keys. All lookups
@@ -25,35 +27,27 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte{0}, []byte{}, uint16(500), uint16(3), false)
 	f.Add(d.pairs[1].key, forged(nil, piece("sc1-1", 3, 9, 1, nil)), uint16(0), uint16(0), true)
 	f.Fuzz(func(t *testing.T, key, value []byte, lost, damaged uint16, sealed bool) {
-		tx, err := d.Begin(true)
-		require.NoError(t, err)
-		defer func() { require.NoError(t, tx.Rollback()) }()
-		b := tx.Bucket([]byte(index.Bucket))
 		put := len(key) > 0 && len(key) <= bolt.MaxKeySize
-		known := put && b.Get(key) != nil
+		known := slices.ContainsFunc(d.pairs, func(p pair) bool { return bytes.Equal(p.key, key) })
 		if sealed {
 			value = index.Seal(key, value)
 		}
-		if put {
-			require.NoError(t, b.Put(key, value))
+		damage := func(b *bolt.Bucket) error {
+			if put {
+				require.NoError(t, b.Put(key, value))
+			}
+			d.mutate(t, b, lost, damaged)
+			return nil
 		}
-		d.mutate(t, b, lost, damaged)
-		if sealed {
-			d.end(t, tx)
-			return
-		}
-		d.ask(t, inTx{tx: tx}, d.old, index.ErrUnusable)
-		x, err := index.Open(tx, index.TestSeed, large)
-		if err != nil {
-			require.ErrorIs(t, err, index.ErrUnusable)
-			return
-		}
-		told := d.ask(t, inTx{tx: tx}, x, index.ErrUnusable)
-		differing, problems, err := check(inTx{tx: tx}, x, d.log, false)
-		require.NoError(t, err)
-		if len(differing)+len(problems) == 0 && (known || !put) {
-			require.Equal(t, len(d.questions), told, "the Checker objects to nothing")
-		}
+		d.with(t, damage, func(tx *pages.Tx) {
+			if sealed {
+				d.end(t, tx)
+				return
+			}
+			if o := d.examine(t, tx, true); !o.refused && !o.objected && (known || !put) {
+				require.False(t, o.untold, "the Checker objects to nothing")
+			}
+		})
 	})
 }
 
@@ -72,7 +66,7 @@ func (d *damaged) mutate(t testing.TB, b *bolt.Bucket, lost, damaged uint16) {
 }
 
 // end asks all questions, ignores the answers, and walks with a Checker.
-func (d *damaged) end(t testing.TB, tx *bolt.Tx) {
+func (d *damaged) end(t testing.TB, tx *pages.Tx) {
 	x, err := index.Open(tx, index.TestSeed, large)
 	if err != nil {
 		require.ErrorIs(t, err, index.ErrUnusable)
@@ -133,11 +127,7 @@ func TestReader_EndsOnBlocksThatAreForged(t *testing.T) {
 
 // endWith asks all questions with a value, and its correct checksum, under a key.
 func (d *damaged) endWith(t testing.TB, key, value []byte) {
-	tx, err := d.Begin(true)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, tx.Rollback()) }()
-	require.NoError(t, tx.Bucket([]byte(index.Bucket)).Put(key, index.Seal(key, value)))
-	d.end(t, tx)
+	d.with(t, func(b *bolt.Bucket) error { return b.Put(key, index.Seal(key, value)) }, func(tx *pages.Tx) { d.end(t, tx) })
 }
 
 // forged returns a block without its checksum.

@@ -10,9 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -24,8 +23,8 @@ const Bucket = "index"
 var ErrUnusable = errors.New("the index cannot be used")
 
 // Create creates an empty index of a store. It returns an error if there is one.
-func Create(tx *bolt.Tx, seed record.Seed) error {
-	b, err := tx.CreateBucket([]byte(Bucket))
+func Create(tx *pages.WriteTx, seed record.Seed) error {
+	b, err := tx.Root().CreateBucket([]byte(Bucket))
 	if err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func Create(tx *bolt.Tx, seed record.Seed) error {
 }
 
 // Through returns the last position of the index on disk.
-func Through(tx *bolt.Tx, seed record.Seed) (eventstore.Position, error) {
+func Through(tx *pages.Tx, seed record.Seed) (eventstore.Position, error) {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return 0, errNone
@@ -81,7 +80,7 @@ const maxTables = 3
 
 // Open returns the index that is in the file. The caller must add the events of the
 // log after Through.
-func Open(tx *bolt.Tx, seed record.Seed, limits Limits) (*Index, error) {
+func Open(tx *pages.Tx, seed record.Seed, limits Limits) (*Index, error) {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return nil, errNone
@@ -103,7 +102,7 @@ func Open(tx *bolt.Tx, seed record.Seed, limits Limits) (*Index, error) {
 }
 
 // findStale finds the runs that have keys in the bucket and are not in the manifest.
-func (x *Index) findStale(c *bolt.Cursor, runs manifest) error {
+func (x *Index) findStale(c *pages.Cursor, runs manifest) error {
 	var id uint64
 	for key, _ := c.Seek(runKey(1)); key != nil; key, _ = c.Seek(runKey(id + 1)) {
 		if len(key) < 8 || binary.BigEndian.Uint64(key) <= id || binary.BigEndian.Uint64(key) == math.MaxUint64 {
@@ -200,7 +199,7 @@ func (x *Index) Snapshot() *Snapshot { return x.current.Load() }
 // the snapshot. The transaction must have begun after the snapshot was taken. The reader
 // must not be used after the transaction has ended. If tx is nil, the reader answers
 // from memory and otherwise reports [ErrNeedsFile].
-func (v *Snapshot) Reader(tx *bolt.Tx, last eventstore.Position) (*Reader, error) {
+func (v *Snapshot) Reader(tx *pages.Tx, last eventstore.Position) (*Reader, error) {
 	r := &Reader{last: last, runs: v.runs, tables: v.tables}
 	if tx != nil {
 		if r.bucket = tx.Bucket([]byte(Bucket)); r.bucket == nil {

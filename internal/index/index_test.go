@@ -11,6 +11,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // file is a file with an index.
@@ -21,7 +22,9 @@ type file struct {
 }
 
 // ReadTx implements index.File.
-func (f *file) ReadTx(fn func(*bolt.Tx) error) error { return f.View(fn) }
+func (f *file) ReadTx(fn func(*pages.Tx) error) error {
+	return f.View(func(tx *bolt.Tx) error { return fn(pages.View(tx)) })
+}
 
 // Write implements index.File.
 func (f *file) Write(s *index.Slice) error {
@@ -31,7 +34,7 @@ func (f *file) Write(s *index.Slice) error {
 			return err
 		}
 	}
-	return f.Update(s.Apply)
+	return f.Update(func(tx *bolt.Tx) error { return s.Apply(pages.Write(tx)) })
 }
 
 func newFile(t testing.TB) *file {
@@ -47,7 +50,7 @@ var large = index.Limits{Bytes: 1 << 30, Events: 1 << 30}
 
 func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
 	var x *index.Index
-	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) (err error) {
+	require.NoError(t, f.ReadTx(func(tx *pages.Tx) (err error) {
 		x, err = index.Open(tx, index.TestSeed, limits)
 		return err
 	}))
@@ -56,7 +59,7 @@ func (f *file) open(t testing.TB, limits index.Limits) *index.Index {
 
 // read calls fn with a reader of a snapshot and a new transaction.
 func (f *file) read(t testing.TB, snapshot *index.Snapshot, last eventstore.Position, fn func(*index.Reader)) {
-	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *pages.Tx) error {
 		reader, err := snapshot.Reader(tx, last)
 		require.NoError(t, err)
 		fn(reader)
@@ -135,15 +138,15 @@ func postingsOf(e index.Entry) int {
 
 // requireSwept requires that all keys belong to runs of the index.
 func requireSwept(t testing.TB, f *file) {
-	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *pages.Tx) error {
 		ids, _, err := index.Runs(tx)
 		require.NoError(t, err)
-		return tx.Bucket([]byte(index.Bucket)).ForEach(func(key, _ []byte) error {
+		for key := range tx.Bucket([]byte(index.Bucket)).All() {
 			if len(key) > 1 {
 				require.Contains(t, ids, binary.BigEndian.Uint64(key), "key %x", key)
 			}
-			return nil
-		})
+		}
+		return nil
 	}))
 }
 
@@ -314,7 +317,7 @@ func TestIndex_Through(t *testing.T) {
 	require.NoError(t, x.Maintain(f))
 	require.False(t, x.Waiting())
 	require.EqualValues(t, 3, x.Saved())
-	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *pages.Tx) error {
 		through, err := index.Through(tx, index.TestSeed)
 		require.NoError(t, err)
 		require.EqualValues(t, 3, through)
@@ -362,7 +365,7 @@ func TestOpen_RefusesOtherContent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
 			require.NoError(t, f.Update(change))
-			require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+			require.NoError(t, f.ReadTx(func(tx *pages.Tx) error {
 				_, err := index.Open(tx, index.TestSeed, large)
 				require.ErrorIs(t, err, index.ErrUnusable)
 				_, err = index.Through(tx, index.TestSeed)
@@ -381,7 +384,7 @@ func TestReader_RefusesAnIndexMadeAnew(t *testing.T) {
 	f, x := written(t, []index.Entry{{Position: 1, Type: "t"}})
 	require.NoError(t, f.Update(remove))
 	require.NoError(t, f.Update(create))
-	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *pages.Tx) error {
 		_, err := x.Snapshot().Reader(tx, 1)
 		require.ErrorIs(t, err, index.ErrUnusable)
 		through, err := index.Through(tx, index.TestSeed)
@@ -395,7 +398,7 @@ func TestReader_RefusesAnIndexMadeAnew(t *testing.T) {
 func TestOpen_RefusesAKeyOfNoRun(t *testing.T) {
 	f, _ := written(t, []index.Entry{{Position: 1, Type: "t"}})
 	require.NoError(t, f.Update(put([]byte("short"), []byte("?"))))
-	require.NoError(t, f.ReadTx(func(tx *bolt.Tx) error {
+	require.NoError(t, f.ReadTx(func(tx *pages.Tx) error {
 		_, err := index.Open(tx, index.TestSeed, large)
 		require.ErrorIs(t, err, index.ErrUnusable)
 		return nil
@@ -453,4 +456,4 @@ func TestSnapshot_Head_DespiteFalsePositives(t *testing.T) {
 	require.False(t, known(x), "in a file opened again")
 }
 
-func create(tx *bolt.Tx) error { return index.Create(tx, index.TestSeed) }
+func create(tx *bolt.Tx) error { return index.Create(pages.Write(tx), index.TestSeed) }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // The index is maintained in steps. A table that is full is frozen, and sorted into
@@ -38,12 +38,12 @@ type Slice struct {
 func (s *Slice) Size() int { return len(s.pairs) }
 
 // Apply makes the changes.
-func (s *Slice) Apply(tx *bolt.Tx) error {
+func (s *Slice) Apply(tx *pages.WriteTx) error {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return errNone
 	}
-	b.FillPercent = 1 // keys are appended, and none is inserted later
+	b.Fill(1) // keys are appended, and none is inserted later
 	for rest := s.pairs; len(rest) > 0; {
 		key := rest[8:][:binary.BigEndian.Uint32(rest)]
 		value := rest[8+len(key):][:binary.BigEndian.Uint32(rest[4:])]
@@ -64,10 +64,10 @@ func (s *Slice) Apply(tx *bolt.Tx) error {
 }
 
 // delete deletes the next keys of the run.
-func (s *Slice) delete(b *bolt.Bucket) error {
+func (s *Slice) delete(b *pages.WriteBucket) error {
 	prefix := runKey(s.sweep)
 	var keys [][]byte
-	c := b.Cursor()
+	c := b.Before().Cursor()
 	for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && len(keys) < sliceKeys; key, _ = c.Next() {
 		keys = append(keys, bytes.Clone(key))
 	}
@@ -89,7 +89,7 @@ func (s *Slice) put(key, value []byte) {
 // File is how the index reads and writes the file.
 type File interface {
 	// ReadTx runs fn in a short transaction.
-	ReadTx(fn func(*bolt.Tx) error) error
+	ReadTx(fn func(*pages.Tx) error) error
 	// Write applies the slice in a transaction and returns when it is durable. An
 	// error means that nothing of the slice is in the file. Write must not keep the
 	// slice.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // wideLog is a log whose index takes many blocks.
@@ -109,7 +110,7 @@ func TestMaintain_ReadFails(t *testing.T) {
 
 type noReadTx struct{ *file }
 
-func (noReadTx) ReadTx(func(*bolt.Tx) error) error { return errInjected }
+func (noReadTx) ReadTx(func(*pages.Tx) error) error { return errInjected }
 
 // TestMaintain_KeepsDamageOut expects that runs that cannot be merged stay as they
 // are.
@@ -118,7 +119,7 @@ func TestMaintain_KeepsDamageOut(t *testing.T) {
 	groups := split(log, 8)
 	f, x := written(t, groups[:7]...)
 	require.NoError(t, f.Update(func(tx *bolt.Tx) error {
-		p := pairs(t, tx)[3]
+		p := pairs(t, pages.View(tx))[3]
 		return tx.Bucket([]byte(index.Bucket)).Put(p.key, p.value[:len(p.value)-1])
 	}))
 	add(x, groups[7]...)
@@ -140,7 +141,7 @@ func TestMaintain_MergesBySize(t *testing.T) {
 		require.True(t, x.Freeze(true))
 		require.NoError(t, x.Maintain(f))
 		var levels []uint64
-		require.NoError(t, f.ReadTx(func(tx *bolt.Tx) (err error) {
+		require.NoError(t, f.ReadTx(func(tx *pages.Tx) (err error) {
 			_, levels, err = index.Runs(tx)
 			return err
 		}))

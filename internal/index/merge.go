@@ -5,7 +5,7 @@ import (
 	"container/heap"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // A merge iterates over the postings of several runs in the order of terms and
@@ -49,7 +49,7 @@ func newMerge(runs manifest) *merge {
 func (m *merge) done() bool { return len(m.ready) == 0 && len(m.dry) == 0 && m.last == nil }
 
 // fill copies the blocks that are needed next.
-func (m *merge) fill(tx *bolt.Tx) error {
+func (m *merge) fill(tx *pages.Tx) error {
 	b := tx.Bucket([]byte(Bucket))
 	if b == nil {
 		return errNone
@@ -100,7 +100,7 @@ func (m *merge) next() *pieceReader {
 }
 
 // fill copies the run's next blocks.
-func (r *runReader) fill(c *bolt.Cursor) error {
+func (r *runReader) fill(c *pages.Cursor) error {
 	for size := 0; size < fillBytes && !r.ended; {
 		found, ok := r.run.blockOf(c, r.from)
 		if !ok || !bytes.Equal(found.begin, r.from) {

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // Reader looks up postings in the index as of one moment, up to a position. It is
@@ -18,8 +17,8 @@ type Reader struct {
 	runs   manifest
 	tables []*table
 
-	bucket *bolt.Bucket // nil: without the file
-	cursor *bolt.Cursor
+	bucket *pages.Tree // nil: without the file
+	cursor *pages.Cursor
 	open   block // the block that was read last
 	openOf *run
 

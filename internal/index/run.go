@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -38,7 +37,7 @@ func (r *run) mayHave(fingerprint uint64) bool {
 }
 
 // loadFilter reads the run's filter into memory.
-func (r *run) loadFilter(b *bolt.Bucket) error {
+func (r *run) loadFilter(b *pages.Tree) error {
 	f := make(filter, 0, r.size)
 	if err := r.eachFilterPart(b, func(part []byte) { f = append(f, part...) }); err != nil {
 		return err
@@ -48,7 +47,7 @@ func (r *run) loadFilter(b *bolt.Bucket) error {
 }
 
 // eachFilterPart calls fn for each part of the run's filter.
-func (r *run) eachFilterPart(b *bolt.Bucket, fn func([]byte)) error {
+func (r *run) eachFilterPart(b *pages.Tree, fn func([]byte)) error {
 	for part, size := 0, uint64(0); size < r.size; part++ {
 		key := filterKey(r.id, part)
 		value, ok := unseal(r.seed, key, b.Get(key))
@@ -165,7 +164,7 @@ func (m manifest) adopt(known manifest) manifest {
 
 // blockOf returns the block of the run that covers the place, and false if that is
 // damaged.
-func (r *run) blockOf(c *bolt.Cursor, place []byte) (block, bool) {
+func (r *run) blockOf(c *pages.Cursor, place []byte) (block, bool) {
 	want := append(runKey(r.id), place...)
 	key, sealed := c.Seek(want)
 	if !bytes.Equal(key, want) {

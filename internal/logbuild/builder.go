@@ -14,6 +14,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 	"github.com/yore-es/yore/internal/viewfile"
 )
@@ -103,10 +104,10 @@ func New(path string, o Options) (_ *Builder, err error) {
 			return nil, err
 		}
 	}
-	if err := b.update(func(tx *bolt.Tx) error { return logfile.Create(tx, o.Identity) }); err != nil {
+	if err := b.update(func(tx *pages.WriteTx) error { return logfile.Create(tx, o.Identity) }); err != nil {
 		return nil, err
 	}
-	return b, b.db.View(func(tx *bolt.Tx) (err error) {
+	return b, b.view(func(tx *pages.Tx) (err error) {
 		b.index, err = index.Open(tx, seed, builtIndex)
 		return err
 	})
@@ -186,7 +187,7 @@ func (b *Builder) addCheckpoint(view eventstore.ViewID, c eventstore.Checkpoint)
 	if c.Position > b.log.Head() {
 		return fmt.Errorf("%w: checkpoint of view %q at position %d, beyond the head %d", eventstore.ErrCorrupt, view, c.Position, b.log.Head())
 	}
-	return b.update(func(tx *bolt.Tx) error { return b.views.PutCheckpoint(tx, view, c) })
+	return b.update(func(tx *pages.WriteTx) error { return b.views.PutCheckpoint(tx, view, c) })
 }
 
 // addRows adds rows of a view, as they are in a log; those of a view in the order of their
@@ -301,7 +302,7 @@ func (b *Builder) flush() error {
 	if b.slice.Len()+len(b.rows) == 0 {
 		return nil
 	}
-	err := b.update(func(tx *bolt.Tx) error {
+	err := b.update(func(tx *pages.WriteTx) error {
 		return errors.Join(b.putRecords(tx), b.putHoles(tx), b.views.Put(tx, b.rows))
 	})
 	if err != nil {
@@ -313,7 +314,7 @@ func (b *Builder) flush() error {
 	return nil
 }
 
-func (b *Builder) putRecords(tx *bolt.Tx) error {
+func (b *Builder) putRecords(tx *pages.WriteTx) error {
 	b.writer.Begin(tx)
 	for p, rec := range b.slice.All() {
 		if err := b.writer.Put(p, rec); err != nil {
@@ -323,7 +324,7 @@ func (b *Builder) putRecords(tx *bolt.Tx) error {
 	return b.writer.End()
 }
 
-func (b *Builder) putHoles(tx *bolt.Tx) error {
+func (b *Builder) putHoles(tx *pages.WriteTx) error {
 	for _, h := range b.holes {
 		if err := logfile.PutHole(tx, b.seed, h.first, h.last); err != nil {
 			return err
@@ -333,48 +334,55 @@ func (b *Builder) putHoles(tx *bolt.Tx) error {
 }
 
 // putHead writes the head of the log, in the last transaction.
-func (b *Builder) putHead(tx *bolt.Tx) error {
+func (b *Builder) putHead(tx *pages.WriteTx) error {
 	return logfile.PutHead(tx, b.seed, logfile.Head{Position: b.log.Head(), Chain: b.chain})
 }
 
 // readBack reads the log in the file and checks every record, and the ends of log and index.
 func (b *Builder) readBack() error {
-	return logfile.Protect(func() error {
-		return b.db.View(func(tx *bolt.Tx) error {
-			var chain record.Chain
-			last := eventstore.Position(0)
-			err := tx.Bucket(logfile.LogBucket).ForEach(func(key, value []byte) error {
-				v, err := logfile.ParseValue(key, value)
-				for p, rec := range v.All() {
-					r, damage := record.Decode(b.seed, p, rec)
-					if damage == nil && (p <= last || r.Last() && r.Before != chain) {
-						damage = fmt.Errorf("%w: position %d does not follow position %d in the log", eventstore.ErrCorrupt, p, last)
-					}
-					chain, last = r.Chain(chain), p
-					err = cmp.Or(err, damage)
+	return b.view(func(tx *pages.Tx) error {
+		var chain record.Chain
+		last := eventstore.Position(0)
+		var err error
+		for key, value := range tx.Bucket(logfile.LogBucket).All() {
+			v, damage := logfile.ParseValue(key, value)
+			err = cmp.Or(err, damage)
+			for p, rec := range v.All() {
+				r, damage := record.Decode(b.seed, p, rec)
+				if damage == nil && (p <= last || r.Last() && r.Before != chain) {
+					damage = fmt.Errorf("%w: position %d does not follow position %d in the log", eventstore.ErrCorrupt, p, last)
 				}
-				return err
-			})
-			end, headErr := logfile.LoadHead(tx, b.seed)
-			through, throughErr := index.Through(tx, b.seed)
-			if err = errors.Join(err, headErr, throughErr); err == nil && (end.Head != logfile.Head{Position: b.log.Head(), Chain: b.chain} || through != b.log.Head()) {
-				err = fmt.Errorf("%w: the log ends at position %d and the index at %d, and both should end at %d", eventstore.ErrCorrupt, end.Position, through, b.log.Head())
+				chain, last = r.Chain(chain), p
+				err = cmp.Or(err, damage)
 			}
-			return err
-		})
+		}
+		end, headErr := logfile.LoadHead(tx, b.seed)
+		through, throughErr := index.Through(tx, b.seed)
+		if err = errors.Join(err, headErr, throughErr); err == nil && (end.Head != logfile.Head{Position: b.log.Head(), Chain: b.chain} || through != b.log.Head()) {
+			err = fmt.Errorf("%w: the log ends at position %d and the index at %d, and both should end at %d", eventstore.ErrCorrupt, end.Position, through, b.log.Head())
+		}
+		return err
 	})
 }
 
-func (b *Builder) update(fn func(*bolt.Tx) error) error {
-	return logfile.Protect(func() error { return b.db.Update(fn) })
+func (b *Builder) update(fn func(*pages.WriteTx) error) error {
+	return logfile.Protect(func() error {
+		return b.db.Update(func(tx *bolt.Tx) error { return fn(pages.Write(tx)) })
+	})
+}
+
+func (b *Builder) view(fn func(*pages.Tx) error) error {
+	return logfile.Protect(func() error {
+		return b.db.View(func(tx *bolt.Tx) error { return fn(pages.View(tx)) })
+	})
 }
 
 // builtFile is the index.File of a Builder.
 type builtFile struct{ b *Builder }
 
 // ReadTx implements index.File.
-func (f builtFile) ReadTx(fn func(*bolt.Tx) error) error {
-	return logfile.Protect(func() error { return f.b.db.View(fn) })
+func (f builtFile) ReadTx(fn func(*pages.Tx) error) error {
+	return f.b.view(fn)
 }
 
 // Write implements index.File.

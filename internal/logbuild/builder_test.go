@@ -18,6 +18,7 @@ import (
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logbuild"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 	"github.com/yore-es/yore/internal/viewfile"
 )
@@ -93,17 +94,17 @@ func requireLog(t *testing.T, path string, n int) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	require.NoError(t, err)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		identity, err := logfile.LoadIdentity(tx)
+		identity, err := logfile.LoadIdentity(pages.View(tx))
 		require.NoError(t, err)
 		require.Equal(t, logfile.Identity{StoreID: storeID, Epoch: 3}, identity)
-		end, err := logfile.LoadHead(tx, seed)
+		end, err := logfile.LoadHead(pages.View(tx), seed)
 		require.NoError(t, err)
 		require.Empty(t, end.Warning)
 		require.EqualValues(t, n, end.Position)
-		through, err := index.Through(tx, seed)
+		through, err := index.Through(pages.View(tx), seed)
 		require.NoError(t, err)
 		require.EqualValues(t, n, through)
-		r := logfile.NewReader(tx.Bucket(logfile.LogBucket))
+		r := logfile.NewReader(pages.View(tx).Bucket(logfile.LogBucket))
 		var chain record.Chain
 		for p := eventstore.Position(1); p <= end.Position; p++ {
 			got, err := r.At(p)
@@ -231,13 +232,13 @@ func TestBuilder_Salvaged(t *testing.T) {
 	require.NoError(t, err)
 	defer db.Close()
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		end, err := logfile.LoadHead(tx, o.Identity.Seed())
+		end, err := logfile.LoadHead(pages.View(tx), o.Identity.Seed())
 		require.NoError(t, err)
 		require.EqualValues(t, 9, end.Position)
-		r := logfile.NewReader(tx.Bucket(logfile.LogBucket))
+		r := logfile.NewReader(pages.View(tx).Bucket(logfile.LogBucket))
 		for p := eventstore.Position(1); p <= 9; p++ {
 			hole := p >= 3 && p < 9
-			require.Equal(t, hole, logfile.InHole(tx, o.Identity.Seed(), p), "position %d", p)
+			require.Equal(t, hole, logfile.InHole(pages.View(tx), o.Identity.Seed(), p), "position %d", p)
 			rec, err := r.At(p)
 			if hole {
 				require.ErrorIs(t, err, eventstore.ErrCorrupt)
@@ -263,21 +264,21 @@ func withView(t *testing.T, path string) {
 		}
 		return list
 	}
-	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
-		if err := viewfile.CreateBuckets(tx); err != nil {
-			return err
-		}
-		at := eventstore.Checkpoint{Position: 2}
-		v, dropped := viewfile.Of(seed, "v"), viewfile.Of(seed, "dropped")
-		err := errors.Join(
-			viewfile.Change(tx, v, rows(0, 100, "first"), at), viewfile.Change(tx, v, rows(0, 10, "second"), at),
-			viewfile.Change(tx, dropped, rows(0, 5, "left"), at))
-		if err == nil {
-			_, err = viewfile.Drop(tx, dropped, nil)
-		}
-		head, _, _ := logfile.ReadHead(tx, seed) // the head is that of the transaction before
-		return errors.Join(err, logfile.PutHead(tx, seed, head))
-	}))
+	at := eventstore.Checkpoint{Position: 2}
+	v, dropped := viewfile.Of(seed, "v"), viewfile.Of(seed, "dropped")
+	for _, change := range []func(tx *pages.WriteTx) error{
+		viewfile.CreateBuckets,
+		func(tx *pages.WriteTx) error { return viewfile.Change(tx, v, rows(0, 100, "first"), at) },
+		func(tx *pages.WriteTx) error { return viewfile.Change(tx, v, rows(0, 10, "second"), at) },
+		func(tx *pages.WriteTx) error { return viewfile.Change(tx, dropped, rows(0, 5, "left"), at) },
+		func(tx *pages.WriteTx) error { _, err := viewfile.Drop(tx, dropped, nil); return err },
+	} {
+		require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+			changes := pages.Write(tx)
+			head, _, _ := logfile.ReadHead(changes.Before, seed)
+			return errors.Join(change(changes), logfile.PutHead(changes, seed, head))
+		}))
+	}
 	require.NoError(t, db.Close())
 }
 
@@ -303,15 +304,15 @@ func TestRewrite(t *testing.T) {
 			defer db.Close()
 			v := viewfile.Of(seed, "v")
 			require.NoError(t, db.View(func(tx *bolt.Tx) error {
-				require.Nil(t, viewfile.Rows(tx, viewfile.Of(seed, "dropped")))
-				require.Nil(t, viewfile.ChangesBucket(tx, v))
+				require.Nil(t, viewfile.Rows(pages.View(tx), viewfile.Of(seed, "dropped")))
+				require.Nil(t, viewfile.ChangesBucket(pages.View(tx), v))
 				if !views {
-					require.Nil(t, viewfile.Rows(tx, v))
+					require.Nil(t, viewfile.Rows(pages.View(tx), v))
 					return nil
 				}
 				require.Equal(t, 1, result.Views)
 				require.Equal(t, 100, result.Rows)
-				state, err := viewfile.Load(tx, v)
+				state, err := viewfile.Load(pages.View(tx), v)
 				require.NoError(t, err)
 				got, err := state.Get([]eventstore.RowKey{{Table: "t", Key: []byte("5")}, {Table: "t", Key: []byte("50")}})
 				require.NoError(t, err)

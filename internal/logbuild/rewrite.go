@@ -10,6 +10,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
@@ -35,7 +36,7 @@ func OpenSource(path string, lockTimeout time.Duration, readable bool) (*Source,
 		return nil, err
 	}
 	s := &Source{db: db, file: f}
-	err = s.readTx(func(tx *bolt.Tx) (err error) {
+	err = s.readTx(func(tx *pages.Tx) (err error) {
 		s.Identity, err = logfile.LoadIdentity(tx)
 		return err
 	})
@@ -54,8 +55,8 @@ func (s *Source) access() logfile.Access {
 }
 
 // readTx runs fn in a read transaction.
-func (s *Source) readTx(fn func(*bolt.Tx) error) error {
-	return s.db.View(fn)
+func (s *Source) readTx(fn func(*pages.Tx) error) error {
+	return s.db.View(func(tx *bolt.Tx) error { return fn(pages.View(tx)) })
 }
 
 // RewriteOptions are the options of Rewrite.
@@ -119,7 +120,7 @@ func Rewrite(ctx context.Context, path string, o RewriteOptions) (result Rewrite
 
 // copyLog adds all records of the source, and returns its head.
 func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, total eventstore.Position)) (head eventstore.Position, err error) {
-	err = src.readTx(func(tx *bolt.Tx) error {
+	err = src.readTx(func(tx *pages.Tx) error {
 		end, err := logfile.LoadHead(tx, src.Identity.Seed())
 		head = end.Position
 		return err
@@ -144,7 +145,7 @@ func copyLog(ctx context.Context, src *Source, b *Builder, progress func(done, t
 // of a view that was being dropped, and are left out.
 func copyViews(ctx context.Context, src *Source, b *Builder) (views, rows int, err error) {
 	checkpoints := make(map[eventstore.ViewID]eventstore.Checkpoint)
-	err = src.readTx(func(tx *bolt.Tx) error {
+	err = src.readTx(func(tx *pages.Tx) error {
 		return viewfile.ForEachCheckpoint(tx, src.Identity.Seed(), func(view eventstore.ViewID, c eventstore.Checkpoint, err error) error {
 			checkpoints[view] = c
 			return err
@@ -175,7 +176,7 @@ func copyRows(ctx context.Context, src *Source, b *Builder, view eventstore.View
 			return 0, err
 		}
 		var page []viewfile.SealedRow
-		err := src.readTx(func(tx *bolt.Tx) (err error) {
+		err := src.readTx(func(tx *pages.Tx) (err error) {
 			page, err = source.Next(tx)
 			return err
 		})

@@ -3,7 +3,7 @@ package logfile
 import (
 	"context"
 
-	bolt "go.etcd.io/bbolt"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // Access reads an open file.
@@ -12,5 +12,5 @@ type Access struct {
 	// or nil.
 	Usable func(context.Context) error
 	// ReadTx runs a function in a read transaction.
-	ReadTx func(func(*bolt.Tx) error) error
+	ReadTx func(func(*pages.Tx) error) error
 }

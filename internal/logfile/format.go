@@ -7,9 +7,9 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -42,12 +42,12 @@ func descriptionSum(format, id, epoch []byte) []byte {
 }
 
 // describe makes the buckets of a new log and writes the file's description.
-func describe(tx *bolt.Tx, identity Identity) error {
-	store, err := tx.CreateBucket(StoreBucket)
+func describe(tx *pages.WriteTx, identity Identity) error {
+	store, err := tx.Root().CreateBucket(StoreBucket)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.CreateBucket(LogBucket); err != nil {
+	if _, err := tx.Root().CreateBucket(LogBucket); err != nil {
 		return err
 	}
 	format := binary.BigEndian.AppendUint32(nil, fileFormat)
@@ -82,7 +82,7 @@ func ParseIdentity(get func(key string) []byte) (identity Identity, ok bool) {
 
 // LoadIdentity returns the identity of the file. The error matches ErrFormat for a file of
 // another program or of a newer format, and ErrCorrupt for a damaged description.
-func LoadIdentity(tx *bolt.Tx) (Identity, error) {
+func LoadIdentity(tx *pages.Tx) (Identity, error) {
 	store := tx.Bucket(StoreBucket)
 	if store == nil {
 		return Identity{}, fmt.Errorf("%w: not a Yore log, but another program's bbolt file", eventstore.ErrFormat)

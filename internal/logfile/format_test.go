@@ -13,11 +13,12 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
 func loadIdentity(t *testing.T, path string) (identity logfile.Identity, err error) {
-	view(t, path, func(tx *bolt.Tx) { identity, err = logfile.LoadIdentity(tx) })
+	view(t, path, func(tx *bolt.Tx) { identity, err = logfile.LoadIdentity(pages.View(tx)) })
 	return identity, err
 }
 
@@ -50,7 +51,7 @@ func TestLoadIdentity(t *testing.T) {
 
 func loadHead(t *testing.T, path string) (end logfile.End, err error) {
 	t.Helper()
-	view(t, path, func(tx *bolt.Tx) { end, err = logfile.LoadHead(tx, seed) })
+	view(t, path, func(tx *bolt.Tx) { end, err = logfile.LoadHead(pages.View(tx), seed) })
 	return end, err
 }
 
@@ -92,8 +93,8 @@ func TestLoadHead_DamagedEnd(t *testing.T) {
 			write(t, path, 1, 100, 250)
 			damage := func(tx *bolt.Tx) error {
 				key := record.Key(tt.key)
-				head, _, _ := logfile.ReadHead(tx, seed)
-				return errors.Join(tx.Bucket(logfile.LogBucket).Put(key[:], []byte(tt.value)), logfile.PutHead(tx, seed, head))
+				head, _, _ := logfile.ReadHead(pages.View(tx), seed)
+				return errors.Join(tx.Bucket(logfile.LogBucket).Put(key[:], []byte(tt.value)), logfile.PutHead(pages.Write(tx), seed, head))
 			}
 			update(t, path, damage)
 			end, err := loadHead(t, path)
@@ -113,7 +114,7 @@ func TestLoadHead_DamagedEnd(t *testing.T) {
 func TestLoadHead_LostWrites(t *testing.T) {
 	putHead := func(position eventstore.Position, chain record.Chain) func(tx *bolt.Tx) error {
 		return func(tx *bolt.Tx) error {
-			return logfile.PutHead(tx, seed, logfile.Head{Position: position, Chain: chain})
+			return logfile.PutHead(pages.Write(tx), seed, logfile.Head{Position: position, Chain: chain})
 		}
 	}
 	for name, tt := range map[string]struct {
@@ -169,14 +170,14 @@ func TestLoadHead_DamagedHead(t *testing.T) {
 
 func TestInHole(t *testing.T) {
 	path := newLog(t)
-	view(t, path, func(tx *bolt.Tx) { require.False(t, logfile.InHole(tx, seed, 1)) })
+	view(t, path, func(tx *bolt.Tx) { require.False(t, logfile.InHole(pages.View(tx), seed, 1)) })
 	update(t, path, func(tx *bolt.Tx) error {
-		return errors.Join(logfile.PutHole(tx, seed, 3, 5), logfile.PutHole(tx, seed, 9, 9))
+		return errors.Join(logfile.PutHole(pages.Write(tx), seed, 3, 5), logfile.PutHole(pages.Write(tx), seed, 9, 9))
 	})
 	view(t, path, func(tx *bolt.Tx) {
 		for p := eventstore.Position(1); p < 12; p++ {
-			require.Equal(t, p >= 3 && p <= 5 || p == 9, logfile.InHole(tx, seed, p), "position %d", p)
-			require.False(t, logfile.InHole(tx, seed+1, p), "of another store")
+			require.Equal(t, p >= 3 && p <= 5 || p == 9, logfile.InHole(pages.View(tx), seed, p), "position %d", p)
+			require.False(t, logfile.InHole(pages.View(tx), seed+1, p), "of another store")
 		}
 	})
 }

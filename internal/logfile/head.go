@@ -7,9 +7,8 @@ import (
 	"slices"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -48,7 +47,7 @@ const (
 
 // PutHead writes the head of the log. Each transaction does, also one that does not change
 // the log.
-func PutHead(tx *bolt.Tx, seed record.Seed, h Head) error {
+func PutHead(tx *pages.WriteTx, seed record.Seed, h Head) error {
 	value := binary.BigEndian.AppendUint64(make([]byte, 0, headSize+ChecksumSize), uint64(h.Position))
 	value = binary.BigEndian.AppendUint32(value, uint32(h.Chain))
 	value = binary.BigEndian.AppendUint64(value, uint64(tx.ID()))
@@ -58,7 +57,7 @@ func PutHead(tx *bolt.Tx, seed record.Seed, h Head) error {
 
 // ReadHead returns the head that the description says, and the number of the transaction
 // that wrote it; ok is false if it is missing or damaged.
-func ReadHead(tx *bolt.Tx, seed record.Seed) (h Head, by uint64, ok bool) {
+func ReadHead(tx *pages.Tx, seed record.Seed) (h Head, by uint64, ok bool) {
 	value := tx.Bucket(StoreBucket).Get([]byte(headKey))
 	if len(value) != headSize+ChecksumSize || ChecksumAt(value) != seed.Sum([]byte(headKey), value[:headSize]) {
 		return Head{}, 0, false
@@ -78,7 +77,7 @@ type End struct {
 // as it should; then its Position is the one to which a reader may read, and 0 if the log must
 // not be read. If only the head in the description is damaged, there is a Warning, and the end is
 // that of the log itself.
-func LoadHead(tx *bolt.Tx, seed record.Seed) (End, error) {
+func LoadHead(tx *pages.Tx, seed record.Seed) (End, error) {
 	said, by, ok := ReadHead(tx, seed)
 	last, err := lastRecord(tx.Bucket(LogBucket), seed)
 	switch {
@@ -103,7 +102,7 @@ func LoadHead(tx *bolt.Tx, seed record.Seed) (End, error) {
 // it returns the error of the first one found, and a position that a reader can use: that of
 // the last key, if the damaged records can reach that far, otherwise that of the last whole
 // record.
-func lastRecord(log *bolt.Bucket, seed record.Seed) (end End, err error) {
+func lastRecord(log *pages.Tree, seed record.Seed) (end End, err error) {
 	cursor := log.Cursor()
 	key, value := cursor.Last()
 	last, isPosition := record.ParseKey(key)

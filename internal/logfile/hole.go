@@ -3,9 +3,8 @@ package logfile
 import (
 	"encoding/binary"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -14,8 +13,8 @@ import (
 // the value is its first position and a CRC32C.
 
 // PutHole notes that the positions first to last, both included, have no record.
-func PutHole(tx *bolt.Tx, seed record.Seed, first, last eventstore.Position) error {
-	b, err := tx.CreateBucketIfNotExists(HolesBucket)
+func PutHole(tx *pages.WriteTx, seed record.Seed, first, last eventstore.Position) error {
+	b, err := tx.Root().CreateBucketIfNotExists(HolesBucket)
 	if err != nil {
 		return err
 	}
@@ -24,7 +23,7 @@ func PutHole(tx *bolt.Tx, seed record.Seed, first, last eventstore.Position) err
 }
 
 // InHole reports whether the log was made without a record at p.
-func InHole(tx *bolt.Tx, seed record.Seed, p eventstore.Position) bool {
+func InHole(tx *pages.Tx, seed record.Seed, p eventstore.Position) bool {
 	b := tx.Bucket(HolesBucket)
 	if b == nil {
 		return false

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -44,8 +43,7 @@ const (
 // Writer puts records into the log, in the order of their positions, in one transaction
 // after the other. The zero Writer is ready for Begin. It is not safe for concurrent use.
 type Writer struct {
-	tx      *bolt.Tx
-	log     *bolt.Bucket
+	log     *pages.WriteBucket
 	pending [][]byte            // records that are not in the log yet
 	first   eventstore.Position // of the first pending record
 	fit     int                 // how many pending records fit into one pack
@@ -58,10 +56,10 @@ type Writer struct {
 const packMemory = 256 << 10
 
 // Begin starts to write in tx. The transaction of the call before must have ended.
-func (w *Writer) Begin(tx *bolt.Tx) {
+func (w *Writer) Begin(tx *pages.WriteTx) {
 	log := tx.Bucket(LogBucket)
-	log.FillPercent = 1 // keys come in order: pages are never split to be filled later
-	*w = Writer{tx: tx, log: log, pending: slices.Delete(w.pending, 0, len(w.pending)), packs: w.packs[:0]}
+	log.Fill(1) // keys come in order: pages are never split to be filled later
+	*w = Writer{log: log, pending: slices.Delete(w.pending, 0, len(w.pending)), packs: w.packs[:0]}
 }
 
 // Put adds the record at position p, which is greater than the one before. The record is
@@ -116,7 +114,7 @@ func (w *Writer) putFirst(n int) error {
 // afterwards.
 func (w *Writer) End() error {
 	err := w.flush()
-	w.tx, w.log = nil, nil
+	w.log = nil
 	return err
 }
 
@@ -143,12 +141,12 @@ func ParseValue(key, value []byte) (record.Value, error) {
 // Reader finds records by position in one transaction. It reaches the value beside the
 // last one by a step of its cursor, without a search. It is not safe for concurrent use.
 type Reader struct {
-	cursor *bolt.Cursor
+	cursor *pages.Cursor
 	value  record.Value // at the cursor; zero: not known
 }
 
 // NewReader returns a reader of the log's bucket. It is valid until the transaction ends.
-func NewReader(log *bolt.Bucket) *Reader {
+func NewReader(log *pages.Tree) *Reader {
 	return &Reader{cursor: log.Cursor()}
 }
 

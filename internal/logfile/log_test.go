@@ -13,6 +13,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -26,7 +27,9 @@ var (
 func newLog(tb testing.TB) (path string) {
 	tb.Helper()
 	path = filepath.Join(tb.TempDir(), "log.yore")
-	update(tb, path, func(tx *bolt.Tx) error { return logfile.Create(tx, logfile.Identity{StoreID: storeID, Epoch: 7}) })
+	update(tb, path, func(tx *bolt.Tx) error {
+		return logfile.Create(pages.Write(tx), logfile.Identity{StoreID: storeID, Epoch: 7})
+	})
 	return path
 }
 
@@ -74,8 +77,8 @@ func write(tb testing.TB, path string, first, last eventstore.Position, size int
 	tb.Helper()
 	var w logfile.Writer
 	update(tb, path, func(tx *bolt.Tx) error {
-		head, _, _ := logfile.ReadHead(tx, seed) // the head is that of the transaction before
-		w.Begin(tx)
+		head, _, _ := logfile.ReadHead(pages.View(tx), seed) // the head is that of the transaction before
+		w.Begin(pages.Write(tx))
 		for p := first; p <= last; p++ {
 			var b []byte
 			b, head.Chain = recAfter(head.Chain, p, size, record.Place{I: 0, N: 1}, recorded)
@@ -86,7 +89,7 @@ func write(tb testing.TB, path string, first, last eventstore.Position, size int
 		if err := w.End(); err != nil {
 			return err
 		}
-		return logfile.PutHead(tx, seed, logfile.Head{Position: last, Chain: head.Chain})
+		return logfile.PutHead(pages.Write(tx), seed, logfile.Head{Position: last, Chain: head.Chain})
 	})
 }
 
@@ -154,7 +157,7 @@ func TestWriter_KeepsToBoundsOfPacks(t *testing.T) {
 	sizes := []int{9000, 3000, 5000, 4000, 20, 9000, 7, 8100, 30}
 	update(t, path, func(tx *bolt.Tx) error {
 		var w logfile.Writer
-		w.Begin(tx)
+		w.Begin(pages.Write(tx))
 		for p := eventstore.Position(1); p <= 3000; p++ {
 			size := 0
 			if p < 200 {
@@ -189,7 +192,7 @@ func TestReader_FindsRecords(t *testing.T) {
 	path := newLog(t)
 	update(t, path, func(tx *bolt.Tx) error {
 		var w logfile.Writer
-		w.Begin(tx)
+		w.Begin(pages.Write(tx))
 		for p := eventstore.Position(1); p <= 300; p++ {
 			if p > 100 && p < 110 {
 				continue
@@ -208,7 +211,7 @@ func TestReader_FindsRecords(t *testing.T) {
 	}
 	view(t, path, func(tx *bolt.Tx) {
 		for name, order := range orders {
-			r := logfile.NewReader(tx.Bucket(logfile.LogBucket))
+			r := logfile.NewReader(pages.View(tx).Bucket(logfile.LogBucket))
 			for _, i := range order {
 				p := eventstore.Position(i + 1)
 				got, err := r.At(p)

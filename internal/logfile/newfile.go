@@ -10,9 +10,8 @@ import (
 	"slices"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // CreateTemp creates an empty file in the directory of path and returns its name. The mode
@@ -87,7 +86,7 @@ func SyncName(path string) error {
 }
 
 // Create makes the buckets of a new log of an identity, with an empty index.
-func Create(tx *bolt.Tx, identity Identity) error {
+func Create(tx *pages.WriteTx, identity Identity) error {
 	return errors.Join(describe(tx, identity), index.Create(tx, identity.Seed()))
 }
 

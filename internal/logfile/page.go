@@ -4,10 +4,9 @@ import (
 	"context"
 	"iter"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -71,7 +70,7 @@ func CopyRecords(ctx context.Context, from Access, first, last eventstore.Positi
 			return err
 		}
 		page.Reset()
-		err := from.ReadTx(func(tx *bolt.Tx) error { return page.fill(tx.Bucket(LogBucket), first, last) })
+		err := from.ReadTx(func(tx *pages.Tx) error { return page.fill(tx.Bucket(LogBucket), first, last) })
 		if err != nil {
 			return err
 		}
@@ -85,7 +84,7 @@ func CopyRecords(ctx context.Context, from Access, first, last eventstore.Positi
 
 // fill adds the records from first to last until the page is full. It adds at least one,
 // or returns an error.
-func (r *Page) fill(log *bolt.Bucket, first, last eventstore.Position) error {
+func (r *Page) fill(log *pages.Tree, first, last eventstore.Position) error {
 	records := NewReader(log)
 	for p := first; p <= last; p++ {
 		rec, err := records.At(p)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -20,7 +21,9 @@ func accessTo(t *testing.T, path string) logfile.Access {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	return logfile.Access{Usable: context.Context.Err, ReadTx: db.View}
+	return logfile.Access{Usable: context.Context.Err, ReadTx: func(fn func(*pages.Tx) error) error {
+		return db.View(func(tx *bolt.Tx) error { return fn(pages.View(tx)) })
+	}}
 }
 
 func TestPage_HoldsCopies(t *testing.T) {

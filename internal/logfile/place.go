@@ -14,6 +14,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
+	"github.com/yore-es/yore/internal/record"
 )
 
 // movedError reports that the path does not name the open file any more. It matches
@@ -88,6 +90,16 @@ func (f *File) Follows(tx *bolt.Tx, durable int64, identity Identity) error {
 	return nil
 }
 
+// EndsWith returns a [*LostError] if the log does not end with a head, as of the state before
+// a write transaction: the file may have as many transactions as the log, and be another one's.
+// A damaged head in the file says nothing.
+func (f *File) EndsWith(before *pages.Tx, seed record.Seed, end Head) error {
+	if said, _, ok := ReadHead(before, seed); ok && said != end {
+		return f.lost("it ends at position %d and should end at %d with another running checksum: it was overwritten", said.Position, end.Position)
+	}
+	return nil
+}
+
 // See checks a read transaction of the log of the given identity when it begins. It returns
 // a [*LostError] if the transaction is older than the one with the id durable, or newer than
 // the one after later, which may be under way, or if it is of another log. durable must be
@@ -106,7 +118,7 @@ func (f *File) See(tx *bolt.Tx, durable, later int64, identity Identity) (Seen, 
 // isOf returns a [*LostError] if the file has another identity, but not if its description
 // is damaged.
 func (f *File) isOf(tx *bolt.Tx, identity Identity) error {
-	found, err := LoadIdentity(tx)
+	found, err := LoadIdentity(pages.View(tx))
 	switch {
 	case errors.Is(err, eventstore.ErrFormat):
 		return f.lost("%v", err)

@@ -8,11 +8,12 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 )
 
-// Protect runs fn, which reads or writes a file through bbolt. bbolt trusts the pages
-// that it reads: on damaged ones it may panic or read beyond the map. Protect turns that
-// into an error that matches ErrBadPage and ErrCorrupt. A bucket found where a value
+// Protect runs fn, which reads or writes a file. Package pages panics on a damaged page, and
+// so may bbolt, or it reads beyond the map. Protect turns that into an error that matches
+// ErrBadPage and ErrCorrupt. A bucket found where a value
 // belongs, or the reverse, matches ErrCorrupt. Other errors of fn are returned unchanged.
 func Protect(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -32,5 +33,8 @@ var ErrBadPage = errors.New("a page of the file is damaged, or the file was cut 
 
 // badPage returns the error for a recovered panic.
 func badPage(recovered any) error {
+	if damaged, ok := recovered.(error); ok && errors.Is(damaged, pages.ErrDamaged) {
+		return fmt.Errorf("%w: %w: %w", eventstore.ErrCorrupt, ErrBadPage, damaged)
+	}
 	return fmt.Errorf("%w: %w: %v", eventstore.ErrCorrupt, ErrBadPage, recovered)
 }

@@ -4,7 +4,7 @@ import (
 	"io"
 	"unsafe"
 
-	bolt "go.etcd.io/bbolt"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // # Reading ahead
@@ -51,10 +51,10 @@ const (
 
 // From reads what follows a value, or precedes it, if the value lies in the mapped file.
 // It must be called in the transaction of the value.
-func (r *ReadAhead) From(tx *bolt.Tx, value []byte, backward bool) {
+func (r *ReadAhead) From(tx *pages.Tx, value []byte, backward bool) {
 	here := unsafe.Pointer(unsafe.SliceData(value))
-	at := int64(uintptr(here)) - int64(tx.DB().Info().Data)
-	if at < 0 || at >= tx.Size() { // a small bucket lies inside another page, which may be a copy
+	at, ok := tx.Offset(value)
+	if !ok { // a small bucket lies inside another page, which may be a copy
 		return
 	}
 	if backward {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
 	"github.com/yore-es/yore/internal/pages"
@@ -36,7 +34,7 @@ const metaTries = 200
 // damaged and this is not the last try.
 func (v *verifier) checkPages(last bool) (stable bool, err error) {
 	interrupted := func() error { return v.store.Usable(v.ctx) }
-	damage, err := v.page(func(tx *bolt.Tx) error {
+	damage, err := v.page(func(tx *pages.Tx) error {
 		state, err := logfile.Inspect(v.store.File.OS)
 		if err != nil || state.TxID != uint64(tx.ID()) || state.Damaged != "" && !last {
 			return err
@@ -68,12 +66,11 @@ func (v *verifier) checkPages(last bool) (stable bool, err error) {
 // keys.
 func (v *verifier) checkBuckets() error {
 	known := [][]byte{logfile.StoreBucket, logfile.LogBucket, []byte(index.Bucket), logfile.HolesBucket, logfile.RowsBucket, logfile.ChangesBucket, logfile.CheckpointsBucket, logfile.AsideBucket}
-	damage, err := v.page(func(tx *bolt.Tx) error {
+	damage, err := v.page(func(tx *pages.Tx) error {
 		if _, err := logfile.LoadIdentity(tx); err != nil {
 			v.add(Description, 0, "%v", err)
 		}
-		cursor := tx.Cursor()
-		for name, value := cursor.First(); name != nil; name, value = cursor.Next() {
+		for name, value := range tx.Root().All() {
 			isKnown := slices.ContainsFunc(known, func(k []byte) bool { return string(k) == string(name) })
 			switch {
 			case value != nil:

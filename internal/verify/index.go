@@ -1,11 +1,10 @@
 package verify
 
 import (
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -35,7 +34,7 @@ func (v *verifier) checkStatus() error {
 	if v.store.File.BadIndex != nil { // reported by checkFile
 		return nil
 	}
-	damage, err := v.page(func(tx *bolt.Tx) error {
+	damage, err := v.page(func(tx *pages.Tx) error {
 		through, err := index.Through(tx, v.store.Seed)
 		if err != nil {
 			return err
@@ -100,7 +99,7 @@ func (v *verifier) checkLatest(entries []index.Entry) error {
 func (v *verifier) lookUp(entries []index.Entry) (found int, problems []index.Problem, damage, err error) {
 	x, _ := v.store.Index()
 	snapshot := x.Snapshot()
-	damage, err = v.page(func(tx *bolt.Tx) error {
+	damage, err = v.page(func(tx *pages.Tx) error {
 		reader, err := snapshot.Reader(tx, v.result.Head)
 		if err != nil {
 			return err
@@ -136,7 +135,7 @@ func (v *verifier) checkIndex() error {
 	}
 	var problems []index.Problem
 	var damage error
-	readTx := func(fn func(*bolt.Tx) error) (err error) {
+	readTx := func(fn func(*pages.Tx) error) (err error) {
 		damage, err = v.page(fn)
 		return err
 	}
@@ -196,7 +195,7 @@ func (v *verifier) compare(from, to eventstore.Position) error {
 	for from <= to {
 		var entries []index.Entry
 		last := min(to, from+verifyEvents-1)
-		damage, err := v.page(func(tx *bolt.Tx) error {
+		damage, err := v.page(func(tx *pages.Tx) error {
 			log := tx.Bucket(logfile.LogBucket)
 			for p := from; p <= last; p++ {
 				if r, err := v.record(log, p); err == nil {
@@ -219,7 +218,7 @@ func (v *verifier) compare(from, to eventstore.Position) error {
 }
 
 // record returns the identity of the record at p.
-func (v *verifier) record(log *bolt.Bucket, p eventstore.Position) (record.Record, error) {
+func (v *verifier) record(log *pages.Tree, p eventstore.Position) (record.Record, error) {
 	rec, err := logfile.NewReader(log).At(p)
 	if err != nil {
 		return record.Record{}, err
@@ -255,12 +254,12 @@ func (v *verifier) compareEntries(entries []index.Entry) error {
 
 // findStray looks up the record of each posting, to find postings without one.
 func (v *verifier) findStray() error {
-	readTx := func(fn func(*bolt.Tx) error) error {
+	readTx := func(fn func(*pages.Tx) error) error {
 		_, err := v.page(fn) // damage was reported by the walk over the index
 		return err
 	}
 	known := func(p eventstore.Position) (e index.Entry, ok bool) {
-		_ = v.store.ReadTx(func(tx *bolt.Tx) error {
+		_ = v.store.ReadTx(func(tx *pages.Tx) error {
 			r, err := v.record(tx.Bucket(logfile.LogBucket), p)
 			e, ok = logfile.IndexEntry(&r), err == nil
 			return nil

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -55,7 +54,7 @@ type logWalk struct {
 }
 
 // page checks the next page of records.
-func (w *logWalk) page(tx *bolt.Tx) error {
+func (w *logWalk) page(tx *pages.Tx) error {
 	log := tx.Bucket(logfile.LogBucket)
 	if log == nil {
 		w.miss(tx, w.v.result.Head+1)
@@ -93,7 +92,7 @@ func (w *logWalk) page(tx *bolt.Tx) error {
 }
 
 // miss reports that the positions from next up to p, p not included, have no record.
-func (w *logWalk) miss(tx *bolt.Tx, p eventstore.Position) {
+func (w *logWalk) miss(tx *pages.Tx, p eventstore.Position) {
 	if p <= w.next {
 		return
 	}
@@ -111,7 +110,7 @@ func (w *logWalk) skip(p eventstore.Position) {
 }
 
 // checkValue checks the value under the key of p, which is at least next.
-func (w *logWalk) checkValue(tx *bolt.Tx, p eventstore.Position, key, value []byte) {
+func (w *logWalk) checkValue(tx *pages.Tx, p eventstore.Position, key, value []byte) {
 	v, err := logfile.ParseValue(key, value)
 	if err != nil {
 		w.v.add(DamagedRecord, w.next, "%s in a damaged pack, or missing: %s", positionsText(w.next, p, "is", "are"), reasonOf(err))
@@ -242,7 +241,7 @@ func (w *logWalk) leap(damage error) error {
 
 // readable reports whether the log can be read at p.
 func (w *logWalk) readable(p eventstore.Position) (bool, error) {
-	damage, err := w.v.page(func(tx *bolt.Tx) error {
+	damage, err := w.v.page(func(tx *pages.Tx) error {
 		log := tx.Bucket(logfile.LogBucket)
 		if log == nil {
 			return logfile.Missing(p)

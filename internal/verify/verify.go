@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/index"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -124,7 +123,7 @@ func (v *verifier) addFinding(f Finding) {
 
 // page runs fn in a short transaction. An error of fn or of bbolt is returned as damage; err
 // is an error that ends the verification.
-func (v *verifier) page(fn func(*bolt.Tx) error) (damage, err error) {
+func (v *verifier) page(fn func(*pages.Tx) error) (damage, err error) {
 	if err := v.store.Usable(v.ctx); err != nil {
 		return nil, err
 	}

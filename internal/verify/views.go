@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 	"github.com/yore-es/yore/internal/viewfile"
 )
@@ -42,25 +41,21 @@ func (v *verifier) checkViews() error {
 // transaction; there are few.
 func (v *verifier) findViews() (map[eventstore.ViewID]bool, error) {
 	views := make(map[eventstore.ViewID]bool)
-	damage, err := v.page(func(tx *bolt.Tx) error {
+	damage, err := v.page(func(tx *pages.Tx) error {
 		if err := v.checkCheckpoints(tx, views); err != nil {
 			return err
 		}
 		if rows := tx.Bucket(logfile.RowsBucket); rows != nil {
-			if err := rows.ForEach(func(name, value []byte) error {
+			for name, value := range rows.All() {
 				v.findRows(views, name, value)
-				return nil
-			}); err != nil {
-				return err
 			}
 		}
 		if changes := tx.Bucket(logfile.ChangesBucket); changes != nil {
-			return changes.ForEach(func(name, _ []byte) error {
+			for name := range changes.All() {
 				if !views[eventstore.ViewID(name)] {
 					v.add(StrayBucket, 0, "there are changes of rows of view %q, which has no rows", name)
 				}
-				return nil
-			})
+			}
 		}
 		return nil
 	})
@@ -85,7 +80,7 @@ func (v *verifier) findRows(views map[eventstore.ViewID]bool, name, value []byte
 }
 
 // checkCheckpoints adds the views that have a checkpoint, whole or damaged, to views.
-func (v *verifier) checkCheckpoints(tx *bolt.Tx, views map[eventstore.ViewID]bool) error {
+func (v *verifier) checkCheckpoints(tx *pages.Tx, views map[eventstore.ViewID]bool) error {
 	var head eventstore.Position
 	if log := tx.Bucket(logfile.LogBucket); log != nil {
 		last, _ := log.Cursor().Last()
@@ -156,7 +151,7 @@ type rowWalk struct {
 }
 
 // page checks the next page of rows.
-func (w *rowWalk) page(tx *bolt.Tx) error {
+func (w *rowWalk) page(tx *pages.Tx) error {
 	b := viewfile.Rows(tx, w.view)
 	if b == nil { // it has been dropped since
 		w.done, w.gone = true, true
@@ -192,7 +187,7 @@ func (w *rowWalk) page(tx *bolt.Tx) error {
 }
 
 // changes checks the layers over the view's own rows, and that the tally names all of them.
-func (w *rowWalk) changes(tx *bolt.Tx) error {
+func (w *rowWalk) changes(tx *pages.Tx) error {
 	t, err := viewfile.OpenTally(w.view, w.said)
 	if err != nil {
 		return nil //nolint:nilerr // without a tally they cannot be checked; compare reports it
@@ -202,22 +197,19 @@ func (w *rowWalk) changes(tx *bolt.Tx) error {
 		return nil
 	}
 	l := viewfile.Layer{View: w.view, Bucket: b}
-	if err := b.ForEach(func(key, sealed []byte) error {
+	for key, sealed := range b.All() {
 		if !t.Knows(key) {
 			w.v.addFinding(Finding{Kind: StrayRow, View: w.view.ID, Problem: fmt.Sprintf("there is a change %q of a layer that its tally does not name", key)})
-			return nil
+			continue
 		}
 		l.Number = key[:viewfile.NumberSize]
 		w.check(&l, key, sealed)
-		return nil
-	}); err != nil {
-		return err
 	}
 	return w.countChanges(tx, t)
 }
 
 // countChanges adjusts the number of rows by the changes, as far as they can be read.
-func (w *rowWalk) countChanges(tx *bolt.Tx, t viewfile.Tally) error {
+func (w *rowWalk) countChanges(tx *pages.Tx, t viewfile.Tally) error {
 	changes := viewfile.Cursor{From: viewfile.FirstRow}
 	layers, err := viewfile.Changes(tx, w.view, t)
 	if err == nil {

@@ -4,19 +4,18 @@ import (
 	"bytes"
 	"errors"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // Change puts rows of a view, deletes those whose value is nil, and writes the view's
-// tally and its checkpoint. A row that occurs twice gets its last value. The buckets of
-// views must exist ([CreateBuckets]). A damaged checkpoint or tally, damaged layers, and a
+// tally and its checkpoint. A row that occurs twice gets its last value. A transaction may
+// change a view once. The buckets of views must exist ([CreateBuckets]). A damaged checkpoint or tally, damaged layers, and a
 // checkpoint that is not that of the rows, match ErrCorrupt; the transaction must then be
 // rolled back.
-func Change(tx *bolt.Tx, view View, rows []eventstore.Row, c eventstore.Checkpoint) error {
-	_, generation, err := findCheckpoint(tx, view)
+func Change(tx *pages.WriteTx, view View, rows []eventstore.Row, c eventstore.Checkpoint) error {
+	_, generation, err := findCheckpoint(tx.Before, view)
 	if err != nil {
 		return err
 	}
@@ -40,7 +39,7 @@ func Change(tx *bolt.Tx, view View, rows []eventstore.Row, c eventstore.Checkpoi
 // Drop deletes rows of a view under keys that FirstKeys has returned, and reports whether
 // the view has no rows and no bucket any more. The first call also folds the layers, or
 // deletes them if they are damaged, and deletes the tally and the checkpoint.
-func Drop(tx *bolt.Tx, view View, keys [][]byte) (gone bool, err error) {
+func Drop(tx *pages.WriteTx, view View, keys [][]byte) (gone bool, err error) {
 	rows := tx.Bucket(logfile.RowsBucket)
 	b := rows.Bucket([]byte(view.ID))
 	if b == nil {
@@ -64,7 +63,7 @@ func Drop(tx *bolt.Tx, view View, keys [][]byte) (gone bool, err error) {
 			return false, err
 		}
 	}
-	if first, _ := b.Cursor().First(); first != nil {
+	if !b.Empty() {
 		return false, nil
 	}
 	return true, rows.DeleteBucket([]byte(view.ID))
@@ -72,7 +71,7 @@ func Drop(tx *bolt.Tx, view View, keys [][]byte) (gone bool, err error) {
 
 // FirstKeys returns copies of the keys of a view's first rows, at most limit. If rows are
 // damaged, they are those in the view's own bucket.
-func FirstKeys(tx *bolt.Tx, view View, limit int) (keys [][]byte) {
+func FirstKeys(tx *pages.Tx, view View, limit int) (keys [][]byte) {
 	rows := Cursor{From: FirstRow}
 	state, err := Load(tx, view)
 	if err == nil {

@@ -1,10 +1,9 @@
 package viewfile
 
 import (
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -21,7 +20,7 @@ type State struct {
 // Load returns the state of a view. The error matches ErrCorrupt if the checkpoint or the
 // tally is damaged, or its absence is not proved, and if they are not of the same moment. A
 // view without a checkpoint that has rows is being dropped.
-func Load(tx *bolt.Tx, view View) (State, error) {
+func Load(tx *pages.Tx, view View) (State, error) {
 	c, generation, err := findCheckpoint(tx, view)
 	if err != nil {
 		return State{}, err
@@ -51,7 +50,7 @@ func Load(tx *bolt.Tx, view View) (State, error) {
 }
 
 // findCheckpoint returns a view's checkpoint and its generation, or zeros if there is none.
-func findCheckpoint(tx *bolt.Tx, view View) (eventstore.Checkpoint, uint64, error) {
+func findCheckpoint(tx *pages.Tx, view View) (eventstore.Checkpoint, uint64, error) {
 	b := tx.Bucket(logfile.CheckpointsBucket)
 	if b == nil {
 		return eventstore.Checkpoint{}, 0, nil
@@ -66,23 +65,26 @@ func findCheckpoint(tx *bolt.Tx, view View) (eventstore.Checkpoint, uint64, erro
 // ForEachCheckpoint calls visit for each view that has a checkpoint. err is nil or matches
 // ErrCorrupt: with a zero Checkpoint it is of the checkpoint itself; otherwise it is that
 // of Load. An error of visit ends the walk and is returned.
-func ForEachCheckpoint(tx *bolt.Tx, seed record.Seed, visit func(eventstore.ViewID, eventstore.Checkpoint, error) error) error {
+func ForEachCheckpoint(tx *pages.Tx, seed record.Seed, visit func(eventstore.ViewID, eventstore.Checkpoint, error) error) error {
 	b := tx.Bucket(logfile.CheckpointsBucket)
 	if b == nil {
 		return nil
 	}
-	return b.ForEach(func(name, sealed []byte) error {
+	for name, sealed := range b.All() {
 		view := Of(seed, eventstore.ViewID(name))
 		c, _, err := openCheckpoint(view, sealed)
 		if err == nil {
 			err = logfile.Protect(func() error { _, err := Load(tx, view); return err })
 		}
-		return visit(view.ID, c, err)
-	})
+		if err := visit(view.ID, c, err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rows returns the bucket of a view's own rows, or nil if the view has none.
-func Rows(tx *bolt.Tx, view View) *bolt.Bucket {
+func Rows(tx *pages.Tx, view View) *pages.Tree {
 	b := tx.Bucket(logfile.RowsBucket)
 	if b == nil {
 		return nil
@@ -91,17 +93,17 @@ func Rows(tx *bolt.Tx, view View) *bolt.Bucket {
 }
 
 // CreateBuckets creates the buckets of views if they do not exist.
-func CreateBuckets(tx *bolt.Tx) error {
-	if _, err := tx.CreateBucketIfNotExists(logfile.RowsBucket); err != nil {
+func CreateBuckets(tx *pages.WriteTx) error {
+	if _, err := tx.Root().CreateBucketIfNotExists(logfile.RowsBucket); err != nil {
 		return err
 	}
-	_, err := tx.CreateBucketIfNotExists(logfile.CheckpointsBucket)
+	_, err := tx.Root().CreateBucketIfNotExists(logfile.CheckpointsBucket)
 	return err
 }
 
 // putCheckpoint writes a view's checkpoint, or deletes it if c is the zero Checkpoint. The
 // buckets of views must be there.
-func putCheckpoint(tx *bolt.Tx, view View, c eventstore.Checkpoint, generation uint64) error {
+func putCheckpoint(tx *pages.WriteTx, view View, c eventstore.Checkpoint, generation uint64) error {
 	checkpoints := tx.Bucket(logfile.CheckpointsBucket)
 	if c.IsZero() {
 		return checkpoints.Delete([]byte(view.ID))

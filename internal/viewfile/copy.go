@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -37,7 +36,7 @@ func NewCopier(view View) *Copier { return &Copier{view: view} }
 func (c *Copier) Done() bool { return c.done }
 
 // Next returns copies of the rows of the next page. Damage matches ErrCorrupt.
-func (c *Copier) Next(tx *bolt.Tx) (page []SealedRow, err error) {
+func (c *Copier) Next(tx *pages.Tx) (page []SealedRow, err error) {
 	c.done = true
 	state, err := Load(tx, c.view)
 	if len(state.layers) == 0 || err != nil {
@@ -84,7 +83,7 @@ type Loader struct {
 
 // PutCheckpoint writes the checkpoint of a view, before the view's rows. The buckets of
 // views are created.
-func (l *Loader) PutCheckpoint(tx *bolt.Tx, view eventstore.ViewID, c eventstore.Checkpoint) error {
+func (l *Loader) PutCheckpoint(tx *pages.WriteTx, view eventstore.ViewID, c eventstore.Checkpoint) error {
 	if err := CreateBuckets(tx); err != nil {
 		return err
 	}
@@ -93,7 +92,7 @@ func (l *Loader) PutCheckpoint(tx *bolt.Tx, view eventstore.ViewID, c eventstore
 
 // Put writes rows; those of a view in the order of their keys. The buckets of views are
 // created. A damaged row matches ErrCorrupt.
-func (l *Loader) Put(tx *bolt.Tx, rows []SealedRow) error {
+func (l *Loader) Put(tx *pages.WriteTx, rows []SealedRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -108,7 +107,7 @@ func (l *Loader) Put(tx *bolt.Tx, rows []SealedRow) error {
 		if err != nil {
 			return err
 		}
-		bucket.FillPercent = 0.9 // in order now, but rows will come between later
+		bucket.Fill(0.9) // in order now, but rows will come between later
 		if err := bucket.Put(row.Key, row.Sealed); err != nil {
 			return err
 		}
@@ -128,14 +127,14 @@ func (l *Loader) count(row SealedRow) {
 }
 
 // Finish writes the tallies, after the last row.
-func (l *Loader) Finish(tx *bolt.Tx) error {
+func (l *Loader) Finish(tx *pages.WriteTx) error {
 	for id, t := range l.tallies {
 		view := Of(l.Seed, id)
 		t.generation = uint64(tx.ID())
-		if err := Rows(tx, view).Put(TallyKey, sealTally(view, *t)); err != nil {
+		if err := tx.Bucket(logfile.RowsBucket).Bucket([]byte(id)).Put(TallyKey, sealTally(view, *t)); err != nil {
 			return err
 		}
-		c, _, err := findCheckpoint(tx, view)
+		c, _, err := findCheckpoint(tx.Before, view)
 		if err == nil {
 			err = putCheckpoint(tx, view, c, t.generation)
 		}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	bolt "go.etcd.io/bbolt"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // Cursor walks over the entries of layers in a range of rows, in key order; of several
@@ -25,7 +25,7 @@ type Cursor struct {
 // layerCursor is the place of a Cursor in one layer.
 type layerCursor struct {
 	Layer
-	cursor   *bolt.Cursor
+	cursor   *pages.Cursor
 	from, to []byte // the range, as keys of the layer's bucket
 	at       Entry  // the next entry; its key is nil at the end of the range
 }

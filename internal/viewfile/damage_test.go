@@ -10,13 +10,14 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
 // own changes the bucket of the view's own rows.
 func own(t *testing.T, db *bolt.DB, fn func(b *bolt.Bucket) error) {
 	t.Helper()
-	update(t, db, func(tx *bolt.Tx) error { return fn(viewfile.Rows(tx, view)) })
+	update(t, db, func(tx *bolt.Tx) error { return fn(tx.Bucket(logfile.RowsBucket).Bucket([]byte(view.ID))) })
 }
 
 // TestGet_NeighboursProveAbsence: a row that is not found is absent only if the entries
@@ -89,10 +90,14 @@ func TestLayers_AreAllThere(t *testing.T) {
 		"the changes are missing": func(tx *bolt.Tx) error {
 			return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view.ID))
 		},
-		"the tally is missing": func(tx *bolt.Tx) error { return viewfile.Rows(tx, view).Delete(viewfile.TallyKey) },
-		"the tally is damaged": func(tx *bolt.Tx) error { return viewfile.Rows(tx, view).Put(viewfile.TallyKey, make([]byte, 32)) },
+		"the tally is missing": func(tx *bolt.Tx) error {
+			return tx.Bucket(logfile.RowsBucket).Bucket([]byte(view.ID)).Delete(viewfile.TallyKey)
+		},
+		"the tally is damaged": func(tx *bolt.Tx) error {
+			return tx.Bucket(logfile.RowsBucket).Bucket([]byte(view.ID)).Put(viewfile.TallyKey, make([]byte, 32))
+		},
 		"a change is damaged": func(tx *bolt.Tx) error {
-			return viewfile.ChangesBucket(tx, view).Put(append(binary.BigEndian.AppendUint64(nil, 1), "t\x000005"...), []byte("damaged"))
+			return tx.Bucket(logfile.ChangesBucket).Bucket([]byte(view.ID)).Put(append(binary.BigEndian.AppendUint64(nil, 1), "t\x000005"...), []byte("damaged"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,12 +109,12 @@ func TestLayers_AreAllThere(t *testing.T) {
 			_, _, err := get(db, "0005")
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			err = db.Update(func(tx *bolt.Tx) error {
-				return viewfile.Change(tx, view, numbered(0, 90, "third"), eventstore.Checkpoint{Position: 1})
+				return viewfile.Change(pages.Write(tx), view, numbered(0, 90, "third"), eventstore.Checkpoint{Position: 1})
 			})
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 
 			update(t, db, func(tx *bolt.Tx) error {
-				gone, err := viewfile.Drop(tx, view, viewfile.FirstKeys(tx, view, 1000))
+				gone, err := viewfile.Drop(pages.Write(tx), view, viewfile.FirstKeys(pages.View(tx), view, 1000))
 				require.True(t, gone, "what is damaged can be dropped")
 				return err
 			})
@@ -131,11 +136,11 @@ func TestLoad_PutBack(t *testing.T) {
 			newer := content(t, db, bucket)
 			putBack(t, db, bucket, older)
 			load := func() error {
-				return db.View(func(tx *bolt.Tx) error { _, err := viewfile.Load(tx, view); return err })
+				return db.View(func(tx *bolt.Tx) error { _, err := viewfile.Load(pages.View(tx), view); return err })
 			}
 			require.ErrorIs(t, load(), eventstore.ErrCorrupt)
 			err := db.Update(func(tx *bolt.Tx) error {
-				return viewfile.Change(tx, view, numbered(0, 1, "x"), eventstore.Checkpoint{Position: 2})
+				return viewfile.Change(pages.Write(tx), view, numbered(0, 1, "x"), eventstore.Checkpoint{Position: 2})
 			})
 			require.ErrorIs(t, err, eventstore.ErrCorrupt)
 			putBack(t, db, bucket, newer)
@@ -185,7 +190,7 @@ func TestChange_OfLostRows(t *testing.T) {
 	_, _, err := get(db, "0005")
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 	err = db.Update(func(tx *bolt.Tx) error {
-		return viewfile.Change(tx, view, numbered(5, 8, "again"), eventstore.Checkpoint{Position: 1})
+		return viewfile.Change(pages.Write(tx), view, numbered(5, 8, "again"), eventstore.Checkpoint{Position: 1})
 	})
 	require.ErrorIs(t, err, eventstore.ErrCorrupt)
 }
@@ -236,7 +241,7 @@ func TestLoad_Checkpoint(t *testing.T) {
 	db := newFile(t)
 	read := func(id eventstore.ViewID) (c eventstore.Checkpoint, err error) {
 		err = db.View(func(tx *bolt.Tx) error {
-			state, err := viewfile.Load(tx, of(id))
+			state, err := viewfile.Load(pages.View(tx), of(id))
 			c = state.Checkpoint
 			return err
 		})
@@ -248,7 +253,7 @@ func TestLoad_Checkpoint(t *testing.T) {
 		"f": {Position: 10},
 	}
 	for id, c := range want {
-		update(t, db, func(tx *bolt.Tx) error { return viewfile.Change(tx, of(id), nil, c) })
+		update(t, db, func(tx *bolt.Tx) error { return viewfile.Change(pages.Write(tx), of(id), nil, c) })
 		got, err := read(id)
 		require.NoError(t, err)
 		require.Equal(t, c, got)
@@ -268,7 +273,7 @@ func TestLoad_Checkpoint(t *testing.T) {
 	}
 	found := make(map[eventstore.ViewID]error)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		return viewfile.ForEachCheckpoint(tx, identity.Seed(), func(view eventstore.ViewID, _ eventstore.Checkpoint, err error) error {
+		return viewfile.ForEachCheckpoint(pages.View(tx), identity.Seed(), func(view eventstore.ViewID, _ eventstore.Checkpoint, err error) error {
 			found[view] = err
 			return nil
 		})

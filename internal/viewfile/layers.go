@@ -5,10 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // # layers
@@ -63,13 +62,13 @@ var FirstRow = []byte{1}
 // Layer is the view's own rows, or one layer of changes.
 type Layer struct {
 	View   View
-	Bucket *bolt.Bucket
+	Bucket *pages.Tree
 	Number []byte // 8 bytes that its keys begin with; nil: the view's own rows
 }
 
 // Changes returns the layers of changes that the tally of a view names, the newest first.
 // If there is no bucket of them, the error matches ErrCorrupt.
-func Changes(tx *bolt.Tx, view View, t Tally) ([]Layer, error) {
+func Changes(tx *pages.Tx, view View, t Tally) ([]Layer, error) {
 	if t.changes == 0 {
 		return nil, nil
 	}
@@ -85,7 +84,7 @@ func Changes(tx *bolt.Tx, view View, t Tally) ([]Layer, error) {
 }
 
 // ChangesBucket returns the bucket of a view's layers of changes, or nil if it has none.
-func ChangesBucket(tx *bolt.Tx, view View) *bolt.Bucket {
+func ChangesBucket(tx *pages.Tx, view View) *pages.Tree {
 	b := tx.Bucket(logfile.ChangesBucket)
 	if b == nil {
 		return nil
@@ -94,8 +93,8 @@ func ChangesBucket(tx *bolt.Tx, view View) *bolt.Bucket {
 }
 
 // makeChanges returns the bucket of a view's layers of changes and creates it if needed.
-func makeChanges(tx *bolt.Tx, view View) (*bolt.Bucket, error) {
-	b, err := tx.CreateBucketIfNotExists(logfile.ChangesBucket)
+func makeChanges(tx *pages.WriteTx, view View) (*pages.WriteBucket, error) {
+	b, err := tx.Root().CreateBucketIfNotExists(logfile.ChangesBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -103,11 +102,12 @@ func makeChanges(tx *bolt.Tx, view View) (*bolt.Bucket, error) {
 }
 
 // dropChanges deletes all layers of changes of a view.
-func dropChanges(tx *bolt.Tx, view View) error {
-	if ChangesBucket(tx, view) == nil {
+func dropChanges(tx *pages.WriteTx, view View) error {
+	changes := tx.Bucket(logfile.ChangesBucket)
+	if changes == nil || changes.Bucket([]byte(view.ID)) == nil {
 		return nil
 	}
-	return tx.Bucket(logfile.ChangesBucket).DeleteBucket([]byte(view.ID))
+	return changes.DeleteBucket([]byte(view.ID))
 }
 
 // Entry is a layer's entry for a row. Its memory belongs to the transaction.
@@ -139,12 +139,12 @@ func (l *Layer) Open(key, sealed []byte) (Entry, error) {
 // rowFinder looks up rows in layers, the newest first.
 type rowFinder struct {
 	layers  []Layer
-	cursors []*bolt.Cursor
+	cursors []*pages.Cursor
 	key     []byte
 }
 
 func newRowFinder(layers []Layer) *rowFinder {
-	f := &rowFinder{layers: layers, cursors: make([]*bolt.Cursor, len(layers))}
+	f := &rowFinder{layers: layers, cursors: make([]*pages.Cursor, len(layers))}
 	for i, l := range layers {
 		if i > 0 && layers[i-1].Bucket == l.Bucket {
 			f.cursors[i] = f.cursors[i-1]
@@ -212,7 +212,7 @@ func (t *tallied) addLayer(rows []eventstore.Row) error {
 	}
 	t.tally.newest++
 	t.tally.changes++
-	b.FillPercent = 1 // keys come in order, and a layer never changes
+	b.Fill(1) // keys come in order, and a layer never changes
 	for i := range rows {
 		key := changeKey(t.tally.newest, rows[i].Table, rows[i].Key)
 		if old := b.Get(key); old != nil {
@@ -229,7 +229,7 @@ func (t *tallied) addLayer(rows []eventstore.Row) error {
 
 // fold applies the layers of changes to the view's own bucket, and deletes them.
 func (t *tallied) fold() error {
-	layers, err := Changes(t.tx, t.view, t.tally)
+	layers, err := Changes(t.tx.Before, t.view, t.tally)
 	if len(layers) == 0 || err != nil {
 		return err
 	}

@@ -3,9 +3,8 @@ package viewfile
 import (
 	"bytes"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/record"
 )
 
@@ -33,10 +32,13 @@ import (
 // lookUp returns the sealed value under key, nil if it is absent. check returns an error
 // unless an entry is whole. view is for messages.
 func lookUp(
-	cursor *bolt.Cursor, view View, key []byte, check func(view View, key, sealed []byte) error,
+	cursor *pages.Cursor, view View, key []byte, check func(view View, key, sealed []byte) error,
 ) ([]byte, error) {
 	found, sealed := cursor.Seek(key)
 	if bytes.Equal(found, key) {
+		if sealed == nil { // a bucket
+			return nil, check(view, key, nil)
+		}
 		return sealed, nil
 	}
 	neighbour := func(key, sealed []byte, inPlace bool) error {

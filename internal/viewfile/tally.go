@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // A Tally counts the entries of a view's layers and adds up their checksums. It lies in the
@@ -94,15 +93,15 @@ func corruptTally(view View) error {
 
 // tallied changes a view's rows together with their tally.
 type tallied struct {
-	tx     *bolt.Tx
-	bucket *bolt.Bucket // of the view's own rows
+	tx     *pages.WriteTx
+	bucket *pages.WriteBucket // of the view's own rows
 	view   View
 	tally  Tally
 }
 
 // openTallied returns the rows of a view whose checkpoint has a generation, and creates
 // their bucket if the view has never had rows. The error matches ErrCorrupt.
-func openTallied(tx *bolt.Tx, view View, generation uint64) (*tallied, error) {
+func openTallied(tx *pages.WriteTx, view View, generation uint64) (*tallied, error) {
 	rows := tx.Bucket(logfile.RowsBucket)
 	b := rows.Bucket([]byte(view.ID))
 	if b == nil && generation > 0 {

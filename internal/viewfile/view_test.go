@@ -1,6 +1,7 @@
 package viewfile_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/viewfile"
 )
 
@@ -27,7 +29,7 @@ func of(id eventstore.ViewID) viewfile.View { return viewfile.Of(identity.Seed()
 // load returns the state of a view; it must be sound.
 func load(t *testing.T, tx *bolt.Tx, view viewfile.View) viewfile.State {
 	t.Helper()
-	state, err := viewfile.Load(tx, view)
+	state, err := viewfile.Load(pages.View(tx), view)
 	require.NoError(t, err)
 	return state
 }
@@ -39,10 +41,8 @@ func newFile(t *testing.T) *bolt.DB {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	update(t, db, func(tx *bolt.Tx) error {
-		if err := logfile.Create(tx, identity); err != nil {
-			return err
-		}
-		return viewfile.CreateBuckets(tx)
+		changes := pages.Write(tx)
+		return errors.Join(logfile.Create(changes, identity), viewfile.CreateBuckets(changes))
 	})
 	return db
 }
@@ -67,14 +67,14 @@ func numbered(from, to int, value string) (rows []eventstore.Row) {
 func change(t *testing.T, db *bolt.DB, rows ...eventstore.Row) {
 	t.Helper()
 	update(t, db, func(tx *bolt.Tx) error {
-		return viewfile.Change(tx, view, rows, eventstore.Checkpoint{Position: 1})
+		return viewfile.Change(pages.Write(tx), view, rows, eventstore.Checkpoint{Position: 1})
 	})
 }
 
 // get returns the value of a row of table "t"; ok is false if there is no row.
 func get(db *bolt.DB, key string) (value string, ok bool, err error) {
 	err = db.View(func(tx *bolt.Tx) error {
-		state, err := viewfile.Load(tx, view)
+		state, err := viewfile.Load(pages.View(tx), view)
 		if err != nil {
 			return err
 		}
@@ -260,17 +260,17 @@ func TestDrop(t *testing.T) {
 	for slices := 0; !gone; slices++ {
 		require.Less(t, slices, 5)
 		update(t, db, func(tx *bolt.Tx) (err error) {
-			keys := viewfile.FirstKeys(tx, view, 40)
+			keys := viewfile.FirstKeys(pages.View(tx), view, 40)
 			dropped += len(keys)
-			gone, err = viewfile.Drop(tx, view, keys)
-			require.Nil(t, viewfile.ChangesBucket(tx, view), "layers are folded first")
+			gone, err = viewfile.Drop(pages.Write(tx), view, keys)
+			require.Nil(t, tx.Bucket(logfile.ChangesBucket).Bucket([]byte(view.ID)), "layers are folded first")
 			return err
 		})
 	}
 	require.Equal(t, 110, dropped)
 	require.NoError(t, db.View(func(tx *bolt.Tx) error {
-		require.Nil(t, viewfile.Rows(tx, view))
-		require.Empty(t, viewfile.FirstKeys(tx, view, 10))
+		require.Nil(t, viewfile.Rows(pages.View(tx), view))
+		require.Empty(t, viewfile.FirstKeys(pages.View(tx), view, 10))
 		return nil
 	}))
 	change(t, db, numbered(0, 10, "again")...)
