@@ -249,7 +249,7 @@ func fairness() []mutant {
 		{
 			name: "rows and events in one queue", proof: "fairness", env: []string{onlyRebuilds}, says: "more than",
 			file:  boltstore + "queue.go",
-			edits: []edit{{"	if j.view() == \"\" {\n		return &q.events", "	if j.view() == \"\" && q.closed {\n		return &q.events"}},
+			edits: []edit{{"		return &q.events\n", "		return &q.bulk\n"}},
 		},
 		{
 			name: "an overrun is a fault at once", proof: "fairness", env: []string{onlyPauses}, says: "fault",
