@@ -60,6 +60,35 @@ func TestAppend_BeforeRows(t *testing.T) {
 	require.GreaterOrEqual(t, letAll(g, &rows), n-2, "one commit of rows in a turn")
 }
 
+// TestCommitRows_FewBeforeMany: a small commit of rows does not wait for many large ones, but
+// for one of the same view.
+func TestCommitRows_FewBeforeMany(t *testing.T) {
+	s := open(t, logPath(t), nil)
+	appendEvents(t, s, "s", 1)
+	g := newGate(s)
+	defer s.SetCommit((*bolt.Tx).Commit)
+	var many, few, same sync.WaitGroup
+	many.Go(func() { require.NoError(t, s.CommitRows(t.Context(), rowsOf("first", 5000))) })
+	<-g.entered
+	const n = 20
+	for i := range n {
+		many.Go(func() { require.NoError(t, s.CommitRows(t.Context(), rowsOf(fmt.Sprint(i), 5000))) })
+		waiting(t, s, i+1)
+	}
+	few.Go(func() { require.NoError(t, s.CommitRows(t.Context(), rowsOf("few", 1))) })
+	waiting(t, s, n+1)
+	same.Go(func() {
+		c := rowsOf(fmt.Sprint(n-1), 1)
+		c.Expected, c.Checkpoint.Data = c.Checkpoint, []byte("next")
+		require.NoError(t, s.CommitRows(t.Context(), c))
+	})
+	waiting(t, s, n+2)
+	g.open <- nil
+	require.LessOrEqual(t, letAll(g, &few), 2)
+	letAll(g, &many)
+	letAll(g, &same)
+}
+
 // TestAppend_SmallRowsGoTogether: small commits of rows share turns.
 func TestAppend_SmallRowsGoTogether(t *testing.T) {
 	s := open(t, logPath(t), nil)

@@ -84,14 +84,17 @@ func (t *ticket) end(err error) {
 // Invariants. An append waits for at most one turn with rows that has begun, and for the
 // rows that share its own turn; these are bounded, however many callers commit rows. The
 // jobs of one view enter turns in the order of their arrival. Rows are not kept waiting for
-// ever by appends.
+// ever by appends, and small commits of rows, such as those of a view that follows the log,
+// do not wait for many large ones.
 //
-// Steps. Jobs that change rows wait in a lane of their own, with bounds of its own, so that
-// they never keep an append out of the queue. A turn takes the waiting events, and at most
-// one batch of rows: rowsWeight at most, or one larger job. While events are being appended,
-// many rows pay for the time that they took: after a turn with them no other rows are taken
-// for twice as long (rest), and so they get a third of the writer's time. Few rows cost
-// little more than the syncs, and do not pay.
+// Steps. Jobs that change rows wait in two lanes of their own, few rows in one and many in
+// the other. The lanes have bounds of their own, so that rows never keep an append out of the
+// queue. A turn takes the waiting events, and at most one batch of each lane of rows:
+// rowsWeight at most, or one larger job. While events are being appended, many rows pay for
+// the time that they took: after a turn with them, no more are taken from their lane for
+// twice as long (rest), and so they get a third of the writer's time. Few rows cost little
+// more than the syncs, and do not pay. A view's job enters the lane in which another one of
+// the view waits.
 //
 // Rejected. Rows only when no events wait: a steady load would stop all projections. Rows
 // without a rest: an appender that comes back after each turn waits for rows each time,
@@ -106,14 +109,21 @@ func (t *ticket) end(err error) {
 type queue struct {
 	mu     sync.Mutex
 	events lane // jobs that change no rows
-	rows   lane // jobs that change rows, or attach a view
+	rows   lane // jobs that change few rows
+	bulk   lane // jobs that change many rows, or attach a view
+	views  map[eventstore.ViewID]*viewJobs
 	closed bool
 
-	began  time.Time     // the times below count from it
-	rested atomic.Int64  // nanoseconds; until then no rows are taken
-	later  *time.Timer   // rings the bell then
+	began  time.Time     // the time that lanes rest counts from it
+	later  *time.Timer   // rings the bell when a lane has rested
 	bell   chan struct{} // buffer of one; wakes the writer's goroutine when jobs wait
 	plenty chan struct{} // buffer of one; an element means that the events are enough for a group
+}
+
+// viewJobs are the waiting jobs of one view, which are in one lane.
+type viewJobs struct {
+	lane *lane
+	n    int
 }
 
 // lane is the jobs of one kind, in the order of their arrival.
@@ -126,6 +136,7 @@ type lane struct {
 
 	jobs   atomic.Int64 // in all batches
 	weight atomic.Int64 // of these jobs
+	rested atomic.Int64 // nanoseconds; until then none are taken
 	space  gate         // opened when batches have been removed
 }
 
@@ -143,7 +154,7 @@ const (
 	viewWeight = 16
 )
 
-// After a turn with many rows, rows rest for restShare times as long as the turn took, at
+// After a turn with many rows, their lane rests for restShare times as long as the turn took, at
 // most restMost, if events were appended within restMost.
 const (
 	restShare = 2
@@ -152,17 +163,22 @@ const (
 
 // batch is a list of jobs that enter one turn and end together.
 type batch struct {
+	lane          *lane
 	jobs          []job
 	weight, bytes int
 	ended         chan struct{} // closed when the jobs have ended
 }
 
-// rows reports whether the jobs of the batch change rows.
-func (b *batch) rows() bool { return b.jobs[0].view() != "" }
+// rows reports whether the jobs of the batch change rows, and manyRows whether they change
+// many, or attach a view.
+func (b *batch) rows() bool     { return b.jobs[0].view() != "" }
+func (b *batch) manyRows() bool { return b.rows() && (b.weight > enough || b.jobs[0].alone()) }
 
 func newQueue() *queue {
 	q := &queue{
-		events: lane{limit: eventBytes, most: groupEvents}, rows: lane{limit: rowBytes, most: rowsWeight},
+		events: lane{limit: eventBytes, most: groupEvents},
+		rows:   lane{limit: rowBytes, most: rowsWeight}, bulk: lane{limit: rowBytes, most: rowsWeight},
+		views: make(map[eventstore.ViewID]*viewJobs),
 		began: time.Now(), bell: make(chan struct{}, 1), plenty: make(chan struct{}, 1),
 	}
 	q.later = time.AfterFunc(time.Hour, q.ring)
@@ -170,10 +186,16 @@ func newQueue() *queue {
 	return q
 }
 
-// laneOf returns the lane of a job.
-func (q *queue) laneOf(j job) *lane {
+// laneOf returns the lane that a job enters. The caller holds mu.
+func (q *queue) laneOf(j job, weight int) *lane {
 	if j.view() == "" {
 		return &q.events
+	}
+	if others := q.views[j.view()]; others != nil {
+		return others.lane
+	}
+	if weight > enough || j.alone() {
+		return &q.bulk
 	}
 	return &q.rows
 }
@@ -187,11 +209,17 @@ func (q *queue) push(j job) (b *batch, full <-chan struct{}, err error) {
 	if q.closed {
 		return nil, nil, eventstore.ErrClosed
 	}
-	l := q.laneOf(j)
+	l := q.laneOf(j, weight)
 	if n := l.jobs.Load(); n >= queueJobs || n > 0 && l.bytes+bytes > l.limit {
 		return nil, l.space.opened(), nil
 	}
 	b = l.add(j, weight, bytes)
+	if view := j.view(); view != "" {
+		if q.views[view] == nil {
+			q.views[view] = &viewJobs{lane: l}
+		}
+		q.views[view].n++
+	}
 	if now := l.weight.Load(); now >= enough && now-int64(weight) < enough {
 		select {
 		case q.plenty <- struct{}{}:
@@ -207,7 +235,7 @@ func (l *lane) add(j job, weight, bytes int) (b *batch) {
 	if last := len(l.batches) - 1; last >= 0 && l.fits(l.batches[last], j, weight) {
 		b = l.batches[last]
 	} else {
-		b = &batch{ended: make(chan struct{}), jobs: make([]job, 0, l.usual)}
+		b = &batch{lane: l, ended: make(chan struct{}), jobs: make([]job, 0, l.usual)}
 		l.batches = append(l.batches, b)
 	}
 	b.jobs = append(b.jobs, j)
@@ -250,52 +278,81 @@ func (q *queue) ring() {
 	}
 }
 
-// ringIfWaiting wakes the writer's goroutine if jobs wait that can be taken, or when rows
-// that rest can be.
+// ringIfWaiting wakes the writer's goroutine if jobs wait that can be taken, or when a lane
+// has rested.
 func (q *queue) ringIfWaiting() {
-	switch {
-	case q.events.jobs.Load() > 0:
-		q.ring()
-	case q.rows.jobs.Load() > 0:
-		if left := q.resting(); left > 0 {
-			q.later.Reset(left)
-		} else {
-			q.ring()
+	var left time.Duration
+	for _, l := range []*lane{&q.events, &q.rows, &q.bulk} {
+		if l.jobs.Load() == 0 {
+			continue
 		}
+		rest := q.resting(l)
+		if rest <= 0 {
+			q.ring()
+			return
+		}
+		if left == 0 || rest < left {
+			left = rest
+		}
+	}
+	if left > 0 {
+		q.later.Reset(left)
 	}
 }
 
-// resting returns for how long no rows are taken.
-func (q *queue) resting() time.Duration {
-	return time.Duration(q.rested.Load()) - time.Since(q.began)
+// resting returns for how long nothing is taken from a lane.
+func (q *queue) resting(l *lane) time.Duration {
+	until := l.rested.Load()
+	if until == 0 {
+		return 0
+	}
+	return time.Duration(until) - time.Since(q.began)
 }
 
-// rest makes rows rest after a turn with many of them, which took this long.
-func (q *queue) rest(took time.Duration) {
-	q.rested.Store(int64(time.Since(q.began) + min(restShare*took, restMost)))
+// rest makes a lane rest after a turn with many rows of it, which took this long.
+func (q *queue) rest(l *lane, took time.Duration) {
+	l.rested.Store(int64(time.Since(q.began) + min(restShare*took, restMost)))
 }
 
 // ready returns the number of waiting jobs that a turn may take now, and whether they are
 // worth its syncs.
 func (q *queue) ready() (jobs int64, worth bool) {
 	jobs, worth = q.events.jobs.Load(), q.events.weight.Load() >= enough
-	if n := q.rows.jobs.Load(); n > 0 && q.resting() <= 0 {
-		jobs, worth = jobs+n, worth || q.rows.weight.Load() >= enough
+	for _, l := range []*lane{&q.rows, &q.bulk} {
+		if n := l.jobs.Load(); n > 0 && q.resting(l) <= 0 {
+			jobs, worth = jobs+n, worth || l.weight.Load() >= enough
+		}
 	}
 	return jobs, worth
 }
 
-// take removes and returns the batches for the next turn, within the bounds of a group:
-// events, and one batch of rows unless rows rest.
+// take removes and returns the batches for the next turn: events, and one batch of each lane
+// of rows that does not rest; or an attachment.
 func (q *queue) take() []*batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var rows *batch
-	if len(q.rows.batches) > 0 && q.resting() <= 0 {
-		if rows = q.rows.batches[0]; rows.jobs[0].alone() {
-			return q.rows.remove(1)
+	var ready [2]*lane // of rows
+	n := 0
+	for _, l := range []*lane{&q.rows, &q.bulk} {
+		if len(l.batches) == 0 || q.resting(l) > 0 {
+			continue
 		}
+		if l.batches[0].jobs[0].alone() {
+			return q.removeRows(l)
+		}
+		ready[n] = l
+		n++
 	}
+	taken := q.takeEvents()
+	for _, l := range ready[:n] {
+		taken = append(taken, q.removeRows(l)...)
+	}
+	return taken
+}
+
+// takeEvents removes and returns batches of events, within the bounds of a group. The caller
+// holds mu.
+func (q *queue) takeEvents() []*batch {
 	weight, bytes, n := 0, 0, 0
 	for _, b := range q.events.batches {
 		if n > 0 && (weight+b.weight > groupEvents || bytes+b.bytes > groupBytes) {
@@ -304,11 +361,20 @@ func (q *queue) take() []*batch {
 		weight, bytes = weight+b.weight, bytes+b.bytes
 		n++
 	}
-	taken := q.events.remove(n)
-	if rows != nil {
-		taken = append(taken, q.rows.remove(1)...)
+	return q.events.remove(n)
+}
+
+// removeRows removes and returns the first batch of a lane of rows. The caller holds mu.
+func (q *queue) removeRows(l *lane) []*batch {
+	batches := l.remove(1)
+	for _, j := range batches[0].jobs {
+		if others := q.views[j.view()]; others != nil && others.n > 1 {
+			others.n--
+		} else {
+			delete(q.views, j.view())
+		}
 	}
-	return taken
+	return batches
 }
 
 // takeMore removes and returns the next batch of events if it can join the batches of a turn.
@@ -352,7 +418,10 @@ func (l *lane) remove(n int) []*batch {
 func (q *queue) load() (jobs, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return int(q.events.jobs.Load() + q.rows.jobs.Load()), q.events.bytes + q.rows.bytes
+	for _, l := range []*lane{&q.events, &q.rows, &q.bulk} {
+		jobs, bytes = jobs+int(l.jobs.Load()), bytes+l.bytes
+	}
+	return jobs, bytes
 }
 
 // close ends all waiting jobs with ErrClosed; later pushes return it.
@@ -361,7 +430,7 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	for _, l := range []*lane{&q.events, &q.rows} {
+	for _, l := range []*lane{&q.events, &q.rows, &q.bulk} {
 		for _, b := range l.batches {
 			for _, j := range b.jobs {
 				j.end(eventstore.ErrClosed)

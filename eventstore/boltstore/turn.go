@@ -42,16 +42,6 @@ func (t *turn) enter(batches []*batch) {
 	}
 }
 
-// manyRows reports whether the turn changes many rows, or attaches a view.
-func (t *turn) manyRows() bool {
-	for _, b := range t.batches {
-		if b.rows() && (b.weight > enough || b.jobs[0].alone()) {
-			return true
-		}
-	}
-	return false
-}
-
 // changesFile reports whether there is anything to write.
 func (t *turn) changesFile() bool { return len(t.group.entries)+len(t.changes)+len(t.slices) > 0 }
 

@@ -203,10 +203,7 @@ func (w *writer) write(batches []*batch) {
 			w.index.tend(t.group)
 		}
 	}
-	rows := t.manyRows()
-	if now := time.Now(); rows && now.Sub(w.appended) < restMost {
-		w.queue.rest(now.Sub(start))
-	}
+	many := w.rest(t, time.Since(start))
 	queued, _ := w.queue.ready()
 	told, back := 0, int64(0)
 	for _, b := range t.batches {
@@ -214,7 +211,7 @@ func (w *writer) write(batches []*batch) {
 			j.end(cmp.Or(err, t.outcome(j)))
 		}
 		told += len(b.jobs)
-		if !rows || !b.rows() {
+		if !many || !b.rows() {
 			back += int64(len(b.jobs))
 		}
 		close(b.ended)
@@ -231,4 +228,19 @@ func (w *writer) write(batches []*batch) {
 		w.views.remember(t.changes)
 		w.logFaults(t.changes)
 	}
+}
+
+// rest makes the lanes rest whose many rows were in a turn that took this long, if events are
+// being appended. It reports whether there were many rows.
+func (w *writer) rest(t *turn, took time.Duration) (many bool) {
+	for _, b := range t.batches {
+		if !b.manyRows() {
+			continue
+		}
+		many = true
+		if time.Since(w.appended) < restMost {
+			w.queue.rest(b.lane, took)
+		}
+	}
+	return many
 }

@@ -7,7 +7,7 @@ func fairness() []mutant {
 			name: "rows and events in one queue", breaks: "rows are taken before events that came later",
 			proof: "fairness", env: []string{onlyRebuilds}, says: "more than",
 			file:  boltstore + "queue.go",
-			edits: []edit{{"	if j.view() == \"\" {\n		return &q.events", "	if j.view() == \"\" && q.closed {\n		return &q.events"}},
+			edits: []edit{{"		return &q.events\n", "		return &q.bulk\n"}},
 		},
 		{
 			name: "an overrun is a fault at once", breaks: "a view that runs out of time once is faulted",
