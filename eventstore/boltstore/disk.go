@@ -259,8 +259,14 @@ func (d *disk) rollback(tx *bolt.Tx, err error) error {
 // next one that begins: its meta page is in the page cache, and may or may not reach
 // the disk.
 func (d *disk) mayBeNewest(id int) bool {
-	state, err := logfile.Inspect(d.file.OS) // without the map, which may be lost
+	state, err := logfile.Inspect(d.file.OS)
 	newest := int(state.TxID)
+	if err != nil { // the map may still have what cannot be read
+		err = d.readTx(func(tx *bolt.Tx) error {
+			newest = tx.ID()
+			return nil
+		})
+	}
 	return err != nil || newest >= id
 }
 

@@ -42,6 +42,7 @@ type DB struct {
 	remaps sync.Mutex  // one attempt to map the file again at a time
 	copied *os.File    // the handle of the present database, if the file was mapped again
 	stuck  atomic.Bool // bbolt may hold a lock for ever: it must not be called again
+	leaves atomic.Bool // Begin has left its locks behind once, as is expected
 }
 
 // errUnmapped means that the file cannot be mapped.
@@ -90,7 +91,7 @@ func (db *DB) beginOn(b *bolt.DB, writable bool) (tx *bolt.Tx, err error) {
 		tx, err = b.Begin(writable)
 		return err
 	})
-	if errors.Is(err, ErrBadPage) && !releaseBegin(b, writable) {
+	if errors.Is(err, ErrBadPage) && !db.release(b, writable) {
 		db.stuck.Store(true)
 	}
 	return tx, err
@@ -100,7 +101,7 @@ func (db *DB) beginOn(b *bolt.DB, writable bool) (tx *bolt.Tx, err error) {
 func (db *DB) Rollback(tx *bolt.Tx) error {
 	b := tx.DB()
 	err := Protect(tx.Rollback)
-	if errors.Is(err, ErrBadPage) && b != nil && !releaseBegin(b, true) {
+	if errors.Is(err, ErrBadPage) && b != nil && !db.release(b, true) {
 		db.stuck.Store(true)
 	}
 	return err

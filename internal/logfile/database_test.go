@@ -2,7 +2,9 @@ package logfile_test
 
 import (
 	"os"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
@@ -46,4 +48,20 @@ func TestDB_Stuck(t *testing.T) {
 	require.NoError(t, db.Close())
 	require.NoError(t, db.Close())
 	open(t, path, logfile.OpenOptions{})
+}
+
+// TestDB_ManyFaults: many readers that meet a fault at once all end soon.
+func TestDB_ManyFaults(t *testing.T) {
+	path := newLog(t)
+	db, _, err := logfile.Open(path, logfile.OpenOptions{})
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(path, 0))
+	begin := time.Now()
+	var all sync.WaitGroup
+	for range 2000 {
+		all.Go(func() { require.ErrorIs(t, db.View(noWork), logfile.ErrBadPage) })
+	}
+	all.Wait()
+	require.Less(t, time.Since(begin), 5*time.Second)
+	require.NoError(t, db.Close())
 }

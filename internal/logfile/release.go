@@ -33,9 +33,9 @@ import (
 // left behind. bbolt holds it for microseconds.
 const metaLockPatience = 5 * time.Millisecond
 
-// releaseBegin unlocks what a Begin that has panicked has left locked. It reports false if
-// bbolt does not have the expected locks.
-func releaseBegin(b *bolt.DB, writable bool) bool {
+// release unlocks what a Begin that has panicked has left locked. It reports false if bbolt
+// does not have the expected locks.
+func (db *DB) release(b *bolt.DB, writable bool) bool {
 	locks, ok := locksOf(b)
 	switch {
 	case !ok:
@@ -45,12 +45,13 @@ func releaseBegin(b *bolt.DB, writable bool) bool {
 		locks.writer.Unlock()
 		return true
 	}
-	for begin := time.Now(); time.Since(begin) < metaLockPatience; time.Sleep(metaLockPatience / 50) {
+	for begin := time.Now(); !db.leaves.Load() && time.Since(begin) < metaLockPatience; time.Sleep(metaLockPatience / 50) {
 		if locks.meta.TryLock() {
 			locks.meta.Unlock()
 			return true // bbolt has unlocked it
 		}
 	}
+	db.leaves.Store(true)
 	locks.mapped.RUnlock()
 	locks.meta.Unlock()
 	return true

@@ -113,6 +113,11 @@ func (t *tester) damage(ctx context.Context, c Case, d damage) error {
 	if err := sample.Write(path, t.content, t.known.Size); err != nil {
 		return err
 	}
+	if d.disk {
+		if err := t.remount(); err != nil {
+			return err
+		}
+	}
 	store, err := boltstore.Open(path, nil)
 	if err != nil {
 		return err

@@ -34,8 +34,8 @@ func New() proof.Proof {
 
 // testCase is one of the cases. It is run in a process and a directory of its own.
 type testCase struct {
-	name   string
-	run    func(ctx context.Context, dir string) error
+	name string
+	run  func(ctx context.Context, dir string) error
 	weak bool // run it as a user without rights, in a directory that belongs to root
 }
 
