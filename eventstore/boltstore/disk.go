@@ -262,7 +262,7 @@ func (d *disk) mayBeNewest(id int) bool {
 	state, err := logfile.Inspect(d.file.OS)
 	newest := int(state.TxID)
 	if err != nil { // the map may still have what cannot be read
-		err = d.readTx(func(tx *bolt.Tx) error {
+		err = d.readTx(func(tx *pages.Tx) error {
 			newest = tx.ID()
 			return nil
 		})
