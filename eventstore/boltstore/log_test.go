@@ -2,7 +2,6 @@ package boltstore_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -407,16 +406,6 @@ func TestLog_MemoryOfALargeCommit(t *testing.T) {
 	_, err := s.Append(t.Context(), eventstore.Commit{Events: list})
 	require.NoError(t, err)
 	require.Less(t, inUse()-before, 80<<20, "the tail has some 30 MiB of them")
-}
-
-// formatOf returns the format that a file says it has.
-func formatOf(tb testing.TB, path string) (format uint32) {
-	tb.Helper()
-	edit(tb, path, func(tx *bolt.Tx) error {
-		format = binary.BigEndian.Uint32(tx.Bucket([]byte("yore")).Get([]byte("format")))
-		return nil
-	})
-	return format
 }
 
 func copyFile(tb testing.TB, path string) string {

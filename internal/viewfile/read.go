@@ -24,7 +24,6 @@ func (s *State) Get(keys []eventstore.RowKey) (_ []eventstore.Row, err error) {
 // Scan reads the rows of a range page by page, each in a transaction of the caller's. It
 // is not safe for concurrent use.
 type Scan struct {
-	view     eventstore.ViewID
 	table    string
 	from, to []byte // keys in the bucket: from ≤ key < to, narrowed page by page
 	backward bool
