@@ -139,7 +139,7 @@ func (d *disk) readTx(use func(*pages.Tx) error) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
-		return seen.Still()
+		return seen.Still(d.durableTx.Load)
 	})
 	if err == nil {
 		return nil
@@ -157,7 +157,7 @@ func (d *disk) explain(err error) error {
 	switch {
 	case errors.As(err, &lost):
 		return d.lose(lost)
-	case errors.Is(err, eventstore.ErrCorrupt) && d.durableTx.Load() > 0:
+	case d.durableTx.Load() > 0: // bbolt has errors of its own for what a damaged file makes it do
 		if overwritten := d.file.Overwritten(d.durableTx.Load()); overwritten != nil {
 			return d.lose(overwritten)
 		}
@@ -202,7 +202,11 @@ func (d *disk) transact(fn func(tx *pages.WriteTx, end *logfile.Head) error) err
 		if err := fn(changes, &end); err != nil {
 			return err
 		}
-		return logfile.PutHead(changes, d.seed, end)
+		if err := logfile.PutHead(changes, d.seed, end); err != nil {
+			return err
+		}
+		changes.CheckAgain()
+		return nil
 	}
 	if err := logfile.Protect(fill); err != nil { // nothing was written yet
 		return d.rollback(tx, err)

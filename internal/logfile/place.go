@@ -105,7 +105,8 @@ func (f *File) EndsWith(before *pages.Tx, seed record.Seed, end Head) error {
 // the one after later, which may be under way, or if it is of another log. durable must be
 // loaded before the transaction began, and later after.
 func (f *File) See(tx *bolt.Tx, durable, later int64, identity Identity) (Seen, error) {
-	seen := Seen{file: f, base: unsafe.Add(nil, tx.DB().Info().Data), durable: uint64(durable)}
+	seen := Seen{file: f, base: unsafe.Add(nil, tx.DB().Info().Data), tx: uint64(tx.ID())}
+	seen.metas = seen.now()
 	if id := int64(tx.ID()); id < durable || id > later+1 {
 		return seen, f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id, later)
 	}
@@ -130,9 +131,10 @@ func (f *File) isOf(tx *bolt.Tx, identity Identity) error {
 
 // Seen is a read transaction that [File.See] has checked.
 type Seen struct {
-	file    *File
-	base    unsafe.Pointer // of the map; not in the heap
-	durable uint64
+	file  *File
+	base  unsafe.Pointer // of the map; not in the heap
+	tx    uint64
+	metas [2]uint64 // the transactions of the meta pages when it began
 }
 
 // Places in a meta page: behind its header, the magic number, the version, the page size and
@@ -166,12 +168,25 @@ func (s *Seen) isOf(tx *bolt.Tx, store *uuid.UUID) bool {
 	return at >= 0
 }
 
-// Still returns a [*LostError] if the file has no meta page with the id durable or a newer
-// one any more: another program has overwritten it since the transaction began, and what the
-// transaction has read may be wrong.
-func (s *Seen) Still() error {
-	if max(s.at(metaTxID), s.at(uint64(s.file.Found.PageSize)+metaTxID)) < s.durable {
-		return s.file.lost("it was overwritten during a read")
+// now returns the transactions of the meta pages.
+func (s *Seen) now() [2]uint64 {
+	return [2]uint64{s.at(metaTxID), s.at(uint64(s.file.Found.PageSize) + metaTxID)}
+}
+
+// Still returns a [*LostError] if a meta page has changed since the transaction began, and not
+// to that of a transaction after it, up to the one after later: another program has
+// overwritten the file, and what the transaction has read may be wrong. later returns the
+// last durable transaction.
+func (s *Seen) Still(later func() int64) error {
+	now := s.now()
+	if now == s.metas {
+		return nil
+	}
+	newest := uint64(later()) + 1
+	for i, id := range now {
+		if id != s.metas[i] && (id <= s.tx || id > newest) {
+			return s.file.lost("it was overwritten during a read")
+		}
 	}
 	return nil
 }

@@ -30,7 +30,10 @@ import (
 // that belongs to the leaf of the key before needs no search: a transaction that appends
 // goes the way once.
 //
-// Limits. A branch with deletions below it may be merged twice, the second time with a
+// Another program may overwrite the file meanwhile. So the overflow of these pages and of
+// the list of free pages is checked again before the commit.
+//
+// Limits. bbolt reads that overflow once more within the commit. A branch with deletions below it may be merged twice, the second time with a
 // branch that was not beside it before. That one is not checked; logfile.Open checks all
 // branches.
 
@@ -41,16 +44,28 @@ type WriteTx struct {
 	// Before is the state before the transaction.
 	Before *Tx
 
-	checked map[uint64]struct{} // pages
+	checked map[uint64]uint32 // the overflow of each page
 	root    WriteBucket
 }
 
 // Write returns the WriteTx of a transaction that writes and has not changed anything yet.
 func Write(tx *bolt.Tx) *WriteTx {
-	t := &WriteTx{Before: View(tx), checked: make(map[uint64]struct{})}
+	t := &WriteTx{Before: View(tx), checked: make(map[uint64]uint32)}
 	t.root = WriteBucket{tx: t, bucket: tx.Cursor().Bucket(), before: t.Before.Root()}
 	t.Before.checkFreelist()
 	return t
+}
+
+// CheckAgain checks once more what bbolt frees when it commits. It must be called right
+// before that.
+func (t *WriteTx) CheckAgain() {
+	t.Before.checkFreelist()
+	for id, overflow := range t.checked {
+		b, order := t.Before.bytes[int(id)*t.Before.size:], binary.NativeEndian
+		if order.Uint64(b) != id || order.Uint32(b[12:]) != overflow {
+			bad(id, "has changed during a transaction")
+		}
+	}
 }
 
 // ID returns the number of the transaction.
@@ -104,7 +119,7 @@ func (t *WriteTx) check(id uint64, first []byte) (p page) {
 		return p
 	}
 	p = t.Before.whole(id, first)
-	t.checked[id] = struct{}{}
+	t.checked[id] = p.overflow
 	return p
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -39,10 +40,13 @@ func Decode(seed Seed, p eventstore.Position, rec []byte) (Record, error) {
 // does not check: they may be damaged. It checks all else. The result shares no memory
 // with rec.
 func DecodeIdentity(seed Seed, p eventstore.Position, rec []byte) (Record, error) {
-	at, reason := checkIdentity(seed, p, rec)
 	var r Record
+	at, reason := layout(rec)
 	if reason == "" {
-		reason = decodeFields(&r, p, rec, string(rec[offFields:at]))
+		own := bytes.Clone(rec[:at+sumSize])
+		if reason = checkIdentity(seed, p, own, at); reason == "" {
+			reason = decodeFields(&r, p, own, at)
+		}
 	}
 	if reason != "" {
 		return Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
@@ -50,29 +54,26 @@ func DecodeIdentity(seed Seed, p eventstore.Position, rec []byte) (Record, error
 	return r, nil
 }
 
-// decode returns the record, or the reason why rec is not a record.
+// decode returns the record, or the reason why rec is not a record. rec may be mapped from a
+// file that another program overwrites just now, so the copy is checked. Fields and payload
+// share it. A reader may change the payload; the names in the fields are strings, which
+// cannot be changed.
 func decode(seed Seed, p eventstore.Position, rec []byte) (r Record, reason string) {
-	at, reason := checkIdentity(seed, p, rec)
-	if reason == "" {
-		reason = checkContent(rec, at)
-	}
+	at, reason := layout(rec)
 	if reason != "" {
-		return r, reason
-	}
-	return decodeChecked(p, rec, at)
-}
-
-// decodeChecked is decode for a record whose checksums are right, with that of the
-// identity at the given offset.
-func decodeChecked(p eventstore.Position, rec []byte, at int) (r Record, reason string) {
-	// Fields and payload share one allocation. A reader may change the payload; the
-	// names in the fields are strings, which cannot be changed.
-	own := make([]byte, len(rec)-sumSize-offFields)
-	copy(own, rec[offFields:])
-	if reason := decodeFields(&r, p, rec, view(own[:at-offFields])); reason != "" {
 		return Record{}, reason
 	}
-	rest := own[at-offFields+sumSize:]
+	own := bytes.Clone(rec)
+	if reason = checkIdentity(seed, p, own, at); reason == "" {
+		reason = checkContent(own, at)
+	}
+	if reason == "" {
+		reason = decodeFields(&r, p, own, at)
+	}
+	if reason != "" {
+		return Record{}, reason
+	}
+	rest := own[at+sumSize : len(own)-sumSize]
 	f := fields{rest: view(rest)}
 	r.Event.Metadata = f.metadata()
 	if f.broken {
@@ -85,16 +86,17 @@ func decodeChecked(p eventstore.Position, rec []byte, at int) (r Record, reason 
 // view returns the bytes as a string that shares their memory.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// decodeFields decodes the identity of a record, whose fields are those in names.
-func decodeFields(r *Record, p eventstore.Position, rec []byte, names string) (reason string) {
+// decodeFields decodes the identity of a record, with its checksum at the given offset. The
+// result shares the memory of rec.
+func decodeFields(r *Record, p eventstore.Position, rec []byte, at int) (reason string) {
 	e := &r.Event
 	e.Position = p
 	e.Version = eventstore.Version(binary.BigEndian.Uint64(rec[offVersion:]))
 	e.Recorded = time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC()
 	copy(e.ID[:], rec[offID:])
 	e.Time = e.Recorded
-	r.sum = binary.BigEndian.Uint32(rec[offFields+len(names):])
-	f := fields{rest: names}
+	r.sum = binary.BigEndian.Uint32(rec[at:])
+	f := fields{rest: view(rec[offFields:at])}
 	f.upToTags(r, rec[offFlags], nil)
 	if rec[offFlags]&flagLast != 0 {
 		r.Before = f.chain()
@@ -128,35 +130,32 @@ type Matcher struct {
 // matches the query. A damaged record is a [*eventstore.CorruptError]; if its identity is
 // whole, only where the record matches.
 func (m *Matcher) Decode(p eventstore.Position, rec []byte) (r Record, matches bool, err error) {
-	at, reason := checkIdentity(m.Seed, p, rec)
-	if reason == "" {
-		matches, reason = m.matches(rec, at)
-	}
-	if reason != "" {
-		return Record{}, true, &eventstore.CorruptError{Position: p, Reason: reason}
-	}
-	if !matches {
-		return Record{}, false, nil
-	}
-	if !m.IdentityOnly {
-		if reason = checkContent(rec, at); reason == "" {
-			r, reason = decodeChecked(p, rec, at)
+	if !m.Query.IsAll() {
+		at, reason := layout(rec)
+		if reason == "" {
+			reason = checkIdentity(m.Seed, p, rec, at)
 		}
+		if reason == "" {
+			matches, reason = m.matches(rec, at)
+		}
+		if reason != "" {
+			return Record{}, true, &eventstore.CorruptError{Position: p, Reason: reason}
+		}
+		if !matches {
+			return Record{}, false, nil
+		}
+	}
+	if m.IdentityOnly {
+		r, err = DecodeIdentity(m.Seed, p, rec)
 	} else {
-		reason = decodeFields(&r, p, rec, string(rec[offFields:at]))
+		r, err = Decode(m.Seed, p, rec)
 	}
-	if reason != "" {
-		return Record{}, true, &eventstore.CorruptError{Position: p, Reason: reason}
-	}
-	return r, true, nil
+	return r, true, err
 }
 
 // matches reports whether a record matches whose identity has the right checksum, which
 // is at the given offset, or why it is not a record.
 func (m *Matcher) matches(rec []byte, at int) (matches bool, reason string) {
-	if m.Query.IsAll() {
-		return true, ""
-	}
 	// The strings are parts of the record itself and are not used after return.
 	f := fields{rest: view(rec[offFields:at])}
 	var r Record
@@ -185,22 +184,19 @@ func layout(rec []byte) (at int, reason string) {
 	return offFields + int(size), ""
 }
 
-// checkIdentity returns the offset of the identity's checksum, or what is wrong with the
-// identity.
-func checkIdentity(seed Seed, p eventstore.Position, rec []byte) (at int, reason string) {
-	if at, reason = layout(rec); reason != "" {
-		return 0, reason
-	}
+// checkIdentity returns what is wrong with the identity of a record, with its checksum at
+// the given offset, or "".
+func checkIdentity(seed Seed, p eventstore.Position, rec []byte, at int) (reason string) {
 	if binary.BigEndian.Uint32(rec[at:]) != identitySum(seed, p, rec[:at]) {
-		return 0, "the record fails its checksum"
+		return "the record fails its checksum"
 	}
 	if rec[0] != format {
-		return 0, fmt.Sprintf("record format %d is unknown", rec[0])
+		return fmt.Sprintf("record format %d is unknown", rec[0])
 	}
 	if rec[offFlags]&^flagsKnown != 0 {
-		return 0, fmt.Sprintf("record flags %#x are unknown", rec[offFlags])
+		return fmt.Sprintf("record flags %#x are unknown", rec[offFlags])
 	}
-	return at, ""
+	return ""
 }
 
 // checkContent returns what is wrong with the content of a record, which begins with the

@@ -81,10 +81,11 @@ func sealChange(view View, key, value []byte) []byte {
 // openRow checks what is in the file under key, and returns a copy of the value. The error
 // matches ErrCorrupt.
 func openRow(view View, key, sealed []byte) ([]byte, error) {
-	if err := checkRow(view, key, sealed); err != nil {
+	own := append([]byte{}, sealed...)
+	if err := checkRow(view, key, own); err != nil {
 		return nil, err
 	}
-	return append([]byte{}, sealed[:len(sealed)-logfile.ChecksumSize]...), nil
+	return own[:len(own)-logfile.ChecksumSize], nil
 }
 
 // checkRow returns an error unless what is in the file under key is whole.

@@ -1,6 +1,7 @@
 package inuse
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,15 +33,24 @@ func child(ctx context.Context, args []string) error {
 	return trial.Serve(ctx, t.try)
 }
 
+// endlessFree is how a child ends whose file was overwritten within a commit of bbolt, in
+// the microseconds between the last check of a page's header and its use.
+const endlessFree = "bbolt frees the pages that a damaged header names"
+
 // maxHeap is the most that the heap of a child may have, in bytes.
 const maxHeap = 512 << 20
 
-// watchHeap ends the process when its heap is too large.
+// watchHeap ends the process when its heap is too large, and says what it is doing.
 func watchHeap() {
 	var m runtime.MemStats
 	for {
 		if runtime.ReadMemStats(&m); m.HeapInuse > maxHeap {
-			fmt.Fprintf(os.Stderr, "the heap has %d bytes\n", m.HeapInuse)
+			stacks := make([]byte, 1<<20)
+			stacks = stacks[:runtime.Stack(stacks, true)]
+			if bytes.Contains(stacks, []byte("freelist.(*shared).Free(")) {
+				fmt.Fprintln(os.Stderr, endlessFree)
+			}
+			fmt.Fprintf(os.Stderr, "the heap has %d bytes\n%s", m.HeapInuse, stacks)
 			os.Exit(3)
 		}
 		time.Sleep(20 * time.Millisecond)

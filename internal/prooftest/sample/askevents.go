@@ -207,5 +207,6 @@ func (q *asker) keys() {
 }
 
 func sameReceipt(a, b eventstore.Receipt) bool {
-	return a.First == b.First && a.Last == b.Last && a.Recorded.Equal(b.Recorded) && slices.Equal(a.Heads, b.Heads)
+	return a.First == b.First && a.Last == b.Last && a.Recorded.Equal(b.Recorded) && slices.Equal(a.Heads, b.Heads) &&
+		bytes.Equal(a.Digest, b.Digest)
 }

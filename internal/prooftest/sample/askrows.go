@@ -30,6 +30,9 @@ func (q *asker) view(v *View) {
 	}
 	q.call(fmt.Sprintf("GetRows of view %q", v.ID), func(ctx context.Context) Answer {
 		set, err := q.store.GetRows(ctx, v.ID, keys...)
+		if err != nil && set.Checkpoint.IsZero() { // it says nothing
+			set.Checkpoint = v.Checkpoint
+		}
 		present := slices.DeleteFunc(set.Rows, func(r eventstore.Row) bool { return r.Value == nil })
 		return q.rows(v, some, present, set.Checkpoint, err)
 	})

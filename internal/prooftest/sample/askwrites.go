@@ -204,7 +204,7 @@ func (q *asker) append() (known *Sample, appended bool) {
 	last := eventstore.Position(len(q.sample.Events))
 	n := q.sample.names()
 	c := eventstore.Commit{
-		Key: "after the damage",
+		Key: "after the damage", Digest: []byte("its digest"),
 		Events: []eventstore.NewEvent{{Stream: lastStream, ID: newID(1), Type: n.types[0], Codec: "json", Data: []byte("more"),
 			Tags: []eventstore.Tag{n.tags[0]}}},
 		Expect: []eventstore.Expect{{Stream: lastStream, At: eventstore.At(q.sample.Version(lastStream))}},
@@ -218,7 +218,7 @@ func (q *asker) append() (known *Sample, appended bool) {
 	var receipt eventstore.Receipt
 	q.call("Append whose conditions hold", func(ctx context.Context) Answer {
 		var err error
-		want := eventstore.Receipt{First: last + 1, Last: last + 1, Heads: []eventstore.StreamHead{{Stream: lastStream, Version: q.sample.Version(lastStream) + 1}}}
+		want := eventstore.Receipt{First: last + 1, Last: last + 1, Digest: c.Digest, Heads: []eventstore.StreamHead{{Stream: lastStream, Version: q.sample.Version(lastStream) + 1}}}
 		if receipt, err = q.store.Append(ctx, c); errors.Is(err, eventstore.ErrConflict) {
 			return Answer{Verdict: Clash, Got: err.Error(), Want: "appended", err: err}
 		}

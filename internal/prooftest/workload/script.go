@@ -111,6 +111,9 @@ func (s *Script) make(id ID) *eventstore.Commit {
 		Expect: []eventstore.Expect{{Stream: own, At: eventstore.At(eventstore.Version(version))}},
 		Guards: []eventstore.Guard{{Query: eventstore.Match(eventstore.Item{Tags: []eventstore.Tag{id.Tag()}})}},
 	}
+	if id.N%2 == 0 {
+		c.Digest = []byte(id.String())
+	}
 	expected := map[eventstore.StreamID]bool{own: true}
 	n, padding := 1+r.IntN(4)*r.IntN(2), 180
 	if r.IntN(16) == 0 && id.Writer != hugeWriter { // large enough that its records are packed
