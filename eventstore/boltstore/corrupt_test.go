@@ -115,6 +115,49 @@ func requireFollowedToSix(t *testing.T, s *boltstore.Store) {
 	require.Equal(t, []eventstore.Position{1, 2, 3, 4, 5, 6}, followed)
 }
 
+// TestFollow_ADamagedRecordBesideTheEndOfABatch has a record that the index does not know
+// beside the last event of a batch. A follower of its stream stops before it; a follower of
+// another stream goes on.
+func TestFollow_ADamagedRecordBesideTheEndOfABatch(t *testing.T) {
+	const all = 300
+	for position := eventstore.Position(255); position <= 258; position++ {
+		for _, stream := range []eventstore.StreamID{"s-1", "s-2"} {
+			t.Run(fmt.Sprint("position ", position, " of ", stream), func(t *testing.T) {
+				path := logPath(t)
+				s, err := boltstore.Open(path, nil)
+				require.NoError(t, err)
+				for p := eventstore.Position(1); p <= all; p++ {
+					of := eventstore.StreamID("s-1")
+					if p == position {
+						of = stream
+					}
+					appendEvents(t, s, of, 1)
+				}
+				require.NoError(t, s.Close())
+				edit(t, path, damageRecord(position))
+				s = openUnverified(t, path, nil)
+				var followed []eventstore.Position
+				for batch, err := range s.Follow(t.Context(), eventstore.Stream("s-1"), 0) {
+					if err != nil {
+						require.ErrorIs(t, err, eventstore.ErrCorrupt)
+						break
+					}
+					for _, e := range batch.Events {
+						followed = append(followed, e.Position)
+					}
+					if batch.Through >= position {
+						require.Equal(t, eventstore.StreamID("s-2"), stream, "a follower was led past a damaged record")
+					}
+					if batch.Live {
+						break
+					}
+				}
+				require.Len(t, followed, map[eventstore.StreamID]int{"s-1": int(position) - 1, "s-2": all - 1}[stream])
+			})
+		}
+	}
+}
+
 // Pages of the file that are overwritten lead to errors, in Open or later, and
 // never to a panic.
 func TestStore_OverwrittenPagesAreErrors(t *testing.T) {

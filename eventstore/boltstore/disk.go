@@ -57,9 +57,11 @@ type disk struct {
 	end  logfile.Head // of the log, after the last transaction that is on disk; used with the pen
 
 	durableTx atomic.Int64          // id of the last transaction that is on disk; 0: not known yet
+	begunTx   atomic.Int64          // id of the last transaction whose commit has begun
 	failed    atomic.Bool           // no more changes
 	lost      atomic.Pointer[error] // why the file is lost; nil: it is not
 	failure   chan struct{}         // closed when failed is set
+	doubted   atomic.Bool           // a note was left beside the file
 	closing   chan struct{}         // closed when Close is called
 
 	warnings []string // what Open found; not changed later
@@ -132,14 +134,14 @@ func (d *disk) readTx(use func(*pages.Tx) error) error {
 		if durable == 0 { // Open reads it
 			return fn(tx)
 		}
-		seen, err := d.file.See(tx, durable, d.durableTx.Load(), d.identity)
+		seen, err := d.file.See(tx, durable, d.begunTx.Load(), d.identity)
 		if err != nil {
 			return err
 		}
 		if err := fn(tx); err != nil {
 			return err
 		}
-		return seen.Still(d.durableTx.Load)
+		return seen.Still(d.begunTx.Load)
 	})
 	if err == nil {
 		return nil
@@ -174,13 +176,11 @@ func (d *disk) lose(why error) error {
 	return *d.lost.Load()
 }
 
-// stop makes the store take no more changes. It reports whether it has.
-func (d *disk) stop() bool {
-	if !d.failed.CompareAndSwap(false, true) {
-		return false
+// stop makes the store take no more changes.
+func (d *disk) stop() {
+	if d.failed.CompareAndSwap(false, true) {
+		close(d.failure)
 	}
-	close(d.failure)
-	return true
 }
 
 // transact runs fn in a write transaction and makes it durable. fn advances end, the head of
@@ -212,6 +212,7 @@ func (d *disk) transact(fn func(tx *pages.WriteTx, end *logfile.Head) error) err
 		return d.rollback(tx, err)
 	}
 	id, b := tx.ID(), tx.DB()
+	d.begunTx.Store(int64(id))
 	if err := logfile.Protect(func() error { return d.commitTx(tx) }); err != nil {
 		if errors.Is(err, logfile.ErrBadPage) { // bbolt has not ended it
 			if rollbackErr := d.db.Rollback(tx); rollbackErr != nil {
@@ -277,7 +278,8 @@ func (d *disk) mayBeNewest(id int) bool {
 // fail stops the store from taking changes, because the outcome of a transaction is
 // unknown.
 func (d *disk) fail(cause error) error {
-	if d.stop() {
+	d.stop()
+	if d.doubted.CompareAndSwap(false, true) {
 		if err := d.file.Doubt(); err != nil {
 			cause = errors.Join(cause, err)
 		}

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,13 +36,15 @@ func (s *Store) follow(ctx context.Context, q eventstore.Query, after eventstore
 	if head := s.tail.last().through; after > head {
 		return fmt.Errorf("%w: follow after position %d, beyond the head %d", eventstore.ErrInvalid, after, head)
 	}
+	b := batchBuilder{query: q}
+	b.streams.begin(q, window{from: after + 1, to: after + 1})
 	for through, live := after, false; ; {
 		if live {
 			if err := s.await(ctx, through); err != nil {
 				return err
 			}
 		}
-		batch, err := s.nextBatch(q, through)
+		batch, err := s.nextBatch(&b, through)
 		if err != nil {
 			return err
 		}
@@ -76,18 +79,18 @@ func (s *Store) await(ctx context.Context, p eventstore.Position) error {
 
 // nextBatch returns the batch after position through, from memory if the tail reaches back
 // that far, and otherwise from the file.
-func (s *Store) nextBatch(q eventstore.Query, through eventstore.Position) (eventstore.Batch, error) {
+func (s *Store) nextBatch(b *batchBuilder, through eventstore.Position) (eventstore.Batch, error) {
 	head := s.tail.last().through
-	b := batchBuilder{query: q, to: min(head, through+batchPositions)}
-	b.batch.Through = through
+	b.to, b.batch = min(head, through+batchPositions), eventstore.Batch{Through: through}
 	var err error
 	if groups, ok := s.tail.after(through, batchPositions); ok {
 		err = b.fromTail(groups)
 	} else {
 		err = b.fromFile(s.reader)
 	}
-	if err != nil && len(b.batch.Events) == 0 {
-		return eventstore.Batch{}, err // with events before it, the next batch meets it again
+	damage := errors.As(err, new(*eventstore.CorruptError))
+	if err != nil && (len(b.batch.Events) == 0 || !damage) {
+		return eventstore.Batch{}, err // with events before the damage, the next batch meets it again
 	}
 	b.batch.Live = b.batch.Through == head
 	return b.batch, nil
@@ -95,9 +98,10 @@ func (s *Store) nextBatch(q eventstore.Query, through eventstore.Position) (even
 
 // batchBuilder fills a batch with the matching events up to position to.
 type batchBuilder struct {
-	query eventstore.Query
-	to    eventstore.Position
-	batch eventstore.Batch
+	query   eventstore.Query
+	streams streamCheck // over all batches
+	to      eventstore.Position
+	batch   eventstore.Batch
 }
 
 func (b *batchBuilder) fromTail(groups []*group) error {
@@ -116,6 +120,7 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 				if err != nil {
 					return err
 				}
+				b.streams.took(&r.Event)
 				b.batch.Events = append(b.batch.Events, r.Event)
 			}
 			b.batch.Through = g.position(i)
@@ -129,6 +134,7 @@ func (b *batchBuilder) fromTail(groups []*group) error {
 
 func (b *batchBuilder) fromFile(r *reader) error {
 	scan := r.scan(b.query, window{from: b.batch.Through + 1, to: b.to})
+	scan.streams = b.streams
 	scan.borrow()
 	defer scan.giveBack()
 	for !scan.done {
@@ -138,14 +144,14 @@ func (b *batchBuilder) fromFile(r *reader) error {
 			b.batch.Events = append(b.batch.Events, scan.found[i].Event)
 		}
 		b.batch.Through = scan.from - 1
+		if err == nil && scan.done {
+			b.batch.Through = b.to
+		}
 		var corrupt *eventstore.CorruptError
-		if errors.As(err, &corrupt) { // the scan may have passed a record that it could not read
+		if errors.As(cmp.Or(err, scan.doubt), &corrupt) { // the scan may have passed a record that it could not read
 			b.batch.Through = min(b.batch.Through, corrupt.Position-1)
 		}
 		if err != nil || len(b.batch.Events) > 0 {
-			if err == nil && scan.done {
-				b.batch.Through = b.to
-			}
 			return err
 		}
 	}

@@ -125,8 +125,8 @@ func (v *inline) changed() {
 	}
 }
 
-// bringBack attaches a late view again. It ends when the view is attached, has a fault or
-// was dropped, or the store is closed.
+// bringBack attaches a late view again. It ends when the view is attached, has a fault, is
+// damaged or was dropped, or the store has failed or is closed.
 func (s *Store) bringBack(ctx context.Context, v *inline, late eventstore.Late) {
 	attrs := []any{"file", s.file.Path, "view", v.View, "timeout", v.timeout()}
 	s.logger.Warn("a view has run out of time and is late until it has caught up", append(attrs, "reason", late.Reason)...)
@@ -145,6 +145,9 @@ func (s *Store) bringBack(ctx context.Context, v *inline, late eventstore.Late) 
 			s.views.unclaim(v)
 			s.logger.Error("a late view stopped at a fault", append(attrs, "error", err)...)
 			v.changed()
+			return
+		case errors.Is(err, eventstore.ErrCorrupt): // no later attempt would read what this one could not
+			s.logger.Error("a late view cannot be attached; rebuild it", append(attrs, "error", err)...)
 			return
 		case ctx.Err() == nil && !s.isClosing():
 			s.logger.Warn("a late view cannot be attached", append(attrs, "error", err)...)
@@ -194,6 +197,8 @@ func (s *Store) pause(ctx context.Context, until <-chan struct{}) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.failure:
+		return eventstore.ErrFailed
 	case <-s.closing:
 		return eventstore.ErrClosed
 	}

@@ -100,6 +100,7 @@ func (s *Store) load() error {
 		}
 		s.end, s.identity = end.Head, identity
 		s.durableTx.Store(int64(tx.ID()))
+		s.begunTx.Store(int64(tx.ID()))
 		if s.badRows = s.file.BadRows; s.badRows == nil {
 			s.badRows = logfile.Protect(func() error { return s.views.load(tx, s.seed) })
 		}

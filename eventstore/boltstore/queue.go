@@ -90,7 +90,8 @@ func (t *ticket) end(err error) {
 // Steps. Jobs that change rows wait in two lanes of their own, few rows in one and many in
 // the other. The lanes have bounds of their own, so that rows never keep an append out of the
 // queue. A turn takes the waiting events, and at most one batch of each lane of rows:
-// rowsWeight at most, or one larger job. While events are being appended, many rows pay for
+// rowsWeight at most, or one larger job. An attachment has a turn alone, but no two of them
+// follow each other while events wait. While events are being appended, many rows pay for
 // the time that they took: after a turn with them, no more are taken from their lane for
 // twice as long (rest), and so they get a third of the writer's time. Few rows cost little
 // more than the syncs, and do not pay. A view's job enters the lane in which another one of
@@ -112,6 +113,7 @@ type queue struct {
 	rows   lane // jobs that change few rows
 	bulk   lane // jobs that change many rows, or attach a view
 	views  map[eventstore.ViewID]*viewJobs
+	alone  bool // the last turn was of a job alone
 	closed bool
 
 	began  time.Time     // the time that lanes rest counts from it
@@ -281,6 +283,8 @@ func (q *queue) ring() {
 // ringIfWaiting wakes the writer's goroutine if jobs wait that can be taken, or when a lane
 // has rested.
 func (q *queue) ringIfWaiting() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	var left time.Duration
 	for _, l := range []*lane{&q.events, &q.rows, &q.bulk} {
 		if l.jobs.Load() == 0 {
@@ -338,11 +342,16 @@ func (q *queue) take() []*batch {
 			continue
 		}
 		if l.batches[0].jobs[0].alone() {
+			if q.alone && len(q.events.batches) > 0 { // the events go first this time
+				continue
+			}
+			q.alone = true
 			return q.removeRows(l)
 		}
 		ready[n] = l
 		n++
 	}
+	q.alone = false
 	taken := q.takeEvents()
 	for _, l := range ready[:n] {
 		taken = append(taken, q.removeRows(l)...)

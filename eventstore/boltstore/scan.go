@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/yore-es/yore/eventstore"
@@ -27,6 +28,7 @@ type scan struct {
 	window  // what is left
 	streams streamCheck
 	doubt   error // of a record that cannot be read and may match, if no match has come after it
+	hole    error // of a position that was left without a record, if no match has come after it
 
 	ahead logfile.ReadAhead
 
@@ -131,7 +133,7 @@ func (sc *scan) walkLog(tx *pages.Tx, limit int) error {
 			r, matches, err = sc.matcher.Decode(p, rec)
 		}
 		if err != nil {
-			if err := sc.doubtful(err); err != nil {
+			if err := sc.noteUnread(tx, p, err); err != nil {
 				return err
 			}
 		}
@@ -143,7 +145,7 @@ func (sc *scan) walkLog(tx *pages.Tx, limit int) error {
 			continue
 		}
 		if problem := sc.streams.check(&r.Event); problem != "" {
-			return cmp.Or(sc.doubt, error(&eventstore.CorruptError{Position: p, Reason: problem}))
+			return cmp.Or(sc.doubt, sc.hole, error(&eventstore.CorruptError{Position: p, Reason: problem}))
 		}
 		if err := sc.proved(); err != nil {
 			return err
@@ -165,7 +167,12 @@ func (sc *scan) walkLog(tx *pages.Tx, limit int) error {
 //
 // Steps. A scan that meets such a record ends with its error. A scan of one stream goes on:
 // if the next event of the stream has the next version, the record was not one of the stream.
-// Otherwise, or if the stream has no further event, the scan ends with the error then.
+// Otherwise, or if the stream has no further event, the scan ends with the error then. Follow
+// keeps what it knows of the stream from batch to batch, and no batch ends beyond a record in
+// doubt.
+//
+// A position that Salvage has left without a record holds nothing that could match. Only a
+// scan of all events ends there, with an error that tells of the gap.
 
 // doubtful returns the error with which the scan ends at a record that cannot be read, or nil
 // if later records may prove that it does not match.
@@ -177,13 +184,23 @@ func (sc *scan) doubtful(err error) error {
 	return nil
 }
 
+// noteUnread is doubtful for a walk of the log, which meets the positions, too, that Salvage
+// has left without a record. The index does not have them.
+func (sc *scan) noteUnread(tx *pages.Tx, p eventstore.Position, err error) error {
+	if sc.query.IsAll() || !logfile.InHole(tx, sc.disk.seed, p) {
+		return sc.doubtful(err)
+	}
+	sc.hole = cmp.Or(sc.hole, err)
+	return nil
+}
+
 // proved returns the doubt, if there is one that the next event, whose version fits, does not
 // end.
 func (sc *scan) proved() error {
 	if sc.doubt != nil && !sc.streams.follows() {
 		return sc.doubt
 	}
-	sc.doubt = nil
+	sc.doubt, sc.hole = nil, nil
 	return nil
 }
 
@@ -227,11 +244,12 @@ func (sc *scan) takeNamed(tx *pages.Tx, x *index.Index, limit int, n names) erro
 	sc.found = slices.Grow(sc.found, min(limit, len(sc.named)))
 	records := logfile.NewReader(tx.Bucket(logfile.LogBucket))
 	for _, p := range sc.named {
+		var r record.Record
+		matches := false
 		rec, err := records.At(p)
-		if err != nil {
-			return err
+		if err == nil {
+			r, matches, err = sc.matcher.Decode(p, rec)
 		}
-		r, matches, err := sc.matcher.Decode(p, rec)
 		if err != nil && !n.exact {
 			if err := sc.doubtful(err); err != nil {
 				return err
@@ -319,8 +337,8 @@ func (sc *scan) take(r record.Record, limit int) (full bool) {
 
 // streamCheck checks that the events of a scan over whole streams have versions without gaps.
 type streamCheck struct {
-	versions  map[eventstore.StreamID]eventstore.Version // of each stream's last event in the scan; nil: no check
-	single    bool                                       // it is one stream
+	versions  map[eventstore.StreamID]*eventstore.Version // of each stream's last event in the scan; nil: no check
+	single    bool                                        // it is one stream
 	fromStart bool
 	backward  bool
 }
@@ -331,20 +349,24 @@ func (c *streamCheck) begin(q eventstore.Query, w window) {
 		len(items[0].Types)+len(items[0].Tags)+len(items[0].Categories) > 0 {
 		return
 	}
-	c.versions = make(map[eventstore.StreamID]eventstore.Version, len(items[0].Streams))
+	c.versions = make(map[eventstore.StreamID]*eventstore.Version, len(items[0].Streams))
 	c.single = len(items[0].Streams) == 1
 	c.fromStart, c.backward = w.from == 1 && !w.backward, w.backward
 }
 
 // check returns what is wrong with the version of the next event, or "".
 func (c *streamCheck) check(e *eventstore.Event) string {
-	latest, seen := c.versions[e.Stream]
-	if c.versions == nil || !seen && !c.fromStart {
+	latest := c.versions[e.Stream]
+	if c.versions == nil || latest == nil && !c.fromStart {
 		return ""
 	}
-	want := latest + 1
-	if c.backward {
-		want = latest - 1
+	want := eventstore.Version(1)
+	switch {
+	case latest == nil:
+	case c.backward:
+		want = *latest - 1
+	default:
+		want = *latest + 1
 	}
 	if e.Version == want {
 		return ""
@@ -363,13 +385,18 @@ func (c *streamCheck) complete() bool {
 		return false
 	}
 	for _, v := range c.versions {
-		return v == 1
+		return *v == 1
 	}
 	return false
 }
 
 func (c *streamCheck) took(e *eventstore.Event) {
-	if c.versions != nil {
-		c.versions[e.Stream] = e.Version
+	switch latest := c.versions[e.Stream]; {
+	case c.versions == nil:
+	case latest != nil:
+		*latest = e.Version
+	default: // the event's name would keep its payload in memory
+		v := e.Version
+		c.versions[eventstore.StreamID(strings.Clone(string(e.Stream)))] = &v
 	}
 }

@@ -102,13 +102,14 @@ func (f *File) EndsWith(before *pages.Tx, seed record.Seed, end Head) error {
 
 // See checks a read transaction of the log of the given identity when it begins. It returns
 // a [*LostError] if the transaction is older than the one with the id durable, or newer than
-// the one after later, which may be under way, or if it is of another log. durable must be
-// loaded before the transaction began, and later after.
-func (f *File) See(tx *bolt.Tx, durable, later int64, identity Identity) (Seen, error) {
+// the one with the id newest, or if it is of another log. durable is the last durable
+// transaction when this one began, and newest the last one that the store has begun to commit
+// since then.
+func (f *File) See(tx *bolt.Tx, durable, newest int64, identity Identity) (Seen, error) {
 	seen := Seen{file: f, base: unsafe.Add(nil, tx.DB().Info().Data), tx: uint64(tx.ID())}
 	seen.metas = seen.now()
-	if id := int64(tx.ID()); id < durable || id > later+1 {
-		return seen, f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id, later)
+	if id := int64(tx.ID()); id < durable || id > newest {
+		return seen, f.lost("its last transaction is %d and should be %d: it was overwritten, or another process has it open", id, durable)
 	}
 	if seen.isOf(tx, &identity.StoreID) {
 		return seen, nil
@@ -174,17 +175,17 @@ func (s *Seen) now() [2]uint64 {
 }
 
 // Still returns a [*LostError] if a meta page has changed since the transaction began, and not
-// to that of a transaction after it, up to the one after later: another program has
-// overwritten the file, and what the transaction has read may be wrong. later returns the
-// last durable transaction.
-func (s *Seen) Still(later func() int64) error {
+// to that of a transaction after it, up to newest: another program has overwritten the file,
+// and what the transaction has read may be wrong. newest returns the last transaction that the
+// store has begun to commit.
+func (s *Seen) Still(newest func() int64) error {
 	now := s.now()
 	if now == s.metas {
 		return nil
 	}
-	newest := uint64(later()) + 1
+	last := uint64(newest())
 	for i, id := range now {
-		if id != s.metas[i] && (id <= s.tx || id > newest) {
+		if id != s.metas[i] && (id <= s.tx || id > last) {
 			return s.file.lost("it was overwritten during a read")
 		}
 	}

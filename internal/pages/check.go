@@ -136,6 +136,7 @@ type checker struct {
 	// before is the last page in use before some free ones, and the last page of its
 	// overflow. Free pages come in runs.
 	before struct{ id, last uint64 }
+	run    struct{ free, used uint64 } // the last free page, and the last page in use up to it
 }
 
 func (c *checker) found(id uint64, problem string) {
@@ -159,9 +160,13 @@ func (c *checker) take(id uint64, overflow uint32) bool {
 // nor as overflow of the page in use before it.
 func (c *checker) free(id uint64) error {
 	before := id
-	for !c.used.get(before) {
+	for !c.used.get(before) && before != c.run.free {
 		before--
 	}
+	if before == c.run.free {
+		before = c.run.used
+	}
+	c.run.free, c.run.used = id, before
 	if before > 1 && before < id && before != c.before.id && c.Branches {
 		p, problem, err := readPage(c.file, c.meta, before, nil)
 		if err != nil {

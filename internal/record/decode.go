@@ -163,8 +163,10 @@ func (m *Matcher) matches(rec []byte, at int) (matches bool, reason string) {
 	if !f.broken {
 		matches = m.Query.Matches(r.Event.Stream, r.Event.Type, r.Event.Tags)
 	}
-	m.tags = r.Event.Tags[:0]
-	clear(m.tags[:cap(m.tags)])
+	if len(r.Event.Tags) > 0 {
+		m.tags = r.Event.Tags[:0]
+		clear(m.tags[:cap(m.tags)])
+	}
 	if f.broken {
 		return false, f.reason()
 	}
@@ -230,7 +232,7 @@ func (f *fields) take(n int) string {
 
 func (f *fields) number(limit uint64) uint64 {
 	var x uint64
-	for shift := 0; shift < 64; shift += 7 {
+	for shift := 0; shift < 35; shift += 7 { // no limit is above MaxUint32
 		b := f.take(1)
 		if f.broken {
 			return 0

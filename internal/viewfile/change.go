@@ -83,7 +83,7 @@ func FirstKeys(tx *pages.Tx, view View, limit int) (keys [][]byte) {
 			break
 		}
 		if e.Value != nil {
-			keys = append(keys, bytes.Clone(e.Key))
+			keys = append(keys, e.Key)
 		}
 	}
 	if b := Rows(tx, view); b != nil && err != nil {

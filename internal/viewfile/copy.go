@@ -56,8 +56,7 @@ func (c *Copier) Next(tx *pages.Tx) (page []SealedRow, err error) {
 		}
 		c.from = append(bytes.Clone(e.Key), 0)
 		if e.Value != nil {
-			key := bytes.Clone(e.Key)
-			page = append(page, SealedRow{c.view.ID, key, sealRow(c.view, key, e.Value)})
+			page = append(page, SealedRow{c.view.ID, e.Key, sealRow(c.view, e.Key, e.Value)})
 		}
 		size += len(e.Sealed)
 	}
@@ -65,7 +64,8 @@ func (c *Copier) Next(tx *pages.Tx) (page []SealedRow, err error) {
 	return page, nil
 }
 
-// Check compares the rows that were read with the view's tally. It is called when Done. Missing rows, and older ones that have come back, match ErrCorrupt.
+// Check compares the rows that were read with the view's tally. It is called when Done.
+// Missing rows, and older ones that have come back, match ErrCorrupt.
 func (c *Copier) Check() error {
 	if !c.tally.Counts(c.counted) {
 		return fmt.Errorf("%w: view %q: rows are missing or older ones have come back: there are %d, the tally counts %d",

@@ -1,7 +1,6 @@
 package viewfile
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -110,16 +109,18 @@ func dropChanges(tx *pages.WriteTx, view View) error {
 	return changes.DeleteBucket([]byte(view.ID))
 }
 
-// Entry is a layer's entry for a row. Its memory belongs to the transaction.
+// Entry is a layer's entry for a row. It shares no memory with the file.
 type Entry struct {
 	Key    []byte // of the row, without the number of the layer
 	Sealed []byte // the whole value in the file, with its checksum
 	Value  []byte // of the row, a part of Sealed; nil: the row was deleted
 }
 
-// Open checks and parses what the layer has under a key of its bucket. The error matches
-// ErrCorrupt. The entry is valid until the transaction ends.
+// Open parses a copy of what the layer has under a key of its bucket, which it checks. The
+// error matches ErrCorrupt.
 func (l *Layer) Open(key, sealed []byte) (Entry, error) {
+	own := append(append(make([]byte, 0, len(key)+len(sealed)), key...), sealed...)
+	key, sealed = own[:len(key):len(key)], own[len(key):]
 	if err := checkRow(l.View, key, sealed); err != nil {
 		return Entry{}, err
 	}
@@ -166,7 +167,7 @@ func (f *rowFinder) find(key []byte) ([]byte, error) {
 		}
 		if sealed != nil {
 			e, err := l.Open(f.key, sealed)
-			return bytes.Clone(e.Value), err
+			return e.Value, err
 		}
 	}
 	return nil, nil

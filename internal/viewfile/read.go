@@ -69,8 +69,8 @@ func (p *Scan) Next(s *State) ([]eventstore.Row, error) {
 			continue
 		}
 		page = append(page, eventstore.Row{
-			RowKey: eventstore.RowKey{Table: p.table, Key: bytes.Clone(e.Key[len(p.table)+1:])},
-			Value:  append([]byte{}, e.Value...),
+			RowKey: eventstore.RowKey{Table: p.table, Key: e.Key[len(p.table)+1:]},
+			Value:  e.Value,
 		})
 		size += len(e.Value)
 		if p.left--; p.limited && p.left == 0 {

@@ -3,8 +3,11 @@ package inuse
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
+	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/prooftest/sample"
+	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
 // damage is something that another program does to the open file.
@@ -35,6 +38,7 @@ func damages() []damage {
 		{name: "an older copy written over it", do: over(older, false)},
 		{name: "the half of an older copy copied over it", do: over(half(older), true)},
 		{name: "the half of an older copy written over it", do: over(half(older), false)},
+		{name: "an older copy that has gone on written over it", do: over(goneOn, false)},
 		{name: "another log copied over it", do: over(other, true)},
 		{name: "another log written over it", do: over(other, false)},
 		{name: "the half of another log copied over it", do: over(half(other), true)},
@@ -76,6 +80,23 @@ func over(content func(*tester) ([]byte, error), truncate bool) func(*tester, st
 
 func older(t *tester) ([]byte, error) { return t.content, nil }
 func other(t *tester) ([]byte, error) { return os.ReadFile(t.other) }
+
+// goneOn returns the older copy after as many transactions as the open file has had, and one
+// more, which have changed nothing.
+func goneOn(t *tester) ([]byte, error) {
+	dir, err := t.place(damage{})
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "copy.yore")
+	err = sample.Write(path, t.content, t.known.Size)
+	for range 2 {
+		err = errors.Join(err, workload.Amend(path, func(*pages.WriteTx) error { return nil }))
+	}
+	content, readErr := os.ReadFile(path)
+	return content, errors.Join(err, readErr)
+}
+
 func zeros(t *tester) ([]byte, error) { return make([]byte, t.known.Size), nil }
 func text(t *tester) ([]byte, error) {
 	content := make([]byte, t.known.Used)

@@ -17,12 +17,12 @@ import (
 	"strings"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
+	"github.com/yore-es/yore/eventstore/boltstore"
 	"github.com/yore-es/yore/internal/pages"
 	"github.com/yore-es/yore/internal/prooftest/proof"
 	"github.com/yore-es/yore/internal/prooftest/sample"
 	"github.com/yore-es/yore/internal/prooftest/trial"
+	"github.com/yore-es/yore/internal/prooftest/workload"
 )
 
 const childName = "damage-in-use"
@@ -87,42 +87,36 @@ func prepare(ctx context.Context, env *proof.Env, dir string) error {
 		return err
 	}
 	path := filepath.Join(env.Scratch, otherFile)
-	for range 20 { // the number of transactions depends on the time that they take
-		if _, err := (sample.Build{Seed: env.Seed, Indexed: true}).In(ctx, path); err != nil {
-			return err
-		}
-		// A case appends one commit to the sample.
-		if same, err := advance(path, known.TxID+1); same || err != nil {
-			return errors.Join(err, os.Rename(path, filepath.Join(dir, otherFile)))
-		}
-		if err := os.Remove(path); err != nil {
-			return err
-		}
+	if _, err := (sample.Build{Seed: env.Seed, Indexed: true}).In(ctx, path); err != nil {
+		return err
 	}
-	return errors.New("another log always has more transactions than the sample")
+	if _, err := boltstore.Compact(ctx, path, nil); err != nil { // it has few transactions then
+		return err
+	}
+	// A case appends one commit to the sample. A shorter file would be found by its size.
+	return errors.Join(advance(path, known.TxID+1), os.Truncate(path, int64(4*len(content))),
+		os.Rename(path, filepath.Join(dir, otherFile)))
 }
 
-// advance makes empty transactions until the last one has an id. It reports false if there
-// are more already.
-func advance(path string, id uint64) (same bool, err error) {
-	db, err := bolt.Open(path, 0o600, nil)
+// advance makes transactions until the last one has an id.
+func advance(path string, id uint64) error {
+	file, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	for at := uint64(0); at < id; {
-		err := db.View(func(tx *bolt.Tx) error {
-			at = uint64(tx.ID())
-			return nil
-		})
-		if err != nil || at >= id {
-			return at == id, err
+	defer func() { _ = file.Close() }() // it was only read
+	for {
+		at, err := pages.Inspect(file, math.MaxInt64)
+		if err != nil || at.TxID == id {
+			return err
 		}
-		if err := db.Update(func(*bolt.Tx) error { return nil }); err != nil {
-			return false, err
+		if at.TxID > id {
+			return fmt.Errorf("another log has %d transactions, the sample has %d", at.TxID, id)
+		}
+		if err := workload.Amend(path, func(*pages.WriteTx) error { return nil }); err != nil {
+			return err
 		}
 	}
-	return false, nil
 }
 
 // mostRaced is how many cases may end in a commit of bbolt for which the damage came in the

@@ -10,10 +10,13 @@ func inUse() []mutant {
 			edits: []edit{{"now.Size() < needs {", "now.Size() < needs && needs < 0 {"}},
 		},
 		{
-			name: "write transaction of any id", breaks: "a transaction need not follow the last durable one",
+			name: "write transaction of any file", breaks: "a transaction need not follow the last durable one",
 			proof: "in-use",
 			file:  place,
-			edits: []edit{{"id != durable+1 {", "id != durable+1 && durable < 0 {"}},
+			edits: []edit{
+				{"id != durable+1 {", "id != durable+1 && durable < 0 {"},
+				{"ok && said != end {", "ok && said != end && end.Position == 0 {"},
+			},
 		},
 		{
 			name: "content of another log", breaks: "another log's content in the open file is taken for its own",

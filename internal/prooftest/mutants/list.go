@@ -139,7 +139,7 @@ func concurrency() []mutant {
 			name: "no cap for readers", breaks: "readers see the newest transaction in the file instead of the durable head",
 			proof: "linear", env: []string{someOperations},
 			file:  boltstore + "read.go",
-			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = r.db.View(func(tx *bolt.Tx) error {\n		key, _ := tx.Bucket(logfile.LogBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
+			edits: []edit{{"	if opts.To > 0 {\n		w.to", "	_ = r.readTx(func(tx *pages.Tx) error {\n		key, _ := tx.Bucket(logfile.LogBucket).Cursor().Last()\n		p, _ := record.ParseKey(key)\n		w.to = p\n		return nil\n	})\n	if opts.To > 0 {\n		w.to"}},
 		},
 		{
 			name: "guard skipped for recent groups", breaks: "a guard is judged without the latest commits",

@@ -11,6 +11,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/logfile"
+	"github.com/yore-es/yore/internal/pages"
 )
 
 // Scenario is a workload, from opening the store to closing it. It begins on any
@@ -153,13 +155,30 @@ func index(s *session) error {
 		return err
 	}
 	s.mark("index dropped")
-	db, err := bolt.Open(filepath.Join(s.dir, LogName), 0o600, nil)
-	if err != nil {
-		return err
-	}
-	err = db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("index")) })
-	if err := errors.Join(err, db.Close(), s.open()); err != nil {
+	err := Amend(filepath.Join(s.dir, LogName), func(tx *pages.WriteTx) error {
+		return tx.Root().DeleteBucket([]byte("index"))
+	})
+	if err := errors.Join(err, s.open()); err != nil {
 		return err
 	}
 	return s.appendMany(0, 5)
+}
+
+// Amend changes a log behind the store's back, in one transaction that writes the head as
+// each transaction of the store does.
+func Amend(path string, change func(*pages.WriteTx) error) error {
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		changes := pages.Write(tx)
+		identity, err := logfile.LoadIdentity(changes.Before)
+		if err != nil {
+			return err
+		}
+		head, _, _ := logfile.ReadHead(changes.Before, identity.Seed())
+		return errors.Join(change(changes), logfile.PutHead(changes, identity.Seed(), head))
+	})
+	return errors.Join(err, db.Close())
 }

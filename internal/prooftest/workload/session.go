@@ -80,8 +80,11 @@ func (s *session) open() (err error) {
 	return nil
 }
 
-// close closes the store.
+// close closes the store, unless it could not be opened again.
 func (s *session) close() error {
+	if s.store == nil {
+		return nil
+	}
 	s.mark("closed")
 	return s.store.Close()
 }
