@@ -21,7 +21,7 @@ import (
 // A symbolic link is followed once: the Store works on the file that it leads to, also if
 // the link changes later. A link to nothing is an error that matches fs.ErrNotExist. When
 // Open opens the log for writing, it removes the incomplete files beside it, with the names
-// NAME.new- and a number, that killed processes have left.
+// NAME.new- and 16 hexadecimal digits, that killed processes have left.
 //
 // Errors a caller can match: ErrInvalid (the path is empty), ErrLocked (another opener kept
 // the file for LockTimeout), ErrFormat (the file is not a Yore log, or has a newer format),

@@ -145,8 +145,8 @@ func (r *reader) window(q eventstore.Query, opts eventstore.ReadOptions) (window
 	return w, nil
 }
 
-// fromVersion returns the position, at most head, of version v of a stream, or of the next
-// version that is there if v is in a hole; 0 if the stream ends before v.
+// fromVersion returns the position, at most head, of version v of a stream; 0 if the stream
+// ends before v. If v was lost, the error matches ErrCorrupt.
 func (r *reader) fromVersion(stream eventstore.StreamID, v eventstore.Version, head eventstore.Position) (p eventstore.Position, err error) {
 	var unknown eventstore.Position
 	var newest eventstore.Version

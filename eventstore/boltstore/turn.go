@@ -146,7 +146,7 @@ func (t *turn) indexGroup() {
 	}
 }
 
-// errIndexPage means that bbolt panicked on a page of the index.
+// errIndexPage means that a page of the index is damaged.
 var errIndexPage = errors.New("the index")
 
 // putSlices puts the changes of the index into the transaction.

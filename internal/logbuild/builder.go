@@ -23,10 +23,10 @@ import (
 // everything that creates or replaces a log file.
 //
 // The file grows under a temporary name in its final directory: the final name, ".new-"
-// and a number. It is locked meanwhile. Finish gives it the final name, in one step of the file system, after it
-// is complete, synced and read back. So at every moment the name stands for the old file
-// or for the new one, and each is whole. A crash leaves at most the temporary file, which
-// the next Open of the log for writing removes.
+// and 16 hexadecimal digits. It is locked meanwhile. Finish gives it the final name, in one
+// step of the file system, after it is complete, synced and read back. So at every moment
+// the name stands for the old file or for the new one, and each is whole. A crash leaves at
+// most the temporary file, which the next Open of the log for writing removes.
 //
 // Nothing is synced before Finish, since the file is useless until then. Records, rows and
 // the index are written in slices, so memory is bounded.

@@ -31,6 +31,9 @@ import (
 // fit into such a map is cut off. The old database is not closed, since that would give up
 // the lock; only its handle is.
 //
+// Limits. If that fails too, bbolt gives up the shared lock, and it is taken again. Another
+// process may lock the file in between; File.Follows then notices its transactions.
+//
 // Rejected. To map more from the start, when little is allowed: the addresses would be
 // missing elsewhere in the process. To close and open the file: another process could
 // lock it in between.

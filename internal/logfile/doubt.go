@@ -25,9 +25,9 @@ import (
 // writes the meta page. The note need not be durable: a crash that loses it also loses
 // the page cache, and with it the doubt.
 //
-// The note is a regular file that did not exist before. What is not a regular file, such as
-// a link or a directory, is not a note: Open ignores it, and Doubt moves it aside. So
-// nothing is ever written through a link.
+// The note is a regular file that did not exist before. Only a regular file is a note: Open
+// ignores a link or a directory in its place, and Doubt moves it aside. So nothing is ever
+// written through a link.
 //
 // Rejected. To write the page at each Open: without a note, it may be the page of the
 // last acknowledged transaction, and a loss of power during that write could destroy

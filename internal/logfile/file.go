@@ -222,9 +222,9 @@ func (f *File) sync(db *DB) error {
 }
 
 // checkBranches checks the pages that lead to others and the list of free pages, which
-// have no checksums and which bbolt trusts. With a wrong one, a reader may loop endlessly,
-// and a transaction may overwrite pages that are in use. So damaged trees are not walked,
-// and a file is not opened for writing if anything except its index is damaged.
+// have no checksums. With a wrong one, a transaction may overwrite pages that are in use. So
+// a file is not opened for writing if anything except its index and its rows is damaged, and
+// damaged trees are not used. Readers check each page themselves; they would notice later.
 func (f *File) checkBranches(readOnly bool) error {
 	problems, err := f.branchProblems(string(AsideBucket))
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -62,17 +61,20 @@ func beside(path, suffix string) string {
 	return filepath.Join(filepath.Dir(path), name+suffix)
 }
 
-// newSuffix follows the final name in the name of a file that is not complete yet. A
-// decimal number follows it.
-const newSuffix = ".new-"
+// newSuffix follows the final name in the name of a file that is not complete yet. A number
+// of newDigits hexadecimal digits follows it, which no one gives to a file by hand.
+const (
+	newSuffix = ".new-"
+	newDigits = 16
+)
 
 // tempPath returns a path for a file that is to be at path when it is complete.
 func tempPath(path string) string {
-	return beside(path, newSuffix+strconv.FormatUint(uint64(rand.Uint32()), 10))
+	return beside(path, fmt.Sprintf("%s%0*x", newSuffix, newDigits, rand.Uint64()))
 }
 
 // removeLeftovers removes the files of tempPath that killed processes have left: a process
-// that still makes a file has locked it. It follows no links. What cannot be removed stays.
+// that still makes a file has locked it. It follows no links. A file that cannot be removed stays.
 func (f *File) removeLeftovers() {
 	dir, err := os.Open(filepath.Dir(f.Path))
 	if err != nil {
@@ -83,7 +85,7 @@ func (f *File) removeLeftovers() {
 	prefix := filepath.Base(beside(f.Path, newSuffix))
 	for _, name := range names {
 		number, ok := strings.CutPrefix(name, prefix)
-		if _, err := strconv.ParseUint(number, 10, 64); !ok || err != nil {
+		if !ok || len(number) != newDigits || strings.Trim(number, "0123456789abcdef") != "" {
 			continue
 		}
 		if f.removeLeftover(filepath.Join(filepath.Dir(f.Path), name)) {

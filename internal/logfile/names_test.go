@@ -3,6 +3,7 @@
 package logfile_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,13 +85,15 @@ func TestOpen_Leftovers(t *testing.T) {
 	path := newLog(t)
 	dir := filepath.Dir(path)
 	beside := func(suffix string) string { return path + suffix }
-	for _, suffix := range []string{".new-1", ".new-4294967295", ".new-", ".new-x", ".new-1x", ".new--1", ".new-1.yore", ".news-1"} {
+	temp := func(n int) string { return fmt.Sprintf(".new-%015da", n) }
+	kept := []string{"", ".new-", ".new-1", ".new-20260115", ".new-000000000000000A", ".new-000000000000000g", temp(1) + "0", temp(1) + ".yore", ".news-0000000000000001"}
+	for _, suffix := range append([]string{temp(0), temp(1)}, kept[1:]...) {
 		require.NoError(t, os.WriteFile(beside(suffix), []byte("x"), 0o600))
 	}
-	require.NoError(t, os.Link(path, beside(".new-2")), "killed while the file got its name")
-	require.NoError(t, os.Symlink(path, beside(".new-3")))
-	require.NoError(t, os.Mkdir(beside(".new-4"), 0o700))
-	held := beside(".new-5")
+	require.NoError(t, os.Link(path, beside(temp(2))), "killed while the file got its name")
+	require.NoError(t, os.Symlink(path, beside(temp(3))))
+	require.NoError(t, os.Mkdir(beside(temp(4)), 0o700))
+	held := beside(temp(5))
 	require.NoError(t, os.Rename(newLog(t), held))
 	builder, _, err := logfile.Open(held, logfile.OpenOptions{})
 	require.NoError(t, err)
@@ -98,15 +101,16 @@ func TestOpen_Leftovers(t *testing.T) {
 	db, _, err := logfile.Open(path, logfile.OpenOptions{ReadOnly: true})
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
-	require.FileExists(t, beside(".new-1"), "a reader removes nothing")
+	require.FileExists(t, beside(temp(1)), "a reader removes nothing")
 
 	db, f, err := logfile.Open(path, logfile.OpenOptions{})
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"log.yore.new-1", "log.yore.new-2", "log.yore.new-4294967295"}, f.Leftovers)
-	require.Equal(t, []string{
-		"log.yore", "log.yore.new-", "log.yore.new--1", "log.yore.new-1.yore", "log.yore.new-1x", "log.yore.new-3", "log.yore.new-4",
-		"log.yore.new-5", "log.yore.new-x", "log.yore.news-1",
-	}, names(t, dir))
+	require.ElementsMatch(t, []string{"log.yore" + temp(0), "log.yore" + temp(1), "log.yore" + temp(2)}, f.Leftovers)
+	var left []string
+	for _, suffix := range append(kept, temp(3), temp(4), temp(5)) {
+		left = append(left, "log.yore"+suffix)
+	}
+	require.ElementsMatch(t, left, names(t, dir))
 	require.NoError(t, db.Close())
 	require.NoError(t, builder.Close())
 	open(t, path, logfile.OpenOptions{})

@@ -13,8 +13,8 @@ import (
 
 // Protect runs fn, which reads or writes a file. Package pages panics on a damaged page, and
 // so may bbolt, or it reads beyond the map. Protect turns that into an error that matches
-// ErrBadPage and ErrCorrupt. A bucket found where a value
-// belongs, or the reverse, matches ErrCorrupt. Other errors of fn are returned unchanged.
+// ErrBadPage and ErrCorrupt. A bucket found where a value belongs, or the reverse, matches
+// ErrCorrupt. Other errors of fn are returned unchanged.
 func Protect(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -28,7 +28,8 @@ func Protect(fn func() error) (err error) {
 	return fn()
 }
 
-// ErrBadPage means that bbolt panicked, or read beyond the map.
+// ErrBadPage means that a page is damaged: package pages or bbolt panicked on it, or it lies
+// beyond the end of the file.
 var ErrBadPage = errors.New("a page of the file is damaged, or the file was cut short")
 
 // badPage returns the error for a recovered panic.

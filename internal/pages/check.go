@@ -38,8 +38,8 @@ type Finding struct {
 type CheckOptions struct {
 	// Branches leaves out most leaves, and so all but about a hundredth of the
 	// pages. Below each branch it reads the last leaf only, and of the leaves that
-	// hold buckets all. It finds what leads a reader to a wrong page or into a loop,
-	// and most of what makes a transaction overwrite pages that are in use.
+	// hold buckets all. It finds what leads a reader to a wrong page, and most of what
+	// makes a transaction overwrite pages that are in use.
 	Branches bool
 	// Leaves names top-level buckets whose leaves are read even if Branches is true.
 	Leaves []string

@@ -17,8 +17,8 @@ import (
 // the memory and ends the process, or it may walk in a circle. No caller can recover from
 // that.
 //
-// Invariants. bbolt writes all trees so, and a [Cursor] goes no further where one of these
-// does not hold:
+// Invariants. These rules hold for every tree that bbolt writes. A [Cursor] stops where one
+// is broken:
 //
 //  1. A page names itself, and ends with its overflow below the high-water mark.
 //  2. It is a branch or a leaf, at most deepestTree levels down. The leaves that one

@@ -21,7 +21,7 @@ import (
 //
 // Steps. bbolt writes pages when it commits. Until then it reads those of the state before
 // the transaction, and what it has changed is in its memory. So before each call of bbolt, a
-// [WriteBucket] goes the way to the key in the state before, and checks each page on it.
+// [WriteBucket] follows the path to the key in the state before, and checks each page on it.
 // Where an element is deleted, bbolt may merge a page with the one beside it when it
 // commits, so the pages beside those on the way are checked too. Where a bucket is deleted,
 // bbolt reads and frees all its pages, and all are checked.
@@ -33,9 +33,9 @@ import (
 // Another program may overwrite the file meanwhile. So the overflow of these pages and of
 // the list of free pages is checked again before the commit.
 //
-// Limits. bbolt reads that overflow once more within the commit. A branch with deletions below it may be merged twice, the second time with a
-// branch that was not beside it before. That one is not checked; logfile.Open checks all
-// branches.
+// Limits. bbolt reads that overflow once more within the commit. A branch with deletions
+// below it may be merged twice, the second time with a branch that was not beside it before.
+// That one is not checked; logfile.Open checks all branches.
 
 // WriteTx changes a file in one transaction of bbolt. It and its buckets panic with a
 // [*PageError] where they meet damage; the transaction must then be rolled back. They are

@@ -8,7 +8,7 @@ import (
 	"github.com/yore-es/yore/eventstore"
 )
 
-// Contract checks that records are such as an Append could have written. A checksum shows
+// Contract checks that an Append could have written each record. A checksum shows
 // that a record is unchanged, and not that a store has made it: a file or backup that was
 // forged, or written by another program, has the right checksums too.
 //

@@ -20,7 +20,7 @@
 //	              name: type
 //	              name: codec
 //	              name: the commit's key, with flag 2, only where i = 0
-//	              name: the commit's digest, with flag 4, only where i = 0
+//	              name: the commit's digest, with flag 4, only where a key is
 //	              uvarint: tags, then a name for each
 //	              running checksum (4), with flag 8: CRC32C of the checksums of the identities
 //	              of all records of the log before this one

@@ -11,9 +11,9 @@ import (
 
 // Change puts rows of a view, deletes those whose value is nil, and writes the view's
 // tally and its checkpoint. A row that occurs twice gets its last value. A transaction may
-// change a view once. The buckets of views must exist ([CreateBuckets]). A damaged checkpoint or tally, damaged layers, and a
-// checkpoint that is not that of the rows, match ErrCorrupt; the transaction must then be
-// rolled back.
+// change a view once. The buckets of views must exist ([CreateBuckets]). A damaged checkpoint
+// or tally, damaged layers, and a checkpoint that is not that of the rows, match ErrCorrupt;
+// the transaction must then be rolled back.
 func Change(tx *pages.WriteTx, view View, rows []eventstore.Row, c eventstore.Checkpoint) error {
 	_, generation, err := findCheckpoint(tx.Before, view)
 	if err != nil {

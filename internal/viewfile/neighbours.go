@@ -11,8 +11,9 @@ import (
 // # Neighbours prove absence
 //
 // Problem. A checksum shows that an entry is damaged, but not that one is missing. A
-// damaged key, in a leaf or in a page that leads to it, makes bbolt's search end at a
-// wrong place, where it finds nothing. A row would seem to be absent.
+// damaged key, in a leaf or in a page that leads to it, makes a search end at a wrong
+// place, where it finds nothing. A row would seem to be absent. Package pages notices a
+// table of elements that does not fit its page, but not wrong bytes of a key.
 //
 // Invariant. A key is reported absent only if the entries before and after its place are
 // whole and on the right sides of it: absence is proved by intact, ordered neighbours.
@@ -22,10 +23,6 @@ import (
 // which must be greater than the key, and the one before, which must be less. A search
 // that was led astray ends beside a damaged entry, or at entries that are out of order.
 // Before the first entry of a bucket and after the last one there is one neighbour only.
-//
-// Limits. A leaf whose header counts too few entries looks intact. Open checks the leaves
-// of layers for that, where an older row would be read instead; among a view's own rows,
-// the tally shows it to Verify.
 //
 // Rejected. The tally alone: it shows that a row is missing only to a walk over all rows.
 

@@ -17,8 +17,8 @@ import (
 // changes there are, which every reader needs.
 //
 // The generation is the number of the transaction that last changed rows. The view's
-// checkpoint has it too. If they differ, one of the two pages has older content, since its last write was
-// lost: the rows are not those of the checkpoint.
+// checkpoint has it too. If they differ, one of the two pages has older content, since its
+// last write was lost: the rows are not those of the checkpoint.
 type Tally struct {
 	Rows    uint64 // entries in all layers
 	Sum     uint64 // of their checksums, modulo 2^64
