@@ -117,11 +117,11 @@ func (s *Store) backup(ctx context.Context, w io.Writer, opts BackupOptions) (Ma
 //
 // It checks what Restore checks without making a file: each checksum, that nothing is
 // missing, that each backup continues the one before, that an Append could have written each
-// event. It does not check that the versions
-// of each stream follow each other, nor that no two commits have the same key; that shows
-// when Restore makes the index. Its errors are those of Restore.
+// event. It does not check that the versions of each stream follow each other, nor that no
+// two commits have the same key; that shows when Restore makes the index. Its errors are
+// those of Restore.
 func VerifyBackup(ctx context.Context, backups ...io.Reader) (Manifest, error) {
-	chain, err := backup.OpenChain(backups, false)
+	chain, err := backup.OpenChain(ctx, backups, false)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}

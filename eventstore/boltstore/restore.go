@@ -73,7 +73,7 @@ func restore(ctx context.Context, path string, opts RestoreOptions, backups []io
 	if path == "" {
 		return Manifest{}, fmt.Errorf("%w: the path is empty", eventstore.ErrInvalid)
 	}
-	chain, err := backup.OpenChain(backups, true)
+	chain, err := backup.OpenChain(ctx, backups, true)
 	if err != nil {
 		return Manifest{}, err
 	}

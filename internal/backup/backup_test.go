@@ -89,7 +89,7 @@ func read(ctx context.Context, full bool, backups ...[]byte) (positions []events
 	for _, b := range backups {
 		readers = append(readers, bytes.NewReader(b))
 	}
-	chain, err := backup.OpenChain(readers, full)
+	chain, err := backup.OpenChain(ctx, readers, full)
 	if err != nil {
 		return nil, backup.Manifest{}, err
 	}
@@ -260,15 +260,15 @@ func TestChain_EndsWithErrorsOfOthers(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 
 	broken := errors.New("broken pipe")
-	chain, err := backup.OpenChain([]io.Reader{io.MultiReader(bytes.NewReader(content[:300]), iotest.ErrReader(broken))}, true)
+	chain, err := backup.OpenChain(t.Context(), []io.Reader{io.MultiReader(bytes.NewReader(content[:300]), iotest.ErrReader(broken))}, true)
 	require.NoError(t, err)
 	add := func(eventstore.Position, []byte) error { return nil }
 	require.ErrorIs(t, chain.Read(t.Context(), add, nil), broken)
-	_, err = backup.OpenChain([]io.Reader{iotest.ErrReader(broken)}, true)
+	_, err = backup.OpenChain(t.Context(), []io.Reader{iotest.ErrReader(broken)}, true)
 	require.ErrorIs(t, err, broken)
 
 	full := errors.New("the disk is full")
-	chain, err = backup.OpenChain([]io.Reader{iotest.OneByteReader(bytes.NewReader(content))}, true)
+	chain, err = backup.OpenChain(t.Context(), []io.Reader{iotest.OneByteReader(bytes.NewReader(content))}, true)
 	require.NoError(t, err)
 	require.ErrorIs(t, chain.Read(t.Context(), func(p eventstore.Position, _ []byte) error {
 		if p == 5 {
@@ -281,7 +281,7 @@ func TestChain_EndsWithErrorsOfOthers(t *testing.T) {
 func TestChain_TellsProgress(t *testing.T) {
 	first, _ := write(t, 0, 600)
 	second, _ := write(t, 600, 700)
-	chain, err := backup.OpenChain([]io.Reader{bytes.NewReader(first), bytes.NewReader(second)}, true)
+	chain, err := backup.OpenChain(t.Context(), []io.Reader{bytes.NewReader(first), bytes.NewReader(second)}, true)
 	require.NoError(t, err)
 	var told []eventstore.Position
 	require.NoError(t, chain.Read(t.Context(), func(eventstore.Position, []byte) error { return nil }, func(done, of eventstore.Position) {

@@ -21,14 +21,15 @@ type Chain []*reader
 //
 // Errors a caller can match: ErrInvalid (no backups, or they do not continue each other),
 // ErrFormat (not a backup, or of a newer format), ErrCorrupt (damaged or cut short), and
-// those of the readers. They name the backup by its number, from 1.
-func OpenChain(backups []io.Reader, full bool) (Chain, error) {
+// those of the readers and, also later, of the context. They name the backup by its number,
+// from 1.
+func OpenChain(ctx context.Context, backups []io.Reader, full bool) (Chain, error) {
 	if len(backups) == 0 {
 		return nil, fmt.Errorf("%w: no backup is given", eventstore.ErrInvalid)
 	}
 	chain := make(Chain, len(backups))
 	for i, r := range backups {
-		b, err := newReader(r)
+		b, err := newReader(&patientReader{ctx: ctx, r: r})
 		switch {
 		case err != nil:
 		case i > 0:

@@ -3,6 +3,7 @@ package backup
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -21,6 +22,32 @@ type reader struct {
 	in    *bufio.Reader
 	sum   hash.Hash // of all bytes before frame
 	frame []byte    // the last frame read, or the header
+}
+
+// maxEmpty is how many reads in succession may return nothing.
+const maxEmpty = 100
+
+// patientReader waits for a slow reader until the context ends, but not for one that returns
+// nothing again and again.
+type patientReader struct {
+	ctx   context.Context
+	r     io.Reader
+	empty int // reads in succession that returned nothing
+}
+
+// Read implements io.Reader.
+func (p *patientReader) Read(b []byte) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := p.r.Read(b)
+	if p.empty++; n > 0 {
+		p.empty = 0
+	}
+	if err == nil && p.empty >= maxEmpty {
+		return n, io.ErrNoProgress
+	}
+	return n, err
 }
 
 // newReader reads the header. The error matches ErrFormat if the stream is not a backup or

@@ -44,7 +44,7 @@ func (e event) record(p eventstore.Position) []byte {
 
 // recordAfter returns the record with the running checksum before it, and the one up to it.
 func (e event) recordAfter(chain record.Chain, p eventstore.Position) ([]byte, record.Chain) {
-	b := record.Append(nil, &eventstore.NewEvent{Stream: "s", Type: "t", Data: fmt.Append(nil, p)}, e.place, record.Mark{Key: e.key})
+	b := record.Append(nil, &eventstore.NewEvent{Stream: "s", ID: uuid.UUID{1}, Type: "t", Data: fmt.Append(nil, p)}, e.place, record.Mark{Key: e.key})
 	return b, record.Seal(b, seed, chain, p, e.v, recorded)
 }
 

@@ -3,9 +3,11 @@ package logfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // # The note of doubt
@@ -25,8 +27,8 @@ import (
 // writes the meta page. The note need not be durable: a crash that loses it also loses
 // the page cache, and with it the doubt.
 //
-// The note is a regular file that did not exist before. Only a regular file is a note: Open
-// ignores a link or a directory in its place, and Doubt moves it aside. So nothing is ever
+// The note is a regular file that did not exist before. Only a regular file
+// with a note's text is one: Open ignores anything else in its place, and Doubt moves it aside. So nothing is ever
 // written through a link.
 //
 // Rejected. To write the page at each Open: without a note, it may be the page of the
@@ -38,13 +40,15 @@ const (
 	doubtSuffix = ".doubt"
 	// asideSuffix is appended to the name of the note to name what was in its place.
 	asideSuffix = ".aside"
+	// noteBegin is how the text of a note begins.
+	noteBegin = "A write to "
 )
 
 func (f *File) notePath() string { return beside(f.Path, doubtSuffix) }
 
 // Doubt leaves the note.
 func (f *File) Doubt() error {
-	text := fmt.Sprintf("A write to %s could not be synced, so it is not known what the disk has of it.\n"+
+	text := fmt.Sprintf(noteBegin+"%s could not be synced, so it is not known what the disk has of it.\n"+
 		"When Yore next opens the file for writing, it repairs this and removes the note. Do not remove the note before.\n", filepath.Base(f.Path))
 	for range 3 {
 		note, err := os.OpenFile(f.notePath(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Info.Mode().Perm()|0o200) // O_EXCL follows no link
@@ -77,13 +81,27 @@ func (f *File) moveAside() error {
 	}
 }
 
-// doubted reports whether there is a note.
+// doubted reports whether there is a note. A shorter one is of a process that was killed
+// when it made the note.
 func (f *File) doubted() (bool, error) {
 	info, err := os.Lstat(f.notePath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && info.Mode().IsRegular(), err
+	if err != nil || !info.Mode().IsRegular() {
+		return false, err
+	}
+	note, err := os.Open(f.notePath())
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = note.Close() }() // only read
+	begin := make([]byte, len(noteBegin))
+	n, err := io.ReadFull(note, begin)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return err == nil && strings.HasPrefix(noteBegin, string(begin[:n])), err
 }
 
 // endDoubt writes the newest meta page again, unchanged, and removes the note.

@@ -20,6 +20,7 @@ func TestDoubt_InTheWay(t *testing.T) {
 		"a link":           os.Symlink,
 		"a dangling link":  func(victim, note string) error { return os.Symlink(victim+"-none", note) },
 		"a full directory": func(_, note string) error { return os.MkdirAll(filepath.Join(note, "x"), 0o700) },
+		"another file":     func(_, note string) error { return os.WriteFile(note, []byte("a log of the user"), 0o600) },
 		"a pipe":           func(_, note string) error { return syscall.Mkfifo(note, 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,6 +80,22 @@ func ParseIdentity(get func(key string) []byte) (identity Identity, ok bool) {
 	return Identity{StoreID: uuid.UUID(id), Epoch: binary.BigEndian.Uint64(epoch)}, true
 }
 
+// OlderFormat returns the error for a file of an older format, whose description is whole; nil
+// for any other file. It matches ErrFormat.
+func OlderFormat(get func(key string) []byte) error {
+	if _, whole := ParseIdentity(get); whole { // then it has 4 bytes
+		if f := binary.BigEndian.Uint32(get(formatKey)); f < fileFormat {
+			return olderFormat(f)
+		}
+	}
+	return nil
+}
+
+func olderFormat(f uint32) error {
+	return fmt.Errorf("%w: the file has format %d, and this version of Yore reads format %d: "+
+		"export the log (Store.Export) with the version of Yore that wrote it, and import it with this one", eventstore.ErrFormat, f, fileFormat)
+}
+
 // LoadIdentity returns the identity of the file. The error matches ErrFormat for a file of
 // another program or of a newer format, and ErrCorrupt for a damaged description.
 func LoadIdentity(tx *pages.Tx) (Identity, error) {
@@ -93,8 +109,7 @@ func LoadIdentity(tx *pages.Tx) (Identity, error) {
 		case f > fileFormat:
 			return Identity{}, fmt.Errorf("%w: the file has format %d, this version of Yore reads format %d", eventstore.ErrFormat, f, fileFormat)
 		case f < fileFormat:
-			return Identity{}, fmt.Errorf("%w: the file has format %d, and this version of Yore reads format %d: "+
-				"export the log (Store.Export) with the version of Yore that wrote it, and import it with this one", eventstore.ErrFormat, f, fileFormat)
+			return Identity{}, olderFormat(f)
 		}
 	}
 	identity, ok := ParseIdentity(get)

@@ -38,10 +38,10 @@ type Head struct {
 	Chain    record.Chain        // up to it
 }
 
-// headKey is a key of StoreBucket. Its value is the position (8 bytes), the running
+// HeadKey is a key of StoreBucket. Its value is the position (8 bytes), the running
 // checksum (4), the number of the transaction that wrote it (8), and a CRC32C.
 const (
-	headKey  = "head"
+	HeadKey  = "head"
 	headSize = 20 // without the checksum
 )
 
@@ -51,15 +51,19 @@ func PutHead(tx *pages.WriteTx, seed record.Seed, h Head) error {
 	value := binary.BigEndian.AppendUint64(make([]byte, 0, headSize+ChecksumSize), uint64(h.Position))
 	value = binary.BigEndian.AppendUint32(value, uint32(h.Chain))
 	value = binary.BigEndian.AppendUint64(value, uint64(tx.ID()))
-	value = binary.BigEndian.AppendUint32(value, seed.Sum([]byte(headKey), value))
-	return tx.Bucket(StoreBucket).Put([]byte(headKey), value)
+	value = binary.BigEndian.AppendUint32(value, seed.Sum([]byte(HeadKey), value))
+	return tx.Bucket(StoreBucket).Put([]byte(HeadKey), value)
 }
 
 // ReadHead returns the head that the description says, and the number of the transaction
 // that wrote it; ok is false if it is missing or damaged.
 func ReadHead(tx *pages.Tx, seed record.Seed) (h Head, by uint64, ok bool) {
-	value := tx.Bucket(StoreBucket).Get([]byte(headKey))
-	if len(value) != headSize+ChecksumSize || ChecksumAt(value) != seed.Sum([]byte(headKey), value[:headSize]) {
+	return ParseHead(tx.Bucket(StoreBucket).Get([]byte(HeadKey)), seed)
+}
+
+// ParseHead is ReadHead for the value under HeadKey in the description.
+func ParseHead(value []byte, seed record.Seed) (h Head, by uint64, ok bool) {
+	if len(value) != headSize+ChecksumSize || ChecksumAt(value) != seed.Sum([]byte(HeadKey), value[:headSize]) {
 		return Head{}, 0, false
 	}
 	h = Head{Position: eventstore.Position(binary.BigEndian.Uint64(value)), Chain: record.Chain(binary.BigEndian.Uint32(value[8:]))}

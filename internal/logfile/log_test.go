@@ -67,7 +67,7 @@ func recAt(p eventstore.Position, size int, place record.Place, at time.Time) []
 // recAfter returns the record of an event with the running checksum before it, and the one
 // up to it.
 func recAfter(chain record.Chain, p eventstore.Position, size int, place record.Place, at time.Time) ([]byte, record.Chain) {
-	b := record.Append(nil, &eventstore.NewEvent{Type: "t", Data: bytes.Repeat([]byte{byte(p)}, size)}, place, record.Mark{})
+	b := record.Append(nil, &eventstore.NewEvent{ID: uuid.UUID{1}, Type: "t", Data: bytes.Repeat([]byte{byte(p)}, size)}, place, record.Mark{})
 	return b, record.Seal(b, seed, chain, p, 0, at)
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/yore-es/yore/eventstore"
 )
 
@@ -14,8 +16,8 @@ import (
 //
 // It holds each event to the rules of [eventstore.Validate] and to what every store writes:
 // each tag once, a version in a stream and at most the position, a place in a commit, a
-// recorded time that a record can hold. It holds the events of one commit to the size of a
-// commit and to one recorded time. That records follow each other, and the versions of a
+// recorded time that a record can hold. It holds the events of one commit to the size and
+// the tags of a commit and to one recorded time. That records follow each other, and the versions of a
 // stream, are checked elsewhere; that fields have the one encoding that [Append] makes, by
 // [Decode].
 //
@@ -25,10 +27,10 @@ type Contract struct {
 	place    Place               // of the last record
 	recorded time.Time           // of the last record
 	bytes    int                 // payload and metadata of its commit, as far as they were seen
+	tags     int                 // of its commit, as far as they were seen
 }
 
-// limits are those that every store has kept since the first version. Limits of a commit
-// that came later are not among the rules for stored events.
+// limits are those of every store that has written records of this format.
 var limits = eventstore.StandardLimits()
 
 // Earlier versions looked at the year of a clock in the clock's own time zone, so the UTC
@@ -45,7 +47,7 @@ func (c *Contract) Check(r *Record) (broken string) {
 	if broken := breaks(r); broken != "" {
 		return broken
 	}
-	e, size := &r.Event, 0
+	e, size, tags := &r.Event, 0, len(r.Event.Tags)
 	if r.Place.N > 1 { // one event alone is smaller than a commit may be
 		size = len(e.Data)
 		for key, value := range e.Metadata {
@@ -56,12 +58,15 @@ func (c *Contract) Check(r *Record) (broken string) {
 		if !e.Recorded.Equal(c.recorded) {
 			return fmt.Sprintf("recorded at %v, others of its commit at %v", e.Recorded, c.recorded)
 		}
-		size += c.bytes
+		size, tags = size+c.bytes, tags+c.tags
+	}
+	if tags > limits.TagsPerCommit {
+		return fmt.Sprintf("its commit has more than %d tags", limits.TagsPerCommit)
 	}
 	if size > limits.CommitBytes {
 		return fmt.Sprintf("its commit has more than %d bytes of payload and metadata", limits.CommitBytes)
 	}
-	c.last, c.place, c.recorded, c.bytes = e.Position, r.Place, e.Recorded, size
+	c.last, c.place, c.recorded, c.bytes, c.tags = e.Position, r.Place, e.Recorded, size, tags
 	return ""
 }
 
@@ -80,6 +85,8 @@ func breaks(r *Record) string {
 	switch {
 	case e.Position == 0:
 		return "position 0 is before the first"
+	case e.ID == uuid.Nil:
+		return "its id is zero"
 	case (e.Stream == "") != (e.Version == 0):
 		return fmt.Sprintf("version %d of stream %q", e.Version, e.Stream)
 	case uint64(e.Version) > uint64(e.Position):

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/yore-es/yore/eventstore"
@@ -17,7 +18,7 @@ import (
 func full() record.Record {
 	return record.Record{
 		Event: eventstore.Event{
-			Position: 9, Stream: "s-1", Version: 4, Type: "t", SchemaVersion: 1, Codec: "json", Data: []byte("{}"),
+			Position: 9, Stream: "s-1", Version: 4, ID: uuid.UUID{1}, Type: "t", SchemaVersion: 1, Codec: "json", Data: []byte("{}"),
 			Metadata: eventstore.Metadata{"a": "1", "b": "\x00"}, Tags: []eventstore.Tag{"x", "y"},
 			Recorded: recorded, Time: recorded.Add(-time.Hour),
 		},
@@ -74,6 +75,7 @@ var changes = map[string]struct {
 	"large commit":         {func(r *record.Record) { r.Place.N = 65_537 }, "a commit of 65537 events, at most 65536"},
 	"before the log":       {func(r *record.Record) { r.Place, r.Key = record.Place{I: 9, N: 10}, "" }, "the commit began before the log"},
 	"key on a later event": {func(r *record.Record) { r.Place.I = 1 }, "event 1 of a commit has the commit's key"},
+	"no id":                {func(r *record.Record) { r.Event.ID = uuid.Nil }, "its id is zero"},
 	"no position":          {func(r *record.Record) { r.Event.Position, r.Event.Version, r.Event.Stream = 0, 0, "" }, "position 0"},
 }
 
@@ -95,7 +97,7 @@ func TestContract_Check_Event(t *testing.T) {
 // inCommit returns the i-th event of a commit of five, with a payload, at position 100 + i.
 func inCommit(i, size int, at time.Time) *record.Record {
 	return &record.Record{
-		Event: eventstore.Event{Position: eventstore.Position(100 + i), Type: "t", Data: make([]byte, size), Recorded: at, Time: at},
+		Event: eventstore.Event{Position: eventstore.Position(100 + i), ID: uuid.UUID{1}, Type: "t", Data: make([]byte, size), Recorded: at, Time: at},
 		Place: record.Place{I: i, N: 5},
 	}
 }
@@ -115,6 +117,20 @@ func TestContract_Check_Commit(t *testing.T) {
 	another := inCommit(0, most, recorded.Add(1))
 	another.Event.Position = 104
 	require.Empty(t, c.Check(another), "another commit")
+}
+
+func TestContract_Check_TagsOfACommit(t *testing.T) {
+	var c record.Contract
+	const each, n = 128, 8_193
+	for i := range n {
+		r := inCommit(i, 0, recorded)
+		r.Place.N, r.Event.Tags = n, names(each)
+		if broken := c.Check(r); i < n-1 {
+			require.Empty(t, broken)
+		} else {
+			require.Contains(t, broken, "more than 1048576 tags")
+		}
+	}
 }
 
 // TestDecode_TakesOneEncoding has records with right checksums and encodings that Append

@@ -28,9 +28,8 @@ func (r *Record) Chain(before Chain) Chain { return before.with(r.sum) }
 
 // Decode decodes the record at position p. The result shares no memory with rec. If
 // rec is not a record of that position, the error is a [*eventstore.CorruptError].
-func Decode(seed Seed, p eventstore.Position, rec []byte) (Record, error) {
-	r, reason := decode(seed, p, rec)
-	if reason != "" {
+func Decode(seed Seed, p eventstore.Position, rec []byte) (r Record, err error) {
+	if reason := r.decode(seed, p, rec); reason != "" {
 		return Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
 	}
 	return r, nil
@@ -39,66 +38,88 @@ func Decode(seed Seed, p eventstore.Position, rec []byte) (Record, error) {
 // DecodeIdentity decodes the record at position p without payload and metadata, which it
 // does not check: they may be damaged. It checks all else. The result shares no memory
 // with rec.
-func DecodeIdentity(seed Seed, p eventstore.Position, rec []byte) (Record, error) {
-	var r Record
-	at, reason := layout(rec)
-	if reason == "" {
-		own := bytes.Clone(rec[:at+sumSize])
-		if reason = checkIdentity(seed, p, own, at); reason == "" {
-			reason = decodeFields(&r, p, own, at)
-		}
-	}
-	if reason != "" {
+func DecodeIdentity(seed Seed, p eventstore.Position, rec []byte) (r Record, err error) {
+	if reason := r.decodeIdentity(seed, p, rec); reason != "" {
 		return Record{}, &eventstore.CorruptError{Position: p, Reason: reason}
 	}
 	return r, nil
 }
 
-// decode returns the record, or the reason why rec is not a record. rec may be mapped from a
-// file that another program overwrites just now, so the copy is checked. Fields and payload
-// share it. A reader may change the payload; the names in the fields are strings, which
-// cannot be changed.
-func decode(seed Seed, p eventstore.Position, rec []byte) (r Record, reason string) {
+// A record may be mapped from a file that another program overwrites just now. So it is
+// copied before it is checked, and what was checked is compared with the copy.
+
+const overwritten = "the record was overwritten while it was read"
+
+// head is a copy of the part of a record before its fields.
+type head [offFields]byte
+
+func headOf(rec []byte) head { return head(rec) }
+
+// decode sets r to the record, or returns why rec is not a record. Fields and payload share
+// one allocation. A reader may change the payload; the names in the fields are strings,
+// which cannot be changed.
+func (r *Record) decode(seed Seed, p eventstore.Position, rec []byte) (reason string) {
 	at, reason := layout(rec)
 	if reason != "" {
-		return Record{}, reason
+		return reason
 	}
-	own := bytes.Clone(rec)
-	if reason = checkIdentity(seed, p, own, at); reason == "" {
-		reason = checkContent(own, at)
+	end := len(rec) - sumSize
+	head, own := headOf(rec), bytes.Clone(rec[offFields:end])
+	if reason := checkIdentity(seed, p, rec, at); reason != "" {
+		return reason
 	}
-	if reason == "" {
-		reason = decodeFields(&r, p, own, at)
+	names, content := own[:at-offFields], own[at-offFields:]
+	if reason := checkContent(content, rec[end:]); reason != "" {
+		return reason
 	}
-	if reason != "" {
-		return Record{}, reason
+	if head != headOf(rec) || !bytes.Equal(names, rec[offFields:at]) {
+		return overwritten
 	}
-	rest := own[at+sumSize : len(own)-sumSize]
+	if reason := r.decodeFields(p, &head, view(names), content); reason != "" {
+		return reason
+	}
+	rest := content[sumSize:]
 	f := fields{rest: view(rest)}
 	r.Event.Metadata = f.metadata()
 	if f.broken {
-		return Record{}, f.reason()
+		return f.reason()
 	}
 	r.Event.Data = rest[len(rest)-len(f.rest):]
-	return r, ""
+	return ""
+}
+
+// decodeIdentity is decode without payload and metadata.
+func (r *Record) decodeIdentity(seed Seed, p eventstore.Position, rec []byte) (reason string) {
+	at, reason := layout(rec)
+	if reason != "" {
+		return reason
+	}
+	head, names := headOf(rec), string(rec[offFields:at])
+	if reason := checkIdentity(seed, p, rec, at); reason != "" {
+		return reason
+	}
+	if head != headOf(rec) || names != view(rec[offFields:at]) {
+		return overwritten
+	}
+	return r.decodeFields(p, &head, names, rec[at:])
 }
 
 // view returns the bytes as a string that shares their memory.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// decodeFields decodes the identity of a record, with its checksum at the given offset. The
-// result shares the memory of rec.
-func decodeFields(r *Record, p eventstore.Position, rec []byte, at int) (reason string) {
-	e := &r.Event
+// decodeFields decodes the identity of a record from its head and its fields. content begins
+// with the checksum of the identity.
+func (r *Record) decodeFields(p eventstore.Position, head *head, names string, content []byte) (reason string) {
+	e, flags := &r.Event, head[offFlags]
 	e.Position = p
-	e.Version = eventstore.Version(binary.BigEndian.Uint64(rec[offVersion:]))
-	e.Recorded = time.Unix(0, int64(binary.BigEndian.Uint64(rec[offRecorded:]))).UTC()
-	copy(e.ID[:], rec[offID:])
+	e.Version = eventstore.Version(binary.BigEndian.Uint64(head[offVersion:]))
+	e.Recorded = time.Unix(0, int64(binary.BigEndian.Uint64(head[offRecorded:]))).UTC()
+	copy(e.ID[:], head[offID:])
 	e.Time = e.Recorded
-	r.sum = binary.BigEndian.Uint32(rec[at:])
-	f := fields{rest: view(rec[offFields:at])}
-	f.upToTags(r, rec[offFlags], nil)
-	if rec[offFlags]&flagLast != 0 {
+	r.sum = binary.BigEndian.Uint32(content)
+	f := fields{rest: names}
+	f.upToTags(r, flags, nil)
+	if flags&flagLast != 0 {
 		r.Before = f.chain()
 	}
 	switch {
@@ -108,8 +129,8 @@ func decodeFields(r *Record, p eventstore.Position, rec []byte, at int) (reason 
 		return fmt.Sprintf("%d bytes follow the fields", len(f.rest))
 	case r.Place.I >= r.Place.N:
 		return fmt.Sprintf("event %d of a commit of %d", r.Place.I, r.Place.N)
-	case r.Place.last() != (rec[offFlags]&flagLast != 0):
-		return fmt.Sprintf("event %d of a commit of %d, with flags %#x", r.Place.I, r.Place.N, rec[offFlags])
+	case r.Place.last() != (flags&flagLast != 0):
+		return fmt.Sprintf("event %d of a commit of %d, with flags %#x", r.Place.I, r.Place.N, flags)
 	}
 	return ""
 }
@@ -130,32 +151,34 @@ type Matcher struct {
 // matches the query. A damaged record is a [*eventstore.CorruptError]; if its identity is
 // whole, only where the record matches.
 func (m *Matcher) Decode(p eventstore.Position, rec []byte) (r Record, matches bool, err error) {
+	reason := ""
 	if !m.Query.IsAll() {
-		at, reason := layout(rec)
-		if reason == "" {
-			reason = checkIdentity(m.Seed, p, rec, at)
-		}
-		if reason == "" {
-			matches, reason = m.matches(rec, at)
-		}
-		if reason != "" {
-			return Record{}, true, &eventstore.CorruptError{Position: p, Reason: reason}
-		}
-		if !matches {
+		if matches, reason = m.matches(p, rec); reason == "" && !matches {
 			return Record{}, false, nil
 		}
 	}
-	if m.IdentityOnly {
-		r, err = DecodeIdentity(m.Seed, p, rec)
-	} else {
-		r, err = Decode(m.Seed, p, rec)
+	switch {
+	case reason != "":
+	case m.IdentityOnly:
+		reason = r.decodeIdentity(m.Seed, p, rec)
+	default:
+		reason = r.decode(m.Seed, p, rec)
 	}
-	return r, true, err
+	if reason != "" {
+		return Record{}, true, &eventstore.CorruptError{Position: p, Reason: reason}
+	}
+	return r, true, nil
 }
 
-// matches reports whether a record matches whose identity has the right checksum, which
-// is at the given offset, or why it is not a record.
-func (m *Matcher) matches(rec []byte, at int) (matches bool, reason string) {
+// matches reports whether a record matches, or why it is not a record.
+func (m *Matcher) matches(p eventstore.Position, rec []byte) (matches bool, reason string) {
+	at, reason := layout(rec)
+	if reason == "" {
+		reason = checkIdentity(m.Seed, p, rec, at)
+	}
+	if reason != "" {
+		return false, reason
+	}
 	// The strings are parts of the record itself and are not used after return.
 	f := fields{rest: view(rec[offFields:at])}
 	var r Record
@@ -203,9 +226,8 @@ func checkIdentity(seed Seed, p eventstore.Position, rec []byte, at int) (reason
 
 // checkContent returns what is wrong with the content of a record, which begins with the
 // identity's checksum, or "".
-func checkContent(rec []byte, at int) (reason string) {
-	end := len(rec) - sumSize
-	if binary.BigEndian.Uint32(rec[end:]) != contentSum(rec[at:end]) {
+func checkContent(content, sum []byte) (reason string) {
+	if binary.BigEndian.Uint32(sum) != contentSum(content) {
 		return "the payload or the metadata fail their checksum"
 	}
 	return ""

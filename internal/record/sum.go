@@ -73,7 +73,7 @@ func Seam(p eventstore.Position, rec []byte) uint32 {
 // a CRC can be computed backward; that of the content needs no seed.
 func FindSeed(p eventstore.Position, rec []byte) (Seed, bool) {
 	at, reason := layout(rec)
-	if reason != "" || checkContent(rec, at) != "" {
+	if reason != "" || checkContent(rec[at:len(rec)-sumSize], rec[len(rec)-sumSize:]) != "" {
 		return 0, false
 	}
 	sum := ^binary.BigEndian.Uint32(rec[at:])
@@ -84,8 +84,8 @@ func FindSeed(p eventstore.Position, rec []byte) (Seed, bool) {
 		sum = stepBack(sum, byte(p>>shift))
 	}
 	seed := Seed(^sum)
-	_, reason = decode(seed, p, rec)
-	return seed, reason == ""
+	_, err := Decode(seed, p, rec)
+	return seed, err == nil
 }
 
 // stepBack returns the state of a CRC before a byte, given the state after it.

@@ -26,9 +26,14 @@ type salvager struct {
 	avoid  map[eventstore.Position]bool // positions of records that were found not to fit
 	result Result
 
-	linked ranges              // the positions that the tree leads to
-	last   eventstore.Position // the last linked position
-	end    bool                // last was the last position of the log
+	head   logfile.Head // that the description says
+	headBy uint64       // the transaction that wrote it
+	headOK bool         // it is whole
+
+	linked    ranges              // the positions that the tree leads to
+	last      eventstore.Position // the last linked position
+	committed eventstore.Position // the log had the positions up to this one; 0: not known
+	end       bool                // and, with the newest meta page, no others
 
 	b        *logbuild.Builder
 	next     eventstore.Position // the position after the last one added
@@ -42,7 +47,7 @@ type salvager struct {
 // records: that of the damaged file's store id or, if it cannot be read, the one that most
 // records were sealed with.
 func (v *salvager) identify() error {
-	identity, ok, err := v.found.identity()
+	identity, head, ok, err := v.found.identity()
 	if err != nil {
 		return err
 	}
@@ -52,6 +57,7 @@ func (v *salvager) identify() error {
 			return err
 		}
 	}
+	v.head, v.headBy, v.headOK = logfile.ParseHead(head, v.found.seed)
 	v.result.StoreID, v.result.Epoch, v.result.SameStore = identity.StoreID, logfile.NewEpoch(identity.Epoch), ok
 	return nil
 }
@@ -63,8 +69,17 @@ func (v *salvager) survey() (err error) {
 		v.last = r.Event.Position
 		return nil
 	})
-	if v.end && v.found.certain {
-		v.result.Through = v.last
+	switch {
+	case v.headOK && v.headBy != v.found.meta.TxID: // the tree is that of an earlier moment
+		v.end = false
+	case v.headOK:
+		v.committed = v.head.Position
+	case v.end:
+		v.committed = v.last
+	}
+	if v.found.certain {
+		v.end = v.end || v.committed > 0
+		v.result.Through = v.committed
 	}
 	return err
 }
@@ -82,7 +97,7 @@ func (v *salvager) copy() error {
 		err = v.copyTail()
 	}
 	v.result.Head = v.next - 1
-	through := v.result.Through
+	through := v.committed
 	if last := v.previous.Place; last.N > 0 { // the rest of its commit existed
 		through = max(through, v.result.Head+eventstore.Position(last.N-1-last.I))
 	}
@@ -146,14 +161,15 @@ func (v *salvager) fill(to *record.Record) error {
 	return nil
 }
 
-// copyTail adds records beyond the last linked position:
-//   - none, if the tree shows where the log ends and its meta page is the newest: later
-//     records were never committed;
+// copyTail adds records beyond the last linked position: those that were committed, and of
+// others
+//   - none, if it is known where the log ended and the meta page is the newest: they were
+//     never committed;
 //   - those without a gap, if the meta page may be an older one: they are of the next
 //     transaction;
-//   - all, if the end of the tree was not reached.
+//   - all, if it is not known where the log ended.
 func (v *salvager) copyTail() error {
-	if scanned := v.before != 1; v.end && v.found.certain && !scanned {
+	if scanned := v.before != 1; v.end && v.found.certain && v.last >= v.committed && !scanned {
 		return nil
 	}
 	for p := v.last + 1; ; {
@@ -162,7 +178,7 @@ func (v *salvager) copyTail() error {
 			return err
 		}
 		gap := same[0].position != v.next
-		if v.end && (v.found.certain || gap) {
+		if same[0].position > v.committed && v.end && (v.found.certain || gap) {
 			v.result.Leftover++
 		} else if err := v.addOne(same, nil); err != nil {
 			return err

@@ -95,8 +95,10 @@ func (m *remains) walk(visit func(r *record.Record, raw []byte) error) (end bool
 	})
 }
 
-// identity returns the identity of the file; ok is false if it was not found.
-func (m *remains) identity() (identity logfile.Identity, ok bool, err error) {
+// identity returns the identity of the file; ok is false if it was not found. head is the
+// value of the head in the description to which the meta page leads, nil if there is none. A
+// file of an older format is an error that matches ErrFormat.
+func (m *remains) identity() (identity logfile.Identity, head []byte, ok bool, err error) {
 	said := make(map[string][]byte)
 	get := func(key string) []byte { return said[key] }
 	if m.tree {
@@ -105,8 +107,9 @@ func (m *remains) identity() (identity logfile.Identity, ok bool, err error) {
 			return nil
 		})
 	}
+	head, err = said[logfile.HeadKey], errors.Join(err, logfile.OlderFormat(get))
 	if identity, ok = logfile.ParseIdentity(get); ok || err != nil {
-		return identity, ok, err
+		return identity, head, ok, err
 	}
 	err = pages.Scan(m.file, m.size, m.pageSize, m.ctx.Err, func(e pages.Element) (bool, error) {
 		if _, whole := logfile.ParseIdentity(get); e.Bucket == string(logfile.StoreBucket) && !whole {
@@ -115,7 +118,7 @@ func (m *remains) identity() (identity logfile.Identity, ok bool, err error) {
 		return false, nil
 	})
 	identity, ok = logfile.ParseIdentity(get)
-	return identity, ok, err
+	return identity, head, ok, err
 }
 
 // candidate is a record that was found by a scan of every page.

@@ -70,7 +70,8 @@ func Drop(tx *pages.WriteTx, view View, keys [][]byte) (gone bool, err error) {
 }
 
 // FirstKeys returns copies of the keys of a view's first rows, at most limit. If rows are
-// damaged, they are those in the view's own bucket.
+// damaged, or there are none, they are those in the view's own bucket, also keys that are
+// not those of rows.
 func FirstKeys(tx *pages.Tx, view View, limit int) (keys [][]byte) {
 	rows := Cursor{From: FirstRow}
 	state, err := Load(tx, view)
@@ -86,10 +87,14 @@ func FirstKeys(tx *pages.Tx, view View, limit int) (keys [][]byte) {
 			keys = append(keys, e.Key)
 		}
 	}
-	if b := Rows(tx, view); b != nil && err != nil {
-		keys = keys[:0]
-		cursor := b.Cursor()
-		for key, _ := cursor.Seek(FirstRow); key != nil && len(keys) < limit; key, _ = cursor.Next() {
+	b := Rows(tx, view)
+	if b == nil || err == nil && len(keys) > 0 {
+		return keys
+	}
+	keys = keys[:0]
+	cursor := b.Cursor()
+	for key, _ := cursor.First(); key != nil && len(keys) < limit; key, _ = cursor.Next() {
+		if !bytes.Equal(key, TallyKey) {
 			keys = append(keys, bytes.Clone(key))
 		}
 	}

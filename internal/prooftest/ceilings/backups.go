@@ -28,7 +28,7 @@ func backups() []attempt {
 	}
 	event := func(change func(*eventstore.NewEvent)) func(*forgery) {
 		return func(f *forgery) {
-			e := eventstore.NewEvent{Type: "t"}
+			e := eventstore.NewEvent{ID: uuid.UUID{1}, Type: "t"}
 			change(&e)
 			f.event(&e)
 		}
@@ -56,7 +56,18 @@ func backups() []attempt {
 		forged("a commit of 5 times 16 MiB", 350, "more than 67108864 bytes of payload", func(f *forgery) {
 			f.commit = 5
 			for range f.commit {
-				f.event(&eventstore.NewEvent{Type: "t", Data: make([]byte, 16<<20)})
+				f.event(&eventstore.NewEvent{ID: uuid.UUID{1}, Type: "t", Data: make([]byte, 16<<20)})
+			}
+		}),
+		forged("an event without an id", most, "its id is zero", event(func(e *eventstore.NewEvent) { e.ID = uuid.Nil })),
+		forged("a commit of a million tags", most, "more than 1048576 tags", func(f *forgery) {
+			f.commit = 8_193
+			for range f.commit {
+				e := eventstore.NewEvent{ID: uuid.UUID{1}, Type: "t"}
+				for i := range 128 {
+					e.Tags = append(e.Tags, eventstore.Tag(fmt.Sprint(i)))
+				}
+				f.event(&e)
 			}
 		}),
 	}
@@ -108,7 +119,7 @@ func forge(path string, write func(*forgery)) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	b := &forgery{f: f, commit: 1}
-	const through = 1_000
+	const through = 10_000
 	header := append([]byte("yore-bak"), 0, 0, 0, 2)
 	header = append(header, make([]byte, 16+8+8)...)
 	header = binary.BigEndian.AppendUint64(header, through)

@@ -14,7 +14,7 @@ func damage() []mutant {
 			name: "CRC of the content off", breaks: "the checksum of payload and metadata is not compared",
 			proof: "bit-flips", env: []string{someFlips}, says: "wrong",
 			file:  decode,
-			edits: []edit{{"	if binary.BigEndian.Uint32(rec[end:]) != contentSum(rec[at:end]) {", "	if binary.BigEndian.Uint32(rec[end:]) != contentSum(rec[at:end]) && end == 0 {"}},
+			edits: []edit{{"	if binary.BigEndian.Uint32(sum) != contentSum(content) {", "	if binary.BigEndian.Uint32(sum) != contentSum(content) && len(sum) == 0 {"}},
 		},
 		{
 			name: "a damaged payload hides its event", breaks: "an event with a damaged payload breaks no condition",
