@@ -22,6 +22,7 @@ var invalidEvents = map[string]struct {
 	change func(e *eventstore.NewEvent, r *record.Record)
 	says   string
 }{
+	"no id":                {func(e *eventstore.NewEvent, _ *record.Record) { e.ID = uuid.Nil }, "its id is zero"},
 	"empty type":           {func(e *eventstore.NewEvent, _ *record.Record) { e.Type = "" }, "type is empty"},
 	"NUL in a type":        {func(e *eventstore.NewEvent, _ *record.Record) { e.Type = "a\x00b" }, "contains NUL"},
 	"NUL in a tag":         {func(e *eventstore.NewEvent, _ *record.Record) { e.Tags = []eventstore.Tag{"\x00"} }, "contains NUL"},
@@ -50,7 +51,7 @@ func forge(seed record.Seed, before record.Chain, change func(*eventstore.NewEve
 		Event: eventstore.Event{Version: 2, Recorded: time.Now().Add(time.Hour).UTC()},
 		Place: record.Place{I: 0, N: 1},
 	}
-	e := eventstore.NewEvent{Stream: "s-1", Type: "t", Data: []byte("{}")}
+	e := eventstore.NewEvent{Stream: "s-1", ID: uuid.UUID{1}, Type: "t", Data: []byte("{}")}
 	change(&e, &r)
 	rec := record.Append(nil, &e, r.Place, r.Mark)
 	record.Seal(rec, seed, before, 2, r.Event.Version, r.Event.Recorded)

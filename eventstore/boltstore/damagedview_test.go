@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/eventstore/boltstore"
@@ -73,4 +75,26 @@ func damageLeaves(t *testing.T, path string, n int) {
 	}
 	require.Equal(t, n, damaged)
 	require.NoError(t, os.WriteFile(path, content, 0o600))
+}
+
+// TestDropRows_KeysThatAreNoRows has keys in a view's bucket that no row has, as a misplaced
+// write can leave them: DropRows deletes them too.
+func TestDropRows_KeysThatAreNoRows(t *testing.T) {
+	path := twoViews(t)
+	edit(t, path, func(tx *bolt.Tx) error {
+		var err error
+		for i := range byte(5) {
+			err = errors.Join(err, bucketIn(tx, "rows", "v").Put([]byte{0, 0, i}, []byte("no row")))
+		}
+		return err
+	})
+	s := openUnverified(t, path, nil)
+	more := true
+	for n := 0; more; n++ {
+		var err error
+		more, err = s.DropRows(t.Context(), "v", 2)
+		require.NoError(t, err)
+		require.Less(t, n, 1000)
+	}
+	require.NoError(t, s.CommitRows(t.Context(), eventstore.RowCommit{View: "v", Checkpoint: eventstore.Checkpoint{Position: 1}}))
 }

@@ -140,6 +140,7 @@ func TestOpen_RefusesOlderFormats(t *testing.T) {
 			for _, err := range []error{
 				second(boltstore.Compact(t.Context(), path, nil)),
 				second(boltstore.Reindex(t.Context(), path, nil)),
+				second(boltstore.Salvage(t.Context(), path, filepath.Join(t.TempDir(), "new.yore"), nil)),
 			} {
 				require.ErrorIs(t, err, eventstore.ErrFormat)
 			}

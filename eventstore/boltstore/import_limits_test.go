@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -107,4 +108,25 @@ func TestImport_LooksAtTheContextWithinALine(t *testing.T) {
 	})), nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 3, reads)
+}
+
+// TestRestore_EndsWithItsContext: also while a frame is being read.
+func TestRestore_EndsWithItsContext(t *testing.T) {
+	backup := smallBackup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	in := iotest.OneByteReader(bytes.NewReader(backup))
+	read := 0
+	slow := readerFunc(func(p []byte) (int, error) {
+		if read++; read == len(backup)-100 {
+			cancel()
+		}
+		return in.Read(p)
+	})
+	_, err := boltstore.Restore(ctx, logPath(t), nil, slow)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, len(backup)-100, read)
+
+	_, err = boltstore.VerifyBackup(t.Context(), readerFunc(func([]byte) (int, error) { return 0, nil }))
+	require.ErrorIs(t, err, io.ErrNoProgress)
 }

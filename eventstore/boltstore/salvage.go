@@ -82,8 +82,8 @@ type PositionRange struct{ First, Last eventstore.Position }
 //
 // Salvage locks the damaged file if it can be opened. Its memory is bounded, apart from the
 // list of missing ranges and a bit for each page. Errors a caller can match: fs.ErrNotExist,
-// fs.ErrExist (a file is at into), ErrLocked, ErrCorrupt (no event was found), the context's
-// and those of the file system.
+// fs.ErrExist (a file is at into), ErrLocked, ErrFormat (the file is of an older format),
+// ErrCorrupt (no event was found), the context's and those of the file system.
 func Salvage(ctx context.Context, damaged, into string, o *SalvageOptions) (SalvageReport, error) {
 	var opts salvage.Options
 	if o != nil {

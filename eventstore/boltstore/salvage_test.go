@@ -403,3 +403,53 @@ func FuzzSalvagePage(f *testing.F) {
 		require.Equal(t, result.Events, saved)
 	})
 }
+
+// TestSalvage_TheEndIsKnown puts each page back as it was some commits before, and clears
+// bits of the last leaf of the log: what was committed is saved or reported as missing, and
+// nothing that was committed counts as left over.
+func TestSalvage_TheEndIsKnown(t *testing.T) {
+	path := logPath(t)
+	s := openUnverified(t, path, nil)
+	appendEvents(t, s, "s", 300)
+	var versions [][]byte
+	for range 6 {
+		appendEvents(t, s, "s", 1)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		versions = append(versions, content)
+	}
+	const events = 306
+	last := versions[len(versions)-1]
+	damaged := filepath.Join(t.TempDir(), "damaged.yore")
+	try := func(content []byte) (unlinked int) {
+		require.NoError(t, os.WriteFile(damaged, content, 0o600))
+		into := filepath.Join(t.TempDir(), "new.yore")
+		report, err := boltstore.Salvage(t.Context(), damaged, into, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, events, report.Events+int(report.MissingEvents), "%+v", report)
+		require.Zero(t, report.Leftover)
+		require.NoError(t, os.Remove(into))
+		return report.Unlinked
+	}
+	size, unlinked := os.Getpagesize(), 0
+	for _, version := range versions[:len(versions)-1] {
+		for page := 2 * size; page < int(used(t, last).HighWater)*size; page += size {
+			if content := bytes.Clone(last); !bytes.Equal(content[page:][:size], version[page:][:size]) {
+				copy(content[page:], version[page:][:size])
+				unlinked += try(content)
+			}
+		}
+	}
+	require.Positive(t, unlinked)
+	leaf := 0 // the last one of the log, which has the most events
+	for page := 2 * size; page < int(used(t, last).HighWater)*size; page += size {
+		if last[page+8] == 2 && bytes.Count(last[page:][:size], []byte("n:")) > bytes.Count(last[leaf:][:size], []byte("n:")) {
+			leaf = page
+		}
+	}
+	for bit := range 16 * 8 { // the number of elements, and the beginning of their table
+		content := bytes.Clone(last)
+		content[leaf+10+bit/8] ^= 1 << (bit % 8)
+		try(content)
+	}
+}

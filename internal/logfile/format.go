@@ -80,13 +80,11 @@ func ParseIdentity(get func(key string) []byte) (identity Identity, ok bool) {
 	return Identity{StoreID: uuid.UUID(id), Epoch: binary.BigEndian.Uint64(epoch)}, true
 }
 
-// OlderFormat returns the error for a file of an older format, whose description is whole; nil
-// for any other file. It matches ErrFormat.
+// OlderFormat returns the error for a file whose description says an older format, or nil. It
+// matches ErrFormat.
 func OlderFormat(get func(key string) []byte) error {
-	if _, whole := ParseIdentity(get); whole { // then it has 4 bytes
-		if f := binary.BigEndian.Uint32(get(formatKey)); f < fileFormat {
-			return olderFormat(f)
-		}
+	if format := get(formatKey); len(format) == 4 && binary.BigEndian.Uint32(format) < fileFormat {
+		return olderFormat(binary.BigEndian.Uint32(format))
 	}
 	return nil
 }
@@ -105,11 +103,11 @@ func LoadIdentity(tx *pages.Tx) (Identity, error) {
 	}
 	get := func(key string) []byte { return store.Get([]byte(key)) }
 	if format := get(formatKey); len(format) == 4 {
-		switch f := binary.BigEndian.Uint32(format); {
-		case f > fileFormat:
+		if f := binary.BigEndian.Uint32(format); f > fileFormat {
 			return Identity{}, fmt.Errorf("%w: the file has format %d, this version of Yore reads format %d", eventstore.ErrFormat, f, fileFormat)
-		case f < fileFormat:
-			return Identity{}, olderFormat(f)
+		}
+		if err := OlderFormat(get); err != nil {
+			return Identity{}, err
 		}
 	}
 	identity, ok := ParseIdentity(get)

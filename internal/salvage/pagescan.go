@@ -24,6 +24,7 @@ type remains struct {
 	meta     pages.Meta
 	pageSize int
 	seed     record.Seed // of the records; see identify
+	older    error       // of a file whose description says an older format
 	hash     maphash.Seed
 }
 
@@ -96,8 +97,7 @@ func (m *remains) walk(visit func(r *record.Record, raw []byte) error) (end bool
 }
 
 // identity returns the identity of the file; ok is false if it was not found. head is the
-// value of the head in the description to which the meta page leads, nil if there is none. A
-// file of an older format is an error that matches ErrFormat.
+// value of the head in the description to which the meta page leads, nil if there is none.
 func (m *remains) identity() (identity logfile.Identity, head []byte, ok bool, err error) {
 	said := make(map[string][]byte)
 	get := func(key string) []byte { return said[key] }
@@ -107,7 +107,7 @@ func (m *remains) identity() (identity logfile.Identity, head []byte, ok bool, e
 			return nil
 		})
 	}
-	head, err = said[logfile.HeadKey], errors.Join(err, logfile.OlderFormat(get))
+	head, m.older = said[logfile.HeadKey], logfile.OlderFormat(get)
 	if identity, ok = logfile.ParseIdentity(get); ok || err != nil {
 		return identity, head, ok, err
 	}

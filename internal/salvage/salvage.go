@@ -99,6 +99,9 @@ func (v *salvager) build(into string) (err error) {
 	if err := v.copy(); err != nil {
 		return err
 	}
+	if v.result.Events == 0 && v.found.older != nil {
+		return v.found.older
+	}
 	if v.result.Events == 0 {
 		return fmt.Errorf("%w: no event was found", eventstore.ErrCorrupt)
 	}

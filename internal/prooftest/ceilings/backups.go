@@ -60,16 +60,19 @@ func backups() []attempt {
 			}
 		}),
 		forged("an event without an id", most, "its id is zero", event(func(e *eventstore.NewEvent) { e.ID = uuid.Nil })),
-		forged("a commit of a million tags", most, "more than 1048576 tags", func(f *forgery) {
-			f.commit = 8_193
-			for range f.commit {
-				e := eventstore.NewEvent{ID: uuid.UUID{1}, Type: "t"}
-				for i := range 128 {
-					e.Tags = append(e.Tags, eventstore.Tag(fmt.Sprint(i)))
-				}
-				f.event(&e)
-			}
-		}),
+		forged("a commit of a million tags", most, "more than 1048576 tags", manyTags),
+	}
+}
+
+// manyTags adds a commit whose events have as many tags as they may, and all of them too many.
+func manyTags(f *forgery) {
+	f.commit = 8_193
+	for range f.commit {
+		e := eventstore.NewEvent{ID: uuid.UUID{1}, Type: "t"}
+		for i := range 128 {
+			e.Tags = append(e.Tags, eventstore.Tag(fmt.Sprint(i)))
+		}
+		f.event(&e)
 	}
 }
 
