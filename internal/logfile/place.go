@@ -179,17 +179,29 @@ func (s *Seen) now() [2]uint64 {
 // and what the transaction has read may be wrong. newest returns the last transaction that the
 // store has begun to commit.
 func (s *Seen) Still(newest func() int64) error {
+	// A read during the write of a meta page may see a part of it.
+	for wait := time.Microsecond; !s.followed(newest); wait *= 4 {
+		if wait > 5*time.Millisecond {
+			return s.file.lost("it was overwritten during a read")
+		}
+		time.Sleep(wait)
+	}
+	return nil
+}
+
+// followed reports whether each meta page is as it was, or of a transaction that followed.
+func (s *Seen) followed(newest func() int64) bool {
 	now := s.now()
 	if now == s.metas {
-		return nil
+		return true
 	}
 	last := uint64(newest())
 	for i, id := range now {
 		if id != s.metas[i] && (id <= s.tx || id > last) {
-			return s.file.lost("it was overwritten during a read")
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // Kept returns a [*LostError] if the meta page of the transaction with the id durable is not
