@@ -366,9 +366,9 @@ func (b *Builder) readBack() error {
 }
 
 func (b *Builder) update(fn func(*pages.WriteTx) error) error {
-	return logfile.Protect(func() error {
+	return logfile.Unmapped(logfile.Protect(func() error {
 		return b.db.Update(func(tx *bolt.Tx) error { return fn(pages.Write(tx)) })
-	})
+	}))
 }
 
 func (b *Builder) view(fn func(*pages.Tx) error) error {

@@ -123,8 +123,6 @@ func (f *File) open(opts OpenOptions) (*DB, error) {
 		return nil, fmt.Errorf("%w (waited %v)", eventstore.ErrLocked, opts.LockTimeout)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, fmt.Errorf("%w: %w", eventstore.ErrCorrupt, err)
-	case errors.Is(err, syscall.ENOMEM):
-		return nil, fmt.Errorf("the file cannot be mapped into memory; give the process more address space (ulimit -v): %w", err)
 	}
 	return nil, err
 }
@@ -298,7 +296,15 @@ func OpenMapped(path string, mode fs.FileMode, options *bolt.Options) (*bolt.DB,
 		options.InitialMmapSize = 0
 		db, err = bolt.Open(path, mode, options)
 	}
-	return db, err
+	return db, Unmapped(err)
+}
+
+// Unmapped returns err and, if it matches ENOMEM, what to do.
+func Unmapped(err error) error {
+	if errors.Is(err, syscall.ENOMEM) {
+		return fmt.Errorf("the file cannot be mapped into memory; give the process more address space (ulimit -v): %w", err)
+	}
+	return err
 }
 
 // reservedAddresses returns how many bytes of address space to map at once; 0 leaves it
