@@ -49,7 +49,7 @@ func TestCheckpointFormat_RoundTrips(t *testing.T) {
 		got, generation, err := openCheckpoint(testView, sealed)
 		require.NoError(t, err)
 		require.Equal(t, c, got)
-		require.EqualValues(t, 1<<40, generation)
+		require.EqualValues(t, uint64(1<<40), generation)
 		for bit := range len(sealed) * 8 {
 			damaged := append([]byte{}, sealed...)
 			damaged[bit/8] ^= 1 << (bit % 8)
