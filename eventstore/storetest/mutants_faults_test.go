@@ -73,19 +73,16 @@ func faultyAttachMutants() []mutant {
 			f.set = func(_ eventstore.ViewID, set *eventstore.RowSet) { set.Checkpoint.Fault = nil }
 		}),
 		{"faults", "a fault outlives its view", func(f *faults) {
-			var mu sync.Mutex
-			known := make(map[eventstore.ViewID]error)
+			var known sync.Map // the error of each view
 			f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
-				mu.Lock()
-				defer mu.Unlock()
-				if err := known[v.View]; err != nil {
-					return err
+				if err, ok := known.Load(v.View); ok {
+					return err.(error)
 				}
 				inner := v.Apply
 				v.Apply = func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
 					err := inner(ctx, tx, events)
 					if err != nil {
-						known[v.View] = err
+						known.Store(v.View, err)
 					}
 					return err
 				}
@@ -104,18 +101,19 @@ func overrunMutants() []mutant {
 			return s.Attach(ctx, v)
 		}),
 		{"faults", "Close waits for Apply", func(f *faults) {
-			var running sync.WaitGroup
+			var running sync.RWMutex
 			f.attach = func(s eventstore.RowStore, ctx context.Context, v eventstore.InlineView) error {
 				inner := v.Apply
 				v.Apply = func(ctx context.Context, tx eventstore.RowTx, events []eventstore.Event) error {
-					running.Add(1)
-					defer running.Done()
+					running.RLock()
+					defer running.RUnlock()
 					return inner(ctx, tx, events)
 				}
 				return s.Attach(ctx, v)
 			}
 			f.close = func(s eventstore.Store) error {
-				running.Wait()
+				running.Lock() // until no Apply runs
+				defer running.Unlock()
 				return s.Close()
 			}
 		}},
