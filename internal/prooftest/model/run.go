@@ -81,6 +81,9 @@ func (p *pair) newID(count *uint64) (id uuid.UUID) {
 
 // close closes both stores. Followers end, each with ErrClosed.
 func (p *pair) close() error {
+	if p.bolt == nil { // it could not be opened again
+		return p.memory.Close()
+	}
 	if err := errors.Join(p.bolt.Close(), p.memory.Close()); err != nil {
 		return err
 	}
