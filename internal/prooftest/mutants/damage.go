@@ -43,15 +43,6 @@ func olderContent() []mutant {
 	head := "internal/logfile/head.go"
 	return []mutant{
 		{
-			name: "the end of the log not compared", breaks: "a log that has lost its last page is taken for a shorter one",
-			proof: "lost-write", env: []string{someLost},
-			file: head,
-			edits: []edit{
-				{"	case err == nil && said.Position != last.Position:", "	case err == nil && said.Position < last.Position:"},
-				{"	last.Head = said\n	return last, err", "	return last, nil"},
-			},
-		},
-		{
 			name: "the root page not compared", breaks: "an older root page is taken for the newest",
 			proof: "lost-write", env: []string{someLost},
 			file:  head,
