@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/internal/prooftest/proof"
+	"github.com/yore-es/yore/internal/prooftest/trial"
 )
 
 const (
@@ -44,35 +45,19 @@ func cases() []testCase { return slices.Concat(linkCases(), nameCases(), leftove
 // weakUser is the user of the cases without rights.
 const weakUser = 65534
 
-// errSkip means that a case cannot be tried on this machine.
-var errSkip = errors.New("cannot be tried here")
-
-func run(ctx context.Context, env *proof.Env) (figures proof.Figures, _ error) {
-	var errs []error
-	tried, skipped := 0, 0
-	for i, c := range cases() {
-		dir := filepath.Join(env.Scratch, fmt.Sprint("case-", i))
-		err := tryCase(ctx, env, c, dir)
-		if errors.Is(err, errSkip) {
-			skipped++
-			env.Progress("%s: skipped: %v", c.name, err)
-			continue
-		}
-		tried++
-		if err != nil {
-			errs = append(errs, env.Keep(fmt.Errorf("%s: %w", c.name, err), c.name, nil))
-		}
+func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
+	all := cases()
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = c.name
 	}
-	figures.Add("cases", tried)
-	figures.Add("skipped", skipped)
-	figures.Add("problems", len(errs))
-	return figures, errors.Join(errs...)
+	return trial.InOrder(env, names, func(i int, dir string) error { return tryCase(ctx, env, all[i], dir) })
 }
 
 // tryCase runs a case in a child.
 func tryCase(ctx context.Context, env *proof.Env, c testCase, dir string) error {
 	if c.weak && os.Getuid() != 0 {
-		return fmt.Errorf("%w: it takes root to become somebody else", errSkip)
+		return fmt.Errorf("%w: it takes root to become somebody else", trial.ErrSkip)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err

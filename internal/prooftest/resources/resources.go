@@ -1,5 +1,6 @@
 // Package resources proves that the store works within what its process may have, or
-// refuses clearly: a limit of address space, as of `ulimit -v`, and a ceiling of the heap.
+// refuses clearly: a limit of address space, as of `ulimit -v`. Package ceilings has those
+// of the heap.
 package resources
 
 import (
@@ -7,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/yore-es/yore/internal/prooftest/proof"
+	"github.com/yore-es/yore/internal/prooftest/trial"
 )
 
 const childName = "resources-case"
@@ -22,7 +23,7 @@ const childName = "resources-case"
 func New() proof.Proof {
 	return proof.Proof{
 		Name:     "resources",
-		About:    "use the store with few addresses and little memory: it works, or refuses with a clear error, and goes on",
+		About:    "use the store with few addresses: it works, or refuses with a clear error, and goes on",
 		Run:      run,
 		Children: map[string]proof.Child{childName: child},
 	}
@@ -34,39 +35,23 @@ type testCase struct {
 	// addresses is how many bytes of address space the process may have beside those that
 	// it has at the start; 0 is no limit.
 	addresses uint64
-	// heap is the most that the heap may have, in bytes; 0 is no limit.
-	heap uint64
-	run  func(ctx context.Context, dir string) error
+	run       func(ctx context.Context, dir string) error
 }
 
-// cases are all cases. Those of a kind are in a file of their own.
-func cases() []testCase { return slices.Concat(addressCases()) }
+// cases are all cases.
+func cases() []testCase { return addressCases() }
 
-// errSkip means that a case cannot be tried on this machine.
-var errSkip = errors.New("cannot be tried here")
-
-func run(ctx context.Context, env *proof.Env) (figures proof.Figures, _ error) {
-	var errs []error
-	tried, skipped := 0, 0
-	for i, c := range cases() {
-		dir := filepath.Join(env.Scratch, fmt.Sprint("case-", i))
-		start := time.Now()
-		err := tryCase(ctx, env, c, dir)
-		env.Progress("%s: %.1fs", c.name, time.Since(start).Seconds())
-		if errors.Is(err, errSkip) {
-			skipped++
-			env.Progress("%s: skipped: %v", c.name, err)
-			continue
-		}
-		tried++
-		if err != nil {
-			errs = append(errs, env.Keep(fmt.Errorf("%s: %w", c.name, err), c.name, nil))
-		}
+func run(ctx context.Context, env *proof.Env) (proof.Figures, error) {
+	all := cases()
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = c.name
 	}
-	figures.Add("cases", tried)
-	figures.Add("skipped", skipped)
-	figures.Add("problems", len(errs))
-	return figures, errors.Join(errs...)
+	return trial.InOrder(env, names, func(i int, dir string) error {
+		start := time.Now()
+		defer func() { env.Progress("%s: %.1fs", all[i].name, time.Since(start).Seconds()) }()
+		return tryCase(ctx, env, all[i], dir)
+	})
 }
 
 // tryCase runs a case in a child.
@@ -99,9 +84,6 @@ func child(ctx context.Context, args []string) error {
 		return fmt.Errorf("no case %q", args[0])
 	}
 	c := all[i]
-	if c.heap > 0 {
-		go watchHeap(c.heap)
-	}
 	if c.addresses > 0 {
 		reserveHeap()
 		if err := limitAddresses(c.addresses); err != nil {
@@ -109,18 +91,6 @@ func child(ctx context.Context, args []string) error {
 		}
 	}
 	return c.run(ctx, args[1])
-}
-
-// watchHeap ends the process when its heap is larger than allowed.
-func watchHeap(allowed uint64) {
-	var m runtime.MemStats
-	for {
-		if runtime.ReadMemStats(&m); m.HeapInuse > allowed {
-			fmt.Fprintf(os.Stderr, "the heap has %d bytes of %d\n", m.HeapInuse, allowed)
-			os.Exit(3)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // reserveHeap gives Go's heap addresses, which it keeps: the limit is to be the file's.
