@@ -262,18 +262,27 @@ func closeMutants() []mutant {
 // closeAfterWaiting closes the store when all appends that have come before have been
 // written; with refused, all but the first of them return ErrClosed all the same.
 func closeAfterWaiting(f *faults, refused bool) {
-	var closing sync.Map // of the stores
 	var running sync.WaitGroup
 	var begun atomic.Bool
+	var mu sync.RWMutex // an append begins, or is refused; guards closing
+	closing := make(map[eventstore.Store]bool)
 	closed := func(s eventstore.Store) bool {
-		_, ok := closing.Load(s)
-		return ok
+		mu.RLock()
+		defer mu.RUnlock()
+		return closing[s]
+	}
+	begin := func(s eventstore.Store) bool {
+		mu.RLock()
+		defer mu.RUnlock()
+		if !closing[s] {
+			running.Add(1)
+		}
+		return !closing[s]
 	}
 	f.append = func(s eventstore.Store, ctx context.Context, c eventstore.Commit) (eventstore.Receipt, error) {
-		if closed(s) {
+		if !begin(s) {
 			return eventstore.Receipt{}, eventstore.ErrClosed
 		}
-		running.Add(1)
 		defer running.Done()
 		first := !begun.Swap(true)
 		receipt, err := s.Append(ctx, c)
@@ -289,7 +298,9 @@ func closeAfterWaiting(f *faults, refused bool) {
 		return s.Head(ctx)
 	}
 	f.close = func(s eventstore.Store) error {
-		closing.Store(s, true)
+		mu.Lock()
+		closing[s] = true
+		mu.Unlock()
 		running.Wait()
 		return s.Close()
 	}
