@@ -10,6 +10,7 @@ import (
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/given"
+	"github.com/yore-es/yore/internal/payload"
 	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/internal/reserved"
 	"github.com/yore-es/yore/internal/vocabulary"
@@ -57,14 +58,15 @@ type Repository[S, C, E any] struct {
 	queues      *queues
 	cache       *cache[S]            // nil if no states are kept
 	snapshots   *snapshots           // nil if there are none
+	states      *payload.Codec[S]    // of the snapshots
 	origin      *Repository[S, C, E] // the repository that NewRepository returned
 }
 
 // NewRepository returns a repository over the store, which the caller closes. All faults
 // are returned at once, in an error that matches [eventstore.ErrInvalid]: a store that is
 // nil or a nil pointer, a nil registry or function, an invalid category, options out of
-// range, snapshots on a store that is no [eventstore.RowStore], and a registry without an
-// event of type E.
+// range, snapshots on a store that is no [eventstore.RowStore] or of a state that JSON cannot
+// read back, and a registry without an event of type E.
 func NewRepository[S, C, E any](
 	store eventstore.Store, registry *codec.Registry, decider Decider[S, C, E], opts *Options,
 ) (*Repository[S, C, E], error) {
@@ -85,7 +87,8 @@ func NewRepository[S, C, E any](
 	r.cache = newCache(decider.Clone, opts.CacheSize)
 	var unusable error
 	if opts.Snapshots != nil {
-		r.snapshots, unusable = newSnapshots(store, decider.Category, *opts.Snapshots)
+		r.snapshots, unusable = newSnapshots(store, decider.Category, reflect.TypeFor[S](), *opts.Snapshots)
+		r.states = payload.For[S]()
 	}
 	if err := errors.Join(r.faults(), unusable); err != nil {
 		return nil, fmt.Errorf("new repository of category %s: %w: %w", quote.Name(decider.Category), eventstore.ErrInvalid, err)

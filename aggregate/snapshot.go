@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/payload"
 	"github.com/yore-es/yore/internal/quote"
 )
 
@@ -21,8 +22,9 @@ import (
 // log. Otherwise all events are read, which is never an error. The store checks the rows'
 // checksums.
 //
-// The state is stored as JSON. A state that is not equal to its decoded copy, by
-// reflect.DeepEqual, is not stored: one with unexported fields, for instance.
+// The state is stored as JSON. The rules for its type are those for the Go type of an event
+// (package codec), and so are numbers in an any. A state that is not equal to its decoded
+// copy, by reflect.DeepEqual, is not stored.
 //
 // Commands and loads write no snapshots, and the repository has no goroutine for it:
 // [Repository.RunSnapshots] writes those that are due, and [Repository.Snapshot] a single
@@ -76,7 +78,7 @@ type due struct {
 // queued, and are due again with the next event.
 const queueLength = 256
 
-func newSnapshots(store eventstore.Store, category string, o Snapshots) (*snapshots, error) {
+func newSnapshots(store eventstore.Store, category string, state reflect.Type, o Snapshots) (*snapshots, error) {
 	rows, ok := store.(eventstore.RowStore)
 	var faults []error
 	if !ok && store != nil {
@@ -90,6 +92,9 @@ func newSnapshots(store eventstore.Store, category string, o Snapshots) (*snapsh
 	}
 	if o.SlowerThan < 0 {
 		faults = append(faults, errors.New("Snapshots: SlowerThan is negative"))
+	}
+	for _, fault := range payload.Faults(state) {
+		faults = append(faults, fmt.Errorf("Snapshots: the state cannot be stored: %s", fault))
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -243,7 +248,7 @@ func (r *Repository[S, C, E]) fromSnapshot(
 ) (at image[S], usable bool, err error) {
 	row, err := r.snapshots.get(ctx, stream)
 	if err == nil && row != nil {
-		at, err = openImage[S](row)
+		at, err = r.openImage(row)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -269,11 +274,12 @@ func (r *Repository[S, C, E]) fromSnapshot(
 }
 
 // openImage returns the image in a snapshot.
-func openImage[S any](row *snapshotRow) (image[S], error) {
-	at := image[S]{version: row.Version, position: row.Position, kept: row.Version}
-	if err := json.Unmarshal(row.State, &at.state); err != nil {
+func (r *Repository[S, C, E]) openImage(row *snapshotRow) (image[S], error) {
+	state, err := r.states.Decode(row.State)
+	if err != nil {
 		return image[S]{}, fmt.Errorf("decode the state in the snapshot: %w", err)
 	}
-	_, err := hex.Decode(at.event[:], []byte(row.Event))
+	at := image[S]{state: state, version: row.Version, position: row.Position, kept: row.Version}
+	_, err = hex.Decode(at.event[:], []byte(row.Event))
 	return at, err
 }

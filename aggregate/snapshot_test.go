@@ -192,7 +192,27 @@ func TestSnapshot_ErrorsOfTheEventsAreErrors(t *testing.T) {
 }
 
 // forgetful is a state that differs from its decoded JSON.
-type forgetful struct{ n int }
+type forgetful struct {
+	N int `json:"-"`
+}
+
+func TestSnapshots_StatesThatCannotBeStored(t *testing.T) {
+	type hidden struct {
+		Counts map[string]int
+		closed bool //nolint:unused // it is what JSON does not store
+	}
+	decider := aggregate.Decider[hidden, command, event]{
+		Category: "tally",
+		Decide:   func(hidden, command) ([]event, error) { return nil, nil },
+		Evolve:   func(s hidden, _ event) hidden { return s },
+	}
+	store, registry := &rowTapped{RowStore: memstore.New(nil)}, newRegistry(t)
+	_, err := aggregate.NewRepository(store, registry, decider, &aggregate.Options{Snapshots: &aggregate.Snapshots{Fingerprint: "1"}})
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, `Snapshots: the state cannot be stored: an unexported field is not stored; export it or tag it json:"-" (aggregate_test.hidden.closed)`)
+	_, err = aggregate.NewRepository(store, registry, decider, nil)
+	require.NoError(t, err, "in memory there is nothing to lose")
+}
 
 func TestSnapshot_StateThatDoesNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -201,7 +221,7 @@ func TestSnapshot_StateThatDoesNotComeBack(t *testing.T) {
 		r, err := aggregate.NewRepository(store, newRegistry(t), aggregate.Decider[forgetful, command, event]{
 			Category: "tally",
 			Decide:   func(forgetful, command) ([]event, error) { return []event{counted{N: 1}}, nil },
-			Evolve:   func(s forgetful, _ event) forgetful { return forgetful{s.n + 1} },
+			Evolve:   func(s forgetful, _ event) forgetful { return forgetful{s.N + 1} },
 		}, &aggregate.Options{Snapshots: &aggregate.Snapshots{Fingerprint: "1", Every: 10, Logger: slog.New(slog.NewTextHandler(&log, nil))}})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -3,7 +3,6 @@ package aggregate
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -131,7 +130,7 @@ func (r *Repository[S, C, E]) snapshot(ctx context.Context, stream eventstore.St
 
 // newSnapshot returns the snapshot of a state, if the state equals its decoded JSON.
 func (r *Repository[S, C, E]) newSnapshot(at image[S]) (*snapshotRow, error) {
-	state, err := json.Marshal(at.state)
+	state, err := r.states.Encode(at.state)
 	if err != nil {
 		return nil, err
 	}
@@ -139,13 +138,12 @@ func (r *Repository[S, C, E]) newSnapshot(at image[S]) (*snapshotRow, error) {
 		Fingerprint: r.snapshots.Fingerprint, Log: r.snapshots.log(),
 		Version: at.version, Position: at.position, Event: hex.EncodeToString(at.event[:]), State: state,
 	}
-	back, err := openImage[S](row)
+	back, err := r.openImage(row)
 	if err != nil {
 		return nil, err
 	}
 	if !reflect.DeepEqual(back.state, at.state) {
-		return nil, fmt.Errorf("%w: a %T differs from its decoded JSON: all its fields must be exported and encoded",
-			eventstore.ErrInvalid, at.state)
+		return nil, fmt.Errorf("%w: a %T differs from its decoded JSON", eventstore.ErrInvalid, at.state)
 	}
 	return row, nil
 }
@@ -203,7 +201,7 @@ func (r *Repository[S, C, E]) verify(
 	var at image[S]
 	row, err := r.snapshots.open(ctx, stream, value)
 	if err == nil {
-		at, err = openImage[S](row)
+		at, err = r.openImage(row)
 	}
 	switch {
 	case ctx.Err() != nil || err != nil && endsSnapshots(err):

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/yore-es/yore/internal/payload"
 	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/internal/reserved"
 )
@@ -32,6 +32,8 @@ type Registration struct {
 	Version uint32
 	// Type is the Go type of the values with this name and version.
 	Type reflect.Type
+	// Tagged is true if the values are stored with tags: there is a [Tags].
+	Tagged bool
 }
 
 // String returns the registration in words, as in error messages.
@@ -42,7 +44,8 @@ func (r Registration) String() string {
 // entry is a registration and the functions made for its Go type.
 type entry struct {
 	Registration
-	encode func(value any) ([]byte, error)
+	// encode returns the payload of a value, and the value as it will be read.
+	encode func(value any) (data []byte, read any, err error)
 	decode func(data []byte) (any, error)
 	tags   func(value any) []string // nil if there is none
 	faults []string                 // of the options
@@ -56,25 +59,33 @@ func NewBuilder() *Builder { return &Builder{} }
 //
 // A name has 1 to 255 bytes of UTF-8 without NUL and does not begin with "yore.", which is
 // for the library's own types. Versions start at 1. A name may have several versions, each
-// with its own Go type. A Go type is registered once, by value and not as a pointer.
+// with its own Go type. A Go type is registered once, by value and not as a pointer, and JSON
+// can encode all its parts and decode them again; see the package comment.
 // [Builder.Build] reports registrations and options that break a rule.
 func Register[E any](b *Builder, name string, version uint32, opts ...RegisterOption) {
+	c := payload.For[E]()
+	decode := decoder(c)
 	e := &entry{
 		Registration: Registration{Name: name, Version: version, Type: reflect.TypeFor[E]()},
-		encode: func(value any) ([]byte, error) {
-			event := value.(E)
-			// By pointer, so that a MarshalJSON with a pointer receiver is used.
-			return json.Marshal(&event)
+		encode: func(value any) ([]byte, any, error) {
+			data, read, err := c.Reread(value.(E))
+			if err == nil && isNull(data) {
+				err = errNull
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			if changed := c.Change(value.(E), read); changed != nil {
+				return nil, nil, changed
+			}
+			return data, read, nil
 		},
-		decode: func(data []byte) (any, error) {
-			var event E
-			err := json.Unmarshal(data, &event)
-			return event, err
-		},
+		decode: func(data []byte) (any, error) { return decode(data) },
 	}
 	for _, option := range opts {
 		option.apply(e)
 	}
+	e.Tagged = e.tags != nil
 	b.entries = append(b.entries, e)
 }
 

@@ -49,12 +49,27 @@
 // # JSON
 //
 // The codec is encoding/json; [Encoded].Codec is [JSON]. Fields can be added to a Go type,
-// and stored fields that the Go type does not have are ignored. Text must be UTF-8; other
-// bytes in a string are decoded as U+FFFD. Build refuses Go types whose values
-// encoding/json cannot decode as they were encoded: channels, functions, complex numbers,
-// interfaces with methods, and unexported fields without the tag json:"-". A type with
-// methods such as MarshalJSON is accepted. Some losses depend on the value, such as a
-// field that its tag leaves out; package aggtest finds these.
+// and stored fields that the Go type does not have are ignored. Numbers in an any are decoded
+// as [encoding/json.Number], with all their digits. A payload that is null is an error.
+//
+// What cannot be read back as it was written is refused before it is written (I17). Build
+// refuses a Go type that shows it:
+//
+//   - channels, functions, complex numbers and interfaces with methods;
+//   - unexported fields without the tag json:"-";
+//   - fields that JSON leaves out because another one has their name, also one of an
+//     embedded struct;
+//   - a struct with other fields that has its MarshalJSON, or the like, from an embedded
+//     type, which stores only itself;
+//   - a type with one of two methods that belong together, such as MarshalText without
+//     UnmarshalText, if its values show a difference;
+//   - elements and keys of maps whose MarshalJSON or MarshalText has a pointer receiver,
+//     which JSON does not call there.
+//
+// Encode refuses a value that shows it: one that its own UnmarshalJSON does not accept, and, as
+// a [*ChangedError], text that is not UTF-8, a time in a zone whose offset has seconds, or
+// anything else that would be read as another value. Fields with the tag json:"-" are not
+// stored; package aggtest reports events that have something in them.
 //
 // # Errors
 //

@@ -46,6 +46,20 @@ func (e *UnregisteredTypeError) Error() string {
 	}
 }
 
+// ChangedError reports a value that cannot be stored, because it would be read back as another
+// one: text that is not UTF-8, for instance, which JSON replaces.
+type ChangedError struct {
+	Registration
+	// Part is the part of the value that would change, such as ".Lines[2].Name"; "" if it
+	// is the whole value.
+	Part string
+
+	err error // what it is, what it would be read as, and the rule
+}
+
+// Error implements error.
+func (e *ChangedError) Error() string { return fmt.Sprintf("encode %v: %v", e.Registration, e.err) }
+
 // panicked returns an error for the value of a panic in the application's code.
 func panicked(value any) error {
 	if err, ok := value.(error); ok {

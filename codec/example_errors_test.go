@@ -56,3 +56,20 @@ func ExampleUnregisteredTypeError() {
 	// *codec_test.ItemAdded is a pointer to a registered type: true
 	// codec_test.CartCheckedOut is a pointer to a registered type: false
 }
+
+// Text from outside may be anything. What would be read back as something else is not stored.
+func ExampleChangedError() {
+	b := codec.NewBuilder()
+	codec.Register[ItemAdded](b, "cart.item-added", 1)
+	registry, err := b.Build()
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = registry.Encode(ItemAdded{SKU: "caf\xe9"})
+	var changed *codec.ChangedError
+	if errors.As(err, &changed) {
+		fmt.Println(changed.Name, changed.Part)
+	}
+	// Output:
+	// cart.item-added .SKU
+}

@@ -35,10 +35,15 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%+v\n", event)
+	fmt.Printf("%+v, as was told: %t\n", event, event == encoded.Value)
+	for r := range registry.All() {
+		fmt.Println(r.Name, "has tags:", r.Tagged)
+	}
 	// Output:
 	// cart.item-added 1 json {"sku":"23843","quantity":2} [sku:23843]
-	// {SKU:23843 Quantity:2}
+	// {SKU:23843 Quantity:2}, as was told: true
+	// cart.item-added has tags: true
+	// cart.checked-out has tags: false
 }
 
 func ExampleBuilder_Build_faults() {

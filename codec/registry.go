@@ -1,9 +1,12 @@
 package codec
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
+
+	"github.com/yore-es/yore/internal/payload"
 )
 
 // JSON is the name of the codec.
@@ -29,15 +32,19 @@ type Encoded struct {
 	Codec string
 	// Data is the payload.
 	Data []byte
-	// Tags are the tags that the function of [Tags] returned, unchecked. The store
-	// checks them.
+	// Tags are the tags that the function of [Tags] returned for Value, unchecked. The
+	// store checks them.
 	Tags []string
+	// Value is the value as Data is decoded. It shares no memory with the value that was
+	// encoded; fields that are not stored are zero in it.
+	Value any
 }
 
 // Encode encodes a value of a registered Go type. It returns an [*UnregisteredTypeError]
 // for a value of another type, a pointer to a registered type, and nil. For a value that
-// JSON cannot encode, such as a NaN, it returns an error that names the registration and
-// wraps the cause.
+// JSON cannot encode, such as a NaN, and for one that could not be read back, it returns an
+// error that names the registration and wraps the cause. A value that would be read back as
+// another one, such as text that is not UTF-8, is a [*ChangedError].
 func (r *Registry) Encode(value any) (encoded Encoded, err error) {
 	t := reflect.TypeOf(value)
 	e, ok := r.byType[t]
@@ -49,13 +56,17 @@ func (r *Registry) Encode(value any) (encoded Encoded, err error) {
 			encoded, err = Encoded{}, fmt.Errorf("encode %v: %w", e.Registration, panicked(p))
 		}
 	}()
-	data, err := e.encode(value)
+	data, read, err := e.encode(value)
+	var changed *payload.Change
+	if errors.As(err, &changed) {
+		return Encoded{}, &ChangedError{Registration: e.Registration, Part: changed.Path, err: changed}
+	}
 	if err != nil {
 		return Encoded{}, fmt.Errorf("encode %v: %w", e.Registration, err)
 	}
-	encoded = Encoded{Type: e.Name, SchemaVersion: e.Version, Codec: JSON, Data: data}
+	encoded = Encoded{Type: e.Name, SchemaVersion: e.Version, Codec: JSON, Data: data, Value: read}
 	if e.tags != nil {
-		encoded.Tags = e.tags(value)
+		encoded.Tags = e.tags(read)
 	}
 	return encoded, nil
 }

@@ -60,11 +60,12 @@ func TestRegistry_Encode(t *testing.T) {
 	require.Equal(t, codec.Encoded{
 		Type: "cart.item-added", SchemaVersion: 1, Codec: "json",
 		Data: []byte(`{"sku":"23843","quantity":2}`), Tags: []string{"sku:23843", "23"},
+		Value: ItemAdded{SKU: "23843", Quantity: 2},
 	}, encoded)
 
 	encoded, err = registry.Encode(CartCheckedOut{})
 	require.NoError(t, err)
-	require.Equal(t, codec.Encoded{Type: "cart.checked-out", SchemaVersion: 3, Codec: "json", Data: []byte(`{}`)}, encoded)
+	require.Equal(t, codec.Encoded{Type: "cart.checked-out", SchemaVersion: 3, Codec: "json", Data: []byte(`{}`), Value: CartCheckedOut{}}, encoded)
 
 	encoded, err = registry.Encode(pointed{N: 4})
 	require.NoError(t, err)

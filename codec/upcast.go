@@ -1,10 +1,10 @@
 package codec
 
 import (
-	"encoding/json"
 	"fmt"
 	"reflect"
 
+	"github.com/yore-es/yore/internal/payload"
 	"github.com/yore-es/yore/internal/quote"
 )
 
@@ -58,8 +58,9 @@ func UpcastJSON(b *Builder, name string, version uint32, toName string, toVersio
 
 // Upcast adds an upcaster that decodes events stored under this name and version into an
 // Old, and converts it to a New. Old is any Go type that JSON decodes into, registered or
-// not: a struct with the old shape, or map[string]any. New is a registered Go type, or
-// the Old of exactly one other upcaster, which is applied next.
+// not: a struct with the old shape, or map[string]any, whose numbers are json.Numbers, with
+// all their digits. New is a registered Go type, or the Old of exactly one other upcaster,
+// which is applied next.
 //
 // Change has no error, because the event has happened: it must accept every Old. If it
 // panics, [Registry.DecodeAll] returns an error.
@@ -102,14 +103,9 @@ func takes[Old any](kind, name string, version uint32) *upcaster {
 	t := reflect.TypeFor[Old]()
 	u := &upcaster{kind: kind, pair: pair{name, version}, takes: t}
 	u.faultf(t.Kind() == reflect.Pointer, "it takes a %v; take a value, not a pointer", t)
-	c := checker{seen: make(map[reflect.Type]bool)}
-	c.walk(t, t.String())
-	u.faults = append(u.faults, c.faults...)
-	u.decode = func(data []byte) (any, error) {
-		var old Old
-		err := json.Unmarshal(data, &old)
-		return old, err
-	}
+	u.faults = append(u.faults, payload.DecodeFaults(t)...)
+	decode := decoder(payload.For[Old]())
+	u.decode = func(data []byte) (any, error) { return decode(data) }
 	return u
 }
 

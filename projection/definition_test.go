@@ -41,7 +41,7 @@ func TestProjection_AllFaultsAtOnce(t *testing.T) {
 		require.ErrorIs(t, err, eventstore.ErrInvalid)
 		for _, fault := range []string{
 			`projection "a@b"`, `the name contains NUL or "@"`, "versions start at 1", "there is no failure policy 7", "timeout -1s is negative",
-			`table "rows": float64 cannot be a key`, `two tables are named "rows"`, `table "rows": json: unsupported type: chan int`,
+			`table "rows": float64 cannot be a key`, `two tables are named "rows"`, `table "rows": JSON has no chan int`,
 			`table "x/y": the name contains NUL or "/"`, `table "x/y": struct { X int } cannot be a key`,
 			`index "by": bool cannot be a key`, `two indexes are named "by"`, `index "by" has no function`,
 			"projection_test.stray has a handler: Go type projection_test.stray is not registered",

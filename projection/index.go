@@ -29,8 +29,9 @@ type tableIndex[K comparable, V any] interface {
 }
 
 // NewIndex declares an index of the table: of returns the value that a row is ordered by,
-// or false to leave the row out. The value depends on the row only, and its type is one of
-// those of keys. The name is unique in the table: 1 to 100 bytes of UTF-8 without NUL or
+// or false to leave the row out. It is given the row as it is read back, without the fields
+// that JSON leaves out. The value depends on the row only, and its type is one of those of
+// keys. The name is unique in the table: 1 to 100 bytes of UTF-8 without NUL or
 // "/".
 func NewIndex[K comparable, V any, I comparable](t *Table[K, V], name string, of func(V) (I, bool)) *Index[K, V, I] {
 	return newIndex(t, name, of, false)
@@ -85,7 +86,7 @@ func (x *Index[K, V, I]) source() source[K, V] {
 	shape := func() string {
 		return fmt.Sprintf("%q %s", x.t.p.name, x.t.shape.indexLine(indexShape{x.name, reflect.TypeFor[I](), x.unique}))
 	}
-	return source[K, V]{x.t.p, storedTable{x.table(), shape}, decodeEntry[K, V], x.wrap}
+	return source[K, V]{x.t.p, storedTable{x.table(), shape}, x.t.decodeEntry, x.wrap}
 }
 
 func (x *Index[K, V, I]) wrap(verb string, err error) error {
@@ -126,7 +127,7 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 	if err != nil || found[0].Value == nil {
 		return err
 	}
-	other, _, err := decodeEntry[K, V](found[0])
+	other, _, err := x.t.decodeEntry(found[0])
 	if err != nil {
 		return x.inHandler(err)
 	}
@@ -138,12 +139,12 @@ func (x *Index[K, V, I]) check(tx Tx, entry eventstore.RowKey, rowKey []byte, ke
 }
 
 // decodeEntry decodes an index entry, which holds the row's key and value.
-func decodeEntry[K comparable, V any](entry eventstore.Row) (key K, value V, err error) {
+func (t *Table[K, V]) decodeEntry(entry eventstore.Row) (key K, value V, err error) {
 	rest, err := readKey(entry.Value, &key)
 	if err != nil {
 		return key, value, fmt.Errorf("entry %s: %w", quote.Name(string(entry.Key)), otherType[K]("the key", err))
 	}
-	if value, err = decodeValue[V](rest); err != nil {
+	if value, err = t.decode(rest); err != nil {
 		err = fmt.Errorf("row %s: %w", keyText(key), err)
 	}
 	return key, value, err

@@ -2,19 +2,24 @@ package projection
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"reflect"
 
 	"github.com/yore-es/yore/eventstore"
+	"github.com/yore-es/yore/internal/payload"
 	"github.com/yore-es/yore/internal/quote"
 )
 
 // Table is a table of a projection's read model: rows of type V, stored as JSON, ordered by
 // keys of type K. A key is of a string, integer or UUID type, a [time.Time] (stored as an
 // instant, read in UTC), or a [Pair] of these.
+//
+// The rules for a V are those for the Go type of an event (package codec): a V that JSON
+// cannot read back, such as one with unexported fields, is a fault of the projection. Numbers
+// in an any are read as json.Numbers. What only a value shows is stored as JSON has it: text
+// that is not UTF-8 is read with U+FFFD in it, and indexed so.
 //
 // The methods that take a Reader read committed rows, as of the view's checkpoint, whether
 // the projection is run now or not. Their errors are:
@@ -34,6 +39,7 @@ type Table[K comparable, V any] struct {
 	fault   string // why K cannot be a key; "" if it can
 	indexes []tableIndex[K, V]
 	shape   *tableShape
+	values  *payload.Codec[V]
 }
 
 // Reader is the source of a table's rows: an [eventstore.RowStore] or a [*View].
@@ -64,25 +70,12 @@ type Rows[K comparable, V any] struct {
 // NewTable declares a table of the projection. The name is unique in the projection: 1 to
 // 100 bytes of UTF-8 without NUL or "/".
 func NewTable[K comparable, V any](p *Projection, name string) *Table[K, V] {
-	shape := &tableShape{name: name, key: reflect.TypeFor[K](), faults: valueFaults(reflect.TypeFor[V]())}
+	shape := &tableShape{name: name, key: reflect.TypeFor[K]()}
+	for _, fault := range payload.Faults(reflect.TypeFor[V]()) {
+		shape.faults = append(shape.faults, errors.New(fault))
+	}
 	p.tables = append(p.tables, shape)
-	return &Table[K, V]{p: p, name: name, fault: keyFault(shape.key), shape: shape}
-}
-
-// valueFaults returns why values of a type cannot be stored as JSON, as far as the zero
-// value shows it. Types with methods are not checked, as they may marshal themselves.
-func valueFaults(t reflect.Type) []error {
-	if t.Kind() == reflect.Interface && t.NumMethod() > 0 {
-		return []error{fmt.Errorf("a %v cannot be decoded from JSON: it is an interface", t)}
-	}
-	if t.NumMethod() > 0 {
-		return nil
-	}
-	var unsupported *json.UnsupportedTypeError
-	if _, err := json.Marshal(reflect.Zero(t).Interface()); errors.As(err, &unsupported) {
-		return []error{err}
-	}
-	return nil
+	return &Table[K, V]{p: p, name: name, fault: keyFault(shape.key), shape: shape, values: payload.For[V]()}
 }
 
 // Get returns the row with this key, and whether it exists. If it does not, only At is set
@@ -113,7 +106,7 @@ func (t *Table[K, V]) GetMany(ctx context.Context, r Reader, keys ...K) (Rows[K,
 		if row.Value == nil {
 			continue
 		}
-		if rows.ByKey[keys[i]], err = decodeValue[V](row.Value); err != nil {
+		if rows.ByKey[keys[i]], err = t.decode(row.Value); err != nil {
 			return Rows[K, V]{}, t.wrap("get rows", fmt.Errorf("row %s: %w", keyText(keys[i]), err))
 		}
 	}
@@ -132,7 +125,7 @@ func (t *Table[K, V]) Scan(ctx context.Context, r Reader, keys Range[K]) iter.Se
 // source returns the source of the table's rows.
 func (t *Table[K, V]) source() source[K, V] {
 	shape := func() string { return fmt.Sprintf("%q %s", t.p.name, t.shape.line()) }
-	return source[K, V]{t.p, storedTable{t.name, shape}, decodeRow[K, V], t.wrap}
+	return source[K, V]{t.p, storedTable{t.name, shape}, t.decodeRow, t.wrap}
 }
 
 func (t *Table[K, V]) wrap(verb string, err error) error {
@@ -159,7 +152,7 @@ func (t *Table[K, V]) rowKeys(keys []K) ([]eventstore.RowKey, error) {
 	return rowKeys, nil
 }
 
-func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err error) {
+func (t *Table[K, V]) decodeRow(row eventstore.Row) (key K, value V, err error) {
 	rest, err := readKey(row.Key, &key)
 	if err == nil && len(rest) > 0 {
 		err = errBadKey
@@ -167,18 +160,25 @@ func decodeRow[K comparable, V any](row eventstore.Row) (key K, value V, err err
 	if err != nil {
 		return key, value, fmt.Errorf("row %s: %w", quote.Name(string(row.Key)), otherType[K]("the key", err))
 	}
-	if value, err = decodeValue[V](row.Value); err != nil {
+	if value, err = t.decode(row.Value); err != nil {
 		err = fmt.Errorf("row %s: %w", keyText(key), err)
 	}
 	return key, value, err
 }
 
-// encodeValue encodes by pointer, so that a MarshalJSON with a pointer receiver is used. A
-// panic in it counts as one of the handler.
-func encodeValue[V any](value V) ([]byte, error) { return json.Marshal(&value) }
+// encode returns the JSON of a value, and the value as it will be read, from which the index
+// entries are made: those of a row that is read must be the same. A panic in a MarshalJSON
+// counts as one of the handler.
+func (t *Table[K, V]) encode(value V) (data []byte, read V, err error) {
+	if len(t.indexes) > 0 || !t.values.Certain() {
+		return t.values.Reread(value)
+	}
+	data, err = t.values.Encode(value)
+	return data, value, err
+}
 
-func decodeValue[V any](data []byte) (value V, err error) {
-	if err = json.Unmarshal(data, &value); err != nil {
+func (t *Table[K, V]) decode(data []byte) (value V, err error) {
+	if value, err = t.values.Decode(data); err != nil {
 		err = otherType[V]("the value", err)
 	}
 	return value, err

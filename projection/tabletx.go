@@ -45,7 +45,7 @@ func (t TableTx[K, V]) GetMany(keys ...K) (map[K]V, error) {
 		if row.Value == nil {
 			continue
 		}
-		if found[keys[i]], err = decodeValue[V](row.Value); err != nil {
+		if found[keys[i]], err = t.t.decode(row.Value); err != nil {
 			return nil, t.t.inHandler(fmt.Errorf("row %s: %w", keyText(keys[i]), err))
 		}
 	}
@@ -133,7 +133,7 @@ func (t TableTx[K, V]) get(rowKey eventstore.RowKey, key K) (value V, data []byt
 	if err != nil || rows[0].Value == nil {
 		return value, nil, err
 	}
-	if value, err = decodeValue[V](rows[0].Value); err != nil {
+	if value, err = t.t.decode(rows[0].Value); err != nil {
 		return value, nil, t.t.inHandler(fmt.Errorf("row %s: %w", keyText(key), err))
 	}
 	return value, rows[0].Value, nil
@@ -145,7 +145,7 @@ func (t TableTx[K, V]) put(rowKey eventstore.RowKey, key K, value V, data []byte
 	if err := t.check(); err != nil {
 		return err
 	}
-	encoded, err := encodeValue(value)
+	encoded, value, err := t.t.encode(value)
 	if err != nil {
 		return t.t.inHandler(fmt.Errorf("row %s: %w", keyText(key), err))
 	}

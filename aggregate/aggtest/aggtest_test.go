@@ -274,7 +274,7 @@ func TestScenario_LossyEvents(t *testing.T) {
 	})
 	require.Contains(t, decided, "decided event 0: aggtest_test.returned changes")
 	text := failure(t, func(s *scenario) { s.Given(lent{Book: "caf\xe9"}) })
-	require.Contains(t, text, `- (aggtest_test.lent).Book: "caf\xe9"`)
+	require.Contains(t, text, `given event 0: encode aggtest_test.lent as "loans.lent" version 1: its Book is "caf\xe9" and would be read back as`)
 }
 
 func TestScenario_UnregisteredEvents(t *testing.T) {
@@ -288,6 +288,14 @@ func TestScenario_When_DecideChangedTheState(t *testing.T) {
 	report := failure(t, func(s *scenario) { s.When(tamper{}) })
 	require.Contains(t, report, "when aggtest_test.tamper: Decide changed the state:")
 	require.Contains(t, report, `+ (aggtest_test.loans).out["x"].to: "nobody"`)
+}
+
+// TestScenario_When_EvolvePanics decides an event that Evolve cannot take.
+func TestScenario_When_EvolvePanics(t *testing.T) {
+	nilMap := decider
+	nilMap.Initial = nil
+	report := reported(t, func(tb testing.TB) { aggtest.New(tb, newRegistry(t), nilMap).When(lend{Book: "a"}) })
+	require.Equal(t, "fatal: when aggtest_test.lend: Evolve panics on what was decided: assignment to entry in nil map\n", report)
 }
 
 func TestNew_FaultyDecider(t *testing.T) {

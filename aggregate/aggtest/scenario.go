@@ -45,8 +45,8 @@ func (s *Scenario[S, C, E]) Given(events ...E) *Scenario[S, C, E] {
 	return &next
 }
 
-// When asks the decider what becomes of the command. It may be called more than
-// once, for a case each.
+// When asks the decider what becomes of the command, and folds the decided events.
+// It may be called more than once, for a case each.
 func (s *Scenario[S, C, E]) When(cmd C) *Outcome[S, C, E] {
 	s.t.Helper()
 	state := s.fold(s.given)
@@ -59,8 +59,22 @@ func (s *Scenario[S, C, E]) When(cmd C) *Outcome[S, C, E] {
 	if err == nil {
 		o.events = events
 		o.stored = roundTrip(s.t, s.registry, "decided", anys(events))
+		o.check()
 	}
 	return o
+}
+
+// check checks that Evolve can take the decided events.
+func (o *Outcome[S, C, E]) check() {
+	s := o.scenario
+	s.t.Helper()
+	defer func() {
+		s.t.Helper()
+		if p := recover(); p != nil {
+			s.t.Fatalf("when %T: Evolve panics on what was decided: %v", o.cmd, p)
+		}
+	}()
+	s.fold(slices.Concat(s.given, o.stored))
 }
 
 // fold returns the state after the events.

@@ -101,8 +101,6 @@ func (g *golden) check(s *sample) {
 	}
 	differences := compare(s.recorded(), today)
 	switch {
-	case s.isNew && len(differences) > 0:
-		g.t.Errorf("%s: the value does not decode to what was encoded, so it cannot be a sample:%s", s.key(), list(differences))
 	case s.isNew:
 		g.write(file, s)
 	case len(differences) > 0 && !g.update:

@@ -249,7 +249,7 @@ func (l *lossy) UnmarshalJSON([]byte) error  { *l = lossy{}; return nil }
 func TestGolden_ValueThatIsNotStoredAsItIs(t *testing.T) {
 	dir := t.TempDir()
 	registry := build(t, func(b *codec.Builder) { codec.Register[lossy](b, "lossy", 1) })
-	require.Equal(t, []string{`"lossy" version 1: the value does not decode to what was encoded, so it cannot be a sample:` + "\n    data.n: recorded 7, today 0"},
-		golden(t, true, registry, dir, lossy{7}))
+	require.Contains(t, golden(t, true, registry, dir, lossy{7}),
+		`a value of type codectest_test.lossy cannot be a sample: encode codectest_test.lossy as "lossy" version 1: it is {"n":7} and would be read back as {"n":0}`)
 	require.NoFileExists(t, filepath.Join(dir, "lossy.1.json"))
 }
