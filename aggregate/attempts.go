@@ -6,7 +6,6 @@ import (
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/internal/quote"
 	"github.com/yore-es/yore/internal/reserved"
 )
 
@@ -15,8 +14,13 @@ import (
 // joins the queue of callers that conflict on the same key, or, if it is in that queue
 // already or queues is nil, pauses. Keys returns what attempt is expected to conflict on.
 func retried(
-	ctx context.Context, maxAttempts int, queues *queues, keys func() []conflictKey, attempt func(context.Context) (again bool, err error),
+	ctx context.Context, maxAttempts int, queues *queues, keys []conflictKey, attempt func(context.Context) (again bool, err error),
 ) error {
+	if queues != nil {
+		if err := queues.reentered(keys); err != nil {
+			return err
+		}
+	}
 	caller := queues.newCaller(ctx)
 	defer caller.leave()
 	if maxAttempts > 1 {
@@ -42,33 +46,18 @@ func retried(
 	}
 }
 
-// lookUp returns the receipt of the command with this id if it was carried out before. No
-// command has the id "".
-func lookUp(ctx context.Context, store eventstore.Store, commandID string) (eventstore.Receipt, bool, error) {
-	if commandID == "" {
-		return eventstore.Receipt{}, false, nil
-	}
-	if err := reserved.Key(commandID); err != nil {
-		return eventstore.Receipt{}, false, fmt.Errorf("%w: command id: %w", eventstore.ErrInvalid, err)
-	}
-	receipt, found, err := store.Lookup(ctx, commandID)
-	if err != nil {
-		return eventstore.Receipt{}, false, fmt.Errorf("look up command id %s: %w", quote.Name(commandID), err)
-	}
-	receipt.Repeated = found
-	return receipt, found, nil
-}
-
-// newEvent encodes an event, with the metadata and the time that ctx carries. Metadata of
-// the library's own are ErrInvalid.
-func newEvent(ctx context.Context, registry *codec.Registry, stream eventstore.StreamID, event any) (eventstore.NewEvent, error) {
+// newEvent encodes an event, with the metadata and the time that ctx carries, and returns the
+// event as it will be read, too. Metadata of the library's own are ErrInvalid.
+func newEvent(
+	ctx context.Context, registry *codec.Registry, stream eventstore.StreamID, event any,
+) (encodedEvent eventstore.NewEvent, read any, err error) {
 	encoded, err := registry.Encode(event)
 	if err != nil {
-		return eventstore.NewEvent{}, err
+		return eventstore.NewEvent{}, nil, err
 	}
 	metadata := eventstore.MetadataFrom(ctx)
 	if err := reserved.Metadata(metadata); err != nil {
-		return eventstore.NewEvent{}, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
+		return eventstore.NewEvent{}, nil, fmt.Errorf("%w: %w", eventstore.ErrInvalid, err)
 	}
 	var tags []eventstore.Tag
 	for _, tag := range encoded.Tags {
@@ -77,5 +66,5 @@ func newEvent(ctx context.Context, registry *codec.Registry, stream eventstore.S
 	return eventstore.NewEvent{
 		Stream: stream, Type: encoded.Type, SchemaVersion: encoded.SchemaVersion, Codec: encoded.Codec,
 		Data: encoded.Data, Metadata: metadata, Tags: tags, Time: eventstore.TimeFrom(ctx),
-	}, nil
+	}, encoded.Value, nil
 }

@@ -24,11 +24,11 @@ type part interface {
 	// finish sets the result of an attempt that was appended or had no events.
 	finish(a *attempt, receipt eventstore.Receipt)
 	// repeated sets the result of a batch that was carried out before.
-	repeated(ctx context.Context, commandID string, receipt eventstore.Receipt) error
+	repeated(ctx context.Context, key commitKey, receipt eventstore.Receipt) error
 }
 
 type partInfo struct {
-	stream      eventstore.StreamID
+	target
 	store       eventstore.Store
 	hooks       Hooks
 	maxAttempts int
@@ -138,15 +138,23 @@ func newBatch(parts []Part) (*batch, error) {
 
 // execute is ExecuteAll. Rejection is a *BatchError, err is any other error.
 func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, rejection, err error) {
-	commandID := eventstore.MetadataFrom(ctx).CommandID()
-	receipt, done, err := b.carriedOut(ctx, commandID)
+	targets := make([]target, len(b.infos))
+	for i := range b.infos {
+		targets[i] = b.infos[i].target
+	}
+	key, err := newKey(ctx, targets...)
+	if err != nil {
+		return eventstore.Receipt{}, nil, err
+	}
+	receipt, done, err := b.carriedOut(ctx, key)
 	if done || err != nil {
 		return receipt, nil, err
 	}
-	err = retried(ctx, b.maxAttempts, b.queues, b.keys, func(ctx context.Context) (again bool, err error) {
+	keys := b.keys()
+	err = retried(ctx, b.maxAttempts, b.queues, keys, func(ctx context.Context) (again bool, err error) {
 		a := &attempt{streams: make(map[eventstore.StreamID]any)}
-		if rejection = b.decide(ctx, a); rejection != nil || len(a.commit.Events) == 0 {
-			repeat, done, err := b.carriedOut(ctx, commandID)
+		if rejection = b.decide(ctx, keys, a); rejection != nil || len(a.commit.Events) == 0 {
+			repeat, done, err := b.carriedOut(ctx, key)
 			if done || err != nil {
 				receipt, rejection = repeat, nil
 				return false, err
@@ -156,13 +164,13 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 			}
 			return false, nil
 		}
-		a.commit.Key = commandID
+		a.commit.Key, a.commit.Digest = key.id, key.digest
 		receipt, err = b.hooks.append(ctx, b.store, a.commit)
 		switch {
 		case err != nil:
 			return errors.Is(err, eventstore.ErrConflict), err
 		case receipt.Repeated:
-			receipt, err = b.repeated(ctx, commandID, receipt)
+			receipt, err = b.repeated(ctx, key, receipt)
 		default:
 			b.finish(a, receipt)
 		}
@@ -180,13 +188,16 @@ func (b *batch) keys() []conflictKey {
 }
 
 // decide decides the parts in their order, up to the first one that fails.
-func (b *batch) decide(ctx context.Context, a *attempt) error {
-	for i, p := range b.parts {
-		if err := p.decide(ctx, a); err != nil {
-			return &BatchError{Index: i, Type: b.infos[i].command, Stream: b.infos[i].stream, Err: err}
+func (b *batch) decide(ctx context.Context, keys []conflictKey, a *attempt) (err error) {
+	b.queues.deciding(keys, func() {
+		for i, p := range b.parts {
+			if failed := p.decide(ctx, a); failed != nil {
+				err = &BatchError{Index: i, Type: b.infos[i].command, Stream: b.infos[i].stream, Err: failed}
+				return
+			}
 		}
-	}
-	return nil
+	})
+	return err
 }
 
 func (b *batch) finish(a *attempt, receipt eventstore.Receipt) {
@@ -195,18 +206,21 @@ func (b *batch) finish(a *attempt, receipt eventstore.Receipt) {
 	}
 }
 
-func (b *batch) carriedOut(ctx context.Context, commandID string) (eventstore.Receipt, bool, error) {
-	receipt, found, err := lookUp(ctx, b.store, commandID)
+func (b *batch) carriedOut(ctx context.Context, key commitKey) (eventstore.Receipt, bool, error) {
+	receipt, found, err := lookUp(ctx, b.store, key)
 	if err != nil || !found {
 		return eventstore.Receipt{}, false, err
 	}
-	receipt, err = b.repeated(ctx, commandID, receipt)
+	receipt, err = b.repeated(ctx, key, receipt)
 	return receipt, true, err
 }
 
 // repeated sets the results to those of the first time. A part without events is not in the
 // receipt, but no stream of another command is in it either.
-func (b *batch) repeated(ctx context.Context, commandID string, receipt eventstore.Receipt) (eventstore.Receipt, error) {
+func (b *batch) repeated(ctx context.Context, key commitKey, receipt eventstore.Receipt) (eventstore.Receipt, error) {
+	if err := key.check(receipt); err != nil {
+		return eventstore.Receipt{}, err
+	}
 	mine := make(map[eventstore.StreamID]bool)
 	for _, info := range b.infos {
 		mine[info.stream] = true
@@ -216,12 +230,11 @@ func (b *batch) repeated(ctx context.Context, commandID string, receipt eventsto
 		ours = ours && mine[head.Stream]
 	}
 	if !ours {
-		return eventstore.Receipt{}, fmt.Errorf("%w: command id %s was used for another command, which wrote to %s",
-			eventstore.ErrInvalid, quote.Name(commandID), written(receipt))
+		return eventstore.Receipt{}, &CommandIDError{CommandID: key.id, Receipt: receipt}
 	}
 	receipt.Repeated = true
 	for i, p := range b.parts {
-		if err := p.repeated(ctx, commandID, receipt); err != nil {
+		if err := p.repeated(ctx, key, receipt); err != nil {
 			return eventstore.Receipt{}, fmt.Errorf("stream %s: %w", quote.Name(string(b.infos[i].stream)), err)
 		}
 	}
@@ -258,7 +271,7 @@ func (c *command[S, C, E]) describe() (partInfo, error) {
 		err = validate(c.conditions)
 	}
 	return partInfo{
-		stream: stream, store: c.repository.store, hooks: c.repository.hooks,
+		target: c.repository.target(stream, c.cmd), store: c.repository.store, hooks: c.repository.hooks,
 		maxAttempts: c.repository.maxAttempts, queues: c.repository.queues, command: reflect.TypeOf(c.cmd),
 	}, err
 }
@@ -276,17 +289,15 @@ func (c *command[S, C, E]) decide(ctx context.Context, a *attempt) error {
 		return err
 	}
 	for _, event := range events {
-		encoded, err := newEvent(c.ctx, c.repository.registry, c.repository.Stream(c.id), event)
+		encoded, read, err := newEvent(c.ctx, c.repository.registry, c.repository.Stream(c.id), event)
 		if err != nil {
 			return err
 		}
 		a.commit.Events = append(a.commit.Events, encoded)
-	}
-	for _, event := range events {
-		d.at.state = c.repository.decider.Evolve(d.at.state, event)
+		d.at.state = c.repository.decider.Evolve(d.at.state, read.(E))
 		d.at.version++
+		d.events = append(d.events, read.(E))
 	}
-	d.events = append(d.events, events...)
 	return nil
 }
 
@@ -321,13 +332,13 @@ func (c *command[S, C, E]) finish(a *attempt, receipt eventstore.Receipt) {
 	}
 }
 
-func (c *command[S, C, E]) repeated(ctx context.Context, commandID string, receipt eventstore.Receipt) error {
+func (c *command[S, C, E]) repeated(ctx context.Context, key commitKey, receipt eventstore.Receipt) error {
 	if c.result == nil {
 		return nil
 	}
 	r, stream := c.repository, c.repository.Stream(c.id)
 	if _, wrote := receipt.Head(stream); wrote {
-		result, err := r.repeated(ctx, stream, commandID, receipt)
+		result, err := r.repeated(ctx, stream, key, receipt)
 		*c.result = result
 		return err
 	}

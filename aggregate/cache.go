@@ -3,6 +3,7 @@ package aggregate
 import (
 	"container/list"
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/yore-es/yore/eventstore"
@@ -76,10 +77,8 @@ func (c *cache[S]) refresh(
 	ctx context.Context, e *entry[S], seen uint64,
 	start func() image[S], advance func(image[S]) (image[S], error),
 ) (image[S], error) {
-	select {
-	case e.reading <- struct{}{}:
-	case <-ctx.Done():
-		return image[S]{}, ctx.Err()
+	if err := e.enter(ctx); err != nil {
+		return image[S]{}, err
 	}
 	defer func() { <-e.reading }()
 
@@ -97,13 +96,32 @@ func (c *cache[S]) refresh(
 	if !loaded {
 		at = start()
 	}
-	at, err := advance(at)
+	var err error
+	asRead(func() { at, err = advance(at) })
 	if err != nil {
 		return image[S]{}, err
 	}
 	at.shared = true
 	c.keep(e, read, at)
 	return at, nil
+}
+
+// enter waits until no other load reads.
+func (e *entry[S]) enter(ctx context.Context) error {
+	select {
+	case e.reading <- struct{}{}:
+		return nil
+	default:
+	}
+	if within(readEntry) {
+		return fmt.Errorf("%w: it is loaded within an Evolve, which would have to wait for itself: Evolve must be pure", eventstore.ErrInvalid)
+	}
+	select {
+	case e.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // enter returns the entry of a stream for another load, and the number of reads of it that

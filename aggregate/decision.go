@@ -45,6 +45,10 @@ type Decision struct {
 	// stands for the values in it, so Decide may return
 	// []any{aggregate.In(a, x), aggregate.In(b, y)}.
 	Decide func() ([]any, error)
+	// Command is what the decision is made for. It must be set if the context carries a
+	// command id, so that the id is not taken for that of another decision (I18): see
+	// [Options].Digest. [CommandHandler] and [Decider.Decision] set it.
+	Command any
 	// Expect are expectations of streams, written or not, that must hold too. A
 	// written stream without one may be at any version.
 	Expect []eventstore.Expect
@@ -82,6 +86,26 @@ func In[E any](stream eventstore.StreamID, events ...E) []any {
 		in[i] = InStream{Stream: stream, Event: event}
 	}
 	return in
+}
+
+// addressedCommand is the Command of a decision of an aggregate.
+type addressedCommand struct {
+	stream eventstore.StreamID
+	cmd    any
+}
+
+// target returns the decision's command.
+func (d *Decision) target(digest func(any) ([]byte, error)) target {
+	if of, ok := d.Command.(addressedCommand); ok {
+		return target{stream: of.stream, cmd: of.cmd, digest: digest}
+	}
+	return target{cmd: d.Command, digest: func(cmd any) ([]byte, error) {
+		sum, err := digest(cmd)
+		if err != nil && cmd == nil {
+			err = errors.New("the Decision names no Command, so that the id could be that of any decision")
+		}
+		return sum, err
+	}}
 }
 
 // events calls Decide and returns the events as one list.

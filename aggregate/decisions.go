@@ -22,6 +22,7 @@ type Decisions struct {
 	maxAttempts int
 	limits      eventstore.Limits
 	hooks       Hooks
+	digest      func(cmd any) ([]byte, error)
 	queues      queues
 }
 
@@ -38,6 +39,10 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 	}
 	if opts != nil && opts.Hooks != nil {
 		d.hooks = *opts.Hooks
+	}
+	d.digest = CommandDigest
+	if opts != nil && opts.Digest != nil {
+		d.digest = opts.Digest
 	}
 	var faults []error
 	if err := given.Store(store); err != nil {
@@ -59,8 +64,8 @@ func NewDecisions(store eventstore.Store, registry *codec.Registry, opts *Option
 
 // Decided is the outcome of a decision. It belongs to the caller.
 type Decided struct {
-	// Events are those of the decision, without their streams; none if it was
-	// refused or there was nothing to do.
+	// Events are those of the decision, as they are read from the log, without their
+	// streams; none if it was refused or there was nothing to do.
 	Events []any
 	// Receipt is the receipt of the commit, or the zero Receipt if nothing was appended.
 	// Its Repeated is true if the command had been carried out before.
@@ -74,11 +79,13 @@ type Decided struct {
 //
 // If ctx carries a command id, the decision is carried out once, as by
 // [Repository.Execute]. If it was carried out before, the answer is the first receipt with
-// its events as they decode today, and the variables are undefined. Only the id is compared,
-// not the decision.
+// its events as they decode today.
 //
 // An error of Decide is returned as it is; the variables hold the states that were decided
-// on. Any other error wraps its cause: [eventstore.ErrInvalid] for an invalid decision or
+// on. In all other cases they are undefined: decided events are folded into the models that
+// select them before they are appended, so that the events of an aggregate, and those of a
+// model of at most 1,000 events, are not in the log when a handler panics. Any other error
+// wraps its cause: [eventstore.ErrInvalid] for an invalid decision or
 // model, with all faults; or an error of [eventstore.Store], which matches
 // [eventstore.ErrConflict] when the attempts are used up, or at once if an expectation does
 // not hold because of an event that was in the log when Decide was called. On any error but
@@ -101,31 +108,39 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 	if err != nil {
 		return Decided{}, nil, err
 	}
-	commandID := eventstore.MetadataFrom(ctx).CommandID()
-	if receipt, done, err := lookUp(ctx, d.store, commandID); done || err != nil {
-		return d.repeated(ctx, receipt, err)
+	key, err := newKey(ctx, decision.target(d.digest))
+	if err != nil {
+		return Decided{}, nil, err
 	}
-	var through eventstore.Position
-	keys := func() []conflictKey { return guardKeys(foldings) }
+	decided, done, err := d.carriedOut(ctx, key)
+	if done || err != nil {
+		return decided, nil, err
+	}
+	keys := guardKeys(foldings)
 	err = retried(ctx, d.maxAttempts, &d.queues, keys, func(ctx context.Context) (again bool, err error) {
-		if through, err = d.fold(ctx, foldings, through); err != nil {
+		through, err := d.fold(ctx, foldings)
+		if err != nil {
 			return false, err
 		}
 		var events []any
-		if events, rejection = decision.events(); rejection != nil || len(events) == 0 {
-			receipt, done, err := lookUp(ctx, d.store, commandID)
+		d.queues.deciding(keys, func() { events, rejection = decision.events() })
+		if rejection != nil || len(events) == 0 {
+			repeat, done, err := d.carriedOut(ctx, key)
 			if done || err != nil {
-				decided, rejection, err = d.repeated(ctx, receipt, err)
+				decided, rejection = repeat, nil
 			}
 			return false, err
 		}
-		if decided, err = d.append(ctx, &decision, events, guards(foldings, through)); err != nil {
-			return overcome(err, through), err
+		commit, plain, err := d.commit(ctx, &decision, events)
+		if err == nil {
+			err = d.try(foldings, commit.Events, plain, through)
 		}
-		if decided.Receipt.Repeated {
-			decided, _, err = d.repeated(ctx, decided.Receipt, nil)
+		if err != nil {
+			return false, err
 		}
-		return false, err
+		commit.Key, commit.Digest, commit.Guards = key.id, key.digest, guards(foldings, through)
+		decided, err = d.append(ctx, key, commit, plain)
+		return overcome(err, through), err
 	})
 	return decided, rejection, err
 }
@@ -138,7 +153,11 @@ func CommandHandler[C any](d *Decisions, decide func(C) Decision) func(context.C
 		return nil
 	}
 	return func(ctx context.Context, cmd C) (Decided, eventstore.Receipt, error) {
-		decided, err := d.Execute(ctx, decide(cmd))
+		decision := decide(cmd)
+		if decision.Command == nil {
+			decision.Command = cmd
+		}
+		decided, err := d.Execute(ctx, decision)
 		return decided, decided.Receipt, err
 	}
 }
@@ -151,7 +170,7 @@ func (d *Decisions) Load(ctx context.Context, models ...BoundModel) ([]eventstor
 	if err != nil {
 		return nil, fmt.Errorf("load models: %w", err)
 	}
-	through, err := d.fold(ctx, foldings, 0)
+	through, err := d.fold(ctx, foldings)
 	if err != nil {
 		return nil, fmt.Errorf("load models: %w", err)
 	}
@@ -186,41 +205,80 @@ func overcome(err error, through eventstore.Position) bool {
 	return errors.Is(err, eventstore.ErrConflict)
 }
 
-// append appends the decided events as one commit.
-func (d *Decisions) append(ctx context.Context, decision *Decision, decided []any, guards []eventstore.Guard) (Decided, error) {
+// append appends decided events, and returns the outcome.
+func (d *Decisions) append(ctx context.Context, key commitKey, commit eventstore.Commit, plain []any) (Decided, error) {
+	receipt, err := d.hooks.append(ctx, d.store, commit)
+	switch {
+	case err != nil:
+		return Decided{}, err
+	case receipt.Repeated:
+		return d.repeated(ctx, key, receipt)
+	default:
+		return Decided{Events: plain, Receipt: receipt}, nil
+	}
+}
+
+// commit returns the commit of the decided events, and the events as they will be read.
+func (d *Decisions) commit(ctx context.Context, decision *Decision, decided []any) (eventstore.Commit, []any, error) {
 	plain := make([]any, len(decided))
 	events := make([]eventstore.NewEvent, len(decided))
 	for i := range decided {
 		stream, event := addressed(decided[i])
-		encoded, err := newEvent(ctx, d.registry, stream, event)
+		encoded, read, err := newEvent(ctx, d.registry, stream, event)
 		if err != nil {
-			return Decided{}, err
+			return eventstore.Commit{}, nil, err
 		}
 		if in, isIn := decided[i].(InStream); isIn && in.Stream == "" {
-			return Decided{}, fmt.Errorf("%w: event %d (%T) is for a stream without a name", eventstore.ErrInvalid, i, event)
+			return eventstore.Commit{}, nil, fmt.Errorf("%w: event %d (%T) is for a stream without a name", eventstore.ErrInvalid, i, event)
 		}
 		if err := reserved.Stream(string(stream)); err != nil {
-			return Decided{}, fmt.Errorf("%w: event %d (%T): %w", eventstore.ErrInvalid, i, event, err)
+			return eventstore.Commit{}, nil, fmt.Errorf("%w: event %d (%T): %w", eventstore.ErrInvalid, i, event, err)
 		}
-		plain[i], events[i] = event, encoded
+		plain[i], events[i] = read, encoded
 	}
-	receipt, err := d.hooks.append(ctx, d.store, eventstore.Commit{
-		Key:    eventstore.MetadataFrom(ctx).CommandID(),
-		Events: events,
-		Expect: decision.expectations(events),
-		Guards: guards,
-	})
-	if err != nil {
-		return Decided{}, err
-	}
-	return Decided{Events: plain, Receipt: receipt}, nil
+	return eventstore.Commit{Events: events, Expect: decision.expectations(events)}, plain, nil
 }
 
-// repeated returns the events of a command that was carried out before, unless err is not
-// nil.
-func (d *Decisions) repeated(ctx context.Context, receipt eventstore.Receipt, err error) (Decided, error, error) {
-	if err != nil {
-		return Decided{}, nil, err
+// triedEvents is the number of events of a model up to which decided events are folded into
+// it before they are appended. After a conflict the model's events are read again.
+const triedEvents = 1_000
+
+// try folds decided events into the models that select them. What a handler cannot take is
+// then not in the log when it panics.
+func (d *Decisions) try(foldings []*folding, events []eventstore.NewEvent, values []any, through eventstore.Position) error {
+	for _, f := range foldings {
+		if !f.whole && f.events > triedEvents {
+			continue
+		}
+		for i, e := range events {
+			through := through + eventstore.Position(i) + 1
+			fed, err := d.feed(f, eventstore.Event{
+				Position: through, Stream: e.Stream, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
+				Data: e.Data, Metadata: e.Metadata, Tags: e.Tags, Time: e.Time,
+			}, []any{values[i]})
+			if err != nil {
+				return err
+			}
+			f.tried = f.tried || fed
+		}
+	}
+	return nil
+}
+
+// carriedOut returns the outcome of the decision with this key if it was carried out before.
+func (d *Decisions) carriedOut(ctx context.Context, key commitKey) (Decided, bool, error) {
+	receipt, found, err := lookUp(ctx, d.store, key)
+	if !found || err != nil {
+		return Decided{}, false, err
+	}
+	decided, err := d.repeated(ctx, key, receipt)
+	return decided, true, err
+}
+
+// repeated returns the outcome of a decision that was carried out before.
+func (d *Decisions) repeated(ctx context.Context, key commitKey, receipt eventstore.Receipt) (Decided, error) {
+	if err := key.check(receipt); err != nil {
+		return Decided{}, err
 	}
 	decided := Decided{Receipt: receipt}
 	commit := eventstore.ReadOptions{From: receipt.First, To: receipt.Last}
@@ -230,20 +288,18 @@ func (d *Decisions) repeated(ctx context.Context, receipt eventstore.Receipt, er
 			values, err = d.vocabulary.Decode(stored)
 		}
 		if err != nil {
-			return Decided{}, nil, err
+			return Decided{}, err
 		}
 		decided.Events = append(decided.Events, values...)
 	}
-	return decided, nil, nil
+	return decided, nil
 }
 
 // fold folds the events after a position into the foldings, sets the models' variables, and
 // returns the position of the last event, the head.
-func (d *Decisions) fold(
-	ctx context.Context, foldings []*folding, after eventstore.Position,
-) (through eventstore.Position, err error) {
+func (d *Decisions) fold(ctx context.Context, foldings []*folding) (through eventstore.Position, err error) {
 	_, err = d.hooks.load(ctx, "", func(ctx context.Context) (loaded Loaded, err error) {
-		through, loaded.Events, err = d.foldNew(ctx, foldings, after)
+		through, loaded.Events, err = d.foldNew(ctx, foldings)
 		return loaded, err
 	})
 	return through, err
@@ -251,30 +307,37 @@ func (d *Decisions) fold(
 
 // foldNew is fold, and returns the number of events that it read, too.
 func (d *Decisions) foldNew(
-	ctx context.Context, foldings []*folding, after eventstore.Position,
-) (through eventstore.Position, events int, err error) {
-	head, err := d.store.Head(ctx)
-	if err != nil {
+	ctx context.Context, foldings []*folding,
+) (head eventstore.Position, events int, err error) {
+	if head, err = d.store.Head(ctx); err != nil {
 		return 0, 0, err
 	}
-	if head > after { // so it is not 0, which would be no bound
-		window := eventstore.ReadOptions{From: after + 1, To: head}
-		for _, together := range d.reads(foldings) {
-			n, err := d.read(ctx, together, window)
-			if err != nil {
-				return 0, 0, err
-			}
-			events += n
+	for _, f := range foldings {
+		if f.tried { // so it has events that are not in the log
+			f.reset()
 		}
+		head = max(head, f.through)
+	}
+	for _, together := range d.reads(foldings) {
+		window := eventstore.ReadOptions{From: together[0].through + 1, To: head}
+		if window.From > head { // also if the log is empty: To 0 would be no bound
+			continue
+		}
+		n, err := d.read(ctx, together, window)
+		if err != nil {
+			return 0, 0, err
+		}
+		events += n
 	}
 	for _, f := range foldings {
+		f.through = head
 		f.publish()
 	}
-	return max(head, after), events, nil
+	return head, events, nil
 }
 
-// reads groups the foldings that can be read together: all that need every event, unless
-// their queries together have more items than one query may have.
+// reads groups the foldings that can be read together: all that need every event after the
+// same position, unless their queries together have more items than one query may have.
 func (d *Decisions) reads(foldings []*folding) [][]*folding {
 	var reads [][]*folding
 	var together []*folding
@@ -285,7 +348,8 @@ func (d *Decisions) reads(foldings []*folding) [][]*folding {
 			reads = append(reads, []*folding{f})
 			continue
 		}
-		if len(together) > 0 && (items+n > d.limits.ItemsPerQuery || names+m > d.limits.NamesPerQuery) {
+		if len(together) > 0 && (f.through != together[0].through ||
+			items+n > d.limits.ItemsPerQuery || names+m > d.limits.NamesPerQuery) {
 			reads = append(reads, together)
 			together, items, names = nil, 0, 0
 		}
@@ -330,6 +394,7 @@ func (d *Decisions) read(ctx context.Context, foldings []*folding, window events
 			if err != nil {
 				return events, err
 			}
+			f.events++
 			if fed && f.last {
 				return events, nil
 			}

@@ -88,9 +88,14 @@
 // out once, however often it is sent: the id is the commit's key. If it is sent again, the
 // answer is the first receipt, marked Repeated, with the state and events of that time, even
 // if Decide would refuse the command now. Refusals, and commands that led to no event, are
-// not recorded. Each command needs an id of its own, because only the id is compared, not
-// the command: an id that was used on another stream is an error, and one that was used on
-// the same stream means the same command.
+// not recorded.
+//
+// A command id is the id of one command (I18). A digest of the command is stored with the
+// commit, by default of its type and its JSON without the fields that are zero (see
+// [CommandDigest]). If the id is used for another command, of the same aggregate or not, in a
+// batch or as a decision, the error is a [*CommandIDError], and nothing is appended. A Decision
+// names its Command for that. Options.Digest is for commands with parts that change when they
+// are sent again, such as a time.
 //
 // A command can name the version of the aggregate that its sender has seen, as If-Match
 // does in HTTP. At another version it is a conflict, and Decide is not called:
@@ -128,5 +133,10 @@
 // Evolve may change the state that it is given and return it: every call folds a state of
 // its own, or a clone. It must not change the event, which other models may be given, too.
 // A panic in the application's functions reaches the caller, and leaves no partly evolved
-// state in memory.
+// state in memory. Decided events are folded before they are appended, as they will be read:
+// what Evolve panics on is not in the log.
+//
+// The functions must be pure. A Decide that executes a command on its own aggregate, and an
+// Evolve that loads it, get an error that matches [eventstore.ErrInvalid], because they would
+// wait for themselves.
 package aggregate

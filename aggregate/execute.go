@@ -20,7 +20,8 @@ type Result[S, E any] struct {
 	State S
 	// Version is the version of the stream that State is folded from.
 	Version eventstore.Version
-	// Events are the command's; none if it was refused or there was nothing to do.
+	// Events are the command's, as they are read from the log: fields that JSON leaves
+	// out are zero. There are none if it was refused or there was nothing to do.
 	Events []E
 	// Receipt is the receipt of the commit, or the zero Receipt if nothing was appended.
 	// Its Repeated is true if the command had been carried out before.
@@ -42,8 +43,9 @@ type Result[S, E any] struct {
 // An error of Decide is returned as it is, with State and Version in the Result. Any other
 // error comes with the zero Result and wraps its cause: an error of [eventstore.Store], which
 // matches [eventstore.ErrConflict] when the attempts are used up or a condition does not
-// hold, or [eventstore.ErrInvalid] for an empty id and for a command id that was used on
-// another stream. On any error but [eventstore.ErrUnknownOutcome] nothing was appended;
+// hold; [eventstore.ErrInvalid] for an empty id; a [*CommandIDError] for a command id that was
+// used for another command; a [*codec.ChangedError] for an event that would be read as another
+// one. On any error but [eventstore.ErrUnknownOutcome] nothing was appended;
 // after that one, send the command again with the same command id.
 func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C, conditions ...Condition) (Result[S, E], error) {
 	stream, err := r.stream(id)
@@ -64,28 +66,31 @@ func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, cmd C, con
 func (r *Repository[S, C, E]) execute(
 	ctx context.Context, stream eventstore.StreamID, cmd C, conditions []Condition,
 ) (result Result[S, E], rejection, err error) {
-	commandID := eventstore.MetadataFrom(ctx).CommandID()
-	result, done, err := r.carriedOut(ctx, stream, commandID)
+	key, err := newKey(ctx, r.target(stream, cmd))
+	if err != nil {
+		return Result[S, E]{}, nil, err
+	}
+	result, done, err := r.carriedOut(ctx, stream, key)
 	if done || err != nil {
 		return result, nil, err
 	}
-	at, attempts := r.start(), r.maxAttempts
+	attempts := r.maxAttempts
 	if len(conditions) > 0 {
 		attempts = 1 // a queue would only make the version outdated
 	}
-	keys := func() []conflictKey { return []conflictKey{streamKey(stream)} }
+	keys := []conflictKey{streamKey(stream)}
 	err = retried(ctx, attempts, r.queues, keys, func(ctx context.Context) (again bool, err error) {
-		at, err = r.latest(ctx, stream, func() image[S] { return at })
+		at, err := r.latest(ctx, stream, r.start)
 		if err != nil {
 			return false, err
 		}
 		var events []E
 		conflict := r.check(ctx, conditions, stream, at.version)
 		if conflict == nil {
-			events, rejection = r.decider.Decide(at.state, cmd)
+			r.queues.deciding(keys, func() { events, rejection = r.decider.Decide(at.state, cmd) })
 		}
 		if conflict != nil || rejection != nil || len(events) == 0 {
-			repeat, done, err := r.carriedOut(ctx, stream, commandID)
+			repeat, done, err := r.carriedOut(ctx, stream, key)
 			if done || err != nil {
 				result, rejection = repeat, nil
 				return false, err
@@ -93,75 +98,88 @@ func (r *Repository[S, C, E]) execute(
 			result = Result[S, E]{State: at.state, Version: at.version}
 			return false, conflict
 		}
-		receipt, err := r.append(ctx, stream, at.version, commandID, events)
-		switch {
-		case err != nil:
-			return len(conditions) == 0 && errors.Is(err, eventstore.ErrConflict), err
-		case receipt.Repeated:
-			result, err = r.repeated(ctx, stream, commandID, receipt)
-		default:
-			result = r.appended(stream, at, events, receipt)
-		}
-		return false, err
+		result, err = r.append(ctx, stream, at, key, events)
+		return len(conditions) == 0 && errors.Is(err, eventstore.ErrConflict), err
 	})
 	return result, rejection, err
 }
 
-// append appends the events as one commit.
+// target returns a command on a stream.
+func (r *Repository[S, C, E]) target(stream eventstore.StreamID, cmd C) target {
+	return target{stream: stream, cmd: cmd, digest: r.digest}
+}
+
+// append appends decided events to an aggregate, and returns the result. If it fails, the
+// state of the aggregate may have changed.
 func (r *Repository[S, C, E]) append(
-	ctx context.Context, stream eventstore.StreamID, at eventstore.Version, commandID string, events []E,
-) (eventstore.Receipt, error) {
-	commit := eventstore.Commit{
-		Key:    commandID,
-		Events: make([]eventstore.NewEvent, len(events)),
-		Expect: []eventstore.Expect{{Stream: stream, At: eventstore.At(at)}},
+	ctx context.Context, stream eventstore.StreamID, at image[S], key commitKey, events []E,
+) (Result[S, E], error) {
+	commit, result, err := r.commit(ctx, stream, at, key, events)
+	if err != nil {
+		return Result[S, E]{}, err
 	}
-	for i, event := range events {
-		encoded, err := newEvent(ctx, r.registry, stream, event)
-		if err != nil {
-			return eventstore.Receipt{}, err
-		}
-		commit.Events[i] = encoded
+	if result.Receipt, err = r.hooks.append(ctx, r.store, commit); err != nil {
+		return Result[S, E]{}, err
 	}
-	return r.hooks.append(ctx, r.store, commit)
-}
-
-// appended returns the result of a new commit. Only here are decided events folded into the
-// state, so those of a failed attempt never are.
-func (r *Repository[S, C, E]) appended(
-	stream eventstore.StreamID, at image[S], events []E, receipt eventstore.Receipt,
-) Result[S, E] {
-	for _, event := range events {
-		at.state = r.decider.Evolve(at.state, event)
+	if result.Receipt.Repeated {
+		return r.repeated(ctx, stream, key, result.Receipt)
 	}
-	version, _ := receipt.Head(stream)
 	if r.snapshots != nil {
-		r.snapshots.consider(stream, version, at.kept, 0)
+		r.snapshots.consider(stream, result.Version, at.kept, 0)
 	}
-	return Result[S, E]{State: at.state, Version: version, Events: events, Receipt: receipt}
+	return result, nil
 }
 
-// carriedOut returns the result of the command with this id if it was carried out before.
-// No command has the id "".
+// commit returns the commit of decided events, and the result that it will have. The events
+// are folded as they will be read, before they are appended: an event that Evolve cannot take
+// is not in the log when it panics.
+func (r *Repository[S, C, E]) commit(
+	ctx context.Context, stream eventstore.StreamID, at image[S], key commitKey, events []E,
+) (eventstore.Commit, Result[S, E], error) {
+	commit := eventstore.Commit{
+		Key: key.id, Digest: key.digest,
+		Events: make([]eventstore.NewEvent, len(events)),
+		Expect: []eventstore.Expect{{Stream: stream, At: eventstore.At(at.version)}},
+	}
+	after := Result[S, E]{State: at.state, Version: at.version, Events: make([]E, len(events))}
+	for i, event := range events {
+		encoded, read, err := newEvent(ctx, r.registry, stream, event)
+		if err != nil {
+			return eventstore.Commit{}, Result[S, E]{}, err
+		}
+		commit.Events[i], after.Events[i] = encoded, read.(E)
+	}
+	for _, event := range after.Events {
+		after.State = r.decider.Evolve(after.State, event)
+		after.Version++
+	}
+	return commit, after, nil
+}
+
+// carriedOut returns the result of the command with this key if it was carried out before.
 func (r *Repository[S, C, E]) carriedOut(
-	ctx context.Context, stream eventstore.StreamID, commandID string,
+	ctx context.Context, stream eventstore.StreamID, key commitKey,
 ) (Result[S, E], bool, error) {
-	receipt, found, err := lookUp(ctx, r.store, commandID)
+	receipt, found, err := lookUp(ctx, r.store, key)
 	if !found || err != nil {
 		return Result[S, E]{}, false, err
 	}
-	result, err := r.repeated(ctx, stream, commandID, receipt)
+	result, err := r.repeated(ctx, stream, key, receipt)
 	return result, true, err
 }
 
 // repeated returns the result of a command that was carried out before.
 func (r *Repository[S, C, E]) repeated(
-	ctx context.Context, stream eventstore.StreamID, commandID string, receipt eventstore.Receipt,
+	ctx context.Context, stream eventstore.StreamID, key commitKey, receipt eventstore.Receipt,
 ) (Result[S, E], error) {
+	if err := key.check(receipt); err != nil {
+		return Result[S, E]{}, err
+	}
 	head, ok := receipt.Head(stream)
 	if !ok {
-		return Result[S, E]{}, fmt.Errorf("%w: command id %s was used for another command, which wrote to %s and not to stream %s",
-			eventstore.ErrInvalid, quote.Name(commandID), written(receipt), quote.Name(string(stream)))
+		return Result[S, E]{}, &CommandIDError{
+			CommandID: key.id, Receipt: receipt, not: " and not to stream " + quote.Name(string(stream)),
+		}
 	}
 	var events []E
 	at, err := r.observed(ctx, stream, func(ctx context.Context) (image[S], error) {
@@ -181,21 +199,6 @@ func (r *Repository[S, C, E]) repeated(
 		}
 	}
 	return Result[S, E]{State: at.state, Version: head, Events: events, Receipt: receipt}, nil
-}
-
-// written names the streams that a commit wrote to, for an error.
-func written(receipt eventstore.Receipt) string {
-	if len(receipt.Heads) == 0 {
-		return "no stream"
-	}
-	names := "stream "
-	for i, head := range receipt.Heads {
-		if i > 0 {
-			names += ", "
-		}
-		names += quote.Name(string(head.Stream))
-	}
-	return names
 }
 
 // pause waits before the next attempt: not at all after the first attempt, then for a

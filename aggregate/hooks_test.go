@@ -99,7 +99,9 @@ func TestHooks_Decisions(t *testing.T) {
 
 func TestHooks_PanicAndNil(t *testing.T) {
 	var outcome error
-	r := newCached(t, newStore(t), &aggregate.Options{Hooks: &aggregate.Hooks{
+	store := newStore(t)
+	execute(t, newRepository(t, store, nil), t.Context(), "2", count{Name: "a", N: 1})
+	r := newCached(t, store, &aggregate.Options{Hooks: &aggregate.Hooks{
 		Load: func(context.Context, eventstore.StreamID) (context.Context, func(aggregate.Loaded, error)) {
 			return nil, func(_ aggregate.Loaded, err error) { outcome = err }
 		},
@@ -111,6 +113,6 @@ func TestHooks_PanicAndNil(t *testing.T) {
 	})
 	require.Panics(t, func() { _, _ = r.Execute(t.Context(), "1", count{Name: "a", N: 1}) })
 	require.NoError(t, outcome, "the load was before it")
-	require.Panics(t, func() { _, _, _ = r.Load(t.Context(), "1") })
+	require.Panics(t, func() { _, _, _ = r.Load(t.Context(), "2") })
 	require.Error(t, outcome)
 }

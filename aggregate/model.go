@@ -111,7 +111,8 @@ func (d Decider[S, C, E]) Model(id string) Model[S] {
 func (d Decider[S, C, E]) Decision(id string, cmd C) Decision {
 	var state S
 	return Decision{
-		Models: Models{d.Model(id).Into(&state)},
+		Command: addressedCommand{stream: d.Stream(id), cmd: cmd},
+		Models:  Models{d.Model(id).Into(&state)},
 		Decide: func() ([]any, error) {
 			events, err := d.Decide(state, cmd)
 			return In(d.Stream(id), events...), err

@@ -19,6 +19,17 @@ type folding struct {
 
 	apply   func(stored eventstore.Event, data any) (taken bool)
 	publish func() // sets the model's variable
+	initial func() // sets the state to that before the first event
+
+	through eventstore.Position // the events up to it are folded
+	events  int                 // that were read for it and others
+	tried   bool                // decided events are folded, too
+}
+
+// reset leaves out all events.
+func (f *folding) reset() {
+	f.initial()
+	f.through, f.events, f.tried = 0, 0, false
 }
 
 // resolve returns the folding of the model into the variable, or all faults.
@@ -42,10 +53,7 @@ func (m Model[S]) resolve(v *vocabulary.Vocabulary, variable *S) (*folding, erro
 		return nil, errors.Join(faults...)
 	}
 	var state S
-	if m.Initial != nil {
-		state = m.Initial()
-	}
-	return &folding{
+	f := &folding{
 		asked:  selection.Asked,
 		stored: selection.Stored,
 		whole:  m.stream,
@@ -58,7 +66,15 @@ func (m Model[S]) resolve(v *vocabulary.Vocabulary, variable *S) (*folding, erro
 			return taken
 		},
 		publish: func() { *variable = state },
-	}, nil
+		initial: func() {
+			var zero S
+			if state = zero; m.Initial != nil {
+				state = m.Initial()
+			}
+		},
+	}
+	f.initial()
+	return f, nil
 }
 
 // selection returns the model's query, narrowed to the types that have a handler. A type
@@ -82,6 +98,9 @@ func (m Model[S]) selection(handlers *vocabulary.Handlers[fold.Handler[S]]) (voc
 	}
 	for _, name := range selection.Unasked {
 		faults = append(faults, fmt.Errorf("type %q has a handler, but no item of the query names it", name))
+	}
+	for _, name := range selection.Untagged {
+		faults = append(faults, vocabulary.NoTags(name))
 	}
 	return selection, errors.Join(faults...)
 }

@@ -97,7 +97,8 @@ func enter(room, guest string) aggregate.Decision {
 	var size int
 	var in map[string]bool
 	return aggregate.Decision{
-		Models: aggregate.Models{holds(room).Into(&size), inside(room).Into(&in)},
+		Command: []string{"enter", room, guest},
+		Models:  aggregate.Models{holds(room).Into(&size), inside(room).Into(&in)},
 		Decide: func() ([]any, error) {
 			switch {
 			case in[guest]:
@@ -114,8 +115,9 @@ func enter(room, guest string) aggregate.Decision {
 func record(events ...any) aggregate.Decision {
 	var n int
 	return aggregate.Decision{
-		Models: aggregate.Models{visits("nobody").Into(&n)},
-		Decide: func() ([]any, error) { return events, nil },
+		Command: events,
+		Models:  aggregate.Models{visits("nobody").Into(&n)},
+		Decide:  func() ([]any, error) { return events, nil },
 	}
 }
 

@@ -24,8 +24,9 @@ import (
 type queues struct {
 	open atomic.Int64 // the number of queues
 
-	mu    sync.Mutex
-	byKey map[conflictKey]*queue
+	mu      sync.Mutex
+	byKey   map[conflictKey]*queue
+	decided map[conflictKey]int // the number of commands that a Decide is called for
 }
 
 // queue is the callers that conflict on one key.
@@ -76,11 +77,11 @@ func (q *queues) newCaller(ctx context.Context) *caller {
 }
 
 // joinOpen joins those of the keys' queues that exist.
-func (c *caller) joinOpen(ctx context.Context, keys func() []conflictKey) error {
+func (c *caller) joinOpen(ctx context.Context, keys []conflictKey) error {
 	if c.queues == nil || c.queues.open.Load() == 0 {
 		return nil
 	}
-	_, err := c.join(ctx, c.queues.having(keys())...)
+	_, err := c.join(ctx, c.queues.having(keys)...)
 	return err
 }
 
@@ -132,7 +133,7 @@ func (c *caller) within(ctx context.Context) context.Context {
 func (q *queues) having(keys []conflictKey) []conflictKey {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.DeleteFunc(keys, func(key conflictKey) bool { return q.byKey[key] == nil })
+	return slices.DeleteFunc(slices.Clone(keys), func(key conflictKey) bool { return q.byKey[key] == nil })
 }
 
 // enter waits until the caller is at the front of the key's queue, which it opens if

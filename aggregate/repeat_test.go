@@ -126,7 +126,7 @@ func TestRepository_Execute_LooksAgainBeforeRejecting(t *testing.T) {
 
 func TestRepository_Execute_LooksAgainBeforeDoingNothing(t *testing.T) {
 	store, _ := blind(t)
-	r := newRepository(t, store, nil)
+	r := newRepository(t, store, &aggregate.Options{Digest: aggregate.NoDigest})
 	ctx := eventstore.WithCommandID(t.Context(), "k")
 	execute(t, r, ctx, "1", count{Name: "a", N: 1})
 	again := execute(t, r, ctx, "1", count{Name: "a"})

@@ -39,6 +39,13 @@ type Options struct {
 	Snapshots *Snapshots
 	// Hooks are called around reads and appends. Nil means none.
 	Hooks *Hooks
+	// Digest returns at most 32 bytes that identify what a command asks for, so that a
+	// command id that was used for another command is a [*CommandIDError], and not taken
+	// for a repeat. It must be the same whenever the command is sent: leave out a time
+	// that is taken anew. Nil is [CommandDigest]; [NoDigest] tells no commands apart. It
+	// is called only for commands with an id, and must be safe for concurrent use by
+	// multiple goroutines.
+	Digest func(cmd any) ([]byte, error)
 }
 
 const (
@@ -55,6 +62,7 @@ type Repository[S, C, E any] struct {
 	decider     Decider[S, C, E]
 	maxAttempts int
 	hooks       Hooks
+	digest      func(cmd any) ([]byte, error)
 	queues      *queues
 	cache       *cache[S]            // nil if no states are kept
 	snapshots   *snapshots           // nil if there are none
@@ -77,6 +85,9 @@ func NewRepository[S, C, E any](
 	r.origin = r
 	if r.maxAttempts == 0 {
 		r.maxAttempts = defaultMaxAttempts
+	}
+	if r.digest = opts.Digest; r.digest == nil {
+		r.digest = CommandDigest
 	}
 	if r.decider.Initial == nil {
 		r.decider.Initial = func() (zero S) { return zero }

@@ -129,7 +129,8 @@ func Recover() Middleware {
 
 // ID puts the command's own id into the context, so that repositories carry out the command
 // once, however often it is sent. The id has 1 to 255 bytes and must be unique among the
-// commands of the store; "" leaves the context as it is. An id that begins with "yore/" is
+// commands of the store (see [eventstore.DeriveCommandID]): used for another command, it is an
+// [*aggregate.CommandIDError]; "" leaves the context as it is. An id that begins with "yore/" is
 // the library's own: it is an error that matches [eventstore.ErrInvalid].
 func ID(id func(cmd any) string) Middleware {
 	return func(next Handler) Handler {

@@ -89,8 +89,11 @@ func WithCausationID(ctx context.Context, id string) context.Context {
 }
 
 // WithCommandID returns a context that carries the command id. Repositories use it as the
-// commit's Key, so a command that is sent twice is carried out once. It must not begin
-// with "yore/".
+// commit's Key, so a command that is sent twice is carried out once. The id is that of one
+// command: used for another one, it is an error of the repository, which compares a digest of
+// the command. So a command that is sent again must be the same, also in its times: take the
+// time of the first attempt, or leave it to [WithTime]. The id has 1 to 255 bytes of UTF-8
+// and must not begin with "yore/"; [DeriveCommandID] makes one of any parts.
 func WithCommandID(ctx context.Context, id string) context.Context {
 	return WithMetadata(ctx, Metadata{CommandID: id})
 }

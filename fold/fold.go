@@ -33,7 +33,8 @@ type Options struct {
 	// Query leaves out the handled events that do not match it. The zero Query
 	// leaves out none. It names types as they are registered today, and matches
 	// older events that upcasters make into these types. Types without a handler are
-	// ignored.
+	// ignored. A handled type that it asks for by tag, and that is registered without
+	// tags, is a fault.
 	Query eventstore.Query
 	// To is the highest position to fold, inclusive. 0 means the head.
 	To eventstore.Position
@@ -126,6 +127,9 @@ func (f Fold[S]) plan(store eventstore.Store, registry *codec.Registry, query ev
 	}
 	if p.selection, err = p.handlers.Select(query); err != nil {
 		faults = append(faults, err)
+	}
+	for _, name := range p.selection.Untagged {
+		faults = append(faults, vocabulary.NoTags(name))
 	}
 	if len(faults) == 0 && len(p.selection.Asked.Items()) == 0 {
 		faults = append(faults, fmt.Errorf("the query (%v) names none of the handled types %q", query, p.handlers.Names()))

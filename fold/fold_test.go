@@ -39,8 +39,8 @@ func newJournal() fold.Fold[journal] {
 
 func newRegistry(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[noted](b, "noted", 2)
-	codec.Register[erased](b, "erased", 1)
+	codec.Register[noted](b, "noted", 2, untagged[noted]())
+	codec.Register[erased](b, "erased", 1, untagged[erased]())
 	codec.Register[stray](b, "stray", 1)
 	registry, err := b.Build()
 	require.NoError(t, err)
@@ -120,6 +120,28 @@ func TestFold_Run_Envelope(t *testing.T) {
 	require.Equal(t, "ann", e.Metadata.Actor())
 	require.NotZero(t, e.ID)
 	require.JSONEq(t, `{"Text":"c"}`, string(e.Event.Data))
+}
+
+// untagged has no tag for any event, but registers the type as one that may have some: the
+// events of the tests are appended with theirs.
+func untagged[E any]() codec.RegisterOption { return codec.Tags(func(E) []string { return nil }) }
+
+func TestFold_Run_TagsThatNoEventHas(t *testing.T) {
+	type item = eventstore.Item
+	red := item{Types: []string{"noted", "erased"}, Tags: []eventstore.Tag{"red"}}
+	b := codec.NewBuilder()
+	codec.Register[noted](b, "noted", 2, untagged[noted]())
+	codec.Register[erased](b, "erased", 1)
+	codec.Register[stray](b, "stray", 1)
+	registry, err := b.Build()
+	require.NoError(t, err)
+	_, _, err = newJournal().Run(t.Context(), fixture(t), registry, &fold.Options{Query: eventstore.Match(red)})
+	require.ErrorIs(t, err, eventstore.ErrInvalid)
+	require.ErrorContains(t, err, `its query asks by tag for type "erased", which is registered without tags`)
+	require.NotContains(t, err.Error(), "noted\"")
+	red.Types = red.Types[:1]
+	_, _, err = newJournal().Run(t.Context(), fixture(t), registry, &fold.Options{Query: eventstore.Match(red, item{Types: []string{"erased"}})})
+	require.NoError(t, err)
 }
 
 func TestFold_Run_Query(t *testing.T) {

@@ -18,7 +18,7 @@ type notePair struct{ First, Second string }
 // note.pair for several events, and drops note.seen.
 func newNames(t testing.TB) *codec.Registry {
 	b := codec.NewBuilder()
-	codec.Register[noted](b, "noted", 1)
+	codec.Register[noted](b, "noted", 1, untagged[noted]())
 	codec.Register[erased](b, "erased", 1)
 	codec.Register[stray](b, "stray", 1)
 	codec.Rename(b, "note.written", 1, "noted", 1)

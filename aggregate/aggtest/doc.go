@@ -40,8 +40,10 @@
 //
 // Every event, given or decided, is encoded and decoded by the registry and must
 // come back as it was, so that a field that would be lost on its way to the disk
-// fails the test. And Decide, which may be asked again, must leave the state of a
-// decider alone, and say the same of a decision twice.
+// fails the test. Decide, which may be asked again, must leave the state of a
+// decider alone, and say the same of a decision twice. Evolve must take what was
+// decided, and a model of the decision must find it again, unless the Log has it
+// [Log.Unread].
 //
 // Values are compared by what they hold, unexported fields included: times by
 // the instant, and nil and empty slices and maps as the same. Failures show what

@@ -2,6 +2,8 @@ package aggtest
 
 import (
 	"context"
+	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -38,6 +40,7 @@ type Log struct {
 	open     Open
 	now      time.Time
 	given    []commit
+	unread   map[reflect.Type]bool
 }
 
 // commit has the events appended at a time; each may be an [aggregate.InStream].
@@ -102,8 +105,25 @@ func (l *Log) with(events []any) *Log {
 	return &next
 }
 
+// Unread returns the log for decisions that none of their models need to find again: they
+// decide events of the Go types of these values, which their models do not select. Of any
+// other type, When reports such an event, because a decision that does not find what it has
+// decided is made again in the same way: mostly its tags were forgotten.
+func (l *Log) Unread(events ...any) *Log {
+	next := *l
+	next.unread = maps.Clone(l.unread)
+	if next.unread == nil {
+		next.unread = make(map[reflect.Type]bool)
+	}
+	for _, event := range events {
+		next.unread[reflect.TypeOf(event)] = true
+	}
+	return &next
+}
+
 // When has the decision made on the log. A decision, or a model of it, that
-// cannot be ends the test. Asked twice, Decide must say the same.
+// cannot be ends the test. Asked twice, Decide must say the same. An event that none of the
+// decision's models selects fails the test, unless it is [Log.Unread].
 func (l *Log) When(decision aggregate.Decision) *Verdict {
 	l.t.Helper()
 	v := &Verdict{log: l, verdict: verdict{t: l.t, registry: l.registry, what: "when the decision is made"}}
@@ -119,8 +139,12 @@ func (l *Log) When(decision aggregate.Decision) *Verdict {
 		}
 	}
 	l.run(func(decisions *aggregate.Decisions) {
+		l.t.Helper()
 		if _, err := decisions.Execute(l.t.Context(), decision); err != nil && v.err == nil {
 			l.t.Fatalf("%v", err)
+		}
+		if v.err == nil {
+			l.found(decisions, decision, v.events)
 		}
 	})
 	if v.err != nil {
@@ -128,6 +152,28 @@ func (l *Log) When(decision aggregate.Decision) *Verdict {
 	}
 	roundTrip(l.t, l.registry, "decided", plain(v.events))
 	return v
+}
+
+// found reports decided events that none of the decision's models selects.
+func (l *Log) found(decisions *aggregate.Decisions, decision aggregate.Decision, events []any) {
+	l.t.Helper()
+	guards, err := decisions.Load(l.t.Context(), decision.Models...)
+	if err != nil {
+		l.t.Fatalf("load the models with the decided events: %v", err)
+	}
+	for i, decided := range events {
+		in, _ := decided.(aggregate.InStream)
+		event := plain(events[i : i+1])[0]
+		c, err := l.commit(events[i : i+1])
+		if err != nil || l.unread[reflect.TypeOf(event)] {
+			continue // an event that cannot be encoded is reported elsewhere
+		}
+		e := c.Events[0]
+		if !slices.ContainsFunc(guards, func(g eventstore.Guard) bool { return g.Query.Matches(in.Stream, e.Type, e.Tags) }) {
+			l.t.Errorf("decided event %d: no model of the decision selects the %T (type %q, tags %q): "+
+				"asked again, the decision would not know of it. Tag it, or say Unread if that is meant", i, event, e.Type, e.Tags)
+		}
+	}
 }
 
 // CheckModel checks the state that a model has on the log.
@@ -171,7 +217,15 @@ func (l *Log) run(f func(*aggregate.Decisions)) {
 
 // append appends given events as one commit, without conditions.
 func (l *Log) append(store eventstore.Store, events []any) error {
-	var c eventstore.Commit
+	c, err := l.commit(events)
+	if err == nil {
+		_, err = store.Append(context.WithoutCancel(l.t.Context()), c)
+	}
+	return err
+}
+
+// commit returns a commit of events, without conditions.
+func (l *Log) commit(events []any) (c eventstore.Commit, err error) {
 	written := make(map[eventstore.StreamID]bool)
 	for _, event := range events {
 		in, _ := event.(aggregate.InStream)
@@ -181,7 +235,7 @@ func (l *Log) append(store eventstore.Store, events []any) error {
 		}
 		encoded, err := l.registry.Encode(plain([]any{event})[0])
 		if err != nil {
-			return err
+			return eventstore.Commit{}, err
 		}
 		var tags []eventstore.Tag
 		for _, tag := range encoded.Tags {
@@ -192,8 +246,7 @@ func (l *Log) append(store eventstore.Store, events []any) error {
 			Codec: encoded.Codec, Data: encoded.Data, Tags: tags,
 		})
 	}
-	_, err := store.Append(context.WithoutCancel(l.t.Context()), c)
-	return err
+	return c, nil
 }
 
 // plain returns the events without their streams.

@@ -71,7 +71,7 @@ func TestLog_Passes(t *testing.T) {
 	ran := 0
 	aggtest.EachStore(t, bolt, func(t *testing.T, open aggtest.Open) {
 		ran++
-		log := aggtest.NewLog(t, taggedRegistry(t)).On(open).At(day)
+		log := aggtest.NewLog(t, taggedRegistry(t)).On(open).At(day).Unread(returned{})
 		log.When(lendOn("a", "ann", day)).Then(lent{Book: "a", To: "ann", At: day})
 		log.When(lendOn("a", "", day)).ThenNothing()
 		log.When(lendOn("a", "the shelf", day)).Then(aggregate.In("shelf-1", returned{Book: "a"})...)
@@ -182,6 +182,18 @@ func TestLog_EventsThatCannotBe(t *testing.T) {
 	require.Contains(t, report, "fatal: aggtest: At(2025-12-31 23:59:59.999999999 +0000 UTC) is before 2026-01-01")
 	report = reported(t, func(tb testing.TB) { aggtest.NewLog(tb, nil) })
 	require.Contains(t, report, "fatal: aggtest: the registry is nil")
+}
+
+// TestLog_When_EventThatNoModelFinds decides an event whose tags were forgotten.
+func TestLog_When_EventThatNoModelFinds(t *testing.T) {
+	forgotten := aggregate.Decision{
+		Models: aggregate.Models{timesLent("a").Into(new(int))},
+		Decide: func() ([]any, error) { return []any{lent{Book: "b"}, lent{Book: "a"}, returned{Book: "a"}}, nil },
+	}
+	report := reported(t, func(tb testing.TB) { aggtest.NewLog(tb, taggedRegistry(t)).Unread(returned{}).When(forgotten) })
+	require.Equal(t, "decided event 0: no model of the decision selects the aggtest_test.lent (type \"loans.lent\", tags [\"book:b\"]): "+
+		"asked again, the decision would not know of it. Tag it, or say Unread if that is meant\n", report)
+	aggtest.NewLog(t, taggedRegistry(t)).Unread(returned{}).Unread(lent{}).When(forgotten)
 }
 
 func TestLog_BranchesShareNothing(t *testing.T) {

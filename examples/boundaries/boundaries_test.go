@@ -34,7 +34,7 @@ func check(t *testing.T, scenarios []scenario) {
 	aggtest.EachStore(t, stores, func(t *testing.T, open aggtest.Open) {
 		for _, s := range scenarios {
 			t.Run(s.name, func(t *testing.T) {
-				log := aggtest.NewLog(t, registry(t)).On(open).At(day)
+				log := aggtest.NewLog(t, registry(t)).On(open).At(day).Unread(ProductOrdered{}, ProductsOrdered{})
 				if s.given != nil {
 					log = s.given(log)
 				}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -65,8 +63,8 @@ func ifMatch(r *http.Request) ([]aggregate.Condition, error) {
 }
 
 // scoped returns the request's context with its user, and with the id of its command. The
-// id is made of the key that the client sends and of what the key is for, so that no
-// other user and no other route gets the answer to it.
+// id is made of the key that the client sends and of what the key is for, so that the
+// same key of another user, or for another route, is another id.
 func scoped(r *http.Request) context.Context {
 	user := r.Header.Get("X-User") // set by the proxy, which knows the user
 	ctx := eventstore.WithActor(r.Context(), user)
@@ -74,8 +72,7 @@ func scoped(r *http.Request) context.Context {
 	if key == "" {
 		return ctx
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{user, r.Method, r.URL.Path, key}, "\x00")))
-	return eventstore.WithCommandID(ctx, hex.EncodeToString(sum[:]))
+	return eventstore.WithCommandID(ctx, eventstore.DeriveCommandID(user, r.Method, r.URL.Path, key))
 }
 
 func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {

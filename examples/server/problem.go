@@ -30,11 +30,14 @@ func problemOf(err error) problem {
 	}
 	var invalid *command.ValidationError
 	var refusal *cart.Refusal
+	var reused *aggregate.CommandIDError
 	switch {
 	case errors.As(err, &invalid) && errors.As(invalid.Err, &refusal):
 		return problem{http.StatusBadRequest, refusal.Rule.Error()}
 	case errors.As(err, &refusal):
 		return problem{http.StatusUnprocessableEntity, refusal.Rule.Error()}
+	case errors.As(err, &reused):
+		return problem{http.StatusUnprocessableEntity, "the key was used for another request"}
 	case errors.Is(err, command.ErrForbidden):
 		return problem{http.StatusForbidden, "you may not do that"}
 	case errors.Is(err, aggregate.ErrCondition):

@@ -180,6 +180,7 @@ func TestProblemOf(t *testing.T) {
 	}{
 		{fmt.Errorf("wrapped: %w", invalid), problem{400, cart.ErrName.Error()}},
 		{refusal, problem{422, "the cart is empty"}},
+		{fmt.Errorf("execute: %w", &aggregate.CommandIDError{CommandID: "k"}), problem{422, "the key was used for another request"}},
 		{&aggregate.BatchError{Index: 1, Stream: "cart-7", Err: refusal}, problem{422, "command 2: the cart is empty"}},
 		{&command.ForbiddenError{Actor: "ann", Err: errors.New("secret")}, problem{403, "you may not do that"}},
 		{fmt.Errorf("%w: %w", aggregate.ErrCondition, conflict), problem{412, "it has changed since you looked"}},

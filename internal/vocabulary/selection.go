@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 )
 
@@ -21,6 +22,9 @@ type Selection struct {
 	// Unasked are the types that have a handler and that no item of the query
 	// selects.
 	Unasked []string
+	// Untagged are the types that an item selects by tags, and that are registered
+	// without tags: the item matches no event that the program writes.
+	Untagged []string
 }
 
 // Select narrows a query to the types that have a handler. The query names types as they are
@@ -53,6 +57,9 @@ func (h *Handlers[H]) Select(q eventstore.Query) (Selection, error) {
 		if len(item.Types) > 0 {
 			asked = append(asked, item)
 		}
+		if len(item.Tags) > 0 {
+			h.addUntagged(item.Types, &s)
+		}
 	}
 	for _, name := range h.names {
 		if !slices.ContainsFunc(asked, func(item eventstore.Item) bool { return slices.Contains(item.Types, name) }) {
@@ -83,6 +90,22 @@ func (h *Handlers[H]) handled(types []string, s *Selection) (handled []string, f
 		}
 	}
 	return handled, errors.Join(faults...)
+}
+
+// addUntagged adds those of an item's types that are registered without tags, in all their
+// versions.
+func (h *Handlers[H]) addUntagged(types []string, s *Selection) {
+	for _, name := range types {
+		tagged := func(r codec.Registration) bool { return r.Name == name && r.Tagged }
+		if !slices.ContainsFunc(h.vocabulary.all, tagged) && !slices.Contains(s.Untagged, name) {
+			s.Untagged = append(s.Untagged, name)
+		}
+	}
+}
+
+// NoTags returns the fault of a query that asks for a type by tags that it is not given.
+func NoTags(name string) error {
+	return fmt.Errorf("its query asks by tag for type %q, which is registered without tags, so none of its events would match: register it with codec.Tags", name)
 }
 
 // today returns the handled name that events of an older name have today; "" if old is a
