@@ -3,7 +3,6 @@ package boltstore
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/internal/logfile"
@@ -119,11 +118,7 @@ func (w *writer) logFaults(changes map[eventstore.ViewID]*viewChange) {
 		if fault == nil || !change.detach {
 			continue
 		}
-		attrs := []any{"file", w.file.Path, "view", view, "position", fault.Position, "type", fault.Type, "error", fault.Reason}
-		var more slog.LogValuer // such as the stack of a panic
-		if errors.As(change.cause, &more) {
-			attrs = append(attrs, "cause", more)
-		}
+		attrs := append([]any{"file", w.file.Path}, rows.FaultAttrs(view, fault, change.cause)...)
 		w.logger.Error("a view stopped at a fault and is detached", attrs...)
 	}
 }

@@ -99,6 +99,9 @@ func (s *Store) leave(v *inline, late *eventstore.Late) {
 			return
 		}
 		err := s.attach(context.Background(), v) // fails if it has a fault, was dropped, or the store is closed
+		if errors.Is(err, eventstore.ErrFaulted) {
+			s.logger.Error("a late view stopped at a fault", "view", v.View, "error", err)
+		}
 		if err == nil || errors.Is(err, eventstore.ErrFaulted) {
 			v.changed()
 		}
@@ -221,7 +224,9 @@ func (s *Store) applyAttached(commit []record) []change {
 	var changes []change
 	for _, v := range attached {
 		if v.live {
-			changes = append(changes, s.apply(v, commit))
+			c := s.apply(v, commit)
+			s.logStop(c)
+			changes = append(changes, c)
 		}
 	}
 	return changes
@@ -246,7 +251,7 @@ func (s *Store) apply(v *inline, commit []record) change {
 			return c
 		}
 		if applied.Fault != nil {
-			c.checkpoint.Fault = applied.Fault
+			c.checkpoint.Fault, c.cause = applied.Fault, applied.Cause
 			return c
 		}
 		if v.live {
@@ -256,6 +261,16 @@ func (s *Store) apply(v *inline, commit []record) change {
 	}
 	c.checkpoint.Position = commit[len(commit)-1].event.Position
 	return c
+}
+
+// logStop logs that a view stops at a commit, if it does.
+func (s *Store) logStop(c change) {
+	switch {
+	case c.late != nil:
+		s.logger.Warn("a view has run out of time and is late until it has caught up", "view", c.view, "reason", c.late.Reason)
+	case c.checkpoint.Fault != nil:
+		s.logger.Error("a view stopped at a fault and is detached", rows.FaultAttrs(c.view, c.checkpoint.Fault, c.cause)...)
+	}
 }
 
 // faulted returns the error of a view that stopped at a fault.

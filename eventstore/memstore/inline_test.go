@@ -1,7 +1,9 @@
 package memstore_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -110,4 +112,29 @@ func TestStore_Append_WaitsNoLongerThanItsContext(t *testing.T) {
 	set, err := s.GetRows(context.Background(), "selfish")
 	require.NoError(t, err)
 	require.Equal(t, eventstore.Checkpoint{Position: 1}, set.Checkpoint)
+}
+
+// TestStore_LogsViewsThatStop has a nil Logger stand for the default one.
+func TestStore_LogsViewsThatStop(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	s := memstore.New(nil)
+	slog.SetDefault(before)
+	boom := func(context.Context, eventstore.RowTx, []eventstore.Event) error { panic("boom") }
+	require.NoError(t, s.Attach(t.Context(), eventstore.InlineView{View: "faulty", Query: eventstore.All(), Apply: boom}))
+	changed := make(chan struct{}, 2)
+	wait := func(ctx context.Context, _ eventstore.RowTx, _ []eventstore.Event) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	require.NoError(t, s.Attach(t.Context(), eventstore.InlineView{
+		View: "slow", Query: eventstore.All(), Apply: wait, Timeout: time.Millisecond, Changed: func() { changed <- struct{}{} },
+	}))
+	_, err := eventstore.AppendTo(t.Context(), s, "a", eventstore.NoStream, eventstore.NewEvent{Type: "x"})
+	require.NoError(t, err)
+	<-changed
+	require.NoError(t, s.Close())
+	require.Contains(t, log.String(), `level=ERROR msg="a view stopped at a fault and is detached" view=faulty position=1 type=x error="panic: boom" cause.panic=boom cause.stack=`)
+	require.Contains(t, log.String(), `level=WARN msg="a view has run out of time and is late until it has caught up" view=slow`)
 }

@@ -35,7 +35,7 @@ func (s *Store) Reopen() (*Store, error) {
 	if !s.closed {
 		return nil, eventstore.ErrLocked
 	}
-	next := New(&Options{Clock: s.clock, NewID: s.newID})
+	next := New(&Options{Clock: s.clock, NewID: s.newID, Logger: s.logger})
 	next.id, next.log, next.streams, next.keys, next.views = s.id, s.log, s.streams, s.keys, s.views
 	return next, nil
 }

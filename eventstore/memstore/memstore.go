@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -23,15 +24,20 @@ type Options struct {
 	// uuid.NewV7. An error of NewID fails the append, and so does the zero UUID, with
 	// ErrInvalid.
 	NewID func() (uuid.UUID, error)
+	// Logger logs attached views that stop at a fault or run out of time, because no
+	// call returns that as an error. Nil means slog.Default(); a logger with
+	// slog.DiscardHandler is silent.
+	Logger *slog.Logger
 }
 
 // Store is an event log in memory, with rows. It implements [eventstore.RowStore]. It is
 // safe for concurrent use by multiple goroutines.
 type Store struct {
-	clock func() time.Time
-	newID func() (uuid.UUID, error)
-	id    uuid.UUID
-	ended chan struct{} // closed by Close
+	clock  func() time.Time
+	newID  func() (uuid.UUID, error)
+	logger *slog.Logger
+	id     uuid.UUID
+	ended  chan struct{} // closed by Close
 
 	// writing is a lock with room for one element. Append, CommitRows, DropRows and each
 	// step of Attach hold it. Inline views run while it is held, so it is a channel: a
@@ -67,6 +73,7 @@ func New(opts *Options) *Store {
 	s := &Store{
 		clock:   time.Now,
 		newID:   uuid.NewV7,
+		logger:  slog.Default(),
 		id:      uuid.New(),
 		ended:   make(chan struct{}),
 		writing: make(chan struct{}, 1),
@@ -80,6 +87,9 @@ func New(opts *Options) *Store {
 	}
 	if opts != nil && opts.NewID != nil {
 		s.newID = opts.NewID
+	}
+	if opts != nil && opts.Logger != nil {
+		s.logger = opts.Logger
 	}
 	return s
 }

@@ -145,6 +145,7 @@ type change struct {
 	rows       []eventstore.Row
 	checkpoint eventstore.Checkpoint
 	late       *eventstore.Late // the view has overrun its time, and nothing of it changes
+	cause      error            // of a fault
 }
 
 // change makes a change. The caller holds writing and mu.

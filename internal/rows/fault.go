@@ -1,6 +1,8 @@
 package rows
 
 import (
+	"errors"
+	"log/slog"
 	"unicode/utf8"
 
 	"github.com/yore-es/yore/eventstore"
@@ -21,4 +23,15 @@ func NewFault(position eventstore.Position, kind string, reason error) *eventsto
 		text = text[:end]
 	}
 	return &eventstore.Fault{Position: position, Type: kind, Reason: text}
+}
+
+// FaultAttrs returns the attributes with which a store logs the fault of an attached view.
+// Cause is the error that the fault was made from.
+func FaultAttrs(view eventstore.ViewID, fault *eventstore.Fault, cause error) []any {
+	attrs := []any{"view", view, "position", fault.Position, "type", fault.Type, "error", fault.Reason}
+	var more slog.LogValuer // such as the stack of a panic
+	if errors.As(cause, &more) {
+		attrs = append(attrs, "cause", more)
+	}
+	return attrs
 }
