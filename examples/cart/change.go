@@ -90,10 +90,10 @@ func parseSet(args []string) (cart.Command, error) {
 func parseQuantity(text string) (int64, error) {
 	quantity, err := strconv.ParseInt(text, 10, 64)
 	if errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("quantity %q: too large", text)
+		return 0, fmt.Errorf("quantity %s: too large", short(text))
 	}
 	if err != nil {
-		return 0, fmt.Errorf("quantity %q: not a whole number", text)
+		return 0, fmt.Errorf("quantity %s: not a whole number", short(text))
 	}
 	return quantity, nil
 }
@@ -106,16 +106,16 @@ func change(ctx context.Context, e *environment, cmd cart.Command) error {
 		}
 	}
 	return withShop(ctx, e, func(s *shop) error {
-		state, receipt, err := s.dispatch(ctx, cmd)
+		outcome, err := s.dispatch(ctx, cmd)
 		if err != nil {
 			return err
 		}
-		records, err := s.written(ctx, cmd.CartID(), receipt)
+		records, err := s.written(ctx, cmd.CartID(), outcome.Receipt)
 		if err != nil {
 			return err
 		}
-		if receipt.Repeated {
-			e.out.printf("carried out before, at %s:\n", stamp(receipt.Recorded))
+		if outcome.Receipt.Repeated {
+			e.out.printf("carried out before, at %s:\n", stamp(outcome.Receipt.Recorded))
 		}
 		if len(records) == 0 {
 			e.out.printf("nothing to do\n")
@@ -123,7 +123,7 @@ func change(ctx context.Context, e *environment, cmd cart.Command) error {
 		for _, r := range records {
 			e.out.printf("%s\n", lineOf(r))
 		}
-		printCart(e.out, cmd.CartID(), state)
+		printCart(e.out, cmd.CartID(), outcome.State)
 		return nil
 	})
 }
@@ -137,6 +137,6 @@ func rehearse(ctx context.Context, cmd cart.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	_, _, err = s.dispatch(ctx, cmd)
+	_, err = s.dispatch(ctx, cmd)
 	return err
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
+	"strconv"
 	"sync"
 
+	"github.com/yore-es/yore/aggregate"
+	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/examples/cart/cart"
 )
@@ -17,7 +19,7 @@ import (
 const importWorkers = 128
 
 var importSubcommand = subcommand{
-	name: "import", synopsis: "FILE.csv", min: 1, max: 1,
+	name: "import", synopsis: "[-dates dmy|mdy] FILE.csv", min: 1, max: 1,
 	summary: "fill carts from an order book in the Online Retail format",
 	about: `
 FILE.csv begins with the line
@@ -26,37 +28,45 @@ Each invoice is a cart and each of its lines adds an item; after its last line t
 cart is checked out, unless nothing was added. Invoice date and customer become
 metadata of the events.
 
-Lines that the rules of the cart refuse are counted with their reason. Malformed lines
-are reported with their number. Neither stops the import.
+A date is 2010-12-01 08:26:00. Dates with slashes, such as 12/1/2010 8:26, are taken
+only if -dates says which of day and month is first.
+
+Lines that the rules of the cart refuse are counted with their reason. Malformed lines,
+and those that the log cannot hold, are reported with their number, the first 100 of
+them, and the others are counted. None of these stops the import.
 
 The command id of a line is INVOICE/LINE, with its line number in the file, and that
 of a checkout INVOICE/checkout. So an import can be repeated, also one that was
 killed: a command that was carried out is not carried out again, and counts as
-accepted.
+accepted. A line under whose number another line of the invoice was imported before is
+rejected.
 
 The last two lines of the output are
   rows N accepted N rejected N carts N pieces N revenue N.NNN
   repeated N
 where carts are those checked out, pieces and revenue are those of the accepted lines,
-and repeated is the number of accepted lines that an earlier import had added. When
-they are printed, list and top include the import. The file may have up to 1 GiB and
-is read into memory.`,
-	setup: func(*flag.FlagSet) action {
+as they are in the log, and repeated is the number of accepted lines that an earlier
+import had added. When they are printed, list and top include the import. The file may
+have up to 1 GiB and is read into memory.`,
+	setup: func(flags *flag.FlagSet) action {
+		dates := flags.String("dates", "", "which of day and month is first in dates with slashes: `dmy` or mdy")
 		return func(ctx context.Context, e *environment, args []string) error {
-			return importFile(ctx, e, args[0])
+			order := dateOrder(*dates)
+			if order != "" && order.layout() == "" {
+				return fmt.Errorf("-dates %q: neither dmy nor mdy", *dates)
+			}
+			return importFile(ctx, e, args[0], order)
 		}
 	},
 }
 
-func importFile(ctx context.Context, e *environment, path string) error {
-	book, err := readOrderBook(path)
+func importFile(ctx context.Context, e *environment, path string, dates dateOrder) error {
+	book, err := readOrderBook(path, dates)
 	if err != nil {
 		return err
 	}
 	errs := &printer{w: e.stderr}
-	for _, m := range book.malformed {
-		errs.printf("%s:%d: malformed: %s\n", path, m.line, m.reason)
-	}
+	book.malformed.print(errs, path)
 	return withShop(ctx, e, func(s *shop) error {
 		wait, stop := s.runRanking(ctx)
 		defer stop()
@@ -64,7 +74,8 @@ func importFile(ctx context.Context, e *environment, path string) error {
 		stopProgress := showProgress(e.stderr, im)
 		err := im.run(ctx, book.invoices)
 		stopProgress()
-		t := im.counted()
+		t := im.tally
+		t.reports.print(errs, path)
 		t.printReasons(errs)
 		if err != nil {
 			return fmt.Errorf("import stopped: %w; until then: %v; import the file again to go on", err, t)
@@ -79,22 +90,15 @@ func importFile(ctx context.Context, e *environment, path string) error {
 
 // importer carries out an order book with commands.
 type importer struct {
-	dispatch func(context.Context, cart.Command) (cart.State, eventstore.Receipt, error)
+	dispatch func(context.Context, cart.Command) (result, error)
 
 	mu    sync.Mutex // guards the fields below; not held while a command runs
-	tally tally
+	tally *tally
 	last  eventstore.Position // of the events that the commands made
 }
 
-func newImporter(
-	dispatch func(context.Context, cart.Command) (cart.State, eventstore.Receipt, error), book *orderBook,
-) *importer {
-	im := &importer{dispatch: dispatch, tally: tally{rows: book.rows, reasons: make(map[string]int)}}
-	if n := len(book.malformed); n > 0 {
-		im.tally.rejected = n
-		im.tally.reasons["malformed"] = n
-	}
-	return im
+func newImporter(dispatch func(context.Context, cart.Command) (result, error), book *orderBook) *importer {
+	return &importer{dispatch: dispatch, tally: newTally(book)}
 }
 
 // run imports the invoices concurrently, and the lines of each invoice in order. It stops
@@ -142,62 +146,83 @@ func (im *importer) invoice(ctx context.Context, order *invoice) error {
 		return nil
 	}
 	last := order.lines[len(order.lines)-1]
-	return im.checkout(eventstore.WithCommandID(last.context(ctx), order.number+"/checkout"), order.number)
+	id := eventstore.DeriveCommandID(order.number, "checkout")
+	return im.checkout(eventstore.WithCommandID(last.context(ctx), id), order.number)
 }
 
 // checkout checks the cart out. A cart that another program has checked out or emptied
 // since an earlier import is no error.
 func (im *importer) checkout(ctx context.Context, id string) error {
-	_, receipt, err := im.dispatch(ctx, cart.Checkout{Cart: id})
-	var refusal *cart.Refusal
-	if err != nil && !errors.As(err, &refusal) {
+	outcome, err := im.dispatch(ctx, cart.Checkout{Cart: id})
+	reason, _, err := refused(err)
+	if err != nil {
 		return fmt.Errorf("check out invoice %s: %w", id, err)
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	im.last = max(im.last, receipt.Last)
-	if err == nil || errors.Is(err, cart.ErrCheckedOut) {
+	im.last = max(im.last, outcome.Receipt.Last)
+	if reason == "" || reason == cart.ErrCheckedOut.Error() {
 		im.tally.carts++
 	} else {
-		im.tally.open++
+		im.tally.open[reason]++
 	}
 	return nil
+}
+
+// refused returns the reason why a command was not carried out, "" if it was; more says what
+// the reason does not. Any other error is one of the log or the context, and is returned.
+func refused(err error) (reason, more string, _ error) {
+	var refusal *cart.Refusal
+	var reused *aggregate.CommandIDError
+	var changed *codec.ChangedError
+	switch {
+	case err == nil:
+		return "", "", nil
+	case errors.As(err, &refusal):
+		return refusal.Rule.Error(), "", nil
+	case errors.As(err, &reused):
+		return "its command id was used for another command", fmt.Sprintf(" (%q, at position %d)", reused.CommandID, reused.Receipt.First), nil
+	case errors.As(err, &changed), errors.Is(err, eventstore.ErrInvalid), errors.Is(err, eventstore.ErrTooLarge):
+		return "the log cannot hold it", ": " + err.Error(), nil
+	default:
+		return "", "", err
+	}
 }
 
 // context returns a context that carries the customer, the date and the command id of the
 // line.
 func (l orderLine) context(ctx context.Context) context.Context {
 	ctx = eventstore.WithTime(ctx, l.date)
-	ctx = eventstore.WithCommandID(ctx, fmt.Sprintf("%s/%d", l.item.Cart, l.line))
+	ctx = eventstore.WithCommandID(ctx, eventstore.DeriveCommandID(l.item.Cart, strconv.Itoa(l.line)))
 	if l.customer != "" {
 		ctx = eventstore.WithActor(ctx, "customer "+l.customer)
 	}
 	return ctx
 }
 
-// line adds one line and reports whether the rules accepted it.
+// line adds one line and reports whether it is in the cart.
 func (im *importer) line(ctx context.Context, line orderLine) (added bool, err error) {
-	_, receipt, err := im.dispatch(ctx, line.item)
-	var refusal *cart.Refusal
-	if err != nil && !errors.As(err, &refusal) {
+	outcome, err := im.dispatch(ctx, line.item)
+	reason, more, err := refused(err)
+	if err != nil {
 		return false, err
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	im.last = max(im.last, receipt.Last)
-	if refusal != nil {
-		im.tally.rejected++
-		im.tally.reasons[refusal.Rule.Error()]++
-		return false, nil
+	im.last = max(im.last, outcome.Receipt.Last)
+	if reason == "" {
+		im.tally.accept(outcome)
+		return true, nil
 	}
-	return true, im.tally.accept(line.item, receipt.Repeated)
+	if im.tally.reject(reason); more != "" {
+		im.tally.reports.add(line.line, "rejected: "+reason+more)
+	}
+	return false, nil
 }
 
-// counted returns a copy of the tally.
-func (im *importer) counted() tally {
+// done returns the number of lines that are accepted or rejected, and that of all lines.
+func (im *importer) done() (lines, of int) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	counted := im.tally
-	counted.reasons = maps.Clone(counted.reasons)
-	return counted
+	return im.tally.accepted + im.tally.rejected, im.tally.rows
 }

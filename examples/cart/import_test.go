@@ -14,7 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/yore-es/yore/eventstore"
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
@@ -121,7 +120,7 @@ func streams(t *testing.T, path string) map[string][]string {
 func TestImport_NotTheFormat(t *testing.T) {
 	c := newCLI(t)
 	for _, content := range []string{
-		"", "\n\n", strings.ToLower(header), strings.Replace(header, ",Country", "", 1), orderRow("1", "a", "2", "2.55"), "\"" + header,
+		"", "\n\n", "\xff\xfeI\x00", strings.ToLower(header), strings.ReplaceAll(header, ",", ";"), strings.ReplaceAll(header+orderRow("1", "a", "2", "1"), "\n", "\r"), strings.Replace(header, ",Country", "", 1), orderRow("1", "a", "2", "2.55"), "\"" + header,
 	} {
 		require.Contains(t, c.fails(1, "import", write(t, content)), "not in the Online Retail format")
 	}
@@ -143,21 +142,115 @@ func TestImport_CartsChangedMeanwhile(t *testing.T) {
 func TestImport_CartsThatWereEmptiedMeanwhile(t *testing.T) {
 	c := newCLI(t)
 	path := write(t, header+orderRow("1", "a", "1", "1")+orderRow("2", "a", "1", "1"))
-	c.ok("add", "-id", "1/2", "1", "a", "1", "1") // as an import that is killed then
+	c.ok("add", "-id", "1/2", "1", "a", "1", "1", "Thing a") // as an import that is killed then
 	c.ok("remove", "1", "a")
 	status, stdout, stderr := c.run("import", path)
 	require.Zero(t, status, stderr)
 	require.Equal(t, "rows 2 accepted 2 rejected 0 carts 1 pieces 2 revenue 2.000\nrepeated 1\n", stdout)
-	require.Equal(t, "not checked out 1: the cart has been emptied\n", stderr)
+	require.Equal(t, "not checked out 1: the cart is empty\n", stderr)
 }
 
-func TestImport_SumsThatDoNotFit(t *testing.T) {
+func TestImport_SumsHaveNoLimit(t *testing.T) {
 	c := newCLI(t)
-	row := func(invoice string) string { return orderRow(invoice, "a", "1", "9223372036854775.807") }
-	status, stdout, stderr := c.run("import", write(t, header+row("1")+row("2")))
-	require.Equal(t, 1, status)
-	require.Empty(t, stdout)
-	require.Contains(t, stderr, "more than can be counted")
+	row := func(invoice string) string { return orderRow(invoice, "a", "9223372036854775807", "0.001") }
+	status, stdout, stderr := c.run("import", write(t, header+row("1")+row("2")+row("2")))
+	require.Zero(t, status)
+	require.Equal(t, "rows 3 accepted 2 rejected 1 carts 2 pieces 18446744073709551614 revenue 18446744073709551.614\nrepeated 0\n", stdout)
+	require.Equal(t, "rejected 1: the cart would hold more than can be counted\n", stderr)
+	require.Contains(t, c.ok("top"), "9,223,372,036,854,775,807 9,223,372,036,854,775.807  (at least) Thing a")
+}
+
+// TestImport_OtherContent imports an invoice again with other content. What is reported is
+// what the log holds.
+func TestImport_OtherContent(t *testing.T) {
+	c := newCLI(t)
+	first := header + orderRow("1", "a", "2", "2.55") + orderRow("1", "b", "3", "3.00") + orderRow("1", "c", "1", "2.20")
+	require.Equal(t, "rows 3 accepted 3 rejected 0 carts 1 pieces 6 revenue 16.300\nrepeated 0\n", c.ok("import", write(t, first)))
+	other := header + orderRow("1", "a", "2", "2.55") + orderRow("1", "b", "500", "3.00") + orderRow("1", "d", "1", "2.20")
+	path := write(t, other)
+	for range 2 {
+		status, stdout, stderr := c.run("import", path)
+		require.Zero(t, status)
+		require.Equal(t, "rows 3 accepted 1 rejected 2 carts 1 pieces 2 revenue 5.100\nrepeated 1\n", stdout)
+		require.Equal(t, path+`:3: rejected: its command id was used for another command ("1/3", at position 2)
+`+path+`:4: rejected: its command id was used for another command ("1/4", at position 3)
+rejected 2: its command id was used for another command
+`, stderr)
+	}
+	require.Len(t, c.log(), 4)
+}
+
+// TestImport_LinesThatTheLogCannotHold has lines beyond the limits of the store, and dates
+// that are none. Each is rejected with its number, and the others are imported.
+func TestImport_LinesThatTheLogCannotHold(t *testing.T) {
+	c := newCLI(t)
+	row := func(invoice, date, customer string) string {
+		return invoice + ",a,Thing,1," + date + ",1," + customer + ",United Kingdom\n"
+	}
+	long := strings.Repeat("1", 70_000)
+	path := write(t, header+
+		row("1", "2010-12-01 08:26:00", "1.0")+
+		row("2", "0000-12-01 08:26:00", "1")+
+		row("3", "0001-01-01 00:00:00", "1")+
+		row("4", "2010-12-01 08:26:00", long)+
+		row("5", "1/12/2010 8:26", "1")+
+		row(long, "2010-12-01 08:26:00", "1")+
+		row("yore", "2010-12-01 08:26:00", "")+
+		row("a/b", "9999-12-31 23:59:59", "0")+
+		"6,"+long+",x,1,2010-12-01 08:26:00,1,1,\n"+
+		"6,a,"+long+",1,2010-12-01 08:26:00,1,1,\n"+
+		"6,a,x,"+long+",2010-12-01 08:26:00,1,1,\n"+
+		"6,a,x,1,"+long+",1,1,\n")
+	status, stdout, stderr := c.run("import", path)
+	require.Zero(t, status, stderr)
+	require.Equal(t, "rows 12 accepted 3 rejected 9 carts 3 pieces 3 revenue 3.000\nrepeated 0\n", stdout)
+	for _, report := range []string{
+		`:3: malformed: invoice date "0000-12-01 08:26:00": not a date`,
+		`:4: malformed: invoice date "0001-01-01 00:00:00": not a date`,
+		`:5: malformed: CustomerID "1111`,
+		`:6: malformed: invoice date "1/12/2010 8:26": it does not say whether the day or the month is first; import with -dates dmy or mdy`,
+		":7: malformed: the names of carts and items are 1 to 100 bytes",
+		":10: malformed: the names of carts and items are 1 to 100 bytes",
+		":11: malformed: descriptions are at most 1000 bytes",
+		`:12: malformed: quantity "1111`,
+		`:13: malformed: invoice date "1111`,
+	} {
+		require.Contains(t, stderr, path+report)
+	}
+	require.Less(t, len(stderr), 4_000)
+	ids := make(map[string]int)
+	for _, event := range c.log() {
+		ids[event.Metadata.CommandID()]++
+	}
+	require.Equal(t, map[string]int{
+		"1/2": 1, "1/checkout": 1, "%79ore/8": 1, "%79ore/checkout": 1, "a%2Fb/9": 1, "a%2Fb/checkout": 1,
+	}, ids)
+}
+
+func TestImport_DatesWithSlashes(t *testing.T) {
+	for order, want := range map[string]time.Time{
+		"dmy": time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC),
+		"mdy": time.Date(2010, 1, 12, 8, 26, 0, 0, time.UTC),
+	} {
+		c := newCLI(t)
+		path := write(t, header+"1,a,Thing,1,1/12/2010 8:26,1,1,\n1,b,Thing,1,2010-12-01 08:26:00,1,1,\n")
+		require.Contains(t, c.ok("import", "-dates", order, path), "rows 2 accepted 2 ")
+		require.Equal(t, want, c.log()[0].Time)
+		require.Equal(t, time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), c.log()[1].Time)
+		require.Contains(t, c.fails(1, "import", "-dates", "ymd", path), `-dates "ymd": neither dmy nor mdy`)
+	}
+}
+
+// TestImport_Garbage imports many malformed lines: the first are reported, the others counted.
+func TestImport_Garbage(t *testing.T) {
+	c := newCLI(t)
+	const lines = 200_000
+	path := write(t, header+orderRow("1", "a", "1", "1")+strings.Repeat("x\"y,z\n", lines/2)+strings.Repeat("garbage\n", lines/2))
+	status, stdout, stderr := c.run("import", path)
+	require.Zero(t, status)
+	require.Equal(t, fmt.Sprintf("rows %d accepted 1 rejected %d carts 1 pieces 1 revenue 1.000\nrepeated 0\n", lines+1, lines), stdout)
+	require.Equal(t, maxReports, strings.Count(stderr, ": malformed: "))
+	require.Contains(t, stderr, fmt.Sprintf("%s: and %d more\nrejected %d: malformed\n", path, lines-maxReports, lines))
 }
 
 // manyOrders returns an order book with n invoices of one to five lines.
@@ -205,7 +298,7 @@ func TestImport_StoppedHalfWay(t *testing.T) {
 // importSome imports the file, and calls stop after a number of commands.
 func importSome(t *testing.T, db, path string, commands int, stop func(context.CancelFunc) error) error {
 	t.Helper()
-	book, err := readOrderBook(path)
+	book, err := readOrderBook(path, "")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -214,12 +307,12 @@ func importSome(t *testing.T, db, path string, commands int, stop func(context.C
 		for range commands {
 			permits <- struct{}{}
 		}
-		limited := func(ctx context.Context, cmd cart.Command) (cart.State, eventstore.Receipt, error) {
+		limited := func(ctx context.Context, cmd cart.Command) (result, error) {
 			select {
 			case <-permits:
 			default:
 				if err := stop(cancel); err != nil {
-					return cart.State{}, eventstore.Receipt{}, err
+					return result{}, err
 				}
 			}
 			return s.dispatch(ctx, cmd)
@@ -234,7 +327,7 @@ func TestImport_SaysWhatWasDoneWhenStopped(t *testing.T) {
 	c := newCLI(t)
 	var out, errs bytes.Buffer
 	e := &environment{db: c.db, out: &printer{w: &out}, stderr: &errs}
-	err := importFile(ctx, e, write(t, manyOrders(5)))
+	err := importFile(ctx, e, write(t, manyOrders(5)), "")
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorContains(t, err, "import stopped: context canceled; until then: rows 15 accepted 0 rejected 0 carts 0 pieces 0 revenue 0.000")
 	require.Empty(t, out.String())

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/yore-es/yore/examples/cart/cart"
@@ -26,7 +30,7 @@ var columns = []string{
 type orderBook struct {
 	invoices  []*invoice // in the order of their first lines
 	rows      int        // records after the header, malformed ones included
-	malformed []malformedLine
+	malformed reports
 }
 
 // invoice is an order. Its lines are in the order of the file, where lines of other
@@ -44,15 +48,51 @@ type orderLine struct {
 	customer string // "" if unknown
 }
 
-// malformedLine is a line that is not in the format.
-type malformedLine struct {
+// maxReports is the number of lines that are reported one by one.
+const maxReports = 100
+
+// reports are the reasons why lines were not imported: of the first lines; the others are
+// counted.
+type reports struct {
+	first []report
+	n     int
+}
+
+// report is the reason why a line was not imported.
+type report struct {
 	line   int
 	reason string
 }
 
+func (r *reports) add(line int, reason string) {
+	r.n++
+	if len(r.first) < maxReports {
+		r.first = append(r.first, report{line, reason})
+	}
+}
+
+// print prints the reports of lines in a file, in the order of the lines.
+func (r *reports) print(errs *printer, path string) {
+	slices.SortFunc(r.first, func(a, b report) int { return cmp.Compare(a.line, b.line) })
+	for _, one := range r.first {
+		errs.printf("%s:%d: %s\n", path, one.line, one.reason)
+	}
+	if more := r.n - len(r.first); more > 0 {
+		errs.printf("%s: and %d more\n", path, more)
+	}
+}
+
+// dateOrder is the order of day, month and year in dates with slashes.
+type dateOrder string
+
+// layout returns the layout of the dates with slashes; "" if their order is not known.
+func (o dateOrder) layout() string {
+	return map[dateOrder]string{"mdy": "1/2/2006 15:04", "dmy": "2/1/2006 15:04"}[o]
+}
+
 // readOrderBook reads the file at path. It returns an error for a file in another format.
 // Malformed lines are no error; they are listed.
-func readOrderBook(path string) (_ *orderBook, err error) {
+func readOrderBook(path string, dates dateOrder) (_ *orderBook, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -65,18 +105,18 @@ func readOrderBook(path string) (_ *orderBook, err error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("read %s: more than %d bytes; import it in parts", path, maxFile)
 	}
-	book, err := parseOrderBook(data)
+	book, err := parseOrderBook(data, dates)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return book, nil
 }
 
-func parseOrderBook(data []byte) (*orderBook, error) {
+func parseOrderBook(data []byte, dates dateOrder) (*orderBook, error) {
 	records := newCSVRecords(data)
 	header, _, _, _ := records.next()
 	if !slices.Equal(header, columns) {
-		return nil, fmt.Errorf("not in the Online Retail format, whose first line is %s", strings.Join(columns, ","))
+		return nil, fmt.Errorf("not in the Online Retail format, whose first line is %s%s", strings.Join(columns, ","), guess(data))
 	}
 	book := &orderBook{}
 	byNumber := make(map[string]*invoice)
@@ -88,10 +128,10 @@ func parseOrderBook(data []byte) (*orderBook, error) {
 		book.rows++
 		var parsed orderLine
 		if fault == "" {
-			parsed, fault = parseOrderLine(fields)
+			parsed, fault = parseOrderLine(fields, dates)
 		}
 		if fault != "" {
-			book.malformed = append(book.malformed, malformedLine{line: line, reason: fault})
+			book.malformed.add(line, "malformed: "+fault)
 			continue
 		}
 		parsed.line = line
@@ -104,8 +144,23 @@ func parseOrderBook(data []byte) (*orderBook, error) {
 	}
 }
 
-// parseOrderLine parses the fields of a record, or returns the reason why it cannot.
-func parseOrderLine(fields []string) (parsed orderLine, fault string) {
+// guess returns what may be wrong with a file in another format.
+func guess(data []byte) string {
+	first := data[:lineEnd(data)]
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		return "; it is UTF-16: save it as UTF-8"
+	case bytes.Count(first, []byte(";")) == len(columns)-1, bytes.Count(first, []byte("\t")) == len(columns)-1:
+		return "; save it with commas between the fields"
+	case bytes.ContainsRune(first, '\r') && !bytes.HasSuffix(first, []byte("\r\n")):
+		return "; its lines end with CR alone: save it with LF or CRLF"
+	}
+	return ""
+}
+
+// parseOrderLine parses the fields of a record, or returns the reason why it cannot. What it
+// returns is within the limits of the cart and of the store.
+func parseOrderLine(fields []string, dates dateOrder) (parsed orderLine, fault string) {
 	if len(fields) != len(columns) {
 		return parsed, fmt.Sprintf("%d fields, not %d", len(fields), len(columns))
 	}
@@ -119,7 +174,7 @@ func parseOrderLine(fields []string) (parsed orderLine, fault string) {
 	if err != nil {
 		return parsed, err.Error()
 	}
-	date, err := parseInvoiceDate(fields[4])
+	date, err := parseInvoiceDate(fields[4], dates)
 	if err != nil {
 		return parsed, err.Error()
 	}
@@ -133,26 +188,55 @@ func parseOrderLine(fields []string) (parsed orderLine, fault string) {
 	if item.Cart == "" || item.SKU == "" {
 		return parsed, "InvoiceNo or StockCode is empty"
 	}
-	return orderLine{item: item, date: date, customer: parseCustomer(fields[6])}, ""
+	var refusal *cart.Refusal
+	if err := item.Validate(); errors.As(err, &refusal) {
+		return parsed, refusal.Rule.Error()
+	}
+	customer, err := parseCustomer(fields[6])
+	if err != nil {
+		return parsed, err.Error()
+	}
+	return orderLine{item: item, date: date, customer: customer}, ""
 }
 
 // parseInvoiceDate parses a date in one of the two forms of Online Retail files. They have
-// no time zone; the date is taken as UTC.
-func parseInvoiceDate(text string) (time.Time, error) {
-	for _, layout := range []string{time.DateTime, "1/2/2006 15:04"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
+// no time zone; the date is taken as UTC. The first instant of the year 1 is no date, since it
+// is the one that stands for the time of the import.
+func parseInvoiceDate(text string, dates dateOrder) (time.Time, error) {
+	layout := time.DateTime
+	if strings.Contains(text, "/") {
+		if layout = dates.layout(); layout == "" {
+			return time.Time{}, fmt.Errorf("invoice date %s: it does not say whether the day or the month is first; import with -dates dmy or mdy", short(text))
 		}
 	}
-	return time.Time{}, fmt.Errorf("invoice date %q: not a date such as 2010-12-01 08:26:00", text)
+	t, err := time.Parse(layout, text)
+	if err != nil || t.IsZero() || t.Year() < 1 {
+		return time.Time{}, fmt.Errorf("invoice date %s: not a date such as 2010-12-01 08:26:00", short(text))
+	}
+	return t, nil
 }
+
+// short quotes a text for a report, cut if it is long.
+func short(text string) string {
+	const most = 100
+	if len(text) <= most {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", text[:most], len(text))
+}
+
+// maxCustomer is the limit of a customer's number, in bytes.
+const maxCustomer = 100
 
 // parseCustomer returns the customer's number without the ".0" that spreadsheets add. It
 // returns "" for 0, which stands for unknown.
-func parseCustomer(text string) string {
+func parseCustomer(text string) (string, error) {
 	number := strings.TrimSuffix(text, ".0")
-	if number == "0" {
-		return ""
+	switch {
+	case number == "0":
+		return "", nil
+	case len(number) > maxCustomer || strings.ContainsFunc(number, unicode.IsControl):
+		return "", fmt.Errorf("CustomerID %s: not at most %d printable bytes", short(number), maxCustomer)
 	}
-	return number
+	return number, nil
 }

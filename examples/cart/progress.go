@@ -22,8 +22,8 @@ func showProgress(w io.Writer, im *importer) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				t := im.counted()
-				errs.printf("\r%d of %d lines", t.accepted+t.rejected, t.rows)
+				lines, of := im.done()
+				errs.printf("\r%d of %d lines", lines, of)
 			case <-done:
 				errs.printf("\r\x1b[K")
 				return

@@ -81,13 +81,11 @@ func requireRanking(t *testing.T, s *shop, from projection.Reader, to eventstore
 	t.Helper()
 	sales, _, err := cart.BestSellers().Run(t.Context(), s.store, s.registry, &fold.Options{To: to})
 	require.NoError(t, err)
-	want, err := sales.ByPieces(all)
-	require.NoError(t, err)
+	want := sales.ByPieces(all)
 	shown, err := s.ranking.ByPieces(t.Context(), from, all)
 	require.NoError(t, err)
 	require.Equal(t, slices.Concat(want), slices.Concat(shown)) // nil where there are none
-	want, err = sales.ByRevenue(all)
-	require.NoError(t, err)
+	want = sales.ByRevenue(all)
 	shown, err = s.ranking.ByRevenue(t.Context(), from, all)
 	require.NoError(t, err)
 	require.Equal(t, slices.Concat(want), slices.Concat(shown))
@@ -98,7 +96,7 @@ func (c *cli) older(commands ...cart.Command) {
 	c.t.Helper()
 	require.NoError(c.t, useLog(c.db, nil, func(s *shop) error {
 		for _, cmd := range commands {
-			if _, _, err := s.dispatch(c.t.Context(), cmd); err != nil {
+			if _, err := s.dispatch(c.t.Context(), cmd); err != nil {
 				return err
 			}
 		}
@@ -195,7 +193,7 @@ func (c *cli) attachOther(p *projection.Projection) {
 	require.NoError(c.t, useLog(c.db, nil, func(s *shop) error {
 		err := s.views.Attach(c.t.Context(), p)
 		if err == nil {
-			_, _, err = s.dispatch(c.t.Context(), pieces(1, stand, "ann"))
+			_, err = s.dispatch(c.t.Context(), pieces(1, stand, "ann"))
 		}
 		return err
 	}))
@@ -238,18 +236,18 @@ func TestCLI_ReadModelOfALaterProgram(t *testing.T) {
 	require.Contains(t, stderr, "this is from the whole log")
 }
 
-// TestCLI_BestSellersThatCannotBeCounted expects that an overflow stops the read model and
-// not the log.
+// TestCLI_BestSellersThatCannotBeCounted expects that top says so, and goes on.
 func TestCLI_BestSellersThatCannotBeCounted(t *testing.T) {
 	c := newCLI(t)
 	for _, id := range []string{"1", "2"} {
 		c.ok("add", id, "a", fmt.Sprint(int64(math.MaxInt64)), "0.001")
 		c.ok("checkout", id)
 	}
-	require.Contains(t, c.fails(1, "top"), "more was sold than can be counted")
-	status, stdout, stderr := c.run("import", write(t, header+orderRow("3", "a", "1", "1")))
+	const most = "   1. a            9,223,372,036,854,775,807 9,223,372,036,854,775.807  (at least)"
+	require.Contains(t, c.ok("top"), most)
+	status, stdout, stderr := c.run("import", write(t, header+orderRow("3", "a", "1", "1")+orderRow("3", "b", "1", "1")))
 	require.Zero(t, status)
-	require.Equal(t, "rows 1 accepted 1 rejected 0 carts 1 pieces 1 revenue 1.000\nrepeated 0\n", stdout)
-	require.Contains(t, stderr, "cart: note: the import is complete, but the best sellers do not include it yet: committed, view late: ")
-	require.Contains(t, stderr, "more was sold than can be counted")
+	require.Equal(t, "rows 2 accepted 2 rejected 0 carts 1 pieces 2 revenue 2.000\nrepeated 0\n", stdout)
+	require.Empty(t, stderr)
+	require.Contains(t, c.ok("top"), most+" Thing a\n   2. b")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -15,12 +16,15 @@ const maxRecord = 64 << 10
 // malformed record at the next line, so a quote that is not closed spoils only its own
 // line.
 type csvRecords struct {
-	rest []byte
-	line int // of the file, where rest begins
+	rest   []byte
+	line   int           // of the file, where rest begins
+	source *bufio.Reader // of records with quotes
 }
 
 func newCSVRecords(data []byte) *csvRecords {
-	return &csvRecords{rest: bytes.TrimPrefix(data, []byte("\ufeff")), line: 1}
+	return &csvRecords{
+		rest: bytes.TrimPrefix(data, []byte("\ufeff")), line: 1, source: bufio.NewReader(bytes.NewReader(nil)),
+	}
 }
 
 // next returns the fields of the next record and the line on which it begins. For a
@@ -34,8 +38,14 @@ func (r *csvRecords) next() (fields []string, line int, fault string, ok bool) {
 			r.skip(first)
 			continue
 		}
+		if !bytes.ContainsRune(r.rest[:first], '"') { // as most lines are
+			text := string(trimEnd(r.rest[:first]))
+			r.skip(first)
+			return strings.Split(text, ","), line, "", true
+		}
 		size := recordSize(r.rest)
-		fields, err := csv.NewReader(bytes.NewReader(r.rest[:size])).Read()
+		r.source.Reset(bytes.NewReader(r.rest[:size]))
+		fields, err := csv.NewReader(r.source).Read()
 		if err != nil {
 			r.skip(first)
 			return nil, line, quoteFault(err), true
@@ -76,9 +86,11 @@ func lineEnd(data []byte) int {
 }
 
 // isEmpty reports whether a line has nothing but its end.
-func isEmpty(line []byte) bool {
-	line = bytes.TrimSuffix(line, []byte("\n"))
-	return len(bytes.TrimSuffix(line, []byte("\r"))) == 0
+func isEmpty(line []byte) bool { return len(trimEnd(line)) == 0 }
+
+// trimEnd returns a line without its end.
+func trimEnd(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
 
 // quoteFault returns the text of an error of a csv.Reader without its line number.

@@ -57,8 +57,8 @@ func FuzzOrderBook(f *testing.F) {
 		f.Add([]byte(data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if book, err := parseOrderBook(data); err == nil {
-			lines := len(book.malformed)
+		if book, err := parseOrderBook(data, "mdy"); err == nil {
+			lines := book.malformed.n
 			for _, invoice := range book.invoices {
 				lines += len(invoice.lines)
 			}

@@ -77,8 +77,12 @@ func printSellers(out *printer, order string, sellers []cart.Seller) {
 	}
 	out.printf("      %-12s %14s %20s  %s\n", "SKU", "PIECES", "REVENUE", "DESCRIPTION")
 	for i, s := range sellers {
+		description := plain(s.Description)
+		if s.AtLeast {
+			description = strings.TrimSpace("(at least) " + description)
+		}
 		text := fmt.Sprintf("%4d. %-12s %14s %20s  %s", i+1, s.SKU,
-			grouped(strconv.FormatInt(s.Pieces, 10)), grouped(s.Revenue.String()), plain(s.Description))
+			grouped(strconv.FormatInt(s.Pieces, 10)), grouped(s.Revenue.String()), description)
 		out.printf("%s\n", strings.TrimRight(text, " "))
 	}
 }

@@ -88,15 +88,18 @@ func useLog(path string, opts *boltstore.Options, use func(*shop) error) (err er
 	return use(s)
 }
 
+// result is the outcome of a command: the cart after it, its events and their receipt.
+type result = aggregate.Result[cart.State, cart.Event]
+
 // dispatch sends a command to its cart. A refusal is returned as a [*cart.Refusal], without
 // the error that the dispatcher wraps around it.
-func (s *shop) dispatch(ctx context.Context, cmd cart.Command) (cart.State, eventstore.Receipt, error) {
-	state, receipt, err := command.Dispatch[cart.State](ctx, s.commands, cmd)
+func (s *shop) dispatch(ctx context.Context, cmd cart.Command) (result, error) {
+	outcome, _, err := command.Dispatch[result](ctx, s.commands, cmd)
 	var refusal *cart.Refusal
 	if errors.As(err, &refusal) {
 		err = refusal
 	}
-	return state, receipt, err
+	return outcome, err
 }
 
 // record is an event of a cart, as stored and as the application knows it.

@@ -1,50 +1,65 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 
 	"github.com/yore-es/yore/examples/cart/cart"
 )
 
-// tally has the counts of an import.
+// tally has the counts of an import. Pieces and revenue are those of the events in the log,
+// and have no limit.
 type tally struct {
 	rows, accepted, rejected, repeated, carts int
 
-	open    int // carts that were emptied meanwhile and could not be checked out
-	pieces  int64
-	revenue cart.Money
+	pieces  big.Int
+	revenue big.Int        // in thousandths
 	reasons map[string]int // rejected lines by reason
+	open    map[string]int // carts that could not be checked out, by reason
+	reports reports        // of lines that were rejected for another reason than a rule of the cart
 }
 
-// accept counts an accepted line. It returns an error if a sum overflows.
-func (t *tally) accept(item cart.AddItem, repeated bool) error {
-	amount, amountFits := item.UnitPrice.Times(item.Quantity)
-	revenue, revenueFits := cart.Sum(t.revenue, amount)
-	pieces, piecesFit := cart.Sum(t.pieces, item.Quantity)
-	if !amountFits || !revenueFits || !piecesFit {
-		return errors.New("pieces or revenue of all lines are more than can be counted")
+func newTally(book *orderBook) *tally {
+	t := &tally{rows: book.rows, reasons: make(map[string]int), open: make(map[string]int)}
+	if n := book.malformed.n; n > 0 {
+		t.rejected, t.reasons["malformed"] = n, n
 	}
+	return t
+}
+
+// accept counts an accepted line by its outcome.
+func (t *tally) accept(outcome result) {
 	t.accepted++
-	t.pieces, t.revenue = pieces, revenue
-	if repeated {
+	if outcome.Receipt.Repeated {
 		t.repeated++
 	}
-	return nil
+	for _, event := range outcome.Events {
+		if added, ok := event.(cart.ItemAdded); ok {
+			quantity, price := big.NewInt(added.Quantity), big.NewInt(int64(added.UnitPrice))
+			t.pieces.Add(&t.pieces, quantity)
+			t.revenue.Add(&t.revenue, price.Mul(price, quantity))
+		}
+	}
 }
 
-func (t tally) String() string {
-	return fmt.Sprintf("rows %d accepted %d rejected %d carts %d pieces %d revenue %v",
-		t.rows, t.accepted, t.rejected, t.carts, t.pieces, t.revenue)
+func (t *tally) reject(reason string) {
+	t.rejected++
+	t.reasons[reason]++
 }
 
-func (t tally) printReasons(errs *printer) {
+func (t *tally) String() string {
+	whole, thousandths := new(big.Int).QuoRem(&t.revenue, big.NewInt(1000), new(big.Int))
+	return fmt.Sprintf("rows %d accepted %d rejected %d carts %d pieces %v revenue %v.%03d",
+		t.rows, t.accepted, t.rejected, t.carts, &t.pieces, whole, thousandths)
+}
+
+func (t *tally) printReasons(errs *printer) {
 	for _, reason := range slices.Sorted(maps.Keys(t.reasons)) {
 		errs.printf("rejected %d: %s\n", t.reasons[reason], reason)
 	}
-	if t.open > 0 {
-		errs.printf("not checked out %d: the cart has been emptied\n", t.open)
+	for _, reason := range slices.Sorted(maps.Keys(t.open)) {
+		errs.printf("not checked out %d: %s\n", t.open[reason], reason)
 	}
 }

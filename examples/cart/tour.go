@@ -186,11 +186,7 @@ func (t *tour) sellers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	byPieces, err := sales.ByPieces(10)
-	if err != nil {
-		return err
-	}
-	printSellers(t.out, "by pieces", byPieces)
+	printSellers(t.out, "by pieces", sales.ByPieces(10))
 	t.say(`
 		This is the answer at position %d of the log. The fold has one for each earlier
 		position too.`, through)
@@ -216,11 +212,11 @@ func (t *tour) farewell(context.Context) error {
 // do sends a command, and prints its events and the cart.
 func (t *tour) do(ctx context.Context, cmd cart.Command) (eventstore.Receipt, error) {
 	t.out.printf("> %v\n", cmd)
-	state, receipt, err := t.dispatch(ctx, cmd)
+	outcome, err := t.dispatch(ctx, cmd)
 	if err != nil {
-		return receipt, err
+		return outcome.Receipt, err
 	}
-	return receipt, t.show(ctx, cmd.CartID(), state, receipt)
+	return outcome.Receipt, t.show(ctx, cmd.CartID(), outcome.State, outcome.Receipt)
 }
 
 // show prints the events of a commit and the cart.
@@ -252,7 +248,7 @@ func summary(state cart.State) string {
 // refused sends a command that the rules must refuse, and prints the refusal.
 func (t *tour) refused(ctx context.Context, cmd cart.Command) error {
 	t.out.printf("> %v\n", cmd)
-	_, _, err := t.dispatch(ctx, cmd)
+	_, err := t.dispatch(ctx, cmd)
 	var refusal *cart.Refusal
 	if !errors.As(err, &refusal) {
 		return fmt.Errorf("%v: not refused: %w", cmd, err)

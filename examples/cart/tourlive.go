@@ -66,13 +66,13 @@ func (t *tour) race(ctx context.Context) error {
 		return fmt.Errorf("ann's append did not begin: %w", err)
 	}
 	t.out.printf("> Bob: %v\n", bobs)
-	state, receipt, err := t.dispatch(ctx, bobs)
+	outcome, err := t.dispatch(ctx, bobs)
 	close(slow.release)
 	annsErr := <-done
 	if err := errors.Join(err, annsErr); err != nil {
 		return err
 	}
-	if err := t.show(ctx, "party", state, receipt); err != nil {
+	if err := t.show(ctx, "party", outcome.State, outcome.Receipt); err != nil {
 		return err
 	}
 	return t.showRetry(ctx, slow, annsResult)
@@ -128,11 +128,11 @@ func (t *tour) follow(ctx context.Context) error {
 		cart.Checkout{Cart: "party"},
 	} {
 		t.out.printf("> %v\n", cmd)
-		_, receipt, err := t.dispatch(ctx, cmd)
+		outcome, err := t.dispatch(ctx, cmd)
 		if err != nil {
 			return err
 		}
-		if err := seeThrough(ctx, batches, ended, receipt.Last, t.showFollowed); err != nil {
+		if err := seeThrough(ctx, batches, ended, outcome.Receipt.Last, t.showFollowed); err != nil {
 			return err
 		}
 	}

@@ -67,7 +67,7 @@ func TestCodec_NoChange(t *testing.T) {
 		{},
 		{ID: "caf\u00e9 \ufffd \u2028 <&>", At: time.Now(), Lines: []line{}, Labels: map[string]string{}, First: &line{}},
 		{At: time.Date(2026, 7, 1, 0, 0, 0, 1, time.FixedZone("", 5*3600+30*60)), Visits: map[time.Time]int{time.Now().Round(0): 1}},
-		{Free: map[string]any{"b": 1 << 60, "a": []string{"x"}, "t": time.Now()}, Raw: json.RawMessage(`{"a": 1}`), Secret: "is not stored"},
+		{Free: map[string]any{"b": int64(1) << 60, "a": []string{"x"}, "t": time.Now()}, Raw: json.RawMessage(`{"a": 1}`), Secret: "is not stored"},
 		{Free: line{"a", 1<<53 + 1}, Sum: big.NewInt(1).Lsh(big.NewInt(1), 200), Warm: &warm, Counts: map[int]float64{-1: 0.1, 7: 1e21}},
 		{Free: []any{nil, true, "x", 1.5, json.Number("9007199254740993"), &line{}}, Payload: []byte{0xff}},
 		{Nested: ring{Name: "a", Next: &ring{}, All: map[string]ring{"": {Next: &ring{Name: "b"}}}}},

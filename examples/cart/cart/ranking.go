@@ -48,14 +48,8 @@ func OnSold(p *projection.Projection, sold func(tx projection.Tx, lines []Line) 
 
 func (r *Ranking) sell(tx projection.Tx, lines []Line) error {
 	for _, line := range lines {
-		seller, _, err := r.sellers.In(tx).Get(line.SKU)
+		err := r.sellers.In(tx).Update(line.SKU, func(s Seller) Seller { return s.with(line) })
 		if err != nil {
-			return err
-		}
-		if seller, err = seller.with(line); err != nil {
-			return err
-		}
-		if err := r.sellers.In(tx).Put(line.SKU, seller); err != nil {
 			return err
 		}
 	}
