@@ -1,5 +1,6 @@
 // Command prooftest tries to break the promises of the store: with power losses at
-// every moment, failing disks, kills, damaged bytes and races. It prints the figures
+// every moment, failing disks, kills, damaged bytes and races; and those of the layers above
+// it: with values that cannot be read back. It prints the figures
 // of each proof as a line of text and as JSON, and exits with 1 if a proof failed.
 // It runs on Linux.
 //
@@ -42,6 +43,7 @@ import (
 	"github.com/yore-es/yore/internal/prooftest/paths"
 	"github.com/yore-es/yore/internal/prooftest/powerloss"
 	"github.com/yore-es/yore/internal/prooftest/proof"
+	"github.com/yore-es/yore/internal/prooftest/readback"
 	"github.com/yore-es/yore/internal/prooftest/resources"
 	"github.com/yore-es/yore/internal/prooftest/soak"
 	"github.com/yore-es/yore/internal/prooftest/truncation"
@@ -62,6 +64,7 @@ func proofs() []proof.Proof {
 		inuse.New(),
 		paths.New(),
 		resources.New(),
+		readback.New(),
 		killloop.New(),
 		ceilings.New(),
 		fuzzing.New(),

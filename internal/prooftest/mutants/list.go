@@ -31,7 +31,8 @@ const (
 
 // all are the mutants.
 func all() []mutant {
-	return slices.Concat(sound(), lies(), durability(), damage(), olderContent(), concurrency(), conditions(), answers(), indexes(), packs(), ceilings(), fairness(), inUse(), surroundings(), fewAddresses())
+	return slices.Concat(sound(), lies(), durability(), damage(), olderContent(), concurrency(), conditions(), answers(), indexes(), packs(), ceilings(), fairness(), inUse(), surroundings(), fewAddresses(),
+		values(), types(), commands(), functions())
 }
 
 // sound is the store as it is. The proofs must not fail on it with the same budgets;
@@ -50,6 +51,7 @@ func sound() []mutant {
 		{name: "as it is: in-use", proof: "in-use", sound: true},
 		{name: "as it is: paths", proof: "paths", sound: true},
 		{name: "as it is: resources", proof: "resources", sound: true},
+		{name: "as it is: read-back", proof: "read-back", sound: true},
 	}
 }
 
