@@ -17,7 +17,7 @@ func retried(
 	ctx context.Context, maxAttempts int, queues *queues, keys []conflictKey, attempt func(context.Context) (again bool, err error),
 ) error {
 	if queues != nil {
-		if err := queues.reentered(keys); err != nil {
+		if err := reentered(); err != nil {
 			return err
 		}
 	}

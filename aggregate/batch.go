@@ -150,10 +150,9 @@ func (b *batch) execute(ctx context.Context) (receipt eventstore.Receipt, reject
 	if done || err != nil {
 		return receipt, nil, err
 	}
-	keys := b.keys()
-	err = retried(ctx, b.maxAttempts, b.queues, keys, func(ctx context.Context) (again bool, err error) {
+	err = retried(ctx, b.maxAttempts, b.queues, b.keys(), func(ctx context.Context) (again bool, err error) {
 		a := &attempt{streams: make(map[eventstore.StreamID]any)}
-		if rejection = b.decide(ctx, keys, a); rejection != nil || len(a.commit.Events) == 0 {
+		if rejection = b.decide(ctx, a); rejection != nil || len(a.commit.Events) == 0 {
 			repeat, done, err := b.carriedOut(ctx, key)
 			if done || err != nil {
 				receipt, rejection = repeat, nil
@@ -188,16 +187,13 @@ func (b *batch) keys() []conflictKey {
 }
 
 // decide decides the parts in their order, up to the first one that fails.
-func (b *batch) decide(ctx context.Context, keys []conflictKey, a *attempt) (err error) {
-	b.queues.deciding(keys, func() {
-		for i, p := range b.parts {
-			if failed := p.decide(ctx, a); failed != nil {
-				err = &BatchError{Index: i, Type: b.infos[i].command, Stream: b.infos[i].stream, Err: failed}
-				return
-			}
+func (b *batch) decide(ctx context.Context, a *attempt) error {
+	for i, p := range b.parts {
+		if err := p.decide(ctx, a); err != nil {
+			return &BatchError{Index: i, Type: b.infos[i].command, Stream: b.infos[i].stream, Err: err}
 		}
-	})
-	return err
+	}
+	return nil
 }
 
 func (b *batch) finish(a *attempt, receipt eventstore.Receipt) {
@@ -284,7 +280,8 @@ func (c *command[S, C, E]) decide(ctx context.Context, a *attempt) error {
 	if err := c.repository.check(ctx, c.conditions, c.repository.Stream(c.id), d.loaded); err != nil {
 		return err
 	}
-	events, err := c.repository.decider.Decide(d.at.state, c.cmd)
+	var events []E
+	asDecide(func() { events, err = c.repository.decider.Decide(d.at.state, c.cmd) })
 	if err != nil {
 		return err
 	}

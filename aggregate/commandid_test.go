@@ -284,7 +284,6 @@ func TestCommandDigest_Errors(t *testing.T) {
 		"refers to itself":                          loop,
 		"F: it has a func(), which cannot be compa": struct{ F func() }{func() {}},
 		"C: it has a chan int":                      struct{ C chan int }{make(chan int)},
-		"no colour":                                 struct{ C fussy }{"x"},
 	} {
 		_, err := aggregate.CommandDigest(cmd)
 		require.ErrorContains(t, err, want)
@@ -295,6 +294,98 @@ func TestCommandDigest_Errors(t *testing.T) {
 	require.ErrorIs(t, err, eventstore.ErrInvalid)
 }
 
-type fussy string
+// Parts of commands that are hard to tell apart, or to take as the same.
+type (
+	method   interface{ isMethod() }
+	card     struct{ Number string }
+	account  struct{ Number string }
+	from     struct{ ID string }
+	to       struct{ ID string }
+	secret   string
+	labels   map[string]struct{}      // its JSON is in no order
+	decimal  struct{ value *big.Int } // 0 has two forms
+	identity struct{ text string }
+	pay      struct {
+		Amount int
+		By     method
+	}
+	transfer struct {
+		from
+		to
+	}
+	tagged struct {
+		identity
+		Amount int
+	}
+	stamped struct {
+		time.Time
+		Note string
+	}
+	change struct {
+		Password secret
+		Labels   labels
+		Sum      decimal
+		Big      big.Int
+		At       stamped
+		Raw      json.RawMessage
+		Any      any
+		When     time.Time
+		Bytes    []byte
+	}
+)
 
-func (fussy) MarshalText() ([]byte, error) { return nil, errors.New("no colour") }
+func (card) isMethod()    {}
+func (account) isMethod() {}
+
+func (secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+func (l labels) MarshalJSON() ([]byte, error) {
+	var list []string
+	for k := range l {
+		list = append(list, k)
+	}
+	return json.Marshal(list)
+}
+
+func (d decimal) MarshalJSON() ([]byte, error) {
+	if d.value == nil {
+		return []byte("0"), nil
+	}
+	return d.value.MarshalJSON()
+}
+
+func (i identity) MarshalText() ([]byte, error) { return []byte(i.text), nil }
+
+func TestCommandDigest_HardToTellApart(t *testing.T) {
+	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for _, other := range [][2]any{
+		{pay{1, card{"x"}}, pay{1, account{"x"}}},
+		{change{Any: []any{card{"5"}}}, change{Any: []any{account{"5"}}}},
+		{transfer{from: from{"a"}}, transfer{to: to{"a"}}},
+		{tagged{identity{"a"}, 1}, tagged{identity{"a"}, 2}},
+		{stamped{noon, "a"}, stamped{noon, "b"}},
+		{change{Password: "a"}, change{Password: "b"}},
+		{change{At: stamped{noon, ""}}, change{At: stamped{noon.Add(1), ""}}},
+		{change{Any: "1"}, change{Any: 1}},
+		{change{Raw: json.RawMessage("1")}, change{Raw: json.RawMessage("2")}},
+	} {
+		require.NotEqual(t, digestOf(t, other[0]), digestOf(t, other[1]), "%+v", other)
+	}
+	for _, same := range [][2]any{
+		{change{Sum: decimal{}}, change{Sum: decimal{value: new(big.Int)}}},
+		{change{Big: *new(big.Int).Sub(big.NewInt(1), big.NewInt(1))}, change{}},
+		{change{When: time.Time{}.In(time.FixedZone("", 3600))}, change{}},
+		{change{At: stamped{noon, "a"}}, change{At: stamped{noon.In(time.FixedZone("", 3600)), "a"}}},
+		{change{Raw: json.RawMessage(`{"a": 1}`)}, change{Raw: json.RawMessage(`{"a":1}`)}},
+		{change{Raw: json.RawMessage("null"), Bytes: []byte{}}, change{}},
+		{change{Any: 3_000_000}, change{Any: 3e6}},
+		{change{Any: json.Number("9007199254740993")}, change{Any: int64(9007199254740993)}},
+		{change{Any: map[int]int{1: 2}}, change{Any: map[string]any{"1": json.Number("2")}}},
+		{change{Any: json.Number("1e3")}, change{Any: 1000}},
+	} {
+		require.Equal(t, digestOf(t, same[0]), digestOf(t, same[1]), "%+v", same)
+	}
+	for range 30 {
+		require.Equal(t, digestOf(t, change{Labels: labels{"a": {}, "b": {}, "c": {}}}), digestOf(t, change{Labels: labels{"c": {}, "b": {}, "a": {}}}))
+	}
+}

@@ -123,7 +123,7 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 			return false, err
 		}
 		var events []any
-		d.queues.deciding(keys, func() { events, rejection = decision.events() })
+		asDecide(func() { events, rejection = decision.events() })
 		if rejection != nil || len(events) == 0 {
 			repeat, done, err := d.carriedOut(ctx, key)
 			if done || err != nil {

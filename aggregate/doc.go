@@ -136,7 +136,7 @@
 // state in memory. Decided events are folded before they are appended, as they will be read:
 // what Evolve panics on is not in the log.
 //
-// The functions must be pure. A Decide that executes a command on its own aggregate, and an
-// Evolve that loads it, get an error that matches [eventstore.ErrInvalid], because they would
-// wait for themselves.
+// The functions must be pure. A Decide that executes a command, and an Evolve that loads the
+// aggregate that it is called for, get an error that matches [eventstore.ErrInvalid]. What they
+// have another goroutine do is not noticed, and may wait for them for ever.
 package aggregate

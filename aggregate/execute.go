@@ -87,7 +87,7 @@ func (r *Repository[S, C, E]) execute(
 		var events []E
 		conflict := r.check(ctx, conditions, stream, at.version)
 		if conflict == nil {
-			r.queues.deciding(keys, func() { events, rejection = r.decider.Decide(at.state, cmd) })
+			asDecide(func() { events, rejection = r.decider.Decide(at.state, cmd) })
 		}
 		if conflict != nil || rejection != nil || len(events) == 0 {
 			repeat, done, err := r.carriedOut(ctx, stream, key)

@@ -24,9 +24,8 @@ import (
 type queues struct {
 	open atomic.Int64 // the number of queues
 
-	mu      sync.Mutex
-	byKey   map[conflictKey]*queue
-	decided map[conflictKey]int // the number of commands that a Decide is called for
+	mu    sync.Mutex
+	byKey map[conflictKey]*queue
 }
 
 // queue is the callers that conflict on one key.

@@ -5,25 +5,32 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"github.com/yore-es/yore/eventstore"
-	"github.com/yore-es/yore/internal/quote"
 )
 
-// The application's functions must be pure. A Decide that executes a command on the aggregate
-// that is being decided would wait for a turn that comes after its own; two callers that do so
-// with each other's aggregates would wait for each other. So a command is refused if it is
-// executed within a Decide, while a Decide is called for its own aggregate: the last command of
-// a circle finds that out. An Evolve that loads is refused likewise.
+// The application's functions must be pure. A command that a Decide executes is carried out
+// again whenever the outer one is decided again, and on the aggregate that is being decided it
+// would wait for a turn that comes after its own. So a command that is executed within a Decide
+// is refused, and so is a load within an Evolve that would wait for itself.
 //
 // A Decide has no context that could tell of the outer call, so the stack does: asDecide and
-// asRead are functions that do nothing else than be on it. It is looked at only if there is
-// something to wait for.
+// asRead are functions that do little else than be on it. It is looked at only while some Decide
+// runs, or if there is something to wait for. What another goroutine does for a Decide is not
+// seen.
+
+// deciding is the number of Decides that run now.
+var deciding atomic.Int64
 
 // asDecide calls the application's Decide.
 //
 //go:noinline
-func asDecide(decide func()) { decide() }
+func asDecide(decide func()) {
+	deciding.Add(1)
+	defer deciding.Add(-1)
+	decide()
+}
 
 // asRead reads an aggregate for the cache, which calls the application's Evolve.
 //
@@ -34,6 +41,14 @@ var (
 	decideEntry = reflect.ValueOf(asDecide).Pointer()
 	readEntry   = reflect.ValueOf(asRead).Pointer()
 )
+
+// reentered returns an error if the caller is within the Decide of another command.
+func reentered() error {
+	if deciding.Load() == 0 || !within(decideEntry) {
+		return nil
+	}
+	return fmt.Errorf("%w: it is executed within the Decide of another command: Decide must be pure", eventstore.ErrInvalid)
+}
 
 // within reports whether a function with this entry is on the stack of the goroutine.
 func within(entry uintptr) bool {
@@ -50,47 +65,4 @@ func within(entry uintptr) bool {
 			return false
 		}
 	}
-}
-
-// deciding calls the application's Decide for a command that is expected to conflict on keys.
-func (q *queues) deciding(keys []conflictKey, decide func()) {
-	q.mu.Lock()
-	if q.decided == nil {
-		q.decided = make(map[conflictKey]int)
-	}
-	for _, key := range keys {
-		q.decided[key]++
-	}
-	q.mu.Unlock()
-	defer func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		for _, key := range keys {
-			if q.decided[key]--; q.decided[key] == 0 {
-				delete(q.decided, key)
-			}
-		}
-	}()
-	asDecide(decide)
-}
-
-// reentered returns an error if the caller is within the Decide of a command on one of the
-// keys.
-func (q *queues) reentered(keys []conflictKey) error {
-	q.mu.Lock()
-	i := slices.IndexFunc(keys, func(key conflictKey) bool { return q.decided[key] > 0 })
-	q.mu.Unlock()
-	if i < 0 || !within(decideEntry) {
-		return nil
-	}
-	return fmt.Errorf("%w: it is executed within the Decide of another command on %s, which would have to wait for itself: Decide must be pure",
-		eventstore.ErrInvalid, keys[i])
-}
-
-// String returns what the key names, for an error.
-func (k conflictKey) String() string {
-	if k != "" && k[0] == 0 {
-		return "the query " + string(k[1:])
-	}
-	return "stream " + quote.Name(string(k))
 }

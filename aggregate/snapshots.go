@@ -143,7 +143,11 @@ func (r *Repository[S, C, E]) newSnapshot(at image[S]) (*snapshotRow, error) {
 		return nil, err
 	}
 	if !reflect.DeepEqual(back.state, at.state) {
-		return nil, fmt.Errorf("%w: a %T differs from its decoded JSON", eventstore.ErrInvalid, at.state)
+		err = fmt.Errorf("%w: a %T differs from its decoded JSON", eventstore.ErrInvalid, at.state)
+		if changed := r.states.Change(at.state, back.state); changed != nil {
+			err = fmt.Errorf("%w: %w", err, changed)
+		}
+		return nil, err
 	}
 	return row, nil
 }

@@ -130,8 +130,8 @@ func (e explosive) MarshalJSON() ([]byte, error) { return json.Marshal(e.Lines[0
 func TestBuilder_Build_RoundTripsTheZeroValue(t *testing.T) {
 	require.ErrorContains(t, build[struct{ O oneWay }]("x", 1), "JSON cannot decode the")
 	require.ErrorContains(t, build[drifting]("x", 1), `{"N":0} comes back as {"N":7}`)
-	require.ErrorContains(t, build[explosive]("x", 1), "its zero value: panic: runtime error: index out of range")
-	require.NoError(t, build[struct{ C strict }]("x", 1), "a type may refuse its zero value")
+	require.NoError(t, build[explosive]("x", 1), "a type may panic on its zero value")
+	require.NoError(t, build[struct{ C strict }]("x", 1), "or refuse it")
 }
 
 func TestBuilder_Build_AllFaultsAtOnce(t *testing.T) {

@@ -68,8 +68,10 @@
 //
 // Encode refuses a value that shows it: one that its own UnmarshalJSON does not accept, and, as
 // a [*ChangedError], text that is not UTF-8, a time in a zone whose offset has seconds, or
-// anything else that would be read as another value. Fields with the tag json:"-" are not
-// stored; package aggtest reports events that have something in them.
+// anything else that would be read as another value. Values of a type with a MarshalJSON or
+// MarshalText of its own are the same if they are equal or if their JSON is: what such a method
+// leaves out is the type's own affair. Fields with the tag json:"-" are not stored. Package
+// aggtest reports both.
 //
 // # Errors
 //

@@ -115,7 +115,7 @@ func (l *Log) Unread(events ...any) *Log {
 	if next.unread == nil {
 		next.unread = make(map[reflect.Type]bool)
 	}
-	for _, event := range events {
+	for _, event := range plain(flat.Values(events)) {
 		next.unread[reflect.TypeOf(event)] = true
 	}
 	return &next

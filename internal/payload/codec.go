@@ -24,7 +24,7 @@ type Codec[T any] struct {
 func For[T any]() *Codec[T] {
 	t := reflect.TypeFor[T]()
 	s := newSurvey(t)
-	return &Codec[T]{certain: !s.own && !s.any, numbers: s.any, compare: comparerOf(t), same: sameness(t)}
+	return &Codec[T]{certain: !s.own && !s.any && !s.ring, numbers: s.any, compare: comparerOf(t), same: sameness(t)}
 }
 
 // Certain reports whether every value that can be encoded can be decoded again. It may still

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -77,6 +78,88 @@ func TestCodec_NoChange(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, asError(c.Change(of, read)), "%s", data)
 	}
+}
+
+type (
+	set    map[string]struct{} // its JSON is in no order
+	prio   int                 // 3 is left out
+	stamp  struct{ time.Time }
+	first  struct{ A string }
+	other2 struct{ B string }
+	// mixed has parts of all kinds that are hard to compare.
+	mixed struct {
+		first
+		other2
+		Set    set
+		Prio   prio `json:",omitzero"`
+		Stamp  stamp
+		Stamps map[netip.Addr]stamp
+		Keys   map[time.Time]string
+		Any    any
+		F      float64 `json:",omitempty"`
+	}
+)
+
+func (s set) MarshalJSON() ([]byte, error) {
+	var list []string
+	for k := range s {
+		list = append(list, k)
+	}
+	return json.Marshal(list)
+}
+
+func (s *set) UnmarshalJSON(data []byte) error {
+	var list []string
+	err := json.Unmarshal(data, &list)
+	*s = make(set)
+	for _, k := range list {
+		(*s)[k] = struct{}{}
+	}
+	return err
+}
+
+func (p prio) IsZero() bool { return p == 3 }
+
+func (f first) MarshalJSON() ([]byte, error)   { return json.Marshal(f.A) }
+func (f *first) UnmarshalJSON(d []byte) error  { return json.Unmarshal(d, &f.A) }
+func (o other2) MarshalJSON() ([]byte, error)  { return json.Marshal(o.B) }
+func (o *other2) UnmarshalJSON(d []byte) error { return json.Unmarshal(d, &o.B) }
+
+func TestCodec_Change_OfMixed(t *testing.T) {
+	c := payload.For[mixed]()
+	local, seconds := netip.MustParseAddr("::1"), time.Date(1890, 1, 1, 0, 0, 0, 0, amsterdam1890)
+	for want, of := range map[string]mixed{
+		"its Prio is 3 and would be read back as 0: its IsZero":   {Prio: 3},
+		"its Stamp.Time is 1890-":                                 {Stamp: stamp{seconds}},
+		"its Stamps[::1].Time is 1890-":                           {Stamps: map[netip.Addr]stamp{local: {seconds}}},
+		"its Keys[1890-":                                          {Keys: map[time.Time]string{seconds: ""}},
+		`its first.A is "\xff"`:                                   {first: first{"\xff"}},
+		`its Any[0] is "\xff"`:                                    {Any: []string{"\xff"}},
+		`its Any.Name is "\xff"`:                                  {Any: &line{Name: "\xff"}},
+		`its Any["\xff"] is there and would be read back as miss`: {Any: map[string]int{"\xff": 1}},
+		`its Any["a"][0] is "\xff"`:                               {Any: map[string]any{"a": []string{"\xff"}}},
+		"its Any is 1890-":                                        {Any: seconds},
+	} {
+		_, read, err := c.Reread(of)
+		require.NoError(t, err)
+		require.ErrorContains(t, asError(c.Change(of, read)), want)
+	}
+	for _, of := range []mixed{
+		{first: first{"a"}, other2: other2{"b"}, Prio: 2, Stamp: stamp{time.Now()}, Keys: map[time.Time]string{time.Now(): "a"}},
+		{Any: []string{"a"}, Stamps: map[netip.Addr]stamp{local: {time.Now()}}},
+		{Any: map[string]any{"a": []int{1}, "b": map[int]string{1: "x"}}}, {Any: time.Now()}, {Any: line{N: 1}}, {F: math.Copysign(0, -1)},
+	} {
+		for range 20 {
+			of.Set = set{"a": {}, "b": {}, "c": {}, "d": {}}
+			data, read, err := c.Reread(of)
+			require.NoError(t, err)
+			require.NoError(t, asError(c.Change(of, read)), "%s", data)
+			decoded, err := c.Decode(data)
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint(1/decoded.F), fmt.Sprint(1/read.F), "also its sign")
+		}
+	}
+	require.False(t, payload.For[ring]().Certain(), "it may be deeper than a decoder goes")
 }
 
 // asError returns a nil error for a nil change.

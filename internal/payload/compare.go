@@ -2,12 +2,14 @@ package payload
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/yore-es/yore/internal/quote"
 )
@@ -47,20 +49,24 @@ type comparer func(written, read reflect.Value) *Change
 
 // comparerOf returns the comparer of a type.
 func comparerOf(t reflect.Type) comparer {
-	b := comparers{known: make(map[reflect.Type]*comparer), changes: make(map[reflect.Type]bool)}
+	b := comparers{whole: make(map[reflect.Type]*comparer), parts: make(map[reflect.Type]*comparer)}
 	return b.of(t)
 }
 
-// comparers are the comparers of a type and of its parts.
-type comparers struct {
-	known   map[reflect.Type]*comparer
-	changes map[reflect.Type]bool
-}
+// comparers are the comparers of a type and of its parts: of types as a whole, and of structs
+// by their fields.
+type comparers struct{ whole, parts map[reflect.Type]*comparer }
 
-// of returns the comparer of a type. A part that is of the type again finds the comparer at
-// the time when it compares.
-func (b *comparers) of(t reflect.Type) comparer {
-	if at, begun := b.known[t]; begun {
+// of returns the comparer of a type.
+func (b *comparers) of(t reflect.Type) comparer { return known(b.whole, t, b.build) }
+
+// fieldsOf returns the comparer of a struct by its fields, whatever its methods.
+func (b *comparers) fieldsOf(t reflect.Type) comparer { return known(b.parts, t, b.structs) }
+
+// known returns the comparer of a type, and builds it if it is asked for the first time. A part
+// that is of the type again finds the comparer at the time when it compares.
+func known(all map[reflect.Type]*comparer, t reflect.Type, build func(reflect.Type) comparer) comparer {
+	if at, begun := all[t]; begun {
 		if *at != nil {
 			return *at
 		}
@@ -72,8 +78,8 @@ func (b *comparers) of(t reflect.Type) comparer {
 		}
 	}
 	at := new(comparer)
-	b.known[t] = at
-	*at = b.build(t)
+	all[t] = at
+	*at = build(t)
 	return *at
 }
 
@@ -81,6 +87,8 @@ func (b *comparers) build(t reflect.Type) comparer {
 	switch {
 	case t == timeType:
 		return compareTimes
+	case embedsTime(t):
+		return b.fieldsOf(t)
 	case t.Kind() != reflect.Pointer && hasOwn(t):
 		return compareOwn
 	}
@@ -98,7 +106,7 @@ func (b *comparers) build(t reflect.Type) comparer {
 	case reflect.Map:
 		return b.maps(t)
 	case reflect.Struct:
-		return b.structs(t)
+		return b.fieldsOf(t)
 	}
 	return nil
 }
@@ -107,7 +115,11 @@ func compareText(written, read reflect.Value) *Change {
 	if written.String() == read.String() {
 		return nil
 	}
-	return &Change{Written: quote.Name(written.String()), Read: quote.Name(read.String()), Rule: "text must be UTF-8"}
+	change := &Change{Written: quote.Name(written.String()), Read: quote.Name(read.String())}
+	if !utf8.ValidString(written.String()) {
+		change.Rule = "text must be UTF-8"
+	}
+	return change
 }
 
 func compareTimes(written, read reflect.Value) *Change {
@@ -118,9 +130,11 @@ func compareTimes(written, read reflect.Value) *Change {
 	return &Change{Written: w.String(), Read: r.String(), Rule: "the offset of a time's zone must be whole minutes"}
 }
 
-// compareOwn compares values of a type with its own JSON.
+// compareOwn compares values of a type with its own JSON. They are the same if they are equal,
+// as sets may be whose JSON has another order each time, or if their JSON is, as it is of
+// decimals that are held in another form.
 func compareOwn(written, read reflect.Value) *Change {
-	if written.Comparable() && written.Equal(read) {
+	if reflect.DeepEqual(written.Interface(), read.Interface()) {
 		return nil
 	}
 	w, wErr := json.Marshal(pointed(written))
@@ -160,13 +174,27 @@ func compareAny(written, read reflect.Value) *Change {
 	if len(d.faults) > 0 {
 		return &Change{Written: "a " + w.Type().String(), Read: jsonText(r), Rule: strings.Join(d.faults, "; ")}
 	}
-	if w.Kind() == reflect.String && r.IsValid() && r.Kind() == reflect.String && !hasOwn(w.Type()) {
-		return compareText(w, r)
+	if again, ok := reread(w); ok {
+		if c := d.compare(w, again); c != nil {
+			return c
+		}
 	}
 	if was, is := jsonText(w), jsonText(r); was != is {
 		return &Change{Written: was, Read: is}
 	}
 	return nil
+}
+
+// reread returns a value as it is read into its own type, and whether it can be.
+func reread(w reflect.Value) (reflect.Value, bool) {
+	data, err := json.Marshal(w.Interface())
+	if err != nil {
+		return reflect.Value{}, false
+	}
+	again := reflect.New(w.Type())
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return again.Elem(), d.Decode(again.Interface()) == nil
 }
 
 // jsonText returns the JSON of a value in a form that does not depend on the order of fields.
@@ -240,35 +268,61 @@ func compareElements(elem comparer) comparer {
 }
 
 func (b *comparers) maps(t reflect.Type) comparer {
-	key, elem := t.Key(), b.of(t.Elem())
-	if key.Kind() != reflect.String && encodedKey(key) == byKind && decodedKey(key) == byKind && elem == nil {
+	key, elem := b.of(t.Key()), b.of(t.Elem())
+	byText := encodedKey(t.Key()) == byText || decodedKey(t.Key()) == byText
+	if key == nil && elem == nil && !byText {
 		return nil
 	}
-	byKey := encodedKey(key) == byKind && decodedKey(key) == byKind
 	return func(written, read reflect.Value) *Change {
-		if written.Len() == 0 {
-			return nil
-		}
-		if !byKey { // equal keys may not be identical, like times
-			if written.Len() == read.Len() {
-				return compareOwn(written, read)
+		var texts map[string]reflect.Value // the keys that are read, by their text
+		if byText {
+			texts = make(map[string]reflect.Value)
+			for _, k := range read.MapKeys() {
+				texts[textOf(k)] = k
 			}
-			return &Change{Written: fmt.Sprintf("of %d keys", written.Len()), Read: fmt.Sprintf("one of %d", read.Len())}
 		}
 		for entries := written.MapRange(); entries.Next(); {
+			k := entries.Key()
+			if byText { // equal keys may not be identical, as times are not
+				k = texts[textOf(k)]
+			}
 			path := fmt.Sprintf("[%s]", keyText(entries.Key()))
-			found := read.MapIndex(entries.Key())
-			if !found.IsValid() {
-				return &Change{Path: path, Written: "there", Read: "missing", Rule: "text must be UTF-8"}
+			if !k.IsValid() || !read.MapIndex(k).IsValid() {
+				return missing(path, entries.Key())
+			}
+			if key != nil {
+				if c := key(entries.Key(), k); c != nil {
+					return c.at(path)
+				}
 			}
 			if elem != nil {
-				if c := elem(entries.Value(), found); c != nil {
+				if c := elem(entries.Value(), read.MapIndex(k)); c != nil {
 					return c.at(path)
 				}
 			}
 		}
+		if written.Len() != read.Len() {
+			return &Change{Written: fmt.Sprintf("of %d keys", written.Len()), Read: fmt.Sprintf("one of %d", read.Len())}
+		}
 		return nil
 	}
+}
+
+func missing(path string, key reflect.Value) *Change {
+	c := &Change{Path: path, Written: "there", Read: "missing"}
+	if key.Kind() == reflect.String && !utf8.ValidString(key.String()) {
+		c.Rule = "text must be UTF-8"
+	}
+	return c
+}
+
+// textOf returns the text of a key.
+func textOf(key reflect.Value) string {
+	if m, ok := key.Interface().(encoding.TextMarshaler); ok && key.Kind() != reflect.String {
+		text, err := m.MarshalText()
+		return fmt.Sprint(string(text), err)
+	}
+	return keyText(key)
 }
 
 func keyText(key reflect.Value) string {
@@ -287,12 +341,7 @@ func (b *comparers) structs(t reflect.Type) comparer {
 	var parts []part
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		embeds := f.Anonymous && f.Type.Kind() == reflect.Struct
-		if tag == "-" || f.Name == "_" || !f.IsExported() && !embeds {
-			continue
-		}
-		if compare := b.of(f.Type); compare != nil {
+		if compare := b.field(f); compare != nil {
 			parts = append(parts, part{i, "." + f.Name, compare})
 		}
 	}
@@ -310,24 +359,66 @@ func (b *comparers) structs(t reflect.Type) comparer {
 	}
 }
 
+// field returns the comparer of a field. encoding/json stores the fields of an embedded struct
+// as those of the outer one, whatever methods the embedded one has.
+func (b *comparers) field(f reflect.StructField) comparer {
+	tag := f.Tag.Get("json")
+	name, options, _ := strings.Cut(tag, ",")
+	flat := f.Anonymous && !validName(name) && f.Type != timeType
+	switch {
+	case tag == "-" || f.Name == "_":
+		return nil
+	case flat && f.Type.Kind() == reflect.Struct:
+		return b.fieldsOf(f.Type)
+	case flat && f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct && f.IsExported():
+		return comparePointers(b.fieldsOf(f.Type.Elem()))
+	case !f.IsExported():
+		return nil
+	}
+	compare := b.of(f.Type)
+	if _, ok := reflect.PointerTo(f.Type).MethodByName("IsZero"); ok && strings.Contains(options, "omitzero") {
+		return compareOmitted(compare)
+	}
+	return compare
+}
+
+// compareOmitted compares values that their own IsZero may have left out.
+func compareOmitted(compare comparer) comparer {
+	return func(written, read reflect.Value) *Change {
+		if compare != nil {
+			if c := compare(written, read); c != nil || !read.IsZero() {
+				return c
+			}
+		}
+		if !read.IsZero() || written.IsZero() || hasOwn(written.Type()) || written.Kind() == reflect.Pointer {
+			return nil
+		}
+		return &Change{Written: jsonText(written), Read: jsonText(read), Rule: "its IsZero, with omitzero, leaves it out"}
+	}
+}
+
 // survey is what a type has in it.
 type survey struct {
 	own  bool // a type with its own JSON, other than time.Time
 	any  bool
+	ring bool // a type within itself, so that its JSON can be deeper than a decoder goes
 	seen map[reflect.Type]bool
+	open map[reflect.Type]bool
 }
 
 func newSurvey(t reflect.Type) *survey {
-	s := &survey{seen: make(map[reflect.Type]bool)}
+	s := &survey{seen: make(map[reflect.Type]bool), open: make(map[reflect.Type]bool)}
 	s.visit(t)
 	return s
 }
 
 func (s *survey) visit(t reflect.Type) {
+	s.ring = s.ring || s.open[t]
 	if s.seen[t] || t == timeType {
 		return
 	}
-	s.seen[t] = true
+	s.seen[t], s.open[t] = true, true
+	defer delete(s.open, t)
 	s.own = s.own || t.Kind() != reflect.Pointer && hasOwn(t)
 	switch t.Kind() {
 	case reflect.Interface:

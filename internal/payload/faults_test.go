@@ -106,6 +106,10 @@ type (
 		time.Time
 		Note string `json:"-"`
 	}
+	embeddingKey struct {
+		textKey
+		Part int
+	}
 	ring struct {
 		Name string
 		Next *ring
@@ -172,19 +176,20 @@ var faulty = map[string][]reflect.Type{
 	"has MarshalJSON from the embedded time.Time, which does not store the other fields": {reflect.TypeFor[embeddingOne](), reflect.TypeFor[[]*embeddingNamed]()},
 	"has MarshalJSON from the embedded *payload_test.named":                              {reflect.TypeFor[embeddingPointer]()},
 	"has UnmarshalJSON from the embedded payload_test.older":                             {reflect.TypeFor[embeddingHalf]()},
+	"has MarshalText from the embedded payload_test.textKey, which does not store":       {reflect.TypeFor[map[embeddingKey]int]()},
 	"an unexported field is not stored; export it or tag it json:\"-\"": {
 		reflect.TypeFor[struct{ n int }](), reflect.TypeFor[embeddingTwo](), reflect.TypeFor[url.URL](),
 		reflect.TypeFor[struct{ sync.Mutex }](), reflect.TypeFor[map[string][]struct{ a int }](),
 	},
-	"JSON cannot tell which error to decode":               {reflect.TypeFor[struct{ Err error }]()},
-	"JSON has no maps with payload_test.base keys":         {reflect.TypeFor[map[base]int]()},
-	"JSON has no func()":                                   {reflect.TypeFor[[]func()]()},
-	"embedded pointer to an unexported type":               {reflect.TypeFor[struct{ *base }]()},
-	"its zero value: panic: runtime error: index out of r": {reflect.TypeFor[panicking]()},
+	"JSON cannot tell which error to decode":       {reflect.TypeFor[struct{ Err error }]()},
+	"JSON has no maps with payload_test.base keys": {reflect.TypeFor[map[base]int]()},
+	"JSON has no func()":                           {reflect.TypeFor[[]func()]()},
+	"embedded pointer to an unexported type":       {reflect.TypeFor[struct{ *base }]()},
 }
 
 // sound are types without a fault.
 var sound = []reflect.Type{
+	reflect.TypeFor[panicking](), reflect.TypeFor[[]notNull](), reflect.TypeFor[notNullIn](),
 	reflect.TypeFor[degrees](), reflect.TypeFor[[]degrees](), reflect.TypeFor[map[string]*degrees](), reflect.TypeFor[map[string][]degrees](),
 	reflect.TypeFor[*big.Int](), reflect.TypeFor[map[string]named](), reflect.TypeFor[map[textKey]int](), reflect.TypeFor[map[ptrText]int](),
 	reflect.TypeFor[map[time.Time]int](), reflect.TypeFor[map[netip.Addr]string](), reflect.TypeFor[sorted](), reflect.TypeFor[[]older](),
@@ -216,6 +221,27 @@ type (
 	}
 	panicking struct{ Lines []int }
 )
+
+// notNull and notNullIn write an empty list for nil.
+type (
+	notNull   []string
+	notNullIn struct{ Items []string }
+)
+
+func (n notNull) MarshalJSON() ([]byte, error) {
+	if n == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]string(n))
+}
+
+func (n notNullIn) MarshalJSON() ([]byte, error) {
+	type plain notNullIn
+	if n.Items == nil {
+		n.Items = []string{}
+	}
+	return json.Marshal(plain(n))
+}
 
 func (p panicking) MarshalJSON() ([]byte, error) { return json.Marshal(p.Lines[0]) }
 func (p *panicking) UnmarshalJSON([]byte) error  { return nil }

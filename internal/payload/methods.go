@@ -108,6 +108,25 @@ func promoted(t reflect.Type, f form, marshal bool) (reflect.StructField, bool) 
 	return reflect.StructField{}, false
 }
 
+// embedsTime reports whether a struct is written and read by the methods of an embedded
+// time.Time.
+func embedsTime(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	from, writes := promoted(t, encoded(t, true), true)
+	_, reads := promoted(t, decoded(t), false)
+	return writes && reads && (from.Type == timeType || embedsTime(from.Type))
+}
+
+// Own reports whether a type has its own JSON: a MarshalJSON or MarshalText that it, or a
+// pointer to it, declares itself.
+func Own(t reflect.Type) bool {
+	f := encoded(t, true)
+	_, embedded := promoted(t, f, true)
+	return f != byKind && !embedded
+}
+
 // method returns a method of the type or of a pointer to it. The names are constants, so that
 // the linker need not keep all methods of all types.
 func method(t reflect.Type, f form, marshal bool) (m reflect.Method) {

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -29,7 +30,9 @@ func sameness(t reflect.Type) func(reflect.Value) bool {
 		return func(v reflect.Value) bool { return utf8.ValidString(v.String()) }
 	case kind == reflect.Struct:
 		return sameFields(t)
-	case kind == reflect.Bool, reflect.Int <= kind && kind <= reflect.Float64:
+	case kind == reflect.Float32, kind == reflect.Float64:
+		return func(v reflect.Value) bool { return v.Float() != 0 || !math.Signbit(v.Float()) } // omitempty drops -0
+	case kind == reflect.Bool, reflect.Int <= kind && kind <= reflect.Uintptr:
 		return func(reflect.Value) bool { return true }
 	}
 	return nil
@@ -43,7 +46,7 @@ func sameFields(t reflect.Type) func(reflect.Value) bool {
 		if tag := f.Tag.Get("json"); same == nil || !f.IsExported() || tag == "-" || strings.Contains(tag, "omitzero") {
 			return nil
 		}
-		if kind := f.Type.Kind(); kind >= reflect.Array { // not a number or a bool
+		if kind := f.Type.Kind(); kind >= reflect.Float32 { // not an integer or a bool
 			changing = append(changing, func(v reflect.Value) bool { return same(v.Field(i)) })
 		}
 	}

@@ -105,7 +105,7 @@ func (h *Handlers[H]) addUntagged(types []string, s *Selection) {
 
 // NoTags returns the fault of a query that asks for a type by tags that it is not given.
 func NoTags(name string) error {
-	return fmt.Errorf("its query asks by tag for type %q, which is registered without tags, so none of its events would match: register it with codec.Tags", name)
+	return fmt.Errorf("its query asks by tag for type %q, which is registered without tags, so that none of its events that are written now would match: register it with codec.Tags", name)
 }
 
 // today returns the handled name that events of an older name have today; "" if old is a

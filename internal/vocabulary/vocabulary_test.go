@@ -32,7 +32,7 @@ func of[E any]() handler { return handler{event: reflect.TypeFor[E]()} }
 
 func doors(t *testing.T, more ...func(*codec.Builder)) *vocabulary.Vocabulary {
 	b := codec.NewBuilder()
-	codec.Register[opened](b, "opened", 1)
+	codec.Register[opened](b, "opened", 1, codec.Tags(func(opened) []string { return nil }))
 	codec.Register[closed](b, "closed", 1)
 	codec.Register[painted](b, "painted", 1)
 	codec.Register[locked](b, "locked", 1)
@@ -106,6 +106,7 @@ func TestHandlers_Select(t *testing.T) {
 		query              eventstore.Query
 		asked, stored      []item
 		unhandled, unasked []string
+		untagged           []string
 	}{
 		"all": {
 			query: eventstore.All(),
@@ -114,6 +115,7 @@ func TestHandlers_Select(t *testing.T) {
 		"no types": {
 			query: eventstore.Match(item{Tags: red}),
 			asked: []item{{Types: []string{"opened", "closed"}, Tags: red}}, stored: []item{{Types: all.Types, Tags: red}},
+			untagged: []string{"closed"},
 		},
 		"some types": {
 			query: eventstore.Match(item{Types: []string{"closed", "painted"}}, item{Types: []string{"painted", "unknown"}}),
@@ -129,6 +131,7 @@ func TestHandlers_Select(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, vocabulary.Selection{
 			Asked: eventstore.Match(c.asked...), Stored: eventstore.Match(c.stored...), Unhandled: c.unhandled, Unasked: c.unasked,
+			Untagged: c.untagged,
 		}, selection, name)
 	}
 }

@@ -107,13 +107,13 @@ func commands() []mutant {
 			name: "commands of another type", breaks: "the digest does not tell the types of commands apart",
 			proof: "read-back", says: "taken",
 			file:  digestOf,
-			edits: []edit{{"	d.text(typeName(v.Type()))\n", ""}},
+			edits: []edit{{"	d.text(v.Type().String())\n", ""}},
 		},
 		{
 			name: "fields that a deploy adds", breaks: "the digest counts fields that are zero",
 			proof: "read-back", says: "after a deploy",
 			file:  digestOf,
-			edits: []edit{{" || empty(field) {", " {"}},
+			edits: []edit{{"		if empty(f.value) {\n			continue\n		}\n", ""}},
 		},
 		{
 			name: "decisions without a command", breaks: "a command id stands for any decision",
@@ -143,7 +143,7 @@ func functions() []mutant {
 			name: "a Decide that executes", breaks: "a command waits for the command that it is executed in",
 			proof: "read-back", says: "a Decide that executes",
 			file:  "aggregate/reentrance.go",
-			edits: []edit{{"if i < 0 || !within(decideEntry) {", "if i < 0 || !within(readEntry) {"}},
+			edits: []edit{{"!within(decideEntry) {", "!within(readEntry) {"}},
 		},
 		{
 			name: "tags that no event has", breaks: "a model asks by tags that its types do not have",
