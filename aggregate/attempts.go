@@ -12,7 +12,7 @@ import (
 // retried calls attempt until it returns again == false, at most maxAttempts times. An
 // error that comes with again == true is a conflict: before the next attempt the caller
 // joins the queue of callers that conflict on the same key, or, if it is in that queue
-// already or queues is nil, pauses. Keys returns what attempt is expected to conflict on.
+// already or queues is nil, pauses. Keys are what attempt is expected to conflict on.
 func retried(
 	ctx context.Context, maxAttempts int, queues *queues, keys []conflictKey, attempt func(context.Context) (again bool, err error),
 ) error {

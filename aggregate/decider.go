@@ -23,7 +23,7 @@ type Decider[S, C, E any] struct {
 	// Clone returns a copy of the state that shares no memory with it which Evolve
 	// or a caller might change. For an S without pointers, maps and slices that is
 	// the state itself. With Clone a repository keeps states in memory (see
-	// [Options].CacheSize); if it is nil, each load folds all events. Clone must not
-	// change the state.
+	// [Options].CacheSize); if it is nil, each load folds all events, and so does each
+	// attempt of a command that conflicts. Clone must not change the state.
 	Clone func(S) S
 }

@@ -2,8 +2,11 @@ package aggregate
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/yore-es/yore/codec"
 	"github.com/yore-es/yore/eventstore"
@@ -133,7 +136,7 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 		}
 		commit, plain, err := d.commit(ctx, &decision, events)
 		if err == nil {
-			err = d.try(foldings, commit.Events, plain, through)
+			err = d.try(ctx, foldings, commit.Events, plain, through)
 		}
 		if err != nil {
 			return false, err
@@ -245,24 +248,69 @@ const triedEvents = 1_000
 
 // try folds decided events into the models that select them. What a handler cannot take is
 // then not in the log when it panics.
-func (d *Decisions) try(foldings []*folding, events []eventstore.NewEvent, values []any, through eventstore.Position) error {
+func (d *Decisions) try(
+	ctx context.Context, foldings []*folding, decided []eventstore.NewEvent, values []any, through eventstore.Position,
+) error {
+	foldings = slices.DeleteFunc(slices.Clone(foldings), func(f *folding) bool { return !f.whole && f.events > triedEvents })
+	if len(foldings) == 0 {
+		return nil
+	}
+	events, known := d.foreseen(ctx, decided, through)
+	if !known {
+		return nil // the append reports what is wrong with the store
+	}
 	for _, f := range foldings {
-		if !f.whole && f.events > triedEvents {
-			continue
+		if f.last {
+			f.initial() // it is given one event only
 		}
-		for i, e := range events {
-			through := through + eventstore.Position(i) + 1
-			fed, err := d.feed(f, eventstore.Event{
-				Position: through, Stream: e.Stream, Type: e.Type, SchemaVersion: e.SchemaVersion, Codec: e.Codec,
-				Data: e.Data, Metadata: e.Metadata, Tags: e.Tags, Time: e.Time,
-			}, []any{values[i]})
+		for i := range events {
+			e, value := events[i], values[i]
+			if f.last {
+				e, value = events[len(events)-1-i], values[len(events)-1-i]
+			}
+			fed, err := d.feed(f, e, []any{value})
 			if err != nil {
 				return err
 			}
-			f.tried = f.tried || fed
+			if f.tried = f.tried || fed || f.last; fed && f.last {
+				break
+			}
 		}
 	}
 	return nil
+}
+
+// foreseen returns decided events as they will be read if nothing comes between, unless the
+// version of a stream cannot be read.
+func (d *Decisions) foreseen(
+	ctx context.Context, decided []eventstore.NewEvent, through eventstore.Position,
+) (_ []eventstore.Event, known bool) {
+	versions := make(map[eventstore.StreamID]eventstore.Version)
+	now := time.Now().UTC()
+	events := make([]eventstore.Event, len(decided))
+	for i, e := range decided {
+		events[i] = eventstore.Event{
+			Position: through + eventstore.Position(i) + 1, Stream: e.Stream, Type: e.Type, SchemaVersion: e.SchemaVersion,
+			Codec: e.Codec, Data: e.Data, Metadata: e.Metadata, Tags: e.Tags, Time: e.Time.UTC(), Recorded: now,
+		}
+		_, _ = rand.Read(events[i].ID[:]) // which never fails
+		if e.Time.IsZero() {
+			events[i].Time = now
+		}
+		if e.Stream == "" {
+			continue
+		}
+		if _, known := versions[e.Stream]; !known {
+			version, err := eventstore.VersionOf(ctx, d.store, e.Stream)
+			if err != nil {
+				return nil, false
+			}
+			versions[e.Stream] = version
+		}
+		versions[e.Stream]++
+		events[i].Version = versions[e.Stream]
+	}
+	return events, true
 }
 
 // carriedOut returns the outcome of the decision with this key if it was carried out before.
@@ -394,7 +442,9 @@ func (d *Decisions) read(ctx context.Context, foldings []*folding, window events
 			if err != nil {
 				return events, err
 			}
-			f.events++
+			if fed {
+				f.events++
+			}
 			if fed && f.last {
 				return events, nil
 			}

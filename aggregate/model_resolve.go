@@ -22,7 +22,7 @@ type folding struct {
 	initial func() // sets the state to that before the first event
 
 	through eventstore.Position // the events up to it are folded
-	events  int                 // that were read for it and others
+	events  int                 // that are folded
 	tried   bool                // decided events are folded, too
 }
 

@@ -3,6 +3,7 @@ package aggregate_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -89,6 +90,46 @@ func TestDecisions_EventThatAnAggregateCannotTake(t *testing.T) {
 	_, err = d.Execute(t.Context(), decision)
 	require.ErrorContains(t, err, `which is not an event of stream "tally-1"`)
 	require.Empty(t, logged(t, store))
+}
+
+// TestDecisions_TriedEventsAreAsTheyWillBe has models that depend on what is stored with an
+// event, and one that is given the last event only.
+func TestDecisions_TriedEventsAreAsTheyWillBe(t *testing.T) {
+	store := newStore(t)
+	d, err := aggregate.NewDecisions(store, newRegistry(t), nil)
+	require.NoError(t, err)
+	var seen []fold.Event[counted]
+	all := aggregate.NewModel(eventstore.Category("tally"), fold.OnEvent(func(n int, e fold.Event[counted]) int {
+		seen = append(seen, e)
+		return n + 1
+	}))
+	last := aggregate.NewModel(aggregate.Tagged("name:a"), fold.On(func(n int, e counted) int {
+		if n != 0 {
+			panic("a model of the last event is given two")
+		}
+		return e.N
+	}))
+	last.Last = true
+	var n, highest int
+	for range 2 {
+		_, err = d.Execute(t.Context(), aggregate.Decision{
+			Models: aggregate.Models{all.Into(&n), last.Into(&highest)},
+			Decide: func() ([]any, error) {
+				seen = nil
+				return aggregate.In("tally-1", counted{Name: "a", N: 1}, counted{Name: "a", N: 2}), nil
+			},
+		})
+		require.NoError(t, err)
+	}
+	stored := logged(t, store)[2:]
+	require.Len(t, seen, 2)
+	for i, e := range seen {
+		require.WithinDuration(t, stored[i].Recorded, e.Recorded, time.Minute)
+		require.Equal(t, e.Recorded, e.Time)
+		require.NotZero(t, e.ID)
+		e.Recorded, e.Time, e.ID = stored[i].Recorded, stored[i].Time, stored[i].ID
+		require.Equal(t, stored[i], e.Event)
+	}
 }
 
 // TestDecisions_TriedEventsAreLeftOut has a decision conflict: the second attempt is decided on

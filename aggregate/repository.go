@@ -39,11 +39,11 @@ type Options struct {
 	Snapshots *Snapshots
 	// Hooks are called around reads and appends. Nil means none.
 	Hooks *Hooks
-	// Digest returns at most 32 bytes that identify what a command asks for, so that a
-	// command id that was used for another command is a [*CommandIDError], and not taken
-	// for a repeat. It must be the same whenever the command is sent: leave out a time
-	// that is taken anew. Nil is [CommandDigest]; [NoDigest] tells no commands apart. It
-	// is called only for commands with an id, and must be safe for concurrent use by
+	// Digest returns bytes that identify what a command asks for, so that a command id
+	// that was used for another command is a [*CommandIDError], and not taken for a
+	// repeat. They must be the same whenever the command is sent: leave out a time that
+	// is taken anew. Nil is [CommandDigest]; [NoDigest] tells no commands apart. It is
+	// called only for commands with an id, and must be safe for concurrent use by
 	// multiple goroutines.
 	Digest func(cmd any) ([]byte, error)
 }

@@ -32,14 +32,16 @@ A date is 2010-12-01 08:26:00. Dates with slashes, such as 12/1/2010 8:26, are t
 only if -dates says which of day and month is first.
 
 Lines that the rules of the cart refuse are counted with their reason. Malformed lines,
-and those that the log cannot hold, are reported with their number, the first 100 of
-them, and the others are counted. None of these stops the import.
+and those that the log cannot hold, are reported with their number, 100 of them, and
+the others are counted. None of these stops the import, and the rest of the invoice is
+checked out. So correct the file before it is imported: a line that is corrected later
+is refused, because the cart is checked out.
 
 The command id of a line is INVOICE/LINE, with its line number in the file, and that
 of a checkout INVOICE/checkout. So an import can be repeated, also one that was
 killed: a command that was carried out is not carried out again, and counts as
-accepted. A line under whose number another line of the invoice was imported before is
-rejected.
+accepted. A line under whose number another line of the invoice was imported before, or
+the same one with another date or customer, is rejected. The country is not imported.
 
 The last two lines of the output are
   rows N accepted N rejected N carts N pieces N revenue N.NNN
@@ -47,7 +49,7 @@ The last two lines of the output are
 where carts are those checked out, pieces and revenue are those of the accepted lines,
 as they are in the log, and repeated is the number of accepted lines that an earlier
 import had added. When they are printed, list and top include the import. The file may
-have up to 1 GiB and is read into memory.`,
+have up to 1 GiB; it is read into memory, and takes up to fifteen times its size there.`,
 	setup: func(flags *flag.FlagSet) action {
 		dates := flags.String("dates", "", "which of day and month is first in dates with slashes: `dmy` or mdy")
 		return func(ctx context.Context, e *environment, args []string) error {
@@ -61,7 +63,7 @@ have up to 1 GiB and is read into memory.`,
 }
 
 func importFile(ctx context.Context, e *environment, path string, dates dateOrder) error {
-	book, err := readOrderBook(path, dates)
+	book, err := readOrderBook(ctx, path, dates)
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func importFile(ctx context.Context, e *environment, path string, dates dateOrde
 	return withShop(ctx, e, func(s *shop) error {
 		wait, stop := s.runRanking(ctx)
 		defer stop()
-		im := newImporter(s.dispatch, book)
+		im := newImporter(s.store, s.dispatch, book)
 		stopProgress := showProgress(e.stderr, im)
 		err := im.run(ctx, book.invoices)
 		stopProgress()
@@ -90,6 +92,7 @@ func importFile(ctx context.Context, e *environment, path string, dates dateOrde
 
 // importer carries out an order book with commands.
 type importer struct {
+	store    eventstore.Store
 	dispatch func(context.Context, cart.Command) (result, error)
 
 	mu    sync.Mutex // guards the fields below; not held while a command runs
@@ -97,8 +100,10 @@ type importer struct {
 	last  eventstore.Position // of the events that the commands made
 }
 
-func newImporter(dispatch func(context.Context, cart.Command) (result, error), book *orderBook) *importer {
-	return &importer{dispatch: dispatch, tally: newTally(book)}
+func newImporter(
+	store eventstore.Store, dispatch func(context.Context, cart.Command) (result, error), book *orderBook,
+) *importer {
+	return &importer{store: store, dispatch: dispatch, tally: newTally(book)}
 }
 
 // run imports the invoices concurrently, and the lines of each invoice in order. It stops
@@ -154,39 +159,61 @@ func (im *importer) invoice(ctx context.Context, order *invoice) error {
 // since an earlier import is no error.
 func (im *importer) checkout(ctx context.Context, id string) error {
 	outcome, err := im.dispatch(ctx, cart.Checkout{Cart: id})
-	reason, _, err := refused(err)
+	rule, _, err := refused(err)
 	if err != nil {
 		return fmt.Errorf("check out invoice %s: %w", id, err)
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.last = max(im.last, outcome.Receipt.Last)
-	if reason == "" || reason == cart.ErrCheckedOut.Error() {
+	if rule == nil || errors.Is(rule, cart.ErrCheckedOut) {
 		im.tally.carts++
 	} else {
-		im.tally.open[reason]++
+		im.tally.open[rule.Error()]++
 	}
 	return nil
 }
 
-// refused returns the reason why a command was not carried out, "" if it was; more says what
-// the reason does not. Any other error is one of the log or the context, and is returned.
-func refused(err error) (reason, more string, _ error) {
+// The reasons why a line is not imported, besides the rules of the cart.
+var (
+	errReused = errors.New("its command id was used for another command")
+	errOther  = errors.New("it was imported before with another date or customer")
+	errLog    = errors.New("the log cannot hold it")
+)
+
+// refused returns the rule by which a command was not carried out, nil if it was; more says
+// what the rule does not. Any other error is one of the log or the context, and is returned.
+func refused(err error) (rule error, more string, _ error) {
 	var refusal *cart.Refusal
 	var reused *aggregate.CommandIDError
 	var changed *codec.ChangedError
 	switch {
 	case err == nil:
-		return "", "", nil
+		return nil, "", nil
 	case errors.As(err, &refusal):
-		return refusal.Rule.Error(), "", nil
+		return refusal.Rule, "", nil
 	case errors.As(err, &reused):
-		return "its command id was used for another command", fmt.Sprintf(" (%q, at position %d)", reused.CommandID, reused.Receipt.First), nil
+		return errReused, fmt.Sprintf(" (%q, at position %d)", reused.CommandID, reused.Receipt.First), nil
 	case errors.As(err, &changed), errors.Is(err, eventstore.ErrInvalid), errors.Is(err, eventstore.ErrTooLarge):
-		return "the log cannot hold it", ": " + err.Error(), nil
+		return errLog, ": " + err.Error(), nil
 	default:
-		return "", "", err
+		return nil, "", err
 	}
+}
+
+// sameOrder returns errOther if a line was imported before with another date or customer, which
+// are in no command.
+func (im *importer) sameOrder(ctx context.Context, line orderLine, receipt eventstore.Receipt) error {
+	first := eventstore.ReadOptions{From: receipt.First, To: receipt.First}
+	for event, err := range im.store.Read(ctx, eventstore.All(), first) {
+		if err != nil {
+			return err
+		}
+		if !event.Time.Equal(line.date) || event.Metadata.Actor() != line.actor() {
+			return errOther
+		}
+	}
+	return nil
 }
 
 // context returns a context that carries the customer, the date and the command id of the
@@ -195,27 +222,41 @@ func (l orderLine) context(ctx context.Context) context.Context {
 	ctx = eventstore.WithTime(ctx, l.date)
 	ctx = eventstore.WithCommandID(ctx, eventstore.DeriveCommandID(l.item.Cart, strconv.Itoa(l.line)))
 	if l.customer != "" {
-		ctx = eventstore.WithActor(ctx, "customer "+l.customer)
+		ctx = eventstore.WithActor(ctx, l.actor())
 	}
 	return ctx
+}
+
+// actor returns the actor of the line's events; "" if the customer is not known.
+func (l orderLine) actor() string {
+	if l.customer == "" {
+		return ""
+	}
+	return "customer " + l.customer
 }
 
 // line adds one line and reports whether it is in the cart.
 func (im *importer) line(ctx context.Context, line orderLine) (added bool, err error) {
 	outcome, err := im.dispatch(ctx, line.item)
-	reason, more, err := refused(err)
+	rule, more, err := refused(err)
+	if err == nil && rule == nil && outcome.Receipt.Repeated {
+		if err = im.sameOrder(ctx, line, outcome.Receipt); errors.Is(err, errOther) {
+			rule, err = errOther, nil
+		}
+	}
 	if err != nil {
 		return false, err
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.last = max(im.last, outcome.Receipt.Last)
-	if reason == "" {
+	if rule == nil {
 		im.tally.accept(outcome)
 		return true, nil
 	}
-	if im.tally.reject(reason); more != "" {
-		im.tally.reports.add(line.line, "rejected: "+reason+more)
+	im.tally.reject(rule.Error())
+	if errors.Is(rule, errReused) || errors.Is(rule, errOther) || errors.Is(rule, errLog) {
+		im.tally.reports.add(line.line, "rejected: "+rule.Error()+more)
 	}
 	return false, nil
 }

@@ -141,8 +141,9 @@ func TestImport_CartsChangedMeanwhile(t *testing.T) {
 
 func TestImport_CartsThatWereEmptiedMeanwhile(t *testing.T) {
 	c := newCLI(t)
-	path := write(t, header+orderRow("1", "a", "1", "1")+orderRow("2", "a", "1", "1"))
-	c.ok("add", "-id", "1/2", "1", "a", "1", "1", "Thing a") // as an import that is killed then
+	first := header + orderRow("1", "a", "1", "1")
+	path := write(t, first+orderRow("2", "a", "1", "1"))
+	require.Error(t, importSome(t, c.db, write(t, first), 1, func(cancel context.CancelFunc) error { cancel(); return nil }))
 	c.ok("remove", "1", "a")
 	status, stdout, stderr := c.run("import", path)
 	require.Zero(t, status, stderr)
@@ -178,6 +179,13 @@ rejected 2: its command id was used for another command
 `, stderr)
 	}
 	require.Len(t, c.log(), 4)
+	path = write(t, strings.ReplaceAll(strings.Replace(first, "2010-12-01", "2010-12-02", 1), "Thing c,1,2010-12-01 08:26:00,2.20,17850", "Thing c,1,2010-12-01 08:26:00,2.20,17851"))
+	status, stdout, stderr := c.run("import", path)
+	require.Zero(t, status)
+	require.Equal(t, "rows 3 accepted 1 rejected 2 carts 1 pieces 3 revenue 9.000\nrepeated 1\n", stdout)
+	require.Equal(t, path+":2: rejected: it was imported before with another date or customer\n"+
+		path+":4: rejected: it was imported before with another date or customer\n"+
+		"rejected 2: it was imported before with another date or customer\n", stderr)
 }
 
 // TestImport_LinesThatTheLogCannotHold has lines beyond the limits of the store, and dates
@@ -187,7 +195,7 @@ func TestImport_LinesThatTheLogCannotHold(t *testing.T) {
 	row := func(invoice, date, customer string) string {
 		return invoice + ",a,Thing,1," + date + ",1," + customer + ",United Kingdom\n"
 	}
-	long := strings.Repeat("1", 70_000)
+	long := strings.Repeat("1", 60_000)
 	path := write(t, header+
 		row("1", "2010-12-01 08:26:00", "1.0")+
 		row("2", "0000-12-01 08:26:00", "1")+
@@ -200,10 +208,13 @@ func TestImport_LinesThatTheLogCannotHold(t *testing.T) {
 		"6,"+long+",x,1,2010-12-01 08:26:00,1,1,\n"+
 		"6,a,"+long+",1,2010-12-01 08:26:00,1,1,\n"+
 		"6,a,x,"+long+",2010-12-01 08:26:00,1,1,\n"+
-		"6,a,x,1,"+long+",1,1,\n")
+		"6,a,x,1,"+long+",1,1,\n"+
+		"6,a,x,1,2010-12-01 08:26:00,1,"+long+long+",\n"+
+		"6,a,x,1,2010-12-01 08:26:00.5,1,1,\n"+
+		"6,a,x\r6,a\r,1,2010-12-01 08:26:00,1,1,\n")
 	status, stdout, stderr := c.run("import", path)
 	require.Zero(t, status, stderr)
-	require.Equal(t, "rows 12 accepted 3 rejected 9 carts 3 pieces 3 revenue 3.000\nrepeated 0\n", stdout)
+	require.Equal(t, "rows 15 accepted 3 rejected 12 carts 3 pieces 3 revenue 3.000\nrepeated 0\n", stdout)
 	for _, report := range []string{
 		`:3: malformed: invoice date "0000-12-01 08:26:00": not a date`,
 		`:4: malformed: invoice date "0001-01-01 00:00:00": not a date`,
@@ -214,6 +225,9 @@ func TestImport_LinesThatTheLogCannotHold(t *testing.T) {
 		":11: malformed: descriptions are at most 1000 bytes",
 		`:12: malformed: quantity "1111`,
 		`:13: malformed: invoice date "1111`,
+		`:14: malformed: 120032 bytes, more than 65536`,
+		`:15: malformed: invoice date "2010-12-01 08:26:00.5": not a date such as`,
+		`:16: malformed: 9 fields, not 8; it has CR within`,
 	} {
 		require.Contains(t, stderr, path+report)
 	}
@@ -233,10 +247,11 @@ func TestImport_DatesWithSlashes(t *testing.T) {
 		"mdy": time.Date(2010, 1, 12, 8, 26, 0, 0, time.UTC),
 	} {
 		c := newCLI(t)
-		path := write(t, header+"1,a,Thing,1,1/12/2010 8:26,1,1,\n1,b,Thing,1,2010-12-01 08:26:00,1,1,\n")
-		require.Contains(t, c.ok("import", "-dates", order, path), "rows 2 accepted 2 ")
+		path := write(t, header+"1,a,Thing,1,1/12/2010 8:26,1,1,\n1,c,Thing,1,1/12/2010 08:26:00,1,1,\n1,b,Thing,1,2010-12-01 08:26:00,1,1,\n")
+		require.Contains(t, c.ok("import", "-dates", order, path), "rows 3 accepted 3 ")
 		require.Equal(t, want, c.log()[0].Time)
-		require.Equal(t, time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), c.log()[1].Time)
+		require.Equal(t, want, c.log()[1].Time)
+		require.Equal(t, time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC), c.log()[2].Time)
 		require.Contains(t, c.fails(1, "import", "-dates", "ymd", path), `-dates "ymd": neither dmy nor mdy`)
 	}
 }
@@ -298,7 +313,7 @@ func TestImport_StoppedHalfWay(t *testing.T) {
 // importSome imports the file, and calls stop after a number of commands.
 func importSome(t *testing.T, db, path string, commands int, stop func(context.CancelFunc) error) error {
 	t.Helper()
-	book, err := readOrderBook(path, "")
+	book, err := readOrderBook(t.Context(), path, "")
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -317,7 +332,7 @@ func importSome(t *testing.T, db, path string, commands int, stop func(context.C
 			}
 			return s.dispatch(ctx, cmd)
 		}
-		return newImporter(limited, book).run(ctx, book.invoices)
+		return newImporter(s.store, limited, book).run(ctx, book.invoices)
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -92,7 +93,14 @@ func (o dateOrder) layout() string {
 
 // readOrderBook reads the file at path. It returns an error for a file in another format.
 // Malformed lines are no error; they are listed.
-func readOrderBook(path string, dates dateOrder) (_ *orderBook, err error) {
+func readOrderBook(ctx context.Context, path string, dates dateOrder) (_ *orderBook, err error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		return nil, fmt.Errorf("read %s: it is a directory", path)
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: it is no regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -105,14 +113,14 @@ func readOrderBook(path string, dates dateOrder) (_ *orderBook, err error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("read %s: more than %d bytes; import it in parts", path, maxFile)
 	}
-	book, err := parseOrderBook(data, dates)
+	book, err := parseOrderBook(ctx, data, dates)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return book, nil
 }
 
-func parseOrderBook(data []byte, dates dateOrder) (*orderBook, error) {
+func parseOrderBook(ctx context.Context, data []byte, dates dateOrder) (*orderBook, error) {
 	records := newCSVRecords(data)
 	header, _, _, _ := records.next()
 	if !slices.Equal(header, columns) {
@@ -125,7 +133,9 @@ func parseOrderBook(data []byte, dates dateOrder) (*orderBook, error) {
 		if !ok {
 			return book, nil
 		}
-		book.rows++
+		if book.rows++; book.rows%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		var parsed orderLine
 		if fault == "" {
 			parsed, fault = parseOrderLine(fields, dates)
@@ -150,6 +160,8 @@ func guess(data []byte) string {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):
 		return "; it is UTF-16: save it as UTF-8"
+	case bytes.IndexByte(first, 0) >= 0:
+		return "; it is not UTF-8"
 	case bytes.Count(first, []byte(";")) == len(columns)-1, bytes.Count(first, []byte("\t")) == len(columns)-1:
 		return "; save it with commas between the fields"
 	case bytes.ContainsRune(first, '\r') && !bytes.HasSuffix(first, []byte("\r\n")):
@@ -162,7 +174,11 @@ func guess(data []byte) string {
 // returns is within the limits of the cart and of the store.
 func parseOrderLine(fields []string, dates dateOrder) (parsed orderLine, fault string) {
 	if len(fields) != len(columns) {
-		return parsed, fmt.Sprintf("%d fields, not %d", len(fields), len(columns))
+		hint := ""
+		if slices.ContainsFunc(fields, func(field string) bool { return strings.Contains(field, "\r") }) {
+			hint = "; it has CR within, perhaps as the end of lines: save the file with LF or CRLF"
+		}
+		return parsed, fmt.Sprintf("%d fields, not %d%s", len(fields), len(columns), hint)
 	}
 	for i, field := range fields {
 		if !utf8.ValidString(field) {
@@ -203,15 +219,18 @@ func parseOrderLine(fields []string, dates dateOrder) (parsed orderLine, fault s
 // no time zone; the date is taken as UTC. The first instant of the year 1 is no date, since it
 // is the one that stands for the time of the import.
 func parseInvoiceDate(text string, dates dateOrder) (time.Time, error) {
-	layout := time.DateTime
+	layout, form := time.DateTime, "2010-12-01 08:26:00"
 	if strings.Contains(text, "/") {
-		if layout = dates.layout(); layout == "" {
+		if layout, form = dates.layout(), "12/1/2010 8:26"; layout == "" {
 			return time.Time{}, fmt.Errorf("invoice date %s: it does not say whether the day or the month is first; import with -dates dmy or mdy", short(text))
+		}
+		if strings.Count(text, ":") > 1 {
+			layout += ":05"
 		}
 	}
 	t, err := time.Parse(layout, text)
-	if err != nil || t.IsZero() || t.Year() < 1 {
-		return time.Time{}, fmt.Errorf("invoice date %s: not a date such as 2010-12-01 08:26:00", short(text))
+	if err != nil || strings.Contains(text, ".") || t.IsZero() || t.Year() < 1 {
+		return time.Time{}, fmt.Errorf("invoice date %s: not a date such as %s", short(text), form)
 	}
 	return t, nil
 }

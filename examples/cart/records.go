@@ -5,11 +5,12 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"strings"
 )
 
-// maxRecord is the limit of a record of a CSV file, in bytes. It bounds the search for the
-// end of a quote that is never closed.
+// maxRecord is the limit of a record of a CSV file, in bytes. It bounds the memory that a line
+// takes, and the search for the end of a quote that is never closed.
 const maxRecord = 64 << 10
 
 // csvRecords returns the records of a CSV file. Unlike a [csv.Reader] it continues after a
@@ -37,6 +38,10 @@ func (r *csvRecords) next() (fields []string, line int, fault string, ok bool) {
 		if isEmpty(r.rest[:first]) {
 			r.skip(first)
 			continue
+		}
+		if first > maxRecord {
+			r.skip(first)
+			return nil, line, fmt.Sprintf("%d bytes, more than %d", first, maxRecord), true
 		}
 		if !bytes.ContainsRune(r.rest[:first], '"') { // as most lines are
 			text := string(trimEnd(r.rest[:first]))

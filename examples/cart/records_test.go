@@ -57,7 +57,7 @@ func FuzzOrderBook(f *testing.F) {
 		f.Add([]byte(data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if book, err := parseOrderBook(data, "mdy"); err == nil {
+		if book, err := parseOrderBook(t.Context(), data, "mdy"); err == nil {
 			lines := book.malformed.n
 			for _, invoice := range book.invoices {
 				lines += len(invoice.lines)

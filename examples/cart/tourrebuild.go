@@ -68,7 +68,7 @@ func (r *reach) sell(tx projection.Tx, lines []cart.Line) error {
 
 func (t *tour) rebuild(ctx context.Context) error {
 	orders := busyDay()
-	if err := newImporter(t.dispatch, orders).run(ctx, orders.invoices); err != nil {
+	if err := newImporter(t.store, t.dispatch, orders).run(ctx, orders.invoices); err != nil {
 		return err
 	}
 	if err := t.update(ctx, t.ranking.Projection); err != nil {

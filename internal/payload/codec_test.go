@@ -43,15 +43,15 @@ var amsterdam1890 = time.FixedZone("AMT", 19*60+32)
 func TestCodec_Change(t *testing.T) {
 	for change, of := range map[string]order{
 		`its ID is "caf\xe9" and would be read back as "caf` + "\ufffd" + `": text must be UTF-8`: {ID: "caf\xe9"},
-		`its Lines[1].Name is "\xff"`:                                   {Lines: []line{{}, {Name: "\xff"}}},
-		`its First.Name is "\xc3"`:                                      {First: &line{Name: "\xc3"}},
-		`its Labels["\xff"] is there and would be read back as missing`: {Labels: map[string]string{"\xff": "", "\xfe": ""}},
-		`its Labels["a"] is "\xff"`:                                     {Labels: map[string]string{"a": "\xff"}},
-		`its Sizes[1] is "\xff"`:                                        {Sizes: [2]string{1: "\xff"}},
-		`its Free is "\xff"`:                                            {Free: "\xff"},
-		`its Free is a struct { n int } and would be read back as {}`:   {Free: struct{ n int }{1}},
-		`its Nested.All["a"].Next.Name is "\xff"`:                       {Nested: ring{All: map[string]ring{"a": {Next: &ring{Name: "\xff"}}}}},
-		`: the offset of a time's zone must be whole minutes`:           {At: time.Date(1890, 1, 1, 0, 0, 0, 0, amsterdam1890)},
+		`its Lines[1].Name is "\xff"`:                                       {Lines: []line{{}, {Name: "\xff"}}},
+		`its First.Name is "\xc3"`:                                          {First: &line{Name: "\xc3"}},
+		`"] is there and would be read back as missing: text must be UTF-8`: {Labels: map[string]string{"\xff": "", "\xfe": ""}},
+		`its Labels["a"] is "\xff"`:                                         {Labels: map[string]string{"a": "\xff"}},
+		`its Sizes[1] is "\xff"`:                                            {Sizes: [2]string{1: "\xff"}},
+		`its Free is "\xff"`:                                                {Free: "\xff"},
+		`its Free is a struct { n int } and would be read back as {}`:       {Free: struct{ n int }{1}},
+		`its Nested.All["a"].Next.Name is "\xff"`:                           {Nested: ring{All: map[string]ring{"a": {Next: &ring{Name: "\xff"}}}}},
+		`: the offset of a time's zone must be whole minutes`:               {At: time.Date(1890, 1, 1, 0, 0, 0, 0, amsterdam1890)},
 	} {
 		c := payload.For[order]()
 		_, read, err := c.Reread(of)

@@ -2,6 +2,7 @@ package cart
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/yore-es/yore/aggregate"
 )
@@ -11,6 +12,10 @@ var Decider = aggregate.Decider[State, Command, Event]{
 	Category: "cart",
 	Decide:   Decide,
 	Evolve:   Evolve,
+	Clone: func(s State) State {
+		s.Lines = slices.Clone(s.Lines)
+		return s
+	},
 }
 
 // Decide returns the events of a command, or a [*Refusal]. A command that changes nothing
