@@ -166,7 +166,7 @@ func (d *digester) list(v reflect.Value, depth int) error {
 		}
 		fallthrough
 	case v.Type().Elem().Kind() == reflect.Uint8:
-		d.text(base64.StdEncoding.EncodeToString(v.Bytes()))
+		d.WriteString(`"` + base64.StdEncoding.EncodeToString(v.Bytes()) + `"`)
 		return nil
 	}
 	d.WriteByte('[')

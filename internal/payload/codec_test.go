@@ -86,10 +86,12 @@ type (
 	stamp  struct{ time.Time }
 	first  struct{ A string }
 	other2 struct{ B string }
+	inner  struct{ C string }
 	// mixed has parts of all kinds that are hard to compare.
 	mixed struct {
 		first
 		other2
+		inner  `json:"inner"`
 		Set    set
 		Prio   prio `json:",omitzero"`
 		Stamp  stamp
@@ -134,6 +136,7 @@ func TestCodec_Change_OfMixed(t *testing.T) {
 		"its Stamps[::1].Time is 1890-":                           {Stamps: map[netip.Addr]stamp{local: {seconds}}},
 		"its Keys[1890-":                                          {Keys: map[time.Time]string{seconds: ""}},
 		`its first.A is "\xff"`:                                   {first: first{"\xff"}},
+		`its inner.C is "\xff"`:                                   {inner: inner{"\xff"}},
 		`its Any[0] is "\xff"`:                                    {Any: []string{"\xff"}},
 		`its Any.Name is "\xff"`:                                  {Any: &line{Name: "\xff"}},
 		`its Any["\xff"] is there and would be read back as miss`: {Any: map[string]int{"\xff": 1}},
@@ -146,6 +149,7 @@ func TestCodec_Change_OfMixed(t *testing.T) {
 	}
 	for _, of := range []mixed{
 		{first: first{"a"}, other2: other2{"b"}, Prio: 2, Stamp: stamp{time.Now()}, Keys: map[time.Time]string{time.Now(): "a"}},
+		{Any: set{"a": {}, "b": {}, "c": {}}}, {Any: []set{{"a": {}, "b": {}, "c": {}}}},
 		{Any: []string{"a"}, Stamps: map[netip.Addr]stamp{local: {time.Now()}}},
 		{Any: map[string]any{"a": []int{1}, "b": map[int]string{1: "x"}}}, {Any: time.Now()}, {Any: line{N: 1}}, {F: math.Copysign(0, -1)},
 	} {

@@ -175,9 +175,7 @@ func compareAny(written, read reflect.Value) *Change {
 		return &Change{Written: "a " + w.Type().String(), Read: jsonText(r), Rule: strings.Join(d.faults, "; ")}
 	}
 	if again, ok := reread(w); ok {
-		if c := d.compare(w, again); c != nil {
-			return c
-		}
+		return d.compare(w, again) // what was read as another type is from the same JSON
 	}
 	if was, is := jsonText(w), jsonText(r); was != is {
 		return &Change{Written: was, Read: is}
@@ -368,7 +366,7 @@ func (b *comparers) field(f reflect.StructField) comparer {
 	switch {
 	case tag == "-" || f.Name == "_":
 		return nil
-	case flat && f.Type.Kind() == reflect.Struct:
+	case f.Type.Kind() == reflect.Struct && (flat || f.Anonymous && !f.IsExported()):
 		return b.fieldsOf(f.Type)
 	case flat && f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct && f.IsExported():
 		return comparePointers(b.fieldsOf(f.Type.Elem()))
