@@ -19,8 +19,8 @@ type part interface {
 	// describe returns the stream and the options of the part for ExecuteAll.
 	describe() (partInfo, error)
 	// decide decides on the state that the parts before it have left, and adds the
-	// events to the attempt.
-	decide(ctx context.Context, a *attempt) error
+	// events to the attempt. Refused says whose the error is: Decide's own, or not.
+	decide(ctx context.Context, a *attempt) (refused bool, err error)
 	// finish sets the result of an attempt that was appended or had no events.
 	finish(a *attempt, receipt eventstore.Receipt)
 	// repeated sets the result of a batch that was carried out before.
@@ -60,6 +60,9 @@ type BatchError struct {
 	Stream eventstore.StreamID
 	// Err is the reason: the application's own error if the command was refused.
 	Err error
+	// Refused is true if Decide, or a middleware that says so in its reply, refused the
+	// command. Otherwise Err is a fault.
+	Refused bool
 }
 
 // Error implements error.
@@ -189,8 +192,8 @@ func (b *batch) keys() []conflictKey {
 // decide decides the parts in their order, up to the first one that fails.
 func (b *batch) decide(ctx context.Context, a *attempt) error {
 	for i, p := range b.parts {
-		if err := p.decide(ctx, a); err != nil {
-			return &BatchError{Index: i, Type: b.infos[i].command, Stream: b.infos[i].stream, Err: err}
+		if refused, err := p.decide(ctx, a); err != nil {
+			return &BatchError{Index: i, Type: b.infos[i].command, Stream: b.infos[i].stream, Err: err, Refused: refused}
 		}
 	}
 	return nil
@@ -272,30 +275,30 @@ func (c *command[S, C, E]) describe() (partInfo, error) {
 	}, err
 }
 
-func (c *command[S, C, E]) decide(ctx context.Context, a *attempt) error {
+func (c *command[S, C, E]) decide(ctx context.Context, a *attempt) (refused bool, err error) {
 	d, err := c.on(ctx, a)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := c.repository.check(ctx, c.conditions, c.repository.Stream(c.id), d.loaded); err != nil {
-		return err
+		return false, err
 	}
 	var events []E
 	asDecide(func() { events, err = c.repository.decider.Decide(d.at.state, c.cmd) })
 	if err != nil {
-		return err
+		return true, err
 	}
 	for _, event := range events {
 		encoded, read, err := newEvent(c.ctx, c.repository.registry, c.repository.Stream(c.id), event)
 		if err != nil {
-			return err
+			return false, err
 		}
 		a.commit.Events = append(a.commit.Events, encoded)
 		d.at.state = c.repository.decider.Evolve(d.at.state, read.(E))
 		d.at.version++
 		d.events = append(d.events, read.(E))
 	}
-	return nil
+	return false, nil
 }
 
 // on returns the aggregate after the parts before this one.

@@ -73,6 +73,9 @@ type Decided struct {
 	// Receipt is the receipt of the commit, or the zero Receipt if nothing was appended.
 	// Its Repeated is true if the command had been carried out before.
 	Receipt eventstore.Receipt
+	// Refused is true if Decide refused: then the error that comes with the Decided is
+	// Decide's own. Any other error is a fault.
+	Refused bool
 }
 
 // Execute carries out a decision: it reads the events of all models up to one position of
@@ -131,8 +134,10 @@ func (d *Decisions) execute(ctx context.Context, decision Decision) (decided Dec
 			repeat, done, err := d.carriedOut(ctx, key)
 			if done || err != nil {
 				decided, rejection = repeat, nil
+				return false, err
 			}
-			return false, err
+			decided = Decided{Refused: rejection != nil}
+			return false, nil
 		}
 		commit, plain, err := d.commit(ctx, &decision, events)
 		if err == nil {

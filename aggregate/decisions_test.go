@@ -71,7 +71,7 @@ func TestDecisions_Execute(t *testing.T) {
 	require.Zero(t, carry(t, d, enter("a", "ann")), "nothing to do")
 	decided, err = d.Execute(ctx, enter("a", "bob"))
 	require.Equal(t, errFull, err, "as it is")
-	require.Zero(t, decided)
+	require.Equal(t, aggregate.Decided{Refused: true}, decided)
 	require.Len(t, logged(t, store), 2)
 }
 

@@ -26,6 +26,9 @@ type Result[S, E any] struct {
 	// Receipt is the receipt of the commit, or the zero Receipt if nothing was appended.
 	// Its Repeated is true if the command had been carried out before.
 	Receipt eventstore.Receipt
+	// Refused is true if Decide refused the command: then the error that comes with the
+	// Result is Decide's own. Any other error is a fault.
+	Refused bool
 }
 
 // Execute carries out a command on the aggregate with this id: it loads the state, calls
@@ -95,7 +98,7 @@ func (r *Repository[S, C, E]) execute(
 				result, rejection = repeat, nil
 				return false, err
 			}
-			result = Result[S, E]{State: at.state, Version: at.version}
+			result = Result[S, E]{State: at.state, Version: at.version, Refused: rejection != nil}
 			return false, conflict
 		}
 		result, err = r.append(ctx, stream, at, key, events)

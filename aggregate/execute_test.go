@@ -52,7 +52,7 @@ func TestRepository_Execute_Rejection(t *testing.T) {
 	tooMany, ok := err.(*tooManyError) //nolint:errorlint // it must be the very error, not one that wraps it
 	require.True(t, ok)
 	require.Equal(t, 3, tooMany.Have)
-	require.Equal(t, aggregate.Result[tally, event]{State: tally{Counts: map[string]int{"a": 3}}, Version: 1}, result)
+	require.Equal(t, aggregate.Result[tally, event]{State: tally{Counts: map[string]int{"a": 3}}, Version: 1, Refused: true}, result)
 
 	execute(t, r, t.Context(), "1", closeTally{})
 	result, err = r.Execute(t.Context(), "1", closeTally{})

@@ -53,6 +53,7 @@ type batch struct {
 	reached   int // the number of commands that were sent; one more when all have passed the middleware
 	receipt   eventstore.Receipt
 	committed bool
+	refused   bool // the last command that was answered was refused
 }
 
 func (b *batch) dispatch() (Reply, error) {
@@ -67,7 +68,8 @@ func (b *batch) dispatch() (Reply, error) {
 		}
 	}
 	if err := b.enter(b.ctx, 0); err != nil {
-		return Reply{Receipt: b.receipt}, err
+		var one *aggregate.BatchError
+		return Reply{Receipt: b.receipt, Refused: errors.As(err, &one) && one.Refused}, err
 	}
 	if !b.committed {
 		return Reply{}, b.blame(max(b.reached-1, 0), errors.New("a middleware has answered it, so it cannot be part of a batch"))
@@ -82,7 +84,7 @@ func errNotRouted(cmd any) error {
 
 // blame returns the error as one of the i-th command.
 func (b *batch) blame(i int, err error) error {
-	return &aggregate.BatchError{Index: i, Type: reflect.TypeOf(b.cmds[i]), Err: err}
+	return &aggregate.BatchError{Index: i, Type: reflect.TypeOf(b.cmds[i]), Err: err, Refused: b.refused}
 }
 
 // enter sends the i-th command, and within it those after it; after the last one it carries
@@ -97,6 +99,7 @@ func (b *batch) enter(ctx context.Context, i int) error {
 	b.reached = i + 1
 	step := context.WithValue(within{Context: ctx, values: b.ctx}, stepKey{}, &step{batch: b, index: i})
 	reply, err := b.d.send(step, b.cmds[i])
+	b.refused = reply.Refused
 	var blamed *aggregate.BatchError
 	switch {
 	case err == nil:

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -23,6 +24,10 @@ type Reply struct {
 	Result any
 	// Receipt is the commit's; the zero Receipt if nothing was appended.
 	Receipt eventstore.Receipt
+	// Refused is true if the command was refused, by Decide, by [Validate] or [Authorize],
+	// or by a function that returned the error of [Refuse]: sent again, it is refused
+	// again, unless something has changed. Any other error is a fault, which may pass.
+	Refused bool
 }
 
 // Middleware returns a handler that does something before, after or instead of next. It is
@@ -48,6 +53,7 @@ type target struct {
 	command reflect.Type // a concrete type, or a family's interface
 	result  reflect.Type
 	handle  Handler
+	once    bool // a command that is sent again with its command id is carried out once
 
 	// A route answers with an aggregate.Result, which a caller can ask for, too.
 	whole reflect.Type  // the type of the whole answer; nil if the result is all of it
@@ -100,11 +106,11 @@ func Handle[C, R any](
 	case c.Kind() == reflect.Interface:
 		return fmt.Errorf("handle %v: %w: an interface is not the type of any command; use Route for a family", c, eventstore.ErrInvalid)
 	}
-	return d.add(target{command: c, result: reflect.TypeFor[R](), handle: func(ctx context.Context, cmd any) (Reply, error) {
+	return d.add(target{command: c, result: reflect.TypeFor[R](), once: p.once, handle: func(ctx context.Context, cmd any) (Reply, error) {
 		var reply Reply
 		once := func(ctx context.Context) error {
 			result, receipt, err := handle(ctx, cmd.(C))
-			reply = Reply{Result: result, Receipt: receipt}
+			reply = Reply{Result: result, Receipt: receipt, Refused: isRefusal(result, err)}
 			return err
 		}
 		if n := p.attempts(cmd); n > 1 {
@@ -135,6 +141,9 @@ func Route[S, C, E any](
 		return fmt.Errorf("route %v: %w: the repository or the function that names the aggregate is nil", c, eventstore.ErrInvalid)
 	}
 	p, err := newPolicies(c, policies)
+	if err == nil && p.once {
+		err = errors.New("Once is for functions; a repository carries out a command with an id once by itself")
+	}
 	if err != nil {
 		return fmt.Errorf("route %v: %w: %w", c, eventstore.ErrInvalid, err)
 	}
@@ -146,11 +155,12 @@ func Route[S, C, E any](
 	}
 	return d.add(target{
 		command: c,
+		once:    true,
 		result:  reflect.TypeFor[S](),
 		handle: func(ctx context.Context, cmd any) (Reply, error) {
 			command := cmd.(C)
 			result, err := under(cmd).Execute(ctx, id(command), command, conditionsFrom(ctx)...)
-			return Reply{Result: result, Receipt: result.Receipt}, err
+			return Reply{Result: result, Receipt: result.Receipt, Refused: result.Refused}, err
 		},
 		join: func(ctx context.Context, cmd any) (aggregate.Part, func() any) {
 			command := cmd.(C)
@@ -204,16 +214,40 @@ func (d *Dispatcher) add(t target) error {
 func Dispatch[R any](
 	ctx context.Context, d *Dispatcher, cmd any, conditions ...aggregate.Condition,
 ) (R, eventstore.Receipt, error) {
-	if stepFrom(ctx) != nil { // a middleware sends a command that is not in its batch
-		ctx = context.WithValue(ctx, stepKey{}, (*step)(nil))
-	}
-	ctx = withConditions(ctx, conditions)
 	var result R
-	reply, err := surrounded(ctx, d.hooks(), cmd, func(ctx context.Context) (reply Reply, err error) {
+	reply, err := d.dispatched(ctx, cmd, conditions, func(ctx context.Context) (reply Reply, err error) {
 		result, reply, err = dispatch[R](ctx, d, cmd)
 		return reply, err
 	})
 	return result, reply.Receipt, err
+}
+
+// Send sends the command as [Dispatch] does, and returns the whole reply: that says whether an
+// error is a refusal. The Result is that of the handler; for a route it is the
+// [aggregate.Result].
+func (d *Dispatcher) Send(ctx context.Context, cmd any, conditions ...aggregate.Condition) (Reply, error) {
+	return d.dispatched(ctx, cmd, conditions, func(ctx context.Context) (Reply, error) {
+		_, reply, err := dispatch[any](ctx, d, cmd)
+		return reply, err
+	})
+}
+
+// dispatched calls do with the context of a command, within the hooks.
+func (d *Dispatcher) dispatched(
+	ctx context.Context, cmd any, conditions []aggregate.Condition, do func(context.Context) (Reply, error),
+) (Reply, error) {
+	if stepFrom(ctx) != nil { // a middleware sends a command that is not in its batch
+		ctx = context.WithValue(ctx, stepKey{}, (*step)(nil))
+	}
+	return surrounded(withConditions(ctx, conditions), d.hooks(), cmd, do)
+}
+
+// CarriesOutOnce reports whether a command of this one's type, sent again with the same command
+// id, is carried out once: if it is routed to a repository, or if its function is declared
+// [Once]. It is false for a command without a handler.
+func (d *Dispatcher) CarriesOutOnce(cmd any) bool {
+	t, err := d.target(cmd)
+	return err == nil && t.once
 }
 
 // dispatch is Dispatch within the hooks.

@@ -37,6 +37,27 @@ func (e *ForbiddenError) Is(target error) bool { return target == ErrForbidden }
 // Unwrap returns the reason.
 func (e *ForbiddenError) Unwrap() error { return e.Err }
 
+// Refuse returns err as the refusal of a command, for a function given to [Handle]: with it the
+// reply is Refused. It has the text of err and wraps it. Refuse(nil) is nil.
+func Refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &refusal{err}
+}
+
+// refusal is an error that Refuse has returned.
+type refusal struct{ error }
+
+// Unwrap returns the reason.
+func (r *refusal) Unwrap() error { return r.error }
+
+// isRefusal reports whether a function that returned these has refused its command.
+func isRefusal(result any, err error) bool {
+	decided, _ := result.(aggregate.Decided)
+	return errors.As(err, new(*refusal)) || err != nil && decided.Refused
+}
+
 // UnknownCommandError reports that there is no handler for a command.
 type UnknownCommandError struct {
 	// Type is the command's Go type; nil for a nil command.

@@ -21,7 +21,7 @@ func Validate() Middleware {
 		return func(ctx context.Context, cmd any) (Reply, error) {
 			if v, ok := cmd.(interface{ Validate() error }); ok {
 				if err := v.Validate(); err != nil {
-					return Reply{}, &ValidationError{Type: reflect.TypeOf(cmd), Err: err}
+					return Reply{Refused: true}, &ValidationError{Type: reflect.TypeOf(cmd), Err: err}
 				}
 			}
 			return next(ctx, cmd)
@@ -39,7 +39,7 @@ func Authorize(may func(ctx context.Context, actor string, cmd any) error) Middl
 		return func(ctx context.Context, cmd any) (Reply, error) {
 			actor := eventstore.MetadataFrom(ctx).Actor()
 			if err := may(ctx, actor, cmd); err != nil {
-				return Reply{}, &ForbiddenError{Type: reflect.TypeOf(cmd), Actor: actor, Err: err}
+				return Reply{Refused: true}, &ForbiddenError{Type: reflect.TypeOf(cmd), Actor: actor, Err: err}
 			}
 			return next(ctx, cmd)
 		}

@@ -14,6 +14,7 @@ import (
 type RetryPolicy struct {
 	of       reflect.Type // nil for all commands
 	attempts int
+	once     bool
 }
 
 // MaxAttempts returns the policy for all commands of a handler or route. For a function given
@@ -28,10 +29,18 @@ func MaxAttemptsOf[C any](n int) RetryPolicy {
 	return RetryPolicy{of: reflect.TypeFor[C](), attempts: n}
 }
 
+// Once declares of a function given to [Handle] that what it does is one commit, whose key is
+// the command id in its context: so a command that is sent again with its id is carried out
+// once, as one that is routed. [aggregate.CommandHandler] returns such a function; one that
+// appends by itself sets the commit's Digest, too ([aggregate.CommandDigest]), and compares it
+// with that of the receipt. See [Dispatcher.CarriesOutOnce].
+func Once() RetryPolicy { return RetryPolicy{once: true} }
+
 // policies are the policies of a handler or route.
 type policies struct {
-	all int // 0 if there is none
-	of  map[reflect.Type]int
+	all  int // 0 if there is none
+	of   map[reflect.Type]int
+	once bool
 }
 
 // newPolicies returns the policies for a handler of c, or all their faults.
@@ -39,6 +48,10 @@ func newPolicies(c reflect.Type, list []RetryPolicy) (policies, error) {
 	p := policies{of: make(map[reflect.Type]int)}
 	var faults []error
 	for _, policy := range list {
+		if policy.once {
+			p.once = true
+			continue
+		}
 		what, taken := "all commands", p.all > 0
 		if policy.of != nil {
 			what = fmt.Sprintf("commands of type %v", policy.of)

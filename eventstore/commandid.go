@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/yore-es/yore/internal/reserved"
 )
 
 // DeriveCommandID returns the command id that belongs to these parts, such as a user, a route
@@ -25,12 +27,32 @@ func DeriveCommandID(part string, more ...string) string {
 	if strings.HasPrefix(id, "yore/") { // which is the library's own
 		id = "%79" + id[1:]
 	}
-	if limit := StandardLimits().NameBytes; len(id) > limit {
-		sum := sha256.Sum256([]byte(id))
-		end := "//" + hex.EncodeToString(sum[:]) // no other id has an empty part
-		id = strings.ToValidUTF8(id[:limit-len(end)], "") + end
+	return withinLimit(id)
+}
+
+// InboundKey returns the key, or the command id, for what a message from outside leads to:
+// source names where it comes from, such as a webhook or a topic, and id is its id there. The
+// message may come again, or to two programs: what is appended with its key, is appended once.
+// The key begins with "yore/in/", so that no command id of an application can be the same. It
+// is valid whatever source and id are, and made of them as by [DeriveCommandID].
+func InboundKey(source, id string) string {
+	var b strings.Builder
+	b.WriteString(reserved.Inbound)
+	writePart(&b, source)
+	b.WriteByte('/')
+	writePart(&b, id)
+	return withinLimit(b.String())
+}
+
+// withinLimit returns an id that is not too long. A longer one ends in a hash.
+func withinLimit(id string) string {
+	limit := StandardLimits().NameBytes
+	if len(id) <= limit {
+		return id
 	}
-	return id
+	sum := sha256.Sum256([]byte(id))
+	end := "//" + hex.EncodeToString(sum[:]) // no other id has an empty part
+	return strings.ToValidUTF8(id[:limit-len(end)], "") + end
 }
 
 // writePart writes a part so that it differs from every other one. A part that is empty is a

@@ -35,6 +35,20 @@ func TestDeriveCommandID(t *testing.T) {
 	require.Equal(t, strings.Repeat("a", 255), eventstore.DeriveCommandID(strings.Repeat("a", 255)))
 }
 
+func TestInboundKey(t *testing.T) {
+	require.Equal(t, "yore/in/bank/1", eventstore.InboundKey("bank", "1"))
+	require.Equal(t, "yore/in/%/a%2Fb", eventstore.InboundKey("", "a/b"))
+	require.NotEqual(t, eventstore.InboundKey("a/b", "c"), eventstore.InboundKey("a", "b/c"))
+	long := eventstore.InboundKey("bank", strings.Repeat("x", 300))
+	require.Len(t, long, 255)
+	require.NotEqual(t, long, eventstore.InboundKey("bank", strings.Repeat("x", 301)))
+	for _, key := range []string{long, eventstore.InboundKey("\xff", "\x00")} {
+		require.NoError(t, reserved.Key(key), "the layers above take it as a command id")
+		require.True(t, utf8.ValidString(key))
+	}
+	require.NotEqual(t, eventstore.InboundKey("a", "b"), eventstore.DeriveCommandID("yore", "in", "a", "b"))
+}
+
 // FuzzDeriveCommandID checks that different parts have different ids, all of them valid.
 func FuzzDeriveCommandID(f *testing.F) {
 	f.Add("a", "b", "a/b", "")

@@ -93,7 +93,8 @@ func WithCausationID(ctx context.Context, id string) context.Context {
 // command: used for another one, it is an error of the repository, which compares a digest of
 // the command. So a command that is sent again must be the same, also in its times: take the
 // time of the first attempt, or leave it to [WithTime]. The id has 1 to 255 bytes of UTF-8
-// and must not begin with "yore/"; [DeriveCommandID] makes one of any parts.
+// and must not begin with "yore/"; [DeriveCommandID] makes one of any parts, and [InboundKey]
+// of a message from outside.
 func WithCommandID(ctx context.Context, id string) context.Context {
 	return WithMetadata(ctx, Metadata{CommandID: id})
 }

@@ -22,7 +22,7 @@ const module = "github.com/yore-es/yore"
 // Packages of this module are named by their path in it.
 var allowed = map[string][]string{
 	".":                    {},
-	"eventstore":           {"github.com/google/uuid", "internal/given", "internal/quote"},
+	"eventstore":           {"github.com/google/uuid", "internal/given", "internal/quote", "internal/reserved"},
 	"eventstore/memstore":  {"eventstore", "internal/rows", "github.com/google/uuid"},
 	"eventstore/boltstore": {"eventstore", "internal/backup", "internal/guardmemo", "internal/ids", "internal/index", "internal/jsonl", "internal/logbuild", "internal/logfile", "internal/pages", "internal/progress", "internal/record", "internal/rows", "internal/salvage", "internal/verify", "internal/viewfile", "github.com/google/uuid", "go.etcd.io/bbolt", "go.etcd.io/bbolt/errors"},
 	"eventstore/storetest": {"eventstore", "github.com/google/uuid"},

@@ -17,8 +17,17 @@ func Type(name string) error { return refuse("type", name, "yore.") }
 // Stream returns an error if the stream, or the category, is the library's own.
 func Stream(name string) error { return refuse("stream", name, "yore.") }
 
-// Key returns an error if the key of a commit, which is a command id, is the library's own.
-func Key(name string) error { return refuse("key", name, "yore/") }
+// Inbound is what the keys of [eventstore.InboundKey] begin with.
+const Inbound = "yore/in/"
+
+// Key returns an error if the key of a commit, which is a command id, is the library's own,
+// and not one that the library has made of a message from outside.
+func Key(name string) error {
+	if strings.HasPrefix(name, Inbound) {
+		return nil
+	}
+	return refuse("key", name, "yore/")
+}
 
 // View returns an error if the view is the library's own.
 func View(name string) error { return refuse("view", name, "yore/") }

@@ -27,6 +27,8 @@ func TestNames(t *testing.T) {
 			require.NoError(t, family.check(name), name)
 		}
 	}
+	require.NoError(t, reserved.Key("yore/in/x"), "a key of a message from outside")
+	require.Error(t, reserved.Key("yore/inx"))
 	require.NoError(t, reserved.Type("yore/x"), "each family has its own beginning")
 	require.NoError(t, reserved.Metadata(nil))
 	require.ErrorContains(t, reserved.Metadata(map[string]string{"yore-b": "", "yore-a": "", "a": ""}), `"yore-a"`)
