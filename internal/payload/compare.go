@@ -49,13 +49,19 @@ type comparer func(written, read reflect.Value) *Change
 
 // comparerOf returns the comparer of a type.
 func comparerOf(t reflect.Type) comparer {
-	b := comparers{whole: make(map[reflect.Type]*comparer), parts: make(map[reflect.Type]*comparer)}
+	b := comparers{whole: make(map[reflect.Type]*built), parts: make(map[reflect.Type]*built)}
 	return b.of(t)
 }
 
 // comparers are the comparers of a type and of its parts: of types as a whole, and of structs
 // by their fields.
-type comparers struct{ whole, parts map[reflect.Type]*comparer }
+type comparers struct{ whole, parts map[reflect.Type]*built }
+
+// built is a comparer that is, or is being, built.
+type built struct {
+	comparer
+	done bool
+}
 
 // of returns the comparer of a type.
 func (b *comparers) of(t reflect.Type) comparer { return known(b.whole, t, b.build) }
@@ -65,22 +71,22 @@ func (b *comparers) fieldsOf(t reflect.Type) comparer { return known(b.parts, t,
 
 // known returns the comparer of a type, and builds it if it is asked for the first time. A part
 // that is of the type again finds the comparer at the time when it compares.
-func known(all map[reflect.Type]*comparer, t reflect.Type, build func(reflect.Type) comparer) comparer {
-	if at, begun := all[t]; begun {
-		if *at != nil {
-			return *at
-		}
+func known(all map[reflect.Type]*built, t reflect.Type, build func(reflect.Type) comparer) comparer {
+	at, begun := all[t]
+	switch {
+	case !begun:
+		at = &built{}
+		all[t] = at
+		at.comparer, at.done = build(t), true
+	case !at.done:
 		return func(written, read reflect.Value) *Change {
-			if *at == nil {
+			if at.comparer == nil {
 				return nil
 			}
-			return (*at)(written, read)
+			return at.comparer(written, read)
 		}
 	}
-	at := new(comparer)
-	all[t] = at
-	*at = build(t)
-	return *at
+	return at.comparer
 }
 
 func (b *comparers) build(t reflect.Type) comparer {
