@@ -348,8 +348,8 @@ func (d *Decisions) repeated(ctx context.Context, key commitKey, receipt eventst
 	return decided, nil
 }
 
-// fold folds the events after a position into the foldings, sets the models' variables, and
-// returns the position of the last event, the head.
+// fold folds the new events into the foldings, sets the models' variables, and returns the
+// position of the last event, the head.
 func (d *Decisions) fold(ctx context.Context, foldings []*folding) (through eventstore.Position, err error) {
 	_, err = d.hooks.load(ctx, "", func(ctx context.Context) (loaded Loaded, err error) {
 		through, loaded.Events, err = d.foldNew(ctx, foldings)

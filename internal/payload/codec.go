@@ -42,15 +42,22 @@ func (c *Codec[T]) Decode(data []byte) (value T, err error) {
 		err = json.Unmarshal(data, &value)
 		return value, err
 	}
+	err = decodeNumbers(data, &value)
+	return value, err
+}
+
+// decodeNumbers decodes JSON into what a pointer points to, and numbers in an any as
+// json.Numbers, with all their digits.
+func decodeNumbers(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if err := d.Decode(&value); err != nil {
-		return value, unexpectedEnd(err)
+	if err := d.Decode(into); err != nil {
+		return unexpectedEnd(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return value, fmt.Errorf("there is more after the JSON value, from byte %d", d.InputOffset())
+		return fmt.Errorf("there is more after the JSON value, from byte %d", d.InputOffset())
 	}
-	return value, nil
+	return nil
 }
 
 // unexpectedEnd returns the error of a decoder, which says of data that end too early no more

@@ -196,9 +196,7 @@ func reread(w reflect.Value) (reflect.Value, bool) {
 		return reflect.Value{}, false
 	}
 	again := reflect.New(w.Type())
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	return again.Elem(), d.Decode(again.Interface()) == nil
+	return again.Elem(), decodeNumbers(data, again.Interface()) == nil
 }
 
 // jsonText returns the JSON of a value in a form that does not depend on the order of fields.
@@ -210,8 +208,8 @@ func jsonText(v reflect.Value) string {
 	if err != nil {
 		return fmt.Sprintf("(%v)", err)
 	}
-	generic, err := For[any]().Decode(data)
-	if err != nil {
+	var generic any
+	if err := decodeNumbers(data, &generic); err != nil {
 		return fmt.Sprintf("(%v)", err)
 	}
 	if data, err = json.Marshal(generic); err != nil {

@@ -59,11 +59,11 @@ func (c *checker) faultf(format string, args ...any) {
 }
 
 func (c *checker) walk(t reflect.Type, path string, addressable bool) {
-	if at := (place{t, addressable}); c.seen[at] {
+	at := place{t, addressable}
+	if c.seen[at] {
 		return
-	} else {
-		c.seen[at] = true
 	}
+	c.seen[at] = true
 	if c.ownForm(t, path, addressable) {
 		return
 	}
